@@ -1,0 +1,1 @@
+"""The HTTP interface: one router module per subject, schemas, access rules."""

@@ -1,0 +1,227 @@
+"""Who may call: decided from what is known of a request before anything is done about it. Pure.
+
+The dangers are other machines, other users' programs where a token is set, and above all the web pages that the owner
+has open: a page may send requests to 127.0.0.1 (CSRF), and may make its own name resolve to 127.0.0.1 to read the
+answers too (DNS rebinding). The browser says in `Host`, `Origin` and `Sec-Fetch-Site` on whose behalf it asks.
+"""
+
+import hmac
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from modelkeep.domain.pictures import SOURCE_BYTES
+
+JSON_BYTES_MAX = 1024 * 1024
+UPLOAD_PATH = "/api/images/upload"
+UPLOAD_BYTES_MAX = SOURCE_BYTES + JSON_BYTES_MAX
+"""A picture, and some room for the form around it."""
+
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CHANGING_GETS = frozenset({"/api/scan"})
+"""GETs that start something; the front end of the earlier back end knows no other way to ask for it."""
+
+_SINGLE_HEADERS = ("host", "origin", "authorization", "content-type", "content-length", "sec-fetch-site")
+_AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:@/\[\]]+)(?::([0-9]{1,5}))?")
+
+
+class Transport(StrEnum):
+    """What a request came through."""
+
+    TCP = "tcp"
+    UNIX = "unix"
+    """Its file mode admits the owner alone."""
+
+
+def _own_names() -> tuple[str, ...]:
+    name = socket.gethostname().lower()
+    return (name, f"{name.split('.')[0]}.local")
+
+
+@dataclass(frozen=True)
+class AccessRules:
+    """What the configuration says about callers.
+
+    Args:
+        host: `api.host`, the address that is listened on.
+        token: `api.token`; when set, other machines may call, and everybody on TCP has to show it.
+        allowed_origins: web pages that may ask besides the daemon's own, as browsers spell them.
+        own_names: by which names this machine is known to others.
+    """
+
+    host: str = "127.0.0.1"
+    token: str = field(default="", repr=False)
+    allowed_origins: tuple[str, ...] = ()
+    own_names: tuple[str, ...] = field(default_factory=_own_names)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a request before its body is read.
+
+    `client` is the caller's address, `server` the address and port that the connection arrived at, header names are
+    lower-case.
+    """
+
+    method: str
+    path: str = "/"
+    transport: Transport = Transport.TCP
+    client: str | None = None
+    server: tuple[str, int | None] | None = None
+    headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value, None when it did not come."""
+        values = self.headers.get(name)
+        return values[0] if values else None
+
+    @property
+    def is_preflight(self) -> bool:
+        """Whether a browser asks if it may ask."""
+        asks = self.header("access-control-request-method") is not None
+        return self.method == "OPTIONS" and asks and self.header("origin") is not None
+
+    @property
+    def changes_state(self) -> bool:
+        """Whether the answer could be more than a look."""
+        return self.method not in READING_METHODS or self.path in CHANGING_GETS
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows, as far as the headers tell."""
+        return (self.header("content-length") or "0") != "0" or self.header("transfer-encoding") is not None
+
+    @property
+    def body_bytes_max(self) -> int:
+        """The largest body that is read."""
+        return UPLOAD_BYTES_MAX if self.path == UPLOAD_PATH else JSON_BYTES_MAX
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A status and one sentence for the caller."""
+
+    status: int
+    sentence: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def refusal_of(rules: AccessRules, asked: Asked) -> Refusal | None:
+    """Return why a request is refused, None when it may go on."""
+    return refuse_stranger(rules, asked) or refuse_unfit(rules, asked)
+
+
+def refuse_stranger(rules: AccessRules, asked: Asked) -> Refusal | None:
+    """Return why a request comes from the wrong place: another machine, or on behalf of a foreign web page."""
+    if any(len(asked.headers.get(name, ())) > 1 for name in _SINGLE_HEADERS):
+        return Refusal(400, "A header that may come once came several times.")
+    if asked.transport is Transport.TCP:
+        if not rules.token and not is_loopback(asked.client):
+            return Refusal(403, "Only programs on this machine may call; set api.token to let others in.")
+        if not _is_own_host(rules, asked):
+            return Refusal(403, "The Host header names another server than this one.")
+    return _refuse_page(rules, asked)
+
+
+def refuse_unfit(rules: AccessRules, asked: Asked) -> Refusal | None:
+    """Return why a request from the right place is refused all the same: its token, or the kind of its body."""
+    if asked.transport is Transport.TCP and rules.token and not _shows_token(rules, asked):
+        sentence = "A valid token is needed: send it as  Authorization: Bearer TOKEN."
+        return Refusal(401, sentence, {"WWW-Authenticate": "Bearer"})
+    length = asked.header("content-length") or "0"
+    if not (length.isascii() and length.isdigit()):
+        return Refusal(400, "The Content-Length header is no number.")
+    if len(length) > 18 or int(length) > asked.body_bytes_max:
+        return too_large(asked)
+    if asked.changes_state and asked.has_body and not _has_fitting_type(asked):
+        return Refusal(415, "The body has to be JSON, with the header  Content-Type: application/json.")
+    return None
+
+
+def too_large(asked: Asked) -> Refusal:
+    """Return the refusal of a body that is larger than what is read."""
+    return Refusal(413, f"The body is larger than {asked.body_bytes_max:,} bytes.")
+
+
+def is_allowed_origin(rules: AccessRules, asked: Asked) -> bool:
+    """Tell whether the request is made for a page of this server, or one that the owner allowed."""
+    origin = asked.header("origin")
+    return origin is not None and (origin in rules.allowed_origins or _is_own_origin(rules, asked, origin))
+
+
+def is_loopback(client: str | None) -> bool:
+    """Tell whether an address is this machine's own."""
+    try:
+        address = ipaddress.ip_address(client or "")
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _refuse_page(rules: AccessRules, asked: Asked) -> Refusal | None:
+    allowed = is_allowed_origin(rules, asked)
+    if asked.header("origin") is not None and not allowed:
+        return Refusal(403, "That web page may not call; api.allowed_origins names those that may.")
+    site = asked.header("sec-fetch-site")
+    # Browsers leave Origin out of some requests (pictures, links); a page of another site shows itself here.
+    if asked.changes_state and not allowed and site not in (None, "same-origin", "none"):
+        return Refusal(403, "A web page of another site may not change anything here.")
+    if asked.is_preflight and asked.header("access-control-request-method") not in METHODS:
+        return Refusal(403, "No such method is ever allowed.")
+    return None
+
+
+def _is_own_host(rules: AccessRules, asked: Asked) -> bool:
+    match = _AUTHORITY.fullmatch(asked.header("host") or "")
+    if match is None:
+        return False
+    return _spelled(match[1]) in _own_hosts(rules, asked) and match[2] in (None, str(_port(asked)))
+
+
+def _is_own_origin(rules: AccessRules, asked: Asked, origin: str) -> bool:
+    if not origin.startswith("http://"):
+        return False
+    match = _AUTHORITY.fullmatch(origin.removeprefix("http://"))
+    # Without a port it is the scheme's own. A unix socket has none: no page is its own.
+    return (
+        match is not None
+        and _spelled(match[1]) in _own_hosts(rules, asked)
+        and (match[2] or "80") == str(_port(asked))
+    )
+
+
+def _own_hosts(rules: AccessRules, asked: Asked) -> set[str]:
+    hosts = {"localhost", "127.0.0.1", "::1", _spelled(rules.host), *rules.own_names}
+    if asked.server is not None:
+        # The address at which the connection arrived, which is not the caller's to choose.
+        hosts.add(_spelled(asked.server[0]))
+    return hosts - {"", "0.0.0.0", "::"}  # noqa: S104 - addresses that nobody calls by
+
+
+def _port(asked: Asked) -> int | None:
+    return asked.server[1] if asked.server else None
+
+
+def _spelled(host: str) -> str:
+    """Return a host in the one spelling that is compared."""
+    bare = host.removeprefix("[").removesuffix("]").lower()
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        return bare
+
+
+def _shows_token(rules: AccessRules, asked: Asked) -> bool:
+    scheme, _, token = (asked.header("authorization") or "").partition(" ")
+    same = hmac.compare_digest(token.strip().encode("utf-8"), rules.token.encode("utf-8"))
+    return scheme.lower() == "bearer" and same
+
+
+def _has_fitting_type(asked: Asked) -> bool:
+    kind = (asked.header("content-type") or "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind == "multipart/form-data" and asked.path == UPLOAD_PATH)

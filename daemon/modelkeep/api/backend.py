@@ -1,0 +1,110 @@
+"""What the HTTP interface needs of the daemon."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.values import Action, Model, PendingImport, Strategy
+
+
+class Backend(Protocol):
+    """The daemon as the HTTP interface sees it. A `limit` of 0 means all."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether start-up is over and the stop has not begun."""
+
+    async def status(self) -> dict[str, object]:
+        """Return what `modelkeep status --json` prints."""
+
+    async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
+        """Return a file's SHA-256, and what became of its pending row when that was asked for.
+
+        Args:
+            path: absolute.
+            migrate: also migrate the row by the configured strategy.
+
+        Raises:
+            OutsideRoots: no root contains the path, links resolved.
+            FileVanished: there is no such file.
+            FileChanged: it changed while it was read.
+            Conflict: the owner has to choose.
+        """
+
+    async def models(
+        self,
+        *,
+        type: str | None,  # noqa: A002 - the column's name
+        q: str,
+        tag: str,
+        limit: int,
+        offset: int,
+    ) -> list[tuple[Model, int]]:
+        """Return models with their numbers of pictures.
+
+        Args:
+            type: only this type; `others` for those of a type that `types` does not name; None for all.
+            q: only those whose name or path has this in it.
+            tag: only those that carry the tag of this name.
+            limit: at most so many.
+            offset: leave out so many at the beginning.
+        """
+
+    async def model(self, sha256: str) -> ModelDetails | None:
+        """Return a model with its pictures and locations, None when there is none of that hash."""
+
+    async def find_models(self, text: str) -> list[Model]:
+        """Return the models that a hash or its beginning (6 digits or more), a path or a name means."""
+
+    async def types(self) -> list[str]:
+        """Return every type in use or configured."""
+
+    async def pending(self, *, state: str | None, limit: int, offset: int) -> list[PendingImport]:
+        """Return rows of the queue, those of one state or all."""
+
+    async def pending_details(self, pending_id: int) -> PendingDetails | None:
+        """Return a row of the queue and the model that has its content already."""
+
+    async def resolve(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+        """Hash and migrate a row of the queue; return the hash and what was done.
+
+        Raises:
+            NotFound: there is no such row.
+            Busy: it is being migrated at this moment.
+            Conflict: no strategy was given and the owner has to choose.
+            HashError: its file could not be hashed.
+        """
+
+    async def retry(self, pending_ids: Sequence[int] | None) -> int:
+        """Make rows due now, None for all that failed or are missing; return how many there were."""
+
+    async def drop(self, pending_id: int) -> None:
+        """Forget a row of the queue and its picture.
+
+        Raises:
+            NotFound: there is no such row.
+            Busy: it is being migrated at this moment.
+        """
+
+    async def scan(self) -> dict[str, object]:
+        """Look through all roots now; return `{status, scanned, added, pending_ids, skipped}`."""
+
+    async def pause(self) -> None:
+        """Stop hashing until `resume`, across restarts too."""
+
+    async def resume(self) -> None:
+        """Go on hashing."""
+
+    def import_source(
+        self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
+    ) -> AsyncIterator[dict[str, object]]:
+        """Run stage 1; yield `{"progress": {phase, done, total}}` and at last `{"report": {…}}`.
+
+        Raises:
+            SourceError: before the first value, when the source cannot be read at all.
+        """
+
+    def journal(
+        self, *, model: str, event: str, since_ms: int, failed: bool, after: int, limit: int
+    ) -> list[dict[str, object]]:
+        """Return journal records. It reads files: it is called from another thread."""

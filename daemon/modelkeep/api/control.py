@@ -1,0 +1,20 @@
+"""Looking through the roots on demand."""
+
+from fastapi import APIRouter
+
+from modelkeep.api.answers import Json
+from modelkeep.api.parameters import TheBackend
+
+router = APIRouter(prefix="/api/scan", tags=["operation"])
+
+
+@router.get("")
+async def scan_by_get(backend: TheBackend) -> Json:
+    """The same as POST, for a front end that knows no other; refused to web pages of other sites."""
+    return Json(await backend.scan())
+
+
+@router.post("")
+async def scan(backend: TheBackend) -> Json:
+    """Look through all roots now: `{status, scanned, added, pending_ids, skipped}`."""
+    return Json(await backend.scan())

@@ -1,0 +1,123 @@
+"""Stands before the application: refuses by the rules of `access`, bounds bodies, lets allowed pages read answers."""
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from modelkeep.api.access import (
+    METHODS,
+    AccessRules,
+    Asked,
+    Refusal,
+    Transport,
+    refuse_stranger,
+    refuse_unfit,
+    too_large,
+)
+from modelkeep.api.answers import failure
+
+_POLICY_VIOLATION = 1008
+
+
+class Guard:
+    """The only way in.
+
+    Args:
+        app: what is guarded.
+        rules: who may call.
+        transport: what this way in listens on. It is told rather than guessed from the connection, for the unix
+            socket is trusted more.
+    """
+
+    def __init__(self, app: ASGIApp, rules: AccessRules, transport: Transport) -> None:
+        self._app = app
+        self._rules = rules
+        self._transport = transport
+        # Preflights are answered here, before the token: a browser never sends it with them.
+        self._cors = CORSMiddleware(
+            self._admit_fit,
+            allow_origins=rules.allowed_origins,
+            allow_methods=sorted(METHODS),
+            allow_headers=["*"],
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request or pass it on."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        elif scope["type"] != "http":
+            await self._app(scope, receive, send)
+        else:
+            await self._admit_known(scope, receive, send)
+
+    async def _admit_known(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = self._asked(scope)
+        refusal = refuse_stranger(self._rules, asked)
+        if refusal is not None:
+            # Without the headers that would let the page read why.
+            await _refuse(refusal, scope, receive, send)
+        elif asked.is_preflight and asked.header("origin") not in self._rules.allowed_origins:
+            await self._admit_fit(scope, receive, send)
+        else:
+            await self._cors(scope, receive, send)
+
+    async def _admit_fit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = self._asked(scope)
+        refusal = refuse_unfit(self._rules, asked)
+        if refusal is not None:
+            await _refuse(refusal, scope, receive, send)
+        else:
+            await _Bounded(asked, scope, receive, send).run(self._app)
+
+    def _asked(self, scope: Scope) -> Asked:
+        headers: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        client = scope.get("client")
+        server = scope.get("server")
+        return Asked(
+            method=scope["method"],
+            path=scope["path"],
+            transport=self._transport,
+            client=client[0] if client else None,
+            server=(server[0], server[1]) if server else None,
+            headers=headers,
+        )
+
+
+class _Bounded:
+    """One request whose body is counted while it comes: it may say no length, or a wrong one."""
+
+    def __init__(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        self._asked = asked
+        self._scope = scope
+        self._receive_more = receive
+        self._send_on = send
+        self._received_bytes = 0
+        self._answer_begun = False
+        self._cut_off = False
+
+    async def run(self, app: ASGIApp) -> None:
+        await app(self._scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        if self._cut_off:
+            return {"type": "http.disconnect"}
+        message = await self._receive_more()
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes <= self._asked.body_bytes_max:
+            return message
+        # The caller is answered at once; the application is told that he has gone, and what it says is dropped.
+        self._cut_off = True
+        if not self._answer_begun:
+            await _refuse(too_large(self._asked), self._scope, self._receive_more, self._send_on)
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if not self._cut_off:
+            self._answer_begun = True
+            await self._send_on(message)
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = failure(refusal.status, refusal.sentence, headers=refusal.headers)
+    await answer(scope, receive, send)

@@ -1,0 +1,22 @@
+"""Is it up, and what does it do."""
+
+from fastapi import APIRouter
+
+from modelkeep.api.answers import Json, failure
+from modelkeep.api.parameters import TheBackend
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz")
+async def healthz(backend: TheBackend) -> Json:
+    """200 when ready, 503 while starting or stopping."""
+    if backend.ready:
+        return Json({"status": "ready"})
+    return failure(503, "modelkeep is starting or stopping; ask again in a moment.", status="not ready")
+
+
+@router.get("/api/status")
+async def status(backend: TheBackend) -> Json:
+    """What `modelkeep status --json` prints."""
+    return Json(await backend.status())

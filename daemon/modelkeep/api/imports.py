@@ -1,0 +1,41 @@
+"""Stage 1 from any legacy source, as a stream of JSON Lines: progress, and at last the report."""
+
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import APIRouter
+from starlette.responses import StreamingResponse
+
+from modelkeep.api.answers import as_json
+from modelkeep.api.failures import UNEXPECTED, sentence_of
+from modelkeep.api.parameters import TheBackend
+from modelkeep.api.schemas import ImportRequest
+from modelkeep.errors import ModelkeepError
+
+log = structlog.get_logger("modelkeep.api")
+
+router = APIRouter(prefix="/api/import", tags=["migration"])
+
+
+@router.post("", response_class=StreamingResponse)
+async def import_source(backend: TheBackend, asked: ImportRequest) -> StreamingResponse:
+    """Import; each line is `{"progress": …}`, the last `{"report": …}` or `{"error": "…"}`."""
+    values = aiter(backend.import_source(asked.kind, asked.source, asked.images, asked.map, asked.dry_run))
+    # Waiting for the first value gives a source that cannot be read a status of its own.
+    nothing: dict[str, object] = {}
+    first = await anext(values, nothing)
+    return StreamingResponse(_lines(first, values), media_type="application/x-ndjson")
+
+
+async def _lines(first: dict[str, object], values: AsyncIterator[dict[str, object]]) -> AsyncIterator[bytes]:
+    try:
+        if first:
+            yield as_json(first) + b"\n"
+        async for value in values:
+            yield as_json(value) + b"\n"
+    except ModelkeepError as error:
+        yield as_json({"error": sentence_of(error)}) + b"\n"
+    except Exception:
+        # The status has gone out with the first line; only a last line can still say that it went wrong.
+        log.exception("import.failed")
+        yield as_json({"error": UNEXPECTED}) + b"\n"

@@ -1,0 +1,37 @@
+"""The journal, read over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from modelkeep.api.answers import Json
+from modelkeep.api.parameters import Offset, TheBackend, exact_text
+
+router = APIRouter(prefix="/api/journal", tags=["operation"])
+
+_RECORDS_MAX = 10_000
+
+
+@router.get("")
+async def records(
+    backend: TheBackend,
+    request: Request,
+    model: Annotated[str, Query(description="only what happened to this model: a name, hash or path")] = "",  # noqa: ARG001
+    event: Annotated[str, Query(description="only events of this name; * stands for any text")] = "",
+    since: Annotated[int, Query(ge=0, le=2**53, description="only from this time on, in ms since 1970")] = 0,
+    failed: Annotated[bool, Query(description="only failures")] = False,
+    after: Offset = 0,
+    limit: Annotated[int, Query(ge=1, le=_RECORDS_MAX)] = 1000,
+) -> Json:
+    """Journal records, the last ones that fit."""
+    found = await run_in_threadpool(
+        backend.journal,
+        model=exact_text(request, "model"),
+        event=event,
+        since_ms=since,
+        failed=failed,
+        after=after,
+        limit=limit,
+    )
+    return Json({"records": found})

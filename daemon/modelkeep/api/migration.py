@@ -1,0 +1,112 @@
+"""Migration as the front end of the earlier back end knows it, and its controller."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from modelkeep.api import schemas, shapes
+from modelkeep.api.answers import Json, failure
+from modelkeep.api.backend import Backend
+from modelkeep.api.parameters import TheBackend
+from modelkeep.api.pending import no_such_row
+from modelkeep.errors import Conflict
+
+LEGACY_KIND = "hikaze"
+"""The importer that reads the legacy manager's database."""
+
+router = APIRouter(prefix="/api/migration", tags=["migration"])
+
+
+@router.get("/pending_models", response_model=schemas.PendingModels)
+async def pending_models(backend: TheBackend) -> Json:
+    """Every row of the queue."""
+    rows = await backend.pending(state=None, limit=0, offset=0)
+    return Json({"models": [shapes.pending_listed(row) for row in rows]})
+
+
+@router.get("/pending_model", response_model=schemas.FullPending)
+async def pending_model(
+    backend: TheBackend,
+    id: Annotated[str, Query(description="number of a row of the queue")] = "",  # noqa: A002 - the contract's name
+) -> Json:
+    """One row of the queue."""
+    number = int(id) if id.isascii() and id.isdigit() and len(id) <= len(str(schemas.ROW_ID_MAX)) else 0
+    if not 1 <= number <= schemas.ROW_ID_MAX:
+        return failure(400, "id in the query: it has to be the number of a pending row.")
+    found = await backend.pending_details(number)
+    if found is None:
+        raise no_such_row(number)
+    return Json(shapes.pending_full(found.pending))
+
+
+@router.post("/import_a_model", response_model=schemas.Migrated, responses={409: {"model": schemas.ImportConflict}})
+async def import_a_model(backend: TheBackend, asked: schemas.ImportOneRequest) -> Json:
+    """Hash and migrate one row of the queue."""
+    try:
+        sha256, action = await backend.resolve(asked.id, asked.conf_strategy)
+    except Conflict as conflict:
+        return await _both_sides(backend, asked.id, conflict)
+    return Json({"status": "success", "sha256": sha256, "action_taken": str(action)})
+
+
+@router.post("/migrate_legacy_db")
+async def migrate_legacy_db(backend: TheBackend, asked: schemas.LegacyImportRequest) -> Json:
+    """Run stage 1 on a database of the legacy manager, to its end."""
+    report: Mapping[str, object] = {}
+    values = backend.import_source(LEGACY_KIND, asked.legacy_db_path, asked.legacy_images_dir or "", (), False)
+    async for value in values:
+        found = value.get("report")
+        report = found if isinstance(found, Mapping) else report
+    counts = {key: _number(report.get(key)) for key in _LEGACY_COUNTS}
+    return Json({"status": "success" if report else "failed", "db_migration": counts})
+
+
+@router.post("/start")
+async def start(backend: TheBackend) -> Json:
+    """Begin, or go on after a pause."""
+    await backend.resume()
+    return await _controller(backend)
+
+
+@router.post("/pause")
+async def pause(backend: TheBackend) -> Json:
+    """Stop hashing until it is resumed, across restarts too."""
+    await backend.pause()
+    return await _controller(backend)
+
+
+@router.post("/resume")
+async def resume(backend: TheBackend) -> Json:
+    """Go on after a pause."""
+    await backend.resume()
+    return await _controller(backend)
+
+
+@router.get("/status")
+async def status(backend: TheBackend) -> Json:
+    """Whether it runs, and what is left."""
+    return await _controller(backend)
+
+
+_LEGACY_COUNTS = ("migrated", "pending", "errors", "images_processed", "image_errors")
+
+
+async def _controller(backend: Backend) -> Json:
+    known = await backend.status()
+    return Json({"status": "success", **{key: known[key] for key in ("state", "paused", "pending", "hashing")}})
+
+
+async def _both_sides(backend: Backend, pending_id: int, conflict: Conflict) -> Json:
+    found = await backend.pending_details(pending_id)
+    if found is None or found.existing is None:
+        return failure(409, str(conflict))
+    existing = shapes.model_full(found.existing.model, found.existing.images_count)
+    return failure(409, str(conflict), existing=existing, pending=shapes.pending_full(found.pending))
+
+
+def _number(value: object) -> int:
+    """Return a count; a report that lists what it counts is counted here."""
+    if isinstance(value, int):
+        return value
+    return len(value) if isinstance(value, list | tuple) else 0

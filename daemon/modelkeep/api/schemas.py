@@ -1,0 +1,273 @@
+"""What requests have to look like, and what the documentation at `/docs` says about the answers."""
+
+import os
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from modelkeep.domain.values import Strategy
+
+ROW_ID_MAX = 2**63 - 1
+"""SQLite's largest integer."""
+
+
+def _file_system_text(text: str) -> str:
+    """Refuse what no file can be called. Surrogate escapes pass: they are names that are not UTF-8."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ValueError("it holds a character that no path can have") from None
+    if "\0" in text:
+        raise ValueError("it holds a zero byte")
+    return text
+
+
+def _none_from_empty(value: object) -> object:
+    return None if value in ("", "null") else value
+
+
+PathText = Annotated[str, AfterValidator(_file_system_text)]
+RowId = Annotated[int, Field(strict=True, ge=1, le=ROW_ID_MAX)]
+
+
+class HashRequest(BaseModel):
+    """A file to hash; `pending`: its pending row is migrated then."""
+
+    path: Annotated[PathText, Field(min_length=1)]
+    pending_status: Literal["pending", "ignore"] = "ignore"
+
+
+class RetryRequest(BaseModel):
+    """Rows of the queue to try again; none named: all that failed or are missing."""
+
+    ids: list[RowId] | None = None
+
+
+class ImportOneRequest(BaseModel):
+    """One row of the queue to migrate; no strategy: a conflict is the answer when its content is known."""
+
+    id: RowId
+    conf_strategy: Annotated[Strategy | None, BeforeValidator(_none_from_empty)] = None
+
+
+class LegacyImportRequest(BaseModel):
+    """A database of the legacy manager."""
+
+    legacy_db_path: Annotated[PathText, Field(min_length=1)]
+    legacy_images_dir: PathText | None = None
+
+
+class ImportRequest(BaseModel):
+    """A legacy source; `map` rewrites path prefixes."""
+
+    kind: str
+    source: Annotated[PathText, Field(min_length=1)]
+    images: PathText = ""
+    map: list[tuple[PathText, PathText]] = []
+    dry_run: bool = False
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Failure(BaseModel):
+    """Every error."""
+
+    error: str
+
+
+class Tag(_Answer):
+    """A tag."""
+
+    id: int
+    name: str
+
+
+class FoundModel(_Answer):
+    """A model that a search found."""
+
+    sha256: str
+    name: str
+    type: str
+    path: str
+    size_bytes: int
+    created_at: int
+    tags: list[Tag]
+
+
+class ListedModel(FoundModel):
+    """A model in a list."""
+
+    images_count: int
+
+
+class Prompts(BaseModel):
+    """The prompts that go with a model."""
+
+    model_config = ConfigDict(extra="allow")
+
+    positive: Any
+    negative: Any
+
+
+class ModelMeta(BaseModel):
+    """What is known of a model besides its columns, with every key of its source that is not understood."""
+
+    model_config = ConfigDict(extra="allow")
+
+    description: Any
+    community_links: Any
+    images_count: int
+    prompts: Prompts
+
+
+class PendingMeta(BaseModel):
+    """The same of a pending row; `images` are base names."""
+
+    model_config = ConfigDict(extra="allow")
+
+    description: Any
+    community_links: Any
+    images: list[str]
+    prompts: Prompts
+
+
+class FullModel(FoundModel):
+    """A model."""
+
+    meta_json: ModelMeta
+
+
+class ListedPending(_Answer):
+    """A pending row in a list."""
+
+    id: int
+    name: str
+    image: str
+    type: str
+    tags: list[Tag]
+
+
+class FullPending(_Answer):
+    """A pending row."""
+
+    id: int
+    path: str
+    sha256: str
+    name: str
+    type: str
+    size_bytes: int
+    created_at: int
+    meta_json: PendingMeta
+    tags: list[Tag]
+
+
+class QueueRow(FullPending):
+    """A pending row and where it stands in the queue."""
+
+    base: str
+    image: str
+    source: str
+    state: Literal["waiting", "conflict", "failed", "missing"]
+    attempts: int
+    due_at: int
+    last_error: str
+
+
+class Picture(_Answer):
+    """A picture of a model; its size is that of the high quality, in pixels."""
+
+    seq: int
+    width: int
+    height: int
+    source_digest: str
+
+
+class Place(_Answer):
+    """A path at which a model's file is or was."""
+
+    path: str
+    state: Literal["present", "missing", "unreachable"]
+    claimed: bool
+    size_bytes: int
+    first_seen: int
+    last_seen: int
+
+
+class Refused(_Answer):
+    """A picture that could not be used."""
+
+    file: str
+    reason: str
+
+
+class DetailedModel(_Answer):
+    """A model with everything that belongs to it."""
+
+    model: FullModel
+    base: str
+    last_used_at: int
+    images: list[Picture]
+    locations: list[Place]
+    refused: list[Refused]
+
+
+class DetailedPending(_Answer):
+    """A pending row and the model that has its content already; `lost_keys`: what merging would lose."""
+
+    pending: QueueRow
+    existing: DetailedModel | None
+    lost_keys: list[str]
+
+
+class Types(_Answer):
+    """Types of models."""
+
+    types: list[str]
+
+
+class Models(_Answer):
+    """Models in a list."""
+
+    models: list[ListedModel]
+
+
+class FoundModels(_Answer):
+    """Models that a search found."""
+
+    models: list[FoundModel]
+
+
+class PendingModels(_Answer):
+    """Pending rows in a list."""
+
+    models: list[ListedPending]
+
+
+class QueueRows(_Answer):
+    """Rows of the queue."""
+
+    pending: list[QueueRow]
+
+
+class Hashed(BaseModel):
+    """A file's hash, and what became of its pending row."""
+
+    sha256: str
+    action_taken: str | None = None
+
+
+class Migrated(_Answer):
+    """What became of a pending row."""
+
+    status: Literal["success"]
+    sha256: str
+    action_taken: str
+
+
+class ImportConflict(Failure):
+    """Both sides of a conflict."""
+
+    existing: FullModel
+    pending: FullPending

@@ -1,0 +1,139 @@
+"""The shapes of the HTTP interface: pure functions from the project's values to JSON objects.
+
+They are a contract with an existing front end; the command line prints them too. Times are milliseconds since 1970,
+absent text is empty, never null.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelkeep.domain import values
+from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.metadata import DERIVED_KEYS
+
+Shape = dict[str, Any]
+
+
+def tag(known: values.Tag) -> Shape:
+    """`Tag`."""
+    return {"id": known.id, "name": known.name}
+
+
+def model_listed(model: values.Model, images_count: int) -> Shape:
+    """`Model`: one row of a list."""
+    return {**model_found(model), "images_count": images_count}
+
+
+def model_found(model: values.Model) -> Shape:
+    """A model that a search found: as in a list, but nobody counted its pictures."""
+    return {
+        "sha256": model.sha256,
+        "name": model.name,
+        "type": model.type,
+        "path": model.path,
+        "size_bytes": model.size_bytes,
+        "created_at": model.created_at,
+        "tags": [tag(known) for known in model.tags],
+    }
+
+
+def model_full(model: values.Model, images_count: int) -> Shape:
+    """`ModelFull`."""
+    return {**model_found(model), "meta_json": _meta(model.meta, "images_count", images_count)}
+
+
+def model_details(details: ModelDetails) -> Shape:
+    """A model with everything that belongs to it."""
+    model = details.model
+    return {
+        "model": model_full(model, details.images_count),
+        "base": model.base,
+        "last_used_at": model.last_used_at,
+        "images": [
+            {"seq": image.seq, "width": image.width, "height": image.height, "source_digest": image.source_digest}
+            for image in details.images
+        ],
+        "locations": [_location(location) for location in details.locations],
+        "refused": [{"file": picture.file, "reason": picture.reason} for picture in details.refused],
+    }
+
+
+def pending_listed(pending: values.PendingImport) -> Shape:
+    """`Pending`: one row of a list."""
+    return {
+        "id": pending.id,
+        "name": pending.name,
+        "image": pending.image,
+        "type": pending.type,
+        "tags": [tag(known) for known in pending.tags],
+    }
+
+
+def pending_full(pending: values.PendingImport) -> Shape:
+    """`PendingFull`."""
+    return {
+        "id": pending.id,
+        "path": pending.path,
+        "sha256": pending.sha256,
+        "name": pending.name,
+        "type": pending.type,
+        "size_bytes": pending.size_bytes,
+        "created_at": pending.created_at,
+        "meta_json": _meta(pending.meta, "images", [pending.image] if pending.image else []),
+        "tags": [tag(known) for known in pending.tags],
+    }
+
+
+def queue_row(pending: values.PendingImport) -> Shape:
+    """`PendingFull` with where the row stands in the queue."""
+    return {
+        **pending_full(pending),
+        "base": pending.base,
+        "image": pending.image,
+        "source": pending.source,
+        "state": str(pending.state),
+        "attempts": pending.attempts,
+        "due_at": pending.due_at,
+        "last_error": pending.last_error,
+    }
+
+
+def pending_details(details: PendingDetails) -> Shape:
+    """Both sides of a row of the queue; `existing` is null when no model has its content."""
+    return {
+        "pending": queue_row(details.pending),
+        "existing": model_details(details.existing) if details.existing else None,
+        "lost_keys": list(details.lost_keys),
+    }
+
+
+def _location(location: values.Location) -> Shape:
+    return {
+        "path": location.path,
+        "state": str(location.state),
+        "claimed": location.claimed,
+        "size_bytes": location.fingerprint.size_bytes if location.fingerprint else 0,
+        "first_seen": location.first_seen,
+        "last_seen": location.last_seen,
+    }
+
+
+def _meta(stored: Mapping[str, Any], pictures_key: str, pictures: object) -> Shape:
+    """Return `meta_json`: the keys that the front end relies on, and every other as it was stored."""
+    prompts = stored.get("prompts")
+    kept = {key: value for key, value in stored.items() if key not in DERIVED_KEYS}
+    return {
+        **kept,
+        "description": _text(stored.get("description")),
+        "community_links": _text(stored.get("community_links")),
+        pictures_key: pictures,
+        "prompts": _prompts(prompts if isinstance(prompts, Mapping) else {}),
+    }
+
+
+def _prompts(stored: Mapping[str, Any]) -> Shape:
+    return {**stored, "positive": _text(stored.get("positive")), "negative": _text(stored.get("negative"))}
+
+
+def _text(value: object) -> object:
+    return "" if value is None else value

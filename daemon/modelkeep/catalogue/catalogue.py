@@ -1,0 +1,316 @@
+"""The catalogue as the rest of the daemon sees it: asynchronous, domain values in and out.
+
+Reads may run beside a write; writes come one after the other, each committed durably when its call returns.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.engine import Database
+from modelkeep.catalogue.store import control, importing, locations, migrating, models, pending, pictures, tags
+from modelkeep.catalogue.upgrade import upgrade
+from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.detection import Found, Moved
+from modelkeep.domain.legacy import StagedRow, TakenRow
+from modelkeep.domain.migration import MigrationOrder, MigrationResult
+from modelkeep.domain.naming import Root
+from modelkeep.domain.parking import Parked
+from modelkeep.domain.planning import Decision, lost_by_merge
+from modelkeep.domain.values import (
+    Fingerprint,
+    Location,
+    LocationState,
+    Model,
+    PendingImport,
+    PendingState,
+    Tag,
+)
+
+
+class Catalogue:
+    """Everything that is known, in one SQLite file."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._database = Database(path, read_only=read_only)
+
+    @classmethod
+    def open(cls, path: Path) -> "Catalogue":
+        """Open a catalogue's file; a missing one is made, an older one upgraded after a backup copy.
+
+        Raises:
+            CatalogueError: the file is no catalogue, is damaged, or was made by a newer modelkeep.
+        """
+        upgrade(path)
+        return cls(path)
+
+    def close(self) -> None:
+        """Finish what runs and close the file."""
+        self._database.close()
+
+    # Detection and the queue
+
+    async def detect(
+        self, found: Sequence[Found], roots: Sequence[Root], now_ms: int
+    ) -> list[tuple[PendingImport, bool]]:
+        """Make sure that each found file has a waiting row; tells of each whether its row is new."""
+        return await self._database.write(pending.detect, found, roots, now_ms)
+
+    async def pending(self, pending_id: int) -> PendingImport | None:
+        """Return the pending row of an id."""
+        return await self._database.read(pending.get_pending, pending_id)
+
+    async def pending_by_path(self, path: str) -> PendingImport | None:
+        """Return the pending row of a path."""
+        return await self._database.read(pending.get_pending_by_path, path)
+
+    async def pending_imports(self, state: str | None = None, limit: int = 0, offset: int = 0) -> list[PendingImport]:
+        """Return pending rows by id; `limit` 0 for all."""
+        return await self._database.read(pending.get_pending_imports, state, limit, offset)
+
+    async def due_pending(self, now_ms: int, limit: int, without_ids: Collection[int] = ()) -> list[PendingImport]:
+        """Return the rows that the sweep takes up, the longest due first."""
+        return await self._database.read(pending.due_pending, now_ms, limit, without_ids)
+
+    async def park(self, parked: Sequence[Parked]) -> list[Parked]:
+        """Note on rows why they could not be migrated; returns those for which that is news."""
+        return await self._database.write(_park, parked)
+
+    async def wake_below(self, folder: str, now_ms: int) -> int:
+        """Make the failed and missing rows below a folder due now."""
+        return await self._database.write(pending.wake_below, folder, now_ms)
+
+    async def wait_again(self, now_ms: int, ids: Sequence[int] | None = None) -> int:
+        """Make rows due now; None for every failed or missing one. Returns how many."""
+        return await self._database.write(pending.wait_again, now_ms, ids)
+
+    async def drop_pending(self, pending_id: int) -> None:
+        """Delete a pending row."""
+        await self._database.write(pending.delete_pending, pending_id)
+
+    async def pending_details(self, pending_id: int) -> PendingDetails | None:
+        """Return a pending row with the model that holds its content already."""
+        return await self._database.read(_pending_details, pending_id)
+
+    # Locations
+
+    async def location(self, path: str) -> Location | None:
+        """Return the location of a path."""
+        return await self._database.read(locations.location_of, path)
+
+    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
+        """Return the locations of these paths that the catalogue knows."""
+        return await self._database.read(locations.locations_at, paths)
+
+    async def known_below(self, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
+        """Return the locations below a folder, and the paths below it that the queue holds."""
+        return await self._database.read(_known_below, folder)
+
+    async def twins_of(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
+        """Return, for each fingerprint, the hashed locations that have it."""
+        return await self._database.read(locations.twins_of, fingerprints)
+
+    async def claims(self, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
+        """Return present locations whose hash is a claim."""
+        return await self._database.read(locations.claims, limit, without_paths)
+
+    async def put_locations(self, places: Sequence[Location], now_ms: int) -> list[str]:
+        """Write locations; returns, for each, the other content that lay there before, or empty."""
+        return await self._database.write(_put_locations, places, now_ms)
+
+    async def set_seen(self, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
+        """Note that these paths are present with these fingerprints."""
+        await self._database.write(locations.set_seen, seen, now_ms)
+
+    async def set_missing(self, paths: Sequence[str], reason: str, due_at: int) -> list[Location]:
+        """Note that no file is at these paths; returns the locations that this changed."""
+        return await self._database.write(_set_missing, paths, reason, due_at)
+
+    async def set_state_below(self, folder: str, old: LocationState, new: LocationState) -> int:
+        """Change the state of every location below a folder; returns how many."""
+        return await self._database.write(locations.set_state_below, folder, old, new)
+
+    async def move_path(self, old: str, new: str, now_ms: int) -> Moved:
+        """Follow the rename of a file."""
+        return await self._database.write(locations.move_path, old, new, now_ms)
+
+    async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
+        """Follow the rename of a folder with everything that is known below it."""
+        return await self._database.write(locations.move_folder, old, new, now_ms)
+
+    async def confirm_claim(self, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
+        """Note that the file at a path has the hash that an older database claimed."""
+        await self._database.write(locations.confirm_claim, path, fingerprint, now_ms)
+
+    async def refute_claim(self, found: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
+        """Take a path from the model that claimed it, and queue it as a file of its own."""
+        return await self._database.write(_refute_claim, found, roots, now_ms)
+
+    # Migrations and stage 1
+
+    async def preview(self, order: MigrationOrder) -> Decision | None:
+        """Return what a migration would do now, without its picture; None when the row is gone."""
+        return await self._database.read(migrating.preview, order)
+
+    async def migrate(
+        self,
+        orders: Sequence[MigrationOrder],
+        finished: Sequence[str],
+        now_ms: int,
+        before_commit: migrating.BeforeCommit,
+    ) -> list[MigrationResult]:
+        """Carry out orders in one transaction; `before_commit` runs inside it, in the writer's thread."""
+        return await self._database.write(migrating.migrate, orders, finished, now_ms, before_commit)
+
+    async def committed_migrations(self) -> set[str]:
+        """Return the ids of the migrations that are committed and not yet known to be finished."""
+        return await self._database.read(control.committed_migrations)
+
+    async def forget_migrations(self, finished: Sequence[str]) -> None:
+        """Drop the ids of migrations whose end is durable in the journal."""
+        await self._database.write(control.forget_migrations, finished)
+
+    async def import_rows(
+        self,
+        kind: str,
+        source: str,
+        rows: Sequence[StagedRow],
+        now_ms: int,
+        before_commit: importing.BeforeCommit,
+        *,
+        dry_run: bool = False,
+    ) -> list[TakenRow]:
+        """Take the rows of a legacy source in one transaction; a dry run rolls everything back."""
+        return await self._database.write(_import_rows, kind, source, rows, now_ms, before_commit, dry_run)
+
+    # Questions
+
+    async def models(
+        self,
+        *,
+        type: str | None = None,  # noqa: A002 - the column's name
+        q: str = "",
+        tag: str = "",
+        limit: int = 0,
+        offset: int = 0,
+    ) -> list[tuple[Model, int]]:
+        """Return models by name, each with the number of its pictures."""
+        return await self._database.read(models.list_models, type=type, q=q, tag=tag, limit=limit, offset=offset)
+
+    async def model(self, sha256: str) -> ModelDetails | None:
+        """Return a model with its pictures and locations."""
+        return await self._database.read(_model_details, sha256)
+
+    async def model_by_path(self, path: str) -> Model | None:
+        """Return the model whose file is, or last was, at a path."""
+        return await self._database.read(models.get_model_by_path, path)
+
+    async def find_models(self, text: str) -> list[Model]:
+        """Return the models that a person may mean by a hash, a path or a name."""
+        return await self._database.read(models.find_models, text)
+
+    async def types(self) -> list[str]:
+        """Return every type in use."""
+        return await self._database.read(models.list_types)
+
+    async def tags(self) -> list[Tag]:
+        """Return every tag by name."""
+        return await self._database.read(tags.list_tags)
+
+    async def counts(self) -> dict[str, Any]:
+        """Return the numbers of the status."""
+        return await self._database.read(control.counts)
+
+    async def waiting_bytes(self) -> int:
+        """Return the sum of the sizes of the waiting rows."""
+        return await self._database.read(pending.waiting_bytes)
+
+    async def hashes_by_file_name(self) -> dict[str, str]:
+        """Return the known hash of each file name (of one of them, where several files have the name)."""
+        return await self._database.read(locations.hashes_by_file_name)
+
+    async def pending_pictures(self) -> set[str]:
+        """Return the base names under `images/pending/` that something refers to."""
+        return await self._database.read(_pending_pictures)
+
+    # The daemon's own memory
+
+    async def is_paused(self) -> bool:
+        """Tell whether the owner has paused the daemon."""
+        return await self._database.read(control.is_paused)
+
+    async def set_paused(self, paused: bool) -> None:
+        """Remember whether the owner has paused the daemon."""
+        await self._database.write(control.set_paused, paused)
+
+
+def _import_rows(
+    connection: sa.Connection,
+    kind: str,
+    source: str,
+    rows: Sequence[StagedRow],
+    now_ms: int,
+    before_commit: importing.BeforeCommit,
+    dry_run: bool,
+) -> list[TakenRow]:
+    if not dry_run:
+        return importing.import_rows(connection, kind, source, rows, now_ms, before_commit)
+    savepoint = connection.begin_nested()
+    try:
+        return importing.import_rows(connection, kind, source, rows, now_ms, lambda _: None)
+    finally:
+        savepoint.rollback()
+
+
+def _park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
+    missing = [item.path for item in parked if item.state is PendingState.MISSING]
+    if missing:
+        locations.set_locations_missing(connection, missing)
+    return pending.park(connection, parked)
+
+
+def _set_missing(connection: sa.Connection, paths: Sequence[str], reason: str, due_at: int) -> list[Location]:
+    pending.set_rows_missing(connection, paths, reason, due_at)
+    return locations.set_locations_missing(connection, paths)
+
+
+def _known_below(connection: sa.Connection, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
+    return locations.locations_below(connection, folder), locations.pending_paths_below(connection, folder)
+
+
+def _put_locations(connection: sa.Connection, places: Sequence[Location], now_ms: int) -> list[str]:
+    return [locations.put_location(connection, place, now_ms) for place in places]
+
+
+def _refute_claim(connection: sa.Connection, found: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
+    locations.forget_location(connection, found.path)
+    return pending.detect(connection, [found], roots, now_ms)[0][0]
+
+
+def _model_details(connection: sa.Connection, sha256: str) -> ModelDetails | None:
+    model = models.get_model(connection, sha256)
+    if model is None:
+        return None
+    return ModelDetails(
+        model,
+        tuple(pictures.images_of(connection, sha256)),
+        tuple(locations.locations_of(connection, sha256)),
+        tuple(pictures.refused_of(connection, sha256)),
+    )
+
+
+def _pending_details(connection: sa.Connection, pending_id: int) -> PendingDetails | None:
+    row = pending.get_pending(connection, pending_id)
+    if row is None:
+        return None
+    existing = _model_details(connection, row.sha256) if row.sha256 else None
+    if existing is None:
+        return PendingDetails(row)
+    paths = [place.path for place in existing.locations]
+    return PendingDetails(row, existing, lost_by_merge(row, existing.model, paths))
+
+
+def _pending_pictures(connection: sa.Connection) -> set[str]:
+    return pending.image_names(connection) | pictures.refused_names(connection)

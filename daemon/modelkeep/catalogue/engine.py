@@ -1,0 +1,123 @@
+"""Connections to the catalogue's file: one writer in a thread of its own, and readers that cannot write.
+
+SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write or checkpoint in the same instant
+(https://sqlite.org/wal.html, "The WAL-reset bug"): so one connection does both, and readers are `query_only`.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from modelkeep.errors import CatalogueError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+READERS = 2
+LOCK_WAIT_MS = 5_000
+CACHE_KIB = 16_384
+
+
+def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[], sqlite3.Connection]:
+    uri = f"file:{quote(str(path))}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        # isolation_level=None: the driver's own transaction handling sends no BEGIN before SELECT, DDL and SAVEPOINT.
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        for pragma in (f"busy_timeout={LOCK_WAIT_MS}", "foreign_keys=ON", f"cache_size=-{CACHE_KIB}", *pragmas):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    return connect
+
+
+def _begin_with(engine: sa.Engine, statement: str) -> sa.Engine:
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    return engine
+
+
+def writing_engine(path: Path) -> sa.Engine:
+    """Return the engine of the one connection that writes; commits are durable when they return."""
+    pragmas = ("journal_mode=WAL", "synchronous=FULL")
+    connect = _connector(path, mode="rwc", pragmas=pragmas)
+    return _begin_with(sa.create_engine("sqlite://", creator=connect, poolclass=StaticPool), "BEGIN IMMEDIATE")
+
+
+def reading_engine(path: Path) -> sa.Engine:
+    """Return an engine whose connections can only read a file that exists."""
+    connect = _connector(path, mode="ro", pragmas=("query_only=ON",))
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=READERS, max_overflow=0)
+    return _begin_with(engine, "BEGIN")
+
+
+class Database:
+    """Runs functions of a connection, each in one transaction, off the event loop.
+
+    `write` calls are carried out one after the other in the order of the calls.
+
+    Args:
+        path: the file.
+        read_only: writing fails; nothing is made when the file is not there.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._writing = reading_engine(path) if read_only else writing_engine(path)
+        self._reading = reading_engine(path)
+        self._writer = ThreadPoolExecutor(1, "catalogue-writer")
+        self._readers = ThreadPoolExecutor(READERS, "catalogue-reader")
+
+    async def write(
+        self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function in one transaction of the writer; committed durably when this returns."""
+        return await self._run(self._writer, self._writing, function, args, kwargs)
+
+    async def read(
+        self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a function in one transaction of a reader."""
+        return await self._run(self._readers, self._reading, function, args, kwargs)
+
+    def close(self) -> None:
+        """Wait for what runs, then close; the writer last, so that its checkpoint is the final one."""
+        self._readers.shutdown(wait=True)
+        self._reading.dispose()
+        self._writer.shutdown(wait=True)
+        self._writing.dispose()
+
+    @staticmethod
+    async def _run(
+        executor: ThreadPoolExecutor,
+        engine: sa.Engine,
+        function: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> T:
+        def transact() -> T:
+            with translated_errors(), engine.begin() as connection:
+                return function(connection, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(executor, transact)
+
+
+class translated_errors:  # noqa: N801 - reads as a statement
+    """Turn the database's own failures into `CatalogueError` sentences."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, (sa.exc.OperationalError, sqlite3.OperationalError)):
+            cause = getattr(error, "orig", None) or error
+            raise CatalogueError(f"the catalogue cannot be read or written now: {cause}") from error

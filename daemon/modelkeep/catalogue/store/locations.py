@@ -1,0 +1,280 @@
+"""Locations: at which paths a content is, or was."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from modelkeep.catalogue.store.models import choose_main_paths
+from modelkeep.catalogue.tables import below, locations, models, pending_import, storable_path
+from modelkeep.domain.detection import Moved
+from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
+
+_SELECT = sa.select(
+    locations.c.path,
+    locations.c.sha256,
+    locations.c.state,
+    locations.c.device,
+    locations.c.inode,
+    locations.c.size_bytes,
+    locations.c.mtime_ns,
+    locations.c.claimed,
+    locations.c.first_seen,
+    locations.c.last_seen,
+)
+_CHUNK = 500
+
+
+def _put() -> Insert:
+    statement = insert(locations)
+    written = {column.name: statement.excluded[column.name] for column in locations.c if column.name != "path"}
+    return statement.on_conflict_do_update(index_elements=["path"], set_=written)
+
+
+_PUT = _put()
+
+
+def location_of(connection: sa.Connection, path: str) -> Location | None:
+    """Return the location of a path."""
+    row = connection.execute(_SELECT.where(locations.c.path == path)).one_or_none()
+    return _location(row) if row else None
+
+
+def locations_of(connection: sa.Connection, sha256: str) -> list[Location]:
+    """Return every path of a content, the longest known first."""
+    query = _SELECT.where(locations.c.sha256 == sha256).order_by(locations.c.first_seen, locations.c.path)
+    return [_location(row) for row in connection.execute(query)]
+
+
+def locations_of_all(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[Location]]:
+    """Return every path of each of these contents, the longest known first."""
+    found: dict[str, list[Location]] = {}
+    for start in range(0, len(hashes), _CHUNK):
+        query = _SELECT.where(locations.c.sha256.in_(hashes[start : start + _CHUNK]))
+        for row in connection.execute(query.order_by(locations.c.first_seen, locations.c.path)):
+            found.setdefault(row.sha256, []).append(_location(row))
+    return found
+
+
+def locations_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, Location]:
+    """Return the locations of these paths that the catalogue knows."""
+    found: dict[str, Location] = {}
+    for start in range(0, len(paths), _CHUNK):
+        query = _SELECT.where(locations.c.path.in_(paths[start : start + _CHUNK]))
+        found.update((row[0], _location(row)) for row in connection.execute(query))
+    return found
+
+
+def locations_below(connection: sa.Connection, folder: str) -> list[Location]:
+    """Return every location below a folder."""
+    return [_location(row) for row in connection.execute(_SELECT.where(below(locations.c.path, folder)))]
+
+
+def pending_paths_below(connection: sa.Connection, folder: str) -> dict[str, PendingState]:
+    """Return the paths below a folder that the queue holds, with the state of each row."""
+    query = sa.select(pending_import.c.path, pending_import.c.state).where(below(pending_import.c.path, folder))
+    return {path: PendingState(state) for path, state in connection.execute(query)}
+
+
+def twins_of(connection: sa.Connection, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
+    """Return, for each fingerprint, the hashed locations that have it."""
+    found: dict[Fingerprint, list[Location]] = {}
+    wanted = list(fingerprints)
+    columns = sa.tuple_(locations.c.inode, locations.c.size_bytes, locations.c.mtime_ns)
+    for start in range(0, len(wanted), _CHUNK // 4):
+        keys = [(sign(f.inode), f.size_bytes, f.mtime_ns) for f in wanted[start : start + _CHUNK // 4]]
+        query = _SELECT.where(columns.in_(keys), sa.not_(locations.c.claimed))
+        for location in map(_location, connection.execute(query)):
+            if location.fingerprint is not None and location.fingerprint in fingerprints:
+                found.setdefault(location.fingerprint, []).append(location)
+    return found
+
+
+def claims(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
+    """Return present locations whose hash is a claim that waits to be confirmed."""
+    query = _SELECT.where(locations.c.claimed, locations.c.state == LocationState.PRESENT).order_by(locations.c.path)
+    found = map(_location, connection.execute(query.limit(limit + len(without_paths))))
+    return [place for place in found if place.path not in without_paths][:limit]
+
+
+def hashes_by_file_name(connection: sa.Connection) -> dict[str, str]:
+    """Return the known hash of each file name (of one of them, where several files have the name)."""
+    rows = connection.execute(sa.select(locations.c.path, locations.c.sha256))
+    return {row.path.rsplit("/", 1)[-1]: row.sha256 for row in rows}
+
+
+def sign(number: int) -> int:
+    """Return an unsigned 64-bit number as SQLite holds it (for comparisons that know no column type)."""
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def put_location(connection: sa.Connection, location: Location, now_ms: int) -> str:
+    """Write the location of a path; returns the other content that lay there before, or empty."""
+    before = location_of(connection, location.path)
+    displaced = before.sha256 if before is not None and before.sha256 != location.sha256 else ""
+    first_seen = before.first_seen if before is not None and not displaced else location.first_seen
+    put_locations(connection, [replace(location, first_seen=first_seen)], now_ms)
+    choose_main_paths(connection, [location.sha256, *([displaced] if displaced else [])])
+    return displaced
+
+
+def put_locations(connection: sa.Connection, places: Sequence[Location], now_ms: int) -> None:
+    """Write locations over those of the same paths; the main paths of their models are the caller's to choose."""
+    if places:
+        connection.execute(_PUT, [_values(place, now_ms) for place in places])
+
+
+def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
+    """Note that these paths are present with these fingerprints."""
+    rows = [
+        {"b_path": path, **_fingerprint_values(fingerprint), "b_now": now_ms} for path, fingerprint in seen.items()
+    ]
+    if not rows:
+        return
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in _FINGERPRINT_COLUMNS}
+    connection.execute(
+        sa.update(locations)
+        .where(locations.c.path == sa.bindparam("b_path"))
+        .values(**values, state=LocationState.PRESENT, last_seen=sa.bindparam("b_now")),
+        rows,
+    )
+    choose_main_paths(connection, sorted({place.sha256 for place in locations_at(connection, list(seen)).values()}))
+
+
+def confirm_claim(connection: sa.Connection, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
+    """Note that the file at a path has the hash that an older database claimed."""
+    connection.execute(sa.update(locations).where(locations.c.path == path).values(claimed=False))
+    set_seen(connection, {path: fingerprint}, now_ms)
+
+
+def forget_location(connection: sa.Connection, path: str) -> None:
+    """Take a path from its model, which keeps everything else."""
+    before = location_of(connection, path)
+    connection.execute(sa.delete(locations).where(locations.c.path == path))
+    if before is not None:
+        choose_main_paths(connection, [before.sha256])
+
+
+def set_locations_missing(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
+    """Note that no file is at these paths; returns the locations that this changed."""
+    changed = [
+        place for place in locations_at(connection, paths).values() if place.state is not LocationState.MISSING
+    ]
+    for start in range(0, len(changed), _CHUNK):
+        chunk = [place.path for place in changed[start : start + _CHUNK]]
+        connection.execute(
+            sa.update(locations).where(locations.c.path.in_(chunk)).values(state=LocationState.MISSING)
+        )
+    choose_main_paths(connection, sorted({place.sha256 for place in changed}))
+    return changed
+
+
+def set_state_below(connection: sa.Connection, folder: str, old: LocationState, new: LocationState) -> int:
+    """Change the state of every location below a folder; returns how many."""
+    chosen = sa.and_(below(locations.c.path, folder), locations.c.state == old)
+    hashes = connection.execute(sa.select(locations.c.sha256).where(chosen).distinct())
+    concerned = sorted(hashes.scalars())
+    count = connection.execute(sa.update(locations).where(chosen).values(state=new)).rowcount
+    choose_main_paths(connection, concerned)
+    return count
+
+
+def move_path(connection: sa.Connection, old: str, new: str, now_ms: int) -> Moved:
+    """Follow the rename of a file: its location, its pending row and the main path of its model go with it."""
+    place = location_of(connection, old)
+    displaced = location_of(connection, new)
+    if place is not None:
+        connection.execute(sa.delete(locations).where(locations.c.path == new))
+        connection.execute(
+            sa.update(locations).where(locations.c.path == old).values(path=new, last_seen=now_ms, state="present")
+        )
+        connection.execute(
+            sa.update(models).where(models.c.sha256 == place.sha256, models.c.path == old).values(path=new)
+        )
+    pending_id = _move_pending(connection, old, new)
+    other = (
+        displaced.sha256 if displaced is not None and place is not None and displaced.sha256 != place.sha256 else ""
+    )
+    choose_main_paths(connection, [sha256 for sha256 in (place.sha256 if place else "", other) if sha256])
+    return Moved(old, new, place.sha256 if place else "", pending_id, other)
+
+
+def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> list[Moved]:
+    """Follow the rename of a folder with everything that the catalogue knows below it."""
+    located = [place.path for place in locations_below(connection, old)]
+    paths = sorted({*located, *pending_paths_below(connection, old)})
+    if _is_free(connection, new):
+        return _move_below(connection, old, new, now_ms, paths)
+    return [move_path(connection, path, new + path[len(old) :], now_ms) for path in paths]
+
+
+def _is_free(connection: sa.Connection, folder: str) -> bool:
+    return not any(
+        connection.execute(sa.select(sa.literal(1)).where(below(column, folder)).limit(1)).first()
+        for column in (locations.c.path, pending_import.c.path)
+    )
+
+
+def _move_below(connection: sa.Connection, old: str, new: str, now_ms: int, paths: Iterable[str]) -> list[Moved]:
+    """Rewrite the prefix in three statements: nothing the catalogue knows lies below the new name."""
+    hashes = {place.path: place.sha256 for place in locations_below(connection, old)}
+    ids = sa.select(pending_import.c.path, pending_import.c.id).where(below(pending_import.c.path, old))
+    queued = {row.path: row.id for row in connection.execute(ids)}
+    for column in (locations.c.path, pending_import.c.path, models.c.path):
+        rewritten = sa.literal(storable_path(new)) + sa.func.substr(column, len(storable_path(old)) + 1)
+        values: dict[str, object] = {"path": rewritten}
+        if column.table is locations:
+            values |= {"state": LocationState.PRESENT, "last_seen": now_ms}
+        connection.execute(sa.update(column.table).where(below(column, old)).values(values))
+    return [Moved(path, new + path[len(old) :], hashes.get(path, ""), queued.get(path, 0)) for path in paths]
+
+
+def _move_pending(connection: sa.Connection, old: str, new: str) -> int:
+    """Follow a rename in the queue; returns the id of the row that moved, or 0."""
+    row = connection.execute(sa.select(pending_import.c.id).where(pending_import.c.path == old)).scalar_one_or_none()
+    if row is None:
+        return 0
+    target = connection.execute(
+        sa.select(pending_import.c.id, pending_import.c.source).where(pending_import.c.path == new)
+    ).one_or_none()
+    if target is not None:
+        if target.source != "watch":
+            # Two descriptions meet at one path: the one that was there stays, the moved one waits where it was.
+            return 0
+        connection.execute(sa.delete(pending_import).where(pending_import.c.id == target.id))
+    connection.execute(sa.update(pending_import).where(pending_import.c.id == row).values(path=new))
+    return int(row)
+
+
+_FINGERPRINT_COLUMNS = ("device", "inode", "size_bytes", "mtime_ns")
+
+
+def _fingerprint_values(fingerprint: Fingerprint | None) -> dict[str, int | None]:
+    if fingerprint is None:
+        return dict.fromkeys(_FINGERPRINT_COLUMNS)
+    return {
+        "device": fingerprint.device,
+        "inode": fingerprint.inode,
+        "size_bytes": fingerprint.size_bytes,
+        "mtime_ns": fingerprint.mtime_ns,
+    }
+
+
+def _values(location: Location, now_ms: int) -> dict[str, object]:
+    return {
+        "path": location.path,
+        "sha256": location.sha256,
+        **_fingerprint_values(location.fingerprint),
+        "state": location.state,
+        "claimed": location.claimed,
+        "first_seen": location.first_seen or now_ms,
+        "last_seen": location.last_seen or now_ms,
+    }
+
+
+def _location(row: sa.Row[*tuple[Any, ...]]) -> Location:
+    path, sha256, state, device, inode, size_bytes, mtime_ns, claimed, first_seen, last_seen = row
+    known = None if mtime_ns is None else Fingerprint(device, inode, size_bytes, mtime_ns)
+    return Location(path, sha256, LocationState(state), known, bool(claimed), first_seen, last_seen)

@@ -1,0 +1,193 @@
+"""Models: what is known, keyed by content."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from modelkeep.catalogue.store.json_text import stored_json
+from modelkeep.catalogue.store.tags import tags_of_models
+from modelkeep.catalogue.tables import images, locations, model_tags, models, tags
+from modelkeep.domain.values import LocationState, Model
+
+_COLUMNS = (
+    models.c.sha256,
+    models.c.path,
+    models.c.name,
+    models.c.type,
+    models.c.base,
+    models.c.size_bytes,
+    models.c.created_at,
+    models.c.last_used_at,
+    models.c.meta_json,
+)
+_SELECT = sa.select(*_COLUMNS)
+_CHUNK = 500
+"""Keys asked for in one statement; SQLite bounds the parameters of one."""
+
+
+def _upsert() -> Insert:
+    statement = insert(models)
+    written = {column.name: statement.excluded[column.name] for column in _COLUMNS if column.name != "sha256"}
+    return statement.on_conflict_do_update(index_elements=["sha256"], set_=written)
+
+
+_UPSERT = _upsert()
+
+
+def model_values(model: Model) -> dict[str, object]:
+    """Return a model's columns; its tags are another table's."""
+    return {
+        "sha256": model.sha256,
+        "path": model.path,
+        "name": model.name,
+        "type": model.type,
+        "base": model.base,
+        "size_bytes": model.size_bytes,
+        "created_at": model.created_at,
+        "last_used_at": model.last_used_at,
+        "meta_json": stored_json(model.meta),
+    }
+
+
+def upsert_model(connection: sa.Connection, model: Model) -> None:
+    """Insert a model, or write all its columns over those of the same content."""
+    upsert_models(connection, [model])
+
+
+def upsert_models(connection: sa.Connection, values: Sequence[Model]) -> None:
+    """Insert models, or write all their columns over those of the same content."""
+    if values:
+        connection.execute(_UPSERT, [model_values(model) for model in values])
+
+
+def get_model(connection: sa.Connection, sha256: str) -> Model | None:
+    """Return the model of a content, with its tags."""
+    return next(iter(_with_tags(connection, _SELECT.where(models.c.sha256 == sha256))), None)
+
+
+def get_models(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Model]:
+    """Return the models of these contents that there are, with their tags."""
+    found: dict[str, Model] = {}
+    for start in range(0, len(hashes), _CHUNK):
+        query = _SELECT.where(models.c.sha256.in_(hashes[start : start + _CHUNK]))
+        found.update((model.sha256, model) for model in _with_tags(connection, query))
+    return found
+
+
+def get_model_by_path(connection: sa.Connection, path: str) -> Model | None:
+    """Return the model whose file is, or last was, at a path."""
+    query = _SELECT.join(locations, locations.c.sha256 == models.c.sha256).where(locations.c.path == path)
+    return next(iter(_with_tags(connection, query)), None)
+
+
+def list_models(
+    connection: sa.Connection,
+    *,
+    type: str | None = None,  # noqa: A002 - the column's name
+    q: str = "",
+    tag: str = "",
+    limit: int = 0,
+    offset: int = 0,
+) -> list[tuple[Model, int]]:
+    """Return models by name, each with the number of its pictures.
+
+    Args:
+        connection: a connection in a transaction.
+        type: only this type; None for all.
+        q: only those whose name or path has this in it.
+        tag: only those that carry the tag of this name.
+        limit: at most so many; 0 for all.
+        offset: leave out so many at the beginning.
+    """
+    query = _SELECT.order_by(models.c.name, models.c.sha256).limit(limit or -1).offset(offset)
+    if type is not None:
+        query = query.where(models.c.type == type)
+    if q:
+        query = query.where(
+            sa.or_(models.c.name.icontains(q, autoescape=True), models.c.path.icontains(q, autoescape=True))
+        )
+    if tag:
+        carrying = sa.select(model_tags.c.model_hash).join(tags, tags.c.id == model_tags.c.tag_id)
+        query = query.where(models.c.sha256.in_(carrying.where(tags.c.name == tag)))
+    found = _with_tags(connection, query)
+    counts = _images_counts(connection, [model.sha256 for model in found])
+    return [(model, counts.get(model.sha256, 0)) for model in found]
+
+
+def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[Model]:
+    """Return the models that a person may mean: by hash or its beginning (6 digits), by path, or by name."""
+    text_lower = text.lower()
+    if len(text_lower) >= 6 and all(digit in "0123456789abcdef" for digit in text_lower):
+        found = _with_tags(connection, _SELECT.where(models.c.sha256.startswith(text_lower)).limit(limit))
+        if found:
+            return found
+    by_path = get_model_by_path(connection, text)
+    if by_path is not None:
+        return [by_path]
+    exact = _with_tags(connection, _SELECT.where(models.c.name == text).limit(limit))
+    if exact:
+        return exact
+    part = sa.or_(models.c.name.icontains(text, autoescape=True), models.c.path.icontains(text, autoescape=True))
+    return _with_tags(connection, _SELECT.where(part).order_by(models.c.name).limit(limit))
+
+
+def list_types(connection: sa.Connection) -> list[str]:
+    """Return every type in use."""
+    query = sa.select(models.c.type).where(models.c.type != "").distinct().order_by(models.c.type)
+    return list(connection.execute(query).scalars())
+
+
+def choose_main_paths(connection: sa.Connection, hashes: Sequence[str]) -> None:
+    """Set each model's path to its best present location: the present main path, else the one known longest.
+
+    A model without a present location keeps the path at which it was last.
+    """
+    for sha256 in hashes:
+        best = connection.execute(_BEST_PATH, {"b_sha256": sha256}).scalar_one_or_none()
+        if best is not None:
+            connection.execute(_SET_PATH, {"b_sha256": sha256, "b_path": best})
+
+
+_BEST_PATH = (
+    sa.select(locations.c.path)
+    .join(models, models.c.sha256 == locations.c.sha256)
+    .where(
+        locations.c.sha256 == sa.bindparam("b_sha256", type_=sa.String),
+        locations.c.state == LocationState.PRESENT,
+    )
+    .order_by(locations.c.path != models.c.path, locations.c.first_seen, locations.c.path)
+    .limit(1)
+)
+_SET_PATH = (
+    sa.update(models)
+    .where(
+        models.c.sha256 == sa.bindparam("b_sha256", type_=sa.String),
+        models.c.path != sa.bindparam("b_path", type_=models.c.path.type),
+    )
+    .values(path=sa.bindparam("b_path", type_=models.c.path.type))
+)
+
+
+def _images_counts(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for start in range(0, len(hashes), _CHUNK):
+        query = sa.select(images.c.sha256, sa.func.count()).group_by(images.c.sha256)
+        chunk = query.where(images.c.sha256.in_(hashes[start : start + _CHUNK]))
+        counts.update((sha256, count) for sha256, count in connection.execute(chunk))
+    return counts
+
+
+def _with_tags(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> list[Model]:
+    rows = connection.execute(query).mappings().all()
+    carried = tags_of_models(connection, [row["sha256"] for row in rows])
+    return [
+        Model(
+            **{key: value for key, value in row.items() if key != "meta_json"},
+            meta=json.loads(row["meta_json"]),
+            tags=carried.get(row["sha256"], ()),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,241 @@
+"""The queue: what is known by path and waits for its content to be hashed."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.store.json_text import stored_json
+from modelkeep.catalogue.store.tags import tags_of_pending
+from modelkeep.catalogue.tables import below, pending_import
+from modelkeep.domain.detection import Found
+from modelkeep.domain.naming import Root, root_of, suggested_name, suggested_type
+from modelkeep.domain.parking import Parked
+from modelkeep.domain.values import WATCH_SOURCE, PendingImport, PendingState
+
+_COLUMNS = tuple(
+    pending_import.c[name]
+    for name in (
+        *("id", "path", "sha256", "name", "type", "base", "size_bytes", "created_at", "meta_json"),
+        *("source", "state", "attempts", "due_at", "last_error", "image"),
+    )
+)
+_SELECT = sa.select(*_COLUMNS)
+
+
+def pending_values(pending: PendingImport) -> dict[str, object]:
+    """Return a pending row's columns; its tags are another table's."""
+    values: dict[str, object] = {
+        column.name: getattr(pending, column.name) for column in _COLUMNS if column.name not in ("id", "meta_json")
+    }
+    values["meta_json"] = stored_json(pending.meta)
+    return values
+
+
+def insert_pending(connection: sa.Connection, pending: PendingImport) -> int:
+    """Insert a row under a new id, which is returned."""
+    result = connection.execute(sa.insert(pending_import).values(pending_values(pending)))
+    assert result.inserted_primary_key is not None  # noqa: S101 - an INSERT of one row
+    return int(result.inserted_primary_key[0])
+
+
+def update_pending(connection: sa.Connection, pending: PendingImport) -> None:
+    """Write all columns of a row."""
+    connection.execute(
+        sa.update(pending_import).where(pending_import.c.id == pending.id).values(pending_values(pending))
+    )
+
+
+def get_pending(connection: sa.Connection, pending_id: int) -> PendingImport | None:
+    """Return the row of an id."""
+    return next(iter(_rows(connection, _SELECT.where(pending_import.c.id == pending_id))), None)
+
+
+def get_pendings(connection: sa.Connection, ids: Sequence[int]) -> dict[int, PendingImport]:
+    """Return the rows of these ids that there are."""
+    found: dict[int, PendingImport] = {}
+    for start in range(0, len(ids), 500):
+        rows = _rows(connection, _SELECT.where(pending_import.c.id.in_(ids[start : start + 500])))
+        found.update((row.id, row) for row in rows)
+    return found
+
+
+def get_pendings_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, PendingImport]:
+    """Return the rows of these paths that there are."""
+    found: dict[str, PendingImport] = {}
+    for start in range(0, len(paths), 500):
+        rows = _rows(connection, _SELECT.where(pending_import.c.path.in_(paths[start : start + 500])))
+        found.update((row.path, row) for row in rows)
+    return found
+
+
+def get_pending_by_path(connection: sa.Connection, path: str) -> PendingImport | None:
+    """Return the row of a path."""
+    return next(iter(_rows(connection, _SELECT.where(pending_import.c.path == path))), None)
+
+
+def get_pending_imports(
+    connection: sa.Connection, state: str | None = None, limit: int = 0, offset: int = 0
+) -> list[PendingImport]:
+    """Return rows by id.
+
+    Args:
+        connection: a connection in a transaction.
+        state: only rows in this state; None for all.
+        limit: at most so many; 0 for all.
+        offset: leave out so many at the beginning.
+    """
+    query = _SELECT.order_by(pending_import.c.id).limit(limit or -1).offset(offset)
+    return _rows(connection, query if state is None else query.where(pending_import.c.state == state))
+
+
+def due_pending(
+    connection: sa.Connection, now_ms: int, limit: int, without_ids: Collection[int] = ()
+) -> list[PendingImport]:
+    """Return rows that the sweep takes up: waiting or failed or missing, and due. The longest due come first."""
+    query = (
+        _SELECT.where(pending_import.c.state != PendingState.CONFLICT, pending_import.c.due_at <= now_ms)
+        .order_by(pending_import.c.due_at, pending_import.c.id)
+        # What is in hand is left out here rather than in SQL: the set is small beside a statement's parameters.
+        .limit(limit + len(without_ids))
+    )
+    return [row for row in _rows(connection, query) if row.id not in without_ids][:limit]
+
+
+def remove_pending_import(connection: sa.Connection, path: str) -> bool:
+    """Delete the row of a path and its tags; tells whether there was one."""
+    return connection.execute(sa.delete(pending_import).where(pending_import.c.path == path)).rowcount > 0
+
+
+def delete_pending(connection: sa.Connection, pending_id: int) -> None:
+    """Delete the row of an id and its tags."""
+    connection.execute(sa.delete(pending_import).where(pending_import.c.id == pending_id))
+
+
+def detect(
+    connection: sa.Connection, found: Sequence[Found], roots: Sequence[Root], now_ms: int
+) -> list[tuple[PendingImport, bool]]:
+    """Make sure that each found file has a waiting row; tells of each whether its row is new.
+
+    A row that failed, was missing or in conflict waits again: the file has changed or come back.
+    """
+    held = get_pendings_at(connection, [file.path for file in found])
+    next_id = next_pending_id(connection)
+    answer: list[tuple[PendingImport, bool]] = []
+    for file in found:
+        row = held.get(file.path)
+        if row is None:
+            answer.append((_row_of(file, roots, now_ms).evolve(id=next_id), True))
+            next_id += 1
+            continue
+        row = row.evolve(state=PendingState.WAITING, due_at=now_ms, last_error="", size_bytes=file.size_bytes)
+        update_pending(connection, row)
+        answer.append((row, False))
+    new = [{"id": row.id, **pending_values(row)} for row, is_new in answer if is_new]
+    if new:
+        connection.execute(sa.insert(pending_import), new)
+    return answer
+
+
+def next_pending_id(connection: sa.Connection) -> int:
+    """Return the id that the next row gets; within a transaction of the writer nobody else takes it."""
+    query = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'pending_import'")
+    return int(connection.execute(query).scalar_one_or_none() or 0) + 1
+
+
+def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
+    """Note on rows why they could not be migrated and when they are due again; returns those for which that is news.
+
+    A row that detection made for a file that is gone again knows nothing: it is deleted.
+    """
+    rows = get_pendings(connection, [item.pending_id for item in parked])
+    news = []
+    for item in parked:
+        row = rows.get(item.pending_id)
+        if row is None:
+            continue
+        if item.state is PendingState.MISSING and row.knows_nothing:
+            delete_pending(connection, row.id)
+            news.append(item)
+            continue
+        connection.execute(
+            sa.update(pending_import)
+            .where(pending_import.c.id == row.id)
+            .values(state=item.state, last_error=item.last_error, due_at=item.due_at, attempts=item.attempts)
+        )
+        if (row.state, row.last_error) != (item.state, item.last_error):
+            news.append(item)
+    return news
+
+
+def set_rows_missing(connection: sa.Connection, paths: Sequence[str], reason: str, due_at: int) -> None:
+    """Note that no file is at these paths; rows of detection, which know nothing but the path, go."""
+    for start in range(0, len(paths), 500):
+        chosen = pending_import.c.path.in_(paths[start : start + 500])
+        rows = _rows(connection, _SELECT.where(chosen))
+        parked = [Parked(row.id, row.path, PendingState.MISSING, reason, due_at, row.attempts) for row in rows]
+        park(connection, parked)
+
+
+def wake_below(connection: sa.Connection, folder: str, now_ms: int) -> int:
+    """Make the failed and missing rows below a folder due now; returns how many."""
+    stalled = pending_import.c.state.in_([PendingState.FAILED, PendingState.MISSING])
+    statement = sa.update(pending_import).where(below(pending_import.c.path, folder), stalled).values(due_at=now_ms)
+    return connection.execute(statement).rowcount
+
+
+def wait_again(connection: sa.Connection, now_ms: int, ids: Sequence[int] | None = None) -> int:
+    """Make rows due now; None for every failed or missing one. Returns how many."""
+    statement = sa.update(pending_import).values(state=PendingState.WAITING, due_at=now_ms, attempts=0, last_error="")
+    if ids is None:
+        chosen = pending_import.c.state.in_([PendingState.FAILED, PendingState.MISSING])
+    else:
+        chosen = pending_import.c.id.in_(list(ids))
+    return connection.execute(statement.where(chosen)).rowcount
+
+
+def count_by_state(connection: sa.Connection) -> Mapping[str, int]:
+    """Return how many rows are in each state."""
+    query = sa.select(pending_import.c.state, sa.func.count()).group_by(pending_import.c.state)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def waiting_bytes(connection: sa.Connection) -> int:
+    """Return the sum of the sizes of the waiting rows."""
+    total = sa.select(sa.func.coalesce(sa.func.sum(pending_import.c.size_bytes), 0))
+    return int(connection.execute(total.where(pending_import.c.state == PendingState.WAITING)).scalar_one())
+
+
+def image_names(connection: sa.Connection) -> set[str]:
+    """Return the base names of all pending pictures."""
+    query = sa.select(pending_import.c.image).where(pending_import.c.image != "")
+    return set(connection.execute(query).scalars())
+
+
+def _row_of(file: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
+    root = root_of(file.path, roots)
+    return PendingImport(
+        id=0,
+        path=file.path,
+        name=suggested_name(file.path),
+        type=suggested_type(file.path, root),
+        size_bytes=file.size_bytes,
+        created_at=now_ms,
+        source=WATCH_SOURCE,
+        due_at=now_ms,
+    )
+
+
+def _rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> list[PendingImport]:
+    rows = connection.execute(query).mappings().all()
+    carried = tags_of_pending(connection, [row["id"] for row in rows])
+    return [
+        PendingImport(
+            **{key: value for key, value in row.items() if key not in ("meta_json", "state")},
+            state=PendingState(row["state"]),
+            meta=json.loads(row["meta_json"]),
+            tags=carried.get(row["id"], ()),
+        )
+        for row in rows
+    ]

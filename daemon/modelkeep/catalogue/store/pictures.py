@@ -1,0 +1,74 @@
+"""Rows of pictures, and of those that could not be used."""
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from modelkeep.catalogue.tables import images, refused_pictures
+from modelkeep.domain.details import RefusedPicture
+from modelkeep.domain.values import ImageRow, RenderedPicture
+
+_SELECT = sa.select(images.c.sha256, images.c.seq, images.c.width, images.c.height, images.c.source_digest).order_by(
+    images.c.seq
+)
+
+
+def images_of(connection: sa.Connection, sha256: str) -> list[ImageRow]:
+    """Return a model's pictures in their sequence."""
+    return images_of_all(connection, [sha256]).get(sha256, [])
+
+
+def images_of_all(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[ImageRow]]:
+    """Return the pictures of each of these models in their sequence."""
+    found: dict[str, list[ImageRow]] = {}
+    for start in range(0, len(hashes), 500):
+        for row in connection.execute(_SELECT.where(images.c.sha256.in_(hashes[start : start + 500]))):
+            found.setdefault(row.sha256, []).append(ImageRow(*row))
+    return found
+
+
+def image_values(sha256: str, seq: int, picture: RenderedPicture) -> dict[str, object]:
+    """Return the columns of a picture's row."""
+    return {
+        "sha256": sha256,
+        "seq": seq,
+        "width": picture.width,
+        "height": picture.height,
+        "source_digest": picture.source_digest,
+    }
+
+
+def put_image(connection: sa.Connection, sha256: str, seq: int, picture: RenderedPicture) -> None:
+    """Write a picture's row, in the place of one of the same sequence number."""
+    put_images(connection, [image_values(sha256, seq, picture)])
+
+
+def put_images(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows of pictures, each in the place of one of the same content and sequence number."""
+    if rows:
+        statement = insert(images)
+        written = {name: statement.excluded[name] for name in ("width", "height", "source_digest")}
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["sha256", "seq"], set_=written), list(rows)
+        )
+
+
+def refuse_pictures(connection: sa.Connection, refused: Sequence[RefusedPicture], now_ms: int) -> None:
+    """Note pending rows' pictures that could not be used; their originals stay where they are."""
+    for picture in refused:
+        row = {"file": picture.file, "sha256": picture.sha256, "reason": picture.reason, "created_at": now_ms}
+        connection.execute(
+            insert(refused_pictures).values(row).on_conflict_do_update(index_elements=["file"], set_=row)
+        )
+
+
+def refused_of(connection: sa.Connection, sha256: str) -> list[RefusedPicture]:
+    """Return a model's pictures that could not be used."""
+    query = sa.select(refused_pictures.c.file, refused_pictures.c.sha256, refused_pictures.c.reason)
+    return [RefusedPicture(*row) for row in connection.execute(query.where(refused_pictures.c.sha256 == sha256))]
+
+
+def refused_names(connection: sa.Connection) -> set[str]:
+    """Return the base names of all pictures that could not be used."""
+    return set(connection.execute(sa.select(refused_pictures.c.file)).scalars())

@@ -1,0 +1,93 @@
+"""Tags, and what carries them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from modelkeep.catalogue.tables import model_tags, pending_model_tags, tags
+from modelkeep.domain.values import Tag
+from modelkeep.errors import NotFound
+
+
+def _tag(row: sa.Row[*tuple[Any, ...]]) -> Tag:
+    return Tag(*row)
+
+
+def create_tag(connection: sa.Connection, name: str, color: str = "", created_at: int = 0) -> Tag:
+    """Make a tag, or return the one of that name; a colour is kept once it is set."""
+    statement = insert(tags).values(name=name, color=color, created_at=created_at)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"color": sa.case((tags.c.color == "", statement.excluded.color), else_=tags.c.color)},
+        )
+    )
+    tag = get_tag(connection, name)
+    assert tag is not None  # noqa: S101 - it was inserted in this transaction
+    return tag
+
+
+def get_tag(connection: sa.Connection, name: str) -> Tag | None:
+    """Return the tag of a name."""
+    row = connection.execute(_SELECT.where(tags.c.name == name)).one_or_none()
+    return _tag(row) if row else None
+
+
+def list_tags(connection: sa.Connection) -> list[Tag]:
+    """Return every tag by name."""
+    return [_tag(row) for row in connection.execute(_SELECT.order_by(tags.c.name))]
+
+
+def tag_model(connection: sa.Connection, sha256: str, tag_id: int) -> None:
+    """Put a tag on a model; it may carry it already."""
+    try:
+        connection.execute(insert(model_tags).values(model_hash=sha256, tag_id=tag_id).on_conflict_do_nothing())
+    except sa.exc.IntegrityError as error:
+        raise NotFound(f"there is no model {sha256[:12]} or no tag {tag_id}") from error
+
+
+def untag_model(connection: sa.Connection, sha256: str, tag_id: int) -> None:
+    """Take a tag off a model; it may not carry it."""
+    connection.execute(sa.delete(model_tags).where(model_tags.c.model_hash == sha256, model_tags.c.tag_id == tag_id))
+
+
+def tag_pending(connection: sa.Connection, pending_id: int, tag_ids: Iterable[int]) -> None:
+    """Put tags on a pending row."""
+    rows = [{"model_id": pending_id, "tag_id": tag_id} for tag_id in tag_ids]
+    if rows:
+        connection.execute(insert(pending_model_tags).on_conflict_do_nothing(), rows)
+
+
+def tags_of_models(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, tuple[Tag, ...]]:
+    """Return the tags of each of these models."""
+    return _tags_by_owner(connection, model_tags.c.model_hash, model_tags.c.tag_id, hashes)
+
+
+def tags_of_pending(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[Tag, ...]]:
+    """Return the tags of each of these pending rows."""
+    return _tags_by_owner(connection, pending_model_tags.c.model_id, pending_model_tags.c.tag_id, ids)
+
+
+_SELECT = sa.select(tags.c.id, tags.c.name, tags.c.color, tags.c.created_at)
+Owner = TypeVar("Owner")
+
+_CHUNK = 500
+"""Owners asked for in one statement; SQLite bounds the parameters of one."""
+
+
+def _tags_by_owner(
+    connection: sa.Connection, owner: sa.Column[Owner], tag_id: sa.Column[int], owners: Sequence[Owner]
+) -> dict[Owner, tuple[Tag, ...]]:
+    found: dict[Owner, list[Tag]] = {}
+    for start in range(0, len(owners), _CHUNK):
+        query = (
+            sa.select(owner, tags.c.id, tags.c.name, tags.c.color, tags.c.created_at)
+            .join(tags, tags.c.id == tag_id)
+            .where(owner.in_(owners[start : start + _CHUNK]))
+            .order_by(tags.c.name)
+        )
+        for key, *tag in connection.execute(query):
+            found.setdefault(key, []).append(Tag(*tag))
+    return {key: tuple(values) for key, values in found.items()}

@@ -1,0 +1,84 @@
+"""Open a catalogue of whatever age: make it, upgrade it after a backup copy, or refuse a newer one."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from modelkeep.catalogue.engine import writing_engine
+from modelkeep.errors import CatalogueError
+
+
+def upgrade(path: Path) -> str | None:
+    """Bring the catalogue's file to the newest schema.
+
+    Returns:
+        Base name of the backup copy when an older catalogue was upgraded, else None.
+
+    Raises:
+        CatalogueError: the file is no catalogue, is damaged, or was made by a newer modelkeep.
+    """
+    config = _config()
+    script = ScriptDirectory.from_config(config)
+    engine = writing_engine(path)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            tables = set(sa.inspect(connection).get_table_names())
+        _refuse_what_is_not_ours(path, current, tables, script)
+        if current == script.get_current_head():
+            return None
+        backup = None if current is None else back_up(path, current)
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+        raise CatalogueError(f"{path} cannot be opened as a catalogue: {getattr(error, 'orig', error)}") from error
+    finally:
+        engine.dispose()
+    return backup
+
+
+def back_up(path: Path, revision: str) -> str:
+    """Copy the catalogue, with what its write-ahead log holds, beside it; durable when this returns."""
+    copy = path.with_name(f"{path.name}.before-upgrade-from-{revision}")
+    draft = copy.with_name(copy.name + ".tmp")
+    draft.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(draft)) as target:
+        source.backup(target)
+    for entry in (draft, path.parent):
+        if entry == path.parent:
+            draft.replace(copy)
+        descriptor = os.open(entry, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return copy.name
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "revisions").replace("%", "%%"))
+    return config
+
+
+def _refuse_what_is_not_ours(path: Path, current: str | None, tables: set[str], script: ScriptDirectory) -> None:
+    if current is None:
+        if tables:
+            raise CatalogueError(
+                f"{path} is a database of another program (it has {', '.join(sorted(tables)[:5])}): "
+                "choose another data folder"
+            )
+        return
+    if current not in {revision.revision for revision in script.walk_revisions()}:
+        raise CatalogueError(
+            f"{path} was written by a newer modelkeep (schema {current}): install that version, "
+            f"or put back the copy {path.name}.before-upgrade-from-…"
+        )

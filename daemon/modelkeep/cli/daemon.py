@@ -1,0 +1,52 @@
+"""`modelkeep run`: the daemon in the foreground."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from modelkeep.cli.context import Invocation, invocation
+from modelkeep.cli.output import console, facts
+from modelkeep.cli.wording import clean
+
+if TYPE_CHECKING:
+    from modelkeep.settings import Settings
+
+EXAMPLES = "Ctrl-C or SIGTERM stops it in order; SIGHUP reads the configuration again."
+
+
+def run(context: typer.Context) -> None:
+    """Run the daemon in the foreground (what systemd starts)."""
+    from modelkeep.service import run_daemon
+
+    call = invocation(context)
+    describe(call.settings)
+    raise typer.Exit(run_daemon(call.settings, announce=announcer(call)))
+
+
+def describe(settings: "Settings") -> None:
+    """Write to standard error what the daemon will work on."""
+    roots = [f"{root.path}  ({root.type})" if root.type else root.path for root in settings.model_roots()]
+    pairs = [
+        ("configuration", str(settings.config_file) if settings.config_file else "none read, defaults"),
+        ("data folder", str(settings.data_dir)),
+        *(("root", root) for root in roots),
+    ]
+    out = console(stderr=True)
+    out.print(facts(pairs))
+    if not roots:
+        out.print("No root is configured: nothing is watched. `modelkeep init --root DIR` writes a configuration.")
+
+
+def announcer(call: Invocation) -> Callable[[str], None]:
+    """Return what tells the user a sentence of the daemon, and after the first one where to look next."""
+    told: list[str] = []
+
+    def announce(sentence: str) -> None:
+        out = console(stderr=True)
+        out.print(f"modelkeep: {clean(sentence)}", style="bold")
+        if not told:
+            out.print(f"next: {call.command('status', '--watch')}   or   {call.command('journal', '--follow')}")
+        told.append(sentence)
+
+    return announce

@@ -1,0 +1,131 @@
+"""Run an import wherever it can run, and show how far it is."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelkeep.cli.client import DaemonClient, connect
+from modelkeep.cli.output import console
+from modelkeep.errors import DaemonError, ModelkeepError, SourceError
+
+if TYPE_CHECKING:
+    from modelkeep.settings import Settings
+
+Json = dict[str, Any]
+Told = Callable[[Json], None]
+
+_PHASES = {"reading": "reading the source", "pictures": "pictures", "writing": "writing", "done": "done"}
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What is to be imported; the paths are absolute, for the daemon has another working folder."""
+
+    kind: str
+    source: Path
+    images: Path | None = None
+    path_map: tuple[tuple[str, str], ...] = ()
+    dry_run: bool = False
+
+    @property
+    def images_text(self) -> str:
+        """The folder of the pictures, or empty."""
+        return str(self.images) if self.images else ""
+
+
+def run_import(settings: "Settings", request: ImportRequest) -> tuple[Json, bool]:
+    """Import and return the report, and whether a running daemon did it.
+
+    Raises:
+        SourceError: the source cannot be read at all.
+        DataDirectoryBusy: another import is at work, or a daemon that has no socket.
+    """
+    reports: list[Json] = []
+    client = connect(settings)
+    with _progress_shown() as show:
+
+        def told(value: Json) -> None:
+            if "progress" in value:
+                show(value["progress"])
+            elif "report" in value:
+                reports.append(value["report"])
+            elif "error" in value:
+                raise SourceError(str(value["error"]))
+
+        if client is not None:
+            with client:
+                _through_daemon(client, request, told)
+        else:
+            asyncio.run(_on_files(settings, request, told))
+    if not reports:
+        raise DaemonError("the import ended without a report; the daemon stopped, or its log says why")
+    return reports[-1], client is not None
+
+
+def _through_daemon(client: DaemonClient, request: ImportRequest, told: Told) -> None:
+    body = {
+        "kind": request.kind,
+        "source": str(request.source),
+        "images": request.images_text,
+        "map": [list(pair) for pair in request.path_map],
+        "dry_run": request.dry_run,
+    }
+    for value in client.post_stream("/api/import", body):
+        told(value)
+
+
+async def _on_files(settings: "Settings", request: ImportRequest, told: Told) -> None:
+    from modelkeep.offline import OfflineWriter
+
+    async with OfflineWriter(settings) as writer:
+        values: AsyncIterator[Json] = writer.import_source(
+            request.kind, str(request.source), request.images_text, request.path_map, request.dry_run
+        )
+        async for value in values:
+            told(value)
+
+
+@contextmanager
+def _progress_shown() -> Iterator[Told]:
+    """Offer what draws a bar for each phase on a terminal, and nothing elsewhere."""
+    out = console(stderr=True)
+    if not out.is_terminal:
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=out, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(progress: Json) -> None:
+            phase = str(progress["phase"])
+            if phase == "done":
+                return
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(_PHASES.get(phase, phase), total=None)
+            bars.update(tasks[phase], completed=progress["done"], total=progress["total"] or None)
+
+        yield show
+
+
+def missing_paths(request: ImportRequest, most: int = 1000) -> list[str]:
+    """Return the source's own paths when not one of its files is found here, else nothing."""
+    from modelkeep.domain.naming import PathMap
+    from modelkeep.importers.base import SourceOptions
+    from modelkeep.importers.registry import importer_for
+
+    try:
+        options = SourceOptions(request.source, request.images, PathMap(request.path_map))
+        content = importer_for(request.kind).read(options)
+    except ModelkeepError:  # the daemon may read what this user may not; then there is nothing to advise
+        return []
+    rows = content.rows[:: max(1, len(content.rows) // most)]
+    if any(os.path.lexists(row.path) for row in rows):
+        return []
+    # Windows paths that no --map rewrites are refused, and are what --map is for.
+    return [row.original_path for row in rows] + [refusal.path for refusal in content.refusals if refusal.path]

@@ -1,0 +1,80 @@
+"""What an import did, for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from modelkeep.cli.context import Invocation
+from modelkeep.cli.import_run import ImportRequest, missing_paths
+from modelkeep.cli.output import facts, plain, table
+from modelkeep.cli.path_guess import common_folder, folders_to_try, guess_mapping
+from modelkeep.cli.wording import clean, count
+
+if TYPE_CHECKING:
+    from modelkeep.settings import Settings
+
+_MOST_LISTED = 50
+
+
+def print_report(report: Mapping[str, Any], out: Console) -> None:
+    """Print what was taken, what is pending, and every row that was refused or is odd, with the reason."""
+    verb = "Would take" if report["dry_run"] else "Taken"
+    out.print(f"{verb} from {clean(report['source'])}: {count(report['rows'], 'row')}", style="bold")
+    out.print(facts([(name, text) for name, text in _counts(report) if text]))
+    for title, key in (("Refused", "refusals"), ("Pictures not taken", "image_errors"), ("Remarks", "remarks")):
+        _print_reasons(title, report[key], out)
+
+
+def after_import(
+    call: Invocation, request: ImportRequest, report: Mapping[str, Any], out: Console, *, through_daemon: bool
+) -> None:
+    """Tell what to do next."""
+    waiting = report["pending"] + report["updated"]
+    if waiting and not through_daemon and not request.dry_run:
+        out.print(f"{count(waiting, 'row')} will be hashed by: {call.command('run')}")
+    lost = missing_paths(request) if report["rows"] else []
+    if lost:
+        out.print(_mapping_advice(call, request, lost), style="yellow")
+
+
+def _counts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("models", f"{report['migrated']:,}  their hash was known" if report["migrated"] else ""),
+        ("pending", f"{report['pending']:,}  wait for their file to be hashed" if report["pending"] else ""),
+        (
+            "updated",
+            f"{report['updated']:,}  waited already, now with what the source says" if report["updated"] else "",
+        ),
+        ("unchanged", f"{report['unchanged']:,}  taken by an earlier import" if report["unchanged"] else ""),
+        ("pictures", f"{report['images_processed']:,}" if report["images_processed"] else ""),
+        ("refused", f"{len(report['refusals']):,}" if report["refusals"] else ""),
+    ]
+
+
+def _print_reasons(title: str, entries: Sequence[Mapping[str, Any]], out: Console) -> None:
+    if not entries:
+        return
+    out.print(title, style="bold")
+    made = table("row", "file", "why")
+    for entry in entries[:_MOST_LISTED]:
+        made.add_row(plain(entry["key"]), plain(entry["path"]), plain(entry["reason"]))
+    out.print(made)
+    if len(entries) > _MOST_LISTED:
+        out.print(f"and {len(entries) - _MOST_LISTED:,} more; --json shows all")
+
+
+def guessed_mapping(settings: "Settings", request: ImportRequest, lost: Sequence[str]) -> tuple[str, str] | None:
+    """Return the (old, new) prefixes under which files are found that are not at the paths of the source."""
+    roots = [root.path for root in settings.model_roots()]
+    return guess_mapping(lost, folders_to_try(roots, str(request.source)))
+
+
+def _mapping_advice(call: Invocation, request: ImportRequest, lost: Sequence[str]) -> str:
+    """Return how to say where the files are now: the daemon would otherwise wait for paths that never come."""
+    guessed = guessed_mapping(call.settings, request, lost)
+    old, new = guessed or (common_folder(lost) or lost[0], "/where/they/are/now")
+    again = call.command("import", request.kind, Invocation.quoted(str(request.source)))
+    option = Invocation.quoted(f"{old}={new}")
+    found = "They seem to be here" if guessed else "If they are somewhere else"
+    return clean(f"None of these files is at its path, e.g. {lost[0]}. {found}: {again} --map {option}")

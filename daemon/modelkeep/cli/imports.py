@@ -1,0 +1,66 @@
+"""`modelkeep import`: stage 1 from a legacy source, through the daemon or, when it is off, on the files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelkeep.cli.context import AsJson, invocation
+from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.output import console, print_json
+
+EXAMPLES = (
+    "modelkeep import hikaze ~/ComfyUI/custom_nodes/hikaze/data/hikaze_mm.sqlite3 --dry-run\n\n"
+    "modelkeep import hikaze old.sqlite3 --map 'D:\\models=/mnt/models'"
+)
+
+
+def _kinds() -> list[str]:
+    from modelkeep.importers.registry import IMPORTERS
+
+    return sorted(IMPORTERS)
+
+
+def import_(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="What SOURCE is, e.g. hikaze.", autocompletion=_kinds)],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The old database; it is only read.")],
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="Its pictures, if they do not lie beside it.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Rewrite the beginning of paths; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take over what an older manager's database knows; the source is never written."""
+    from modelkeep.cli.import_run import ImportRequest, run_import
+    from modelkeep.cli.import_view import after_import, print_report
+
+    if kind not in _kinds():
+        raise WrongUse(f"{kind} is no kind of legacy source; the kinds are: {', '.join(_kinds())}")
+    call = invocation(context)
+    request = ImportRequest(kind, source.absolute(), images and images.absolute(), path_pairs(mapping or []), dry_run)
+    report, through_daemon = run_import(call.settings, request)
+    if as_json:
+        print_json(report)
+        return
+    out = console()
+    print_report(report, out)
+    after_import(call, request, report, out, through_daemon=through_daemon)
+
+
+def path_pairs(mapping: list[str]) -> tuple[tuple[str, str], ...]:
+    """Return the (old, new) pairs of `OLD=NEW` texts.
+
+    Raises:
+        WrongUse: one has no `=`, or nothing on one side of it.
+    """
+    pairs = []
+    for text in mapping:
+        old, equals, new = text.partition("=")
+        if not (old and equals and new):
+            raise WrongUse(f"--map {text}: write OLD=NEW, as in --map /srv/models=/mnt/models")
+        pairs.append((old, str(Path(new).absolute())))
+    return tuple(pairs)

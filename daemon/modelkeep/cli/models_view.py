@@ -1,0 +1,67 @@
+"""How the catalogue looks: the list, and everything about one model. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from modelkeep.cli.output import facts, plain, table
+from modelkeep.cli.pending_view import comparable
+from modelkeep.cli.wording import local_time, size
+
+_HASH_DIGITS = 12
+_STATE_STYLES = {"present": "green", "missing": "yellow", "unreachable": "yellow"}
+
+
+def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return models as a table; those that a search found do not tell how many pictures they have."""
+    made = table("hash", "name", "type", "size", "pictures", "tags", right=("size", "pictures"))
+    for row in rows:
+        made.add_row(
+            plain(row["sha256"][:_HASH_DIGITS], "dim"),
+            plain(row["name"]),
+            plain(row["type"]),
+            size(row["size_bytes"]),
+            str(row.get("images_count", "")),
+            plain(", ".join(tag["name"] for tag in row["tags"])),
+        )
+    return made
+
+
+def model_view(details: Mapping[str, Any]) -> RenderableType:
+    """Return everything that is known about a model."""
+    model = details["model"]
+    known = comparable({**model, "base": details["base"]})
+    name = known.pop("name", "")
+    parts: list[RenderableType] = [
+        plain(name, "bold"),
+        facts(
+            [
+                ("sha256", model["sha256"]),
+                ("size", size(model["size_bytes"])),
+                ("created", local_time(model["created_at"])),
+                *((key, value) for key, value in known.items()),
+                ("pictures", _pictures(details)),
+                *(("not used", f"{picture['file']}: {picture['reason']}") for picture in details["refused"]),
+            ]
+        ),
+    ]
+    if details["locations"]:
+        parts.append(_locations(details["locations"]))
+    return Group(*parts)
+
+
+def _pictures(details: Mapping[str, Any]) -> str:
+    sizes = ", ".join(f"{image['width']} x {image['height']}" for image in details["images"])
+    return f"{len(details['images'])}  ({sizes})" if sizes else ""
+
+
+def _locations(locations: Sequence[Mapping[str, Any]]) -> Table:
+    made = table("location", "state", "seen last")
+    for location in locations:
+        state = plain(location["state"], _STATE_STYLES.get(location["state"], ""))
+        if location["claimed"]:
+            state.append(", hash not confirmed yet", style="dim")
+        made.add_row(plain(location["path"]), state, local_time(location["last_seen"]))
+    return made

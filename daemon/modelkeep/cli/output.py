@@ -1,0 +1,86 @@
+"""What commands write: a console that never interprets foreign text, tables, and JSON that stands alone."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from modelkeep.cli.wording import clean
+
+_WIDTH_OF_A_FILE = 65_536
+"""Columns of a table that goes to a file or a program: wide enough that no name is cut."""
+
+
+class PlainConsole(Console):
+    """A console that leaves a broken pipe to the border, which knows the exit status for it."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error rise."""
+        raise  # Rich calls this while it handles the error
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console on standard output (or error); texts given to it are never read as markup."""
+    # A name may hold what the terminal's encoding does not: show it escaped instead of failing.
+    _never_fail(sys.stderr if stderr else sys.stdout)
+    made = PlainConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = _WIDTH_OF_A_FILE
+    return made
+
+
+def print_json(document: Any) -> None:
+    """Write one JSON document on standard output."""
+    print(json_text(document, indent=2))
+
+
+def print_json_line(record: Any) -> None:
+    """Write one line of JSON Lines at once, so that whoever follows sees it."""
+    print(json_text(record), flush=True)
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """Return JSON that standard output can take: characters beyond its encoding stand as escapes."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(document, ensure_ascii=True, indent=indent)
+    return text
+
+
+def plain(value: object, style: str = "") -> Text:
+    """Return foreign text as it may be printed: no markup, no control characters."""
+    return Text(clean(value), style=style)
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """Return an empty table; columns named in `right` hold numbers."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    numbers = set(right)
+    for name in columns:
+        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    return made
+
+
+def facts(pairs: Sequence[tuple[str, RenderableType]]) -> Table:
+    """Return a list of names and values, one a line, without those whose value is an empty text."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        if value != "" and not (isinstance(value, Text) and not value.plain):
+            grid.add_row(name, plain(value) if isinstance(value, str) else value)
+    return grid
+
+
+def _never_fail(stream: TextIO | None) -> None:
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")

@@ -1,0 +1,155 @@
+"""`modelkeep pending …`: the queue of what is not hashed yet, and the conflicts that wait for the owner."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from modelkeep.cli.context import AsJson, Invocation, invocation
+from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.output import console, print_json
+from modelkeep.cli.wording import clean, count
+from modelkeep.domain.values import PendingState, Strategy
+from modelkeep.errors import Conflict
+
+app = typer.Typer(no_args_is_help=True, help="The queue: what is not hashed yet, and conflicts to decide.")
+
+_MOST_LISTED = 100
+_CHOICES = (Strategy.MERGE, Strategy.OVERRIDE, Strategy.DELETE, Strategy.IGNORE)
+
+RowId = Annotated[int, typer.Argument(metavar="ID", help="The row's number in `pending list`.")]
+
+
+def _states() -> list[str]:
+    return [state.value for state in PendingState]
+
+
+def _strategies() -> list[str]:
+    return [choice.value for choice in _CHOICES]
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    state: Annotated[
+        str, typer.Option("--state", metavar="|".join(_states()), help="Only this state.", autocompletion=_states)
+    ] = "",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=0, metavar="N", help="0 = all (with --json the default).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the rows of the queue."""
+    from modelkeep.cli.pending_view import pending_table
+    from modelkeep.cli.reading import open_reader
+
+    if state and state not in _states():
+        raise WrongUse(f"--state {state}: the states are {', '.join(_states())}")
+    most = limit if limit is not None else 0 if as_json else _MOST_LISTED
+    with open_reader(invocation(context).settings) as reader:
+        # One more than is shown tells whether there is more.
+        rows = reader.pending(state=state or None, limit=most + 1 if most else 0)
+    shown = rows[:most] if most else rows
+    if as_json:
+        print_json(shown)
+        return
+    out = console()
+    if not shown:
+        out.print(f"Nothing is {state}." if state else "The queue is empty.")
+        return
+    out.print(pending_table(shown))
+    if len(rows) > len(shown):
+        out.print(f"These are the first {len(shown)}; --limit 0 shows all.")
+
+
+@app.command("show")
+def show(context: typer.Context, row: RowId, as_json: AsJson = False) -> None:
+    """Show a row, and next to it the model that has its content already."""
+    from modelkeep.cli.pending_view import both_sides, how_to_resolve
+    from modelkeep.cli.reading import open_reader
+
+    call = invocation(context)
+    with open_reader(call.settings) as reader:
+        details = reader.pending_details(row)
+    if as_json:
+        print_json(details)
+        return
+    out = console()
+    out.print(both_sides(details))
+    if details["pending"]["state"] == PendingState.CONFLICT:
+        out.print(how_to_resolve(details, call.command))
+
+
+@app.command("retry", epilog="modelkeep pending retry 12 13\n\nmodelkeep pending retry --all")
+def retry(
+    context: typer.Context,
+    rows: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Rows to try again.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that failed or whose file was gone.")] = False,
+) -> None:
+    """Make failed rows due now."""
+    if bool(rows) == everything:
+        raise WrongUse("name the rows to try again, or --all for every row that failed or whose file was gone")
+    from modelkeep.cli.changing import retry_rows
+
+    number = retry_rows(invocation(context).settings, rows or None)
+    console().print(f"{count(number, 'row')} will be tried again.")
+
+
+@app.command("resolve", epilog="modelkeep pending resolve 12 --strategy merge")
+def resolve(
+    context: typer.Context,
+    row: RowId,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            "--strategy",
+            metavar="|".join(_strategies()),
+            help="merge fills what is empty, override replaces, delete drops the row, ignore leaves it.",
+            autocompletion=_strategies,
+        ),
+    ],
+) -> None:
+    """Decide a conflict: hash the row's file and migrate it by a strategy."""
+    from modelkeep.cli.client import require
+
+    if strategy not in _strategies():
+        raise WrongUse(f"--strategy {strategy}: the strategies are {', '.join(_strategies())}")
+    call = invocation(context)
+    body = {"id": row, "conf_strategy": strategy}
+    with require(call.settings, call.command("run")) as client:
+        try:
+            answer = client.post("/api/migration/import_a_model", body, patient=True)
+        except Conflict as error:
+            raise Conflict(f"{error}; both sides: {call.command('pending', 'show', str(row))}") from error
+    console().print(_resolved(row, answer))
+
+
+@app.command("drop")
+def drop(
+    context: typer.Context,
+    row: RowId,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Forget a row and its picture; its file is not touched."""
+    call = invocation(context)
+    if not yes:
+        _ask(call, row)
+    from modelkeep.cli.changing import drop_row
+
+    drop_row(call.settings, row)
+    console().print(f"Row {row} is dropped. If its file is in a root, it comes back without what was known of it.")
+
+
+def _ask(call: Invocation, row: int) -> None:
+    from modelkeep.cli.reading import open_reader
+
+    if not sys.stdin.isatty():
+        raise WrongUse("dropping a row asks first, and there is no terminal to ask at: add --yes")
+    with open_reader(call.settings) as reader:
+        pending = reader.pending_details(row)["pending"]
+    known = count(len(pending["tags"]), "tag")
+    typer.confirm(f"Forget row {row}, {clean(pending['path'])}, with {known} and what is known of it?", abort=True)
+
+
+def _resolved(row: int, answer: dict[str, Any]) -> str:
+    return f"Row {row}: {clean(answer.get('action_taken', 'done'))}, model {clean(answer.get('sha256', ''))[:12]}"

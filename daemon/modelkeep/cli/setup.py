@@ -1,0 +1,111 @@
+"""`modelkeep init`: the first configuration."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from modelkeep.cli.context import Invocation, invocation
+from modelkeep.cli.exits import Refused, WrongUse
+from modelkeep.cli.output import console, plain, table
+from modelkeep.cli.wording import clean, count, size
+
+EXAMPLES = "modelkeep init --root /srv/models\n\nmodelkeep init --comfyui ~/ComfyUI"
+
+
+def init(
+    context: typer.Context,
+    root: Annotated[
+        list[Path] | None, typer.Option("--root", metavar="DIR", help="A folder of model files; repeatable.")
+    ] = None,
+    comfyui: Annotated[
+        Path | None, typer.Option("--comfyui", metavar="DIR", help="A ComfyUI folder, with its extra model paths.")
+    ] = None,
+) -> None:
+    """Write a configuration; without options for the ComfyUI that it finds. Never overwrites."""
+    from modelkeep.cli.new_file import already_there, write_new_file
+    from modelkeep.settings import configuration_text, user_configuration_path
+
+    call = invocation(context)
+    roots = [_folder("--root", path) for path in root or []]
+    named = _folder("--comfyui", comfyui) if comfyui is not None else None
+    target = call.config.absolute() if call.config else user_configuration_path()
+    if os.path.lexists(target):
+        raise Refused(already_there(target))
+    out = console()
+    if named is None and not roots:
+        named = _search_comfyui(out)
+    text = _with_data_dir(configuration_text(roots, named), call.data_dir)
+    _show_library(roots, named, out)
+    write_new_file(target, text)
+    out.print(f"Written: {clean(target)}", style="bold")
+    _say_next(call, target, out)
+
+
+def _folder(option: str, path: Path) -> Path:
+    folder = path.expanduser().absolute()
+    if not folder.is_dir():
+        raise WrongUse(f"{option} {path}: there is no such folder")
+    return folder
+
+
+def _search_comfyui(out: Console) -> Path:
+    from modelkeep.comfyui import find_comfyui
+
+    try:
+        found = find_comfyui(Path.home())
+    except RuntimeError:  # a user without a home folder
+        found = []
+    if not found:
+        raise Refused("there is no ComfyUI in the usual places; name the folder: modelkeep init --root DIR")
+    out.print(f"Found ComfyUI: {clean(found[0])}")
+    for other in found[1:]:
+        out.print(f"Found as well: {clean(other)}   (--comfyui chooses it)")
+    return found[0]
+
+
+def _show_library(roots: Sequence[Path], comfyui: Path | None, out: Console) -> None:
+    from modelkeep.cli.library import count_models
+    from modelkeep.comfyui import comfyui_roots
+    from modelkeep.domain.naming import Root
+    from modelkeep.settings import WatchSettings
+
+    searched: list[Root] = [Root(str(root)) for root in roots]
+    if comfyui is not None:
+        searched += [root for root in comfyui_roots(comfyui) if Path(root.path).is_dir()]
+    with out.status("Looking at the folders…"):
+        counts = count_models(searched, WatchSettings().extensions)
+    for root in searched:
+        out.print(f"  {clean(root.path)}")
+    if not counts:
+        out.print("No model file lies there yet.")
+        return
+    made = table("type", "files", "size", right=("files", "size"))
+    for row in counts:
+        made.add_row(plain(row.type or "(none)"), f"{row.files:,}", size(row.size_bytes))
+    out.print(made)
+    total = sum(row.size_bytes for row in counts)
+    out.print(f"{count(sum(row.files for row in counts), 'model file')}, {size(total)}")
+
+
+def _with_data_dir(text: str, data_dir: Path | None) -> str:
+    """Return a configuration that keeps the data where `--data-dir` says, if it says so."""
+    if data_dir is None:
+        return text
+    line = f"data_dir = {json.dumps(str(data_dir.expanduser().absolute()))}"
+    changed, number = re.subn(r"^(# )?data_dir = .*$", lambda _: line, text, count=1, flags=re.MULTILINE)
+    return changed if number else f"{line}\n{text}"
+
+
+def _say_next(call: Invocation, target: Path, out: Console) -> None:
+    from modelkeep.settings import user_configuration_path
+
+    is_found = target == user_configuration_path()
+    again = Invocation(None if is_found else call.config)
+    out.print(f"Next: {again.command('import', 'hikaze', 'OLD.sqlite3')}   if an older manager knows your models")
+    out.print(f"      {again.command('run')}   to watch and hash them")

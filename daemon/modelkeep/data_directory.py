@@ -1,0 +1,61 @@
+"""The data folder: what lies where in it, and the lock that keeps a second daemon out."""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import IO
+
+from modelkeep.errors import DataDirectoryBusy, SettingsError
+
+
+class DataDirectory:
+    """The folder in which everything is kept."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.catalogue = path / "modelkeep.db"
+        self.images = path / "images"
+        self.journal = path / "journal"
+        self.lock_file = path / "modelkeep.lock"
+        self._lock: IO[str] | None = None
+
+    def lock(self, purpose: str) -> None:
+        """Make the folder and take its lock, which ends with this process.
+
+        Raises:
+            DataDirectoryBusy: somebody else holds it; the text says who.
+            SettingsError: the folder cannot be made or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = self.lock_file.open("a+")
+        except OSError as error:
+            raise SettingsError(f"the data folder {self.path} cannot be used: {error.strerror or error}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = self._holder()
+            lock.close()
+            raise DataDirectoryBusy(
+                f"the data folder {self.path} is in use by {holder}: stop that first, or use another --data-dir"
+            ) from error
+        lock.truncate(0)
+        json.dump({"pid": os.getpid(), "purpose": purpose, "since": time.strftime("%Y-%m-%d %H:%M:%S")}, lock)
+        lock.flush()
+        self._lock = lock
+
+    def unlock(self) -> None:
+        """Give the lock back."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.truncate(0)
+            lock.close()
+
+    def _holder(self) -> str:
+        try:
+            held = json.loads(self.lock_file.read_text())
+            return f"{held['purpose']} (process {held['pid']}, since {held['since']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"

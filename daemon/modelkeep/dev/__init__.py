@@ -1,0 +1,1 @@
+"""For trying and developing: shadow files, the mock hasher, the demo library."""

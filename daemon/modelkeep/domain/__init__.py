@@ -1,0 +1,1 @@
+"""Values and pure decisions; imports nothing but the standard library."""

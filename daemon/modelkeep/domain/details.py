@@ -1,0 +1,38 @@
+"""What one question about a model or a pending row is answered with: the row and what belongs to it."""
+
+from dataclasses import dataclass
+
+from modelkeep.domain.values import ImageRow, Location, Model, PendingImport
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPicture:
+    """A pending row's picture that could not be used; `file` is its base name under `images/pending/`."""
+
+    file: str
+    sha256: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails:
+    """A model with its pictures, its locations, and the pictures that could not be used."""
+
+    model: Model
+    images: tuple[ImageRow, ...] = ()
+    locations: tuple[Location, ...] = ()
+    refused: tuple[RefusedPicture, ...] = ()
+
+    @property
+    def images_count(self) -> int:
+        """Number of pictures; derived, never stored."""
+        return len(self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDetails:
+    """A pending row, the model that holds its content already, and what merging the two would lose."""
+
+    pending: PendingImport
+    existing: ModelDetails | None = None
+    lost_keys: tuple[str, ...] = ()

@@ -1,0 +1,65 @@
+"""What the watcher saw, in the project's own words. Foreign events are translated into these once, at the border."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileAppeared:
+    """A file was created or moved in; `complete` when it came by a rename and is not being written."""
+
+    path: str
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileClosed:
+    """A file was closed after writing."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileMoved:
+    """A file was renamed inside the roots."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileGone:
+    """A file was deleted or moved out of the roots."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderAppeared:
+    """A folder was created or moved in; what lies in it has to be looked at."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderMoved:
+    """A folder was renamed inside the roots, with everything in it."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderGone:
+    """A folder was deleted or moved out of the roots."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost:
+    """The kernel dropped events: everything below `root` has to be looked at."""
+
+    root: str
+
+
+WatchEvent = FileAppeared | FileClosed | FileMoved | FileGone | FolderAppeared | FolderMoved | FolderGone | EventsLost

@@ -1,0 +1,92 @@
+"""Tell from a file's own bytes whether it is whole, cut off, or no model at all.
+
+Safetensors (https://github.com/huggingface/safetensors, "Format"): 8 bytes little-endian length of the header, the
+header as JSON, then the tensors; each entry's `data_offsets` are relative to the end of the header.
+Git LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md): a text file that begins with `version`.
+"""
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+
+SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
+HEADER_BYTES_MAX = 100_000_000
+"""The format's own bound on the header's length."""
+
+LFS_POINTER_START = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER_BYTES_MAX = 1024
+
+ReadAt = Callable[[int, int], bytes]
+"""Reads (offset, length) of the file; shorter at its end."""
+
+
+class Completeness(StrEnum):
+    """What a file's bytes say about themselves."""
+
+    WHOLE = "whole"
+    """The format proves that nothing is missing."""
+    CUT_OFF = "cut off"
+    """The format proves that something is missing."""
+    UNKNOWN = "unknown"
+    """The format proves nothing: time has to tell."""
+    EMPTY = "empty"
+    POINTER = "pointer"
+
+
+def judge(name: str, size_bytes: int, read_at: ReadAt) -> Completeness:
+    """Return what a file's bytes say about its completeness.
+
+    Args:
+        name: base name; its ending tells the format.
+        size_bytes: the file's size.
+        read_at: reads the file; not called more than three times, and never for more than the header.
+    """
+    if size_bytes == 0:
+        return Completeness.EMPTY
+    if size_bytes <= LFS_POINTER_BYTES_MAX and read_at(0, len(LFS_POINTER_START)) == LFS_POINTER_START:
+        return Completeness.POINTER
+    if name.lower().endswith(SAFETENSORS_SUFFIXES):
+        return _judge_safetensors(size_bytes, read_at)
+    return Completeness.UNKNOWN
+
+
+def _judge_safetensors(size_bytes: int, read_at: ReadAt) -> Completeness:
+    prefix = read_at(0, 9)
+    header_length = int.from_bytes(prefix[:8], "little")
+    if not 2 <= header_length <= HEADER_BYTES_MAX or prefix[8:9] not in (b"{", b""):
+        return Completeness.UNKNOWN
+    if size_bytes < 8 + header_length:
+        return Completeness.CUT_OFF
+    extent = tensors_extent(read_at(8, header_length))
+    if extent is None:
+        return Completeness.UNKNOWN
+    whole = 8 + header_length + extent
+    if size_bytes < whole:
+        return Completeness.CUT_OFF
+    return Completeness.WHOLE if size_bytes == whole else Completeness.UNKNOWN
+
+
+def tensors_extent(header: bytes) -> int | None:
+    """Return the bytes that the tensors of a safetensors header take, or None when it is no such header."""
+    try:
+        entries = json.loads(header)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entries, dict):
+        return None
+    extent = 0
+    for name, entry in entries.items():
+        if name == "__metadata__":
+            continue
+        end = _end_offset(entry)
+        if end is None:
+            return None
+        extent = max(extent, end)
+    return extent
+
+
+def _end_offset(entry: object) -> int | None:
+    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
+    if isinstance(offsets, list) and len(offsets) == 2 and isinstance(offsets[1], int) and offsets[1] >= 0:
+        return offsets[1]
+    return None

@@ -1,0 +1,99 @@
+"""What an importer hands over: one value per row of a legacy source, whatever the source."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from modelkeep.domain.values import Fingerprint, JsonObject, RenderedPicture, TierFile
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyTag:
+    """A tag as a legacy source knows it."""
+
+    name: str
+    color: str = ""
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyRow:
+    """One model as a legacy source knows it.
+
+    `key` names the row in its source, `digest` changes when anything the source says of it changes, `path` is where
+    the file lies on this machine (after `--map`), `claim` the hash that the source holds or empty, `picture` the
+    absolute path of its picture or empty. `remarks` tell the owner what was odd about the row though it was taken.
+    """
+
+    key: str
+    digest: str
+    path: str
+    original_path: str
+    name: str = ""
+    type: str = ""
+    base: str = ""
+    size_bytes: int = 0
+    created_at: int = 0
+    claim: str = ""
+    meta: JsonObject = field(default_factory=dict)
+    tags: tuple[LegacyTag, ...] = ()
+    picture: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that could not be taken, and why, in one sentence for the owner."""
+
+    key: str
+    path: str
+    reason: str
+
+
+class Taking(StrEnum):
+    """What stage 1 did with a row."""
+
+    MODEL = "model"
+    """Its valid hash made it a model at once."""
+    MERGED = "merged"
+    """Its hash was in the catalogue and nothing was lost by merging."""
+    PENDING = "pending"
+    """It waits in the queue for its file to be hashed."""
+    UPDATED = "updated"
+    """It waited already; what the source says of it now replaced what it said before."""
+    UNCHANGED = "unchanged"
+    """It was taken by an earlier run."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """A row with what was made ready for it.
+
+    `rendered` are the tiers of its picture (rows that become models), `copied` is the base name of the staged byte
+    for byte copy (rows that will be pending), `on_disk` the file's fingerprint when it is there now.
+    """
+
+    row: LegacyRow
+    rendered: RenderedPicture | None = None
+    copied: str = ""
+    on_disk: Fingerprint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRow:
+    """What the catalogue did with a row, not yet committed.
+
+    `migration` and `files` are set when the row's picture has to be published, `pending_image` is the base name under
+    `images/pending/` to which the staged copy has to be renamed.
+    """
+
+    row: LegacyRow
+    taking: Taking
+    sha256: str = ""
+    pending_id: int = 0
+    migration: str = ""
+    files: tuple[TierFile, ...] = ()
+    pending_image: str = ""
+    wants_rendering: bool = False
+    """Its picture becomes a model's picture (asked by a dry run, before anything is staged)."""
+    wants_copy: bool = False
+    """Its picture becomes a pending picture."""

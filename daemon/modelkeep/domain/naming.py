@@ -1,0 +1,119 @@
+"""Decisions that a path alone allows: is it a model, is it unfinished, what type and name does it suggest."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+
+TEMPORARY_SUFFIXES = (
+    ".part",
+    ".partial",
+    ".crdownload",
+    ".download",
+    ".tmp",
+    ".aria2",
+    ".!qb",
+    ".opdownload",
+)
+"""Endings under which browsers and download programs keep an unfinished file."""
+
+CONTROL_SUFFIX = ".aria2"
+"""aria2 writes to the final name and keeps this file beside it until it is done."""
+
+SHADOW_PREFIX = "shadow_"
+"""Beginning of the name of a stand-in file that `modelkeep dev shadow` makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A configured folder of model files; `type` is empty when the first folder below it names the type."""
+
+    path: str
+    type: str = ""
+
+    def contains(self, path: str) -> bool:
+        """Tell whether a path is the root or lies below it, by spelling."""
+        return path == self.path or path.startswith(self.path.rstrip("/") + "/")
+
+
+def root_of(path: str, roots: Iterable[Root]) -> Root | None:
+    """Return the innermost root that contains a path."""
+    return max((root for root in roots if root.contains(path)), key=lambda root: len(root.path), default=None)
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file of this base name waits for a rename before it counts."""
+    return name.startswith(".") or name.lower().endswith(TEMPORARY_SUFFIXES)
+
+
+def is_hidden_below(path: str, root: str) -> bool:
+    """Tell whether a folder between a root and a file begins with a dot (caches, trash, version control)."""
+    return any(part.startswith(".") for part in PurePosixPath(path).relative_to(root).parts[:-1])
+
+
+def is_model_file(name: str, extensions: Sequence[str]) -> bool:
+    """Tell whether a base name is that of a model; `extensions` are lower-case with their dot."""
+    return not is_temporary(name) and name.lower().endswith(tuple(extensions))
+
+
+def suggested_type(path: str, root: Root | None) -> str:
+    """Return the type of a model by where it lies: the root's own, else the first folder below it, else empty."""
+    if root is None:
+        return ""
+    if root.type:
+        return root.type
+    parts = PurePosixPath(path).relative_to(root.path).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def suggested_name(path: str) -> str:
+    """Return the name of a model that nobody named: its file's base name."""
+    return path.rsplit("/", 1)[-1]
+
+
+def is_name_from_path(name: str, paths: Iterable[str]) -> bool:
+    """Tell whether a name says no more than one of these paths does (base name, with or without its ending)."""
+    return any(name in (base, base.rsplit(".", 1)[0]) for base in map(suggested_name, paths))
+
+
+def is_type_from_path(type_: str, paths: Iterable[str]) -> bool:
+    """Tell whether a type says no more than the folders of one of these paths do."""
+    return any(type_ in path.split("/")[:-1] for path in paths)
+
+
+@dataclass(frozen=True, slots=True)
+class PathMap:
+    """Rewrites path prefixes of another machine (`/srv/models=/mnt/models`, `D:\\models=/mnt/models`).
+
+    The longest matching prefix wins, and only at a folder boundary. Backslashes of Windows paths become slashes,
+    and Windows prefixes match whatever the case of their letters.
+    """
+
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def apply(self, path: str) -> str:
+        """Return the path on this machine; unchanged when no prefix matches."""
+        for old, new in sorted(self.pairs, key=lambda pair: len(pair[0]), reverse=True):
+            rest = _below(path, old)
+            if rest is not None:
+                return "/".join([new.rstrip("/"), *rest]) or "/"
+        return path
+
+
+_WINDOWS = re.compile(r"[A-Za-z]:(?:[\\/]|$)|\\\\")
+"""A drive letter, or a network share; `//srv` is a share only to Windows, and a plain path here."""
+
+
+def is_windows_path(path: str) -> bool:
+    """Tell whether a path was written by a Windows machine (drive letter or network share)."""
+    return _WINDOWS.match(path) is not None
+
+
+def _below(path: str, prefix: str) -> tuple[str, ...] | None:
+    """Return the parts of `path` below `prefix`, or None when it does not lie there."""
+    if is_windows_path(prefix):
+        # PureWindowsPath compares without regard to case and takes both kinds of slashes; a bare drive is its root.
+        windows, base = PureWindowsPath(path), PureWindowsPath(prefix + "\\" if prefix.endswith(":") else prefix)
+        return windows.relative_to(base).parts if windows.is_relative_to(base) else None
+    posix, base_posix = PurePosixPath(path), PurePosixPath(prefix)
+    return posix.relative_to(base_posix).parts if posix.is_relative_to(base_posix) else None

@@ -1,0 +1,53 @@
+"""Names and sizes of preview pictures: `<sha256>_<seq>_<quality>.webp` in three tiers."""
+
+import re
+from dataclasses import dataclass
+
+HIGH_PIXELS = 2_000_000
+"""Most pixels of the high tier."""
+
+SOURCE_PIXELS = 100_000_000
+"""A source picture of more pixels is refused before it is decoded."""
+
+SOURCE_BYTES = 64 * 1024 * 1024
+"""A source picture of more bytes is refused before it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One quality: its share of the high tier's sides, and the WebP quality 0 to 100."""
+
+    quality: str
+    scale: float
+    webp_quality: int
+
+
+TIERS = (Tier("high", 1.0, 80), Tier("medium", 0.66, 60), Tier("low", 0.33, 45))
+QUALITIES = tuple(tier.quality for tier in TIERS)
+
+_NAME = re.compile(r"(?P<sha256>[0-9a-f]{64})_(?P<seq>0|[1-9][0-9]{0,8})_(?P<quality>high|medium|low)\.webp")
+
+
+def picture_name(sha256: str, seq: int, quality: str) -> str:
+    """Return the base name of a published picture."""
+    return f"{sha256}_{seq}_{quality}.webp"
+
+
+def parse_picture_name(name: str) -> tuple[str, int, str] | None:
+    """Return (sha256, seq, quality) of a published picture's base name, or None when it is none."""
+    match = _NAME.fullmatch(name)
+    return (match["sha256"], int(match["seq"]), match["quality"]) if match else None
+
+
+def high_size(width: int, height: int) -> tuple[int, int]:
+    """Return the size in pixels of the high tier: the source's own, shrunk to `HIGH_PIXELS` when it has more."""
+    pixels = width * height
+    if pixels <= HIGH_PIXELS:
+        return width, height
+    factor = (HIGH_PIXELS / pixels) ** 0.5
+    return max(1, int(width * factor)), max(1, int(height * factor))
+
+
+def tier_size(high: tuple[int, int], tier: Tier) -> tuple[int, int]:
+    """Return the size in pixels of a tier from that of the high one."""
+    return max(1, round(high[0] * tier.scale)), max(1, round(high[1] * tier.scale))

@@ -1,0 +1,99 @@
+"""Every error that modelkeep raises on purpose.
+
+    ModelkeepError
+    ├── SettingsError          the configuration has an unknown key or a bad value
+    ├── DataDirectoryBusy      another daemon or import holds the data folder
+    ├── CatalogueError         the catalogue cannot be opened or upgraded
+    ├── SourceError            a legacy source cannot be read at all
+    ├── PictureError           a picture cannot be decoded or is refused
+    ├── HashError              a file could not be hashed
+    │   ├── FileChanged        it changed while it was read
+    │   ├── FileVanished       it is not there (any more)
+    │   ├── HashCancelled      the daemon is stopping
+    │   └── WorkerDied         the hashing process was killed
+    ├── NotFound               no model, row or tag of that name
+    ├── Conflict               the owner has to choose
+    ├── Busy                   that row is being migrated at this moment
+    ├── OutsideRoots           a path that no root contains
+    ├── JournalError           the journal cannot be written or read
+    └── DaemonError            the daemon cannot be reached, or answered with an error
+
+The text of each is one sentence for the user: what was wrong and what to do. `retryable` tells whether trying
+the same thing again later can succeed without anybody changing anything.
+"""
+
+
+class ModelkeepError(Exception):
+    """Base of all errors raised on purpose."""
+
+    retryable = False
+
+
+class SettingsError(ModelkeepError):
+    """The configuration has an unknown key or a bad value."""
+
+
+class DataDirectoryBusy(ModelkeepError):
+    """Another process holds the lock of the data folder."""
+
+    retryable = True
+
+
+class CatalogueError(ModelkeepError):
+    """The catalogue cannot be opened, read or upgraded."""
+
+
+class SourceError(ModelkeepError):
+    """A legacy source cannot be read at all."""
+
+
+class PictureError(ModelkeepError):
+    """A picture cannot be decoded, is too large, or is no picture."""
+
+
+class HashError(ModelkeepError):
+    """A file could not be hashed."""
+
+    retryable = True
+
+
+class FileChanged(HashError):
+    """The file changed while it was read; its digest would be of a half."""
+
+
+class FileVanished(HashError):
+    """The file is not there (any more)."""
+
+
+class HashCancelled(HashError):
+    """Hashing was called off because the daemon stops or pauses."""
+
+
+class WorkerDied(HashError):
+    """The process that was hashing the file was killed."""
+
+
+class NotFound(ModelkeepError):
+    """There is no model, pending row, tag or picture of that name."""
+
+
+class Conflict(ModelkeepError):
+    """The content is in the catalogue already and the two sides differ: the owner has to choose."""
+
+
+class Busy(ModelkeepError):
+    """That pending row is being migrated at this moment."""
+
+    retryable = True
+
+
+class OutsideRoots(ModelkeepError):
+    """A path that lies in none of the configured roots."""
+
+
+class JournalError(ModelkeepError):
+    """The journal cannot be written or read."""
+
+
+class DaemonError(ModelkeepError):
+    """The daemon cannot be reached, or answered with an error."""

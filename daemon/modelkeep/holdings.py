@@ -1,0 +1,87 @@
+"""Open what is kept in the data folder, in order, under its lock: journal, catalogue, pictures."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from modelkeep import __version__
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.data_directory import DataDirectory
+from modelkeep.images.store import ImageStore
+from modelkeep.journal.recovery import recover
+from modelkeep.journal.writer import JournalWriter
+from modelkeep.settings import Settings
+from modelkeep.workers import WorkerPool
+
+PICTURE_WORKERS_MAX = 4
+
+
+def now_ms() -> int:
+    """Return the wall clock in whole milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is kept, opened."""
+
+    directory: DataDirectory
+    journal: JournalWriter
+    catalogue: Catalogue
+    pictures: ImageStore
+    picture_pool: WorkerPool
+
+
+@asynccontextmanager
+async def open_holdings(settings: Settings, purpose: str) -> AsyncIterator[Holdings]:
+    """Lock and open the data folder, and bring to an end what a stop cut short.
+
+    Raises:
+        DataDirectoryBusy: another process holds it.
+        JournalError: the journal cannot be read or written.
+        CatalogueError: the catalogue cannot be opened.
+    """
+    directory = DataDirectory(settings.data_dir)
+    directory.lock(purpose)
+    try:
+        journal = JournalWriter.open(
+            directory.journal,
+            segment_bytes=settings.journal.segment_bytes,
+            keep_segments=settings.journal.keep_segments,
+        )
+        try:
+            async with _opened(directory, journal) as holdings:
+                yield holdings
+        finally:
+            journal.close()
+    finally:
+        directory.unlock()
+
+
+@asynccontextmanager
+async def _opened(directory: DataDirectory, journal: JournalWriter) -> AsyncIterator[Holdings]:
+    catalogue = Catalogue.open(directory.catalogue)
+    pool = WorkerPool(min(len(os.sched_getaffinity(0)), PICTURE_WORKERS_MAX))
+    try:
+        holdings = Holdings(directory, journal, catalogue, ImageStore(directory.images, pool), pool)
+        await _recover(holdings)
+        yield holdings
+    finally:
+        pool.shutdown()
+        catalogue.close()
+
+
+async def _recover(holdings: Holdings) -> None:
+    catalogue, journal = holdings.catalogue, holdings.journal
+    committed = await catalogue.committed_migrations()
+    wanted = await catalogue.pending_pictures()
+    recover(journal, holdings.pictures, committed, wanted)
+    # Every one of them is closed in the journal now, durably.
+    await catalogue.forget_migrations(sorted(committed))
+
+
+def identity() -> dict[str, object]:
+    """Return what the journal says of a process that starts or stops."""
+    return {"version": __version__, "pid": os.getpid()}

@@ -1,0 +1,1 @@
+"""Preview pictures: rendered in tiers, staged, published by rename."""

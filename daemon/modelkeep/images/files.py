@@ -1,0 +1,135 @@
+"""The border to the disk: foreign pictures are read with care, own files are written so that they last.
+
+A foreign picture that cannot be used is a `PictureError` with a sentence; whatever goes wrong with our own files, or
+because this process has run out of descriptors, stays the `OSError` that it is.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
+
+from modelkeep.domain.pictures import SOURCE_BYTES
+from modelkeep.errors import PictureError
+
+_CHUNK_BYTES = 1024 * 1024
+_OUR_OWN_SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def shown_name(path: str) -> str:
+    """Return a path's base name as text that every encoder takes: bytes that are no UTF-8 are spelled out."""
+    return PurePath(path).name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def read_picture(path: str) -> bytes:
+    """Return the bytes of a picture.
+
+    Raises:
+        PictureError: it is missing, unreadable, no regular file, empty or larger than `SOURCE_BYTES`.
+    """
+    return b"".join(picture_chunks(path))
+
+
+def picture_chunks(path: str) -> Iterator[bytes]:
+    """Yield the bytes of a picture, piece by piece.
+
+    Raises:
+        PictureError: as `read_picture`.
+    """
+    name = shown_name(path)
+    descriptor = _open_regular(path, name)
+    try:
+        read_bytes = 0
+        while chunk := _read(descriptor, name):
+            read_bytes += len(chunk)
+            # It may have grown since it was opened.
+            _refuse_large(read_bytes, name)
+            yield chunk
+    finally:
+        os.close(descriptor)
+    if not read_bytes:
+        raise PictureError(f"{name} is empty; put the picture back, or remove it")
+
+
+def write_durably(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file and fsync it; when anything fails, nothing is left of it."""
+    try:
+        with path.open("wb") as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        clear_away([path])
+        raise
+
+
+def clear_away(paths: Iterable[Path]) -> None:
+    """Remove what a failure left behind, as far as that can be done: the failure itself is what gets told."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Fsync a folder, so that names made or changed in it outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, if need be with those above it, so that it outlasts a power cut."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def _open_regular(path: str, name: str) -> int:
+    """Open a picture without waiting for anybody: a FIFO without a writer would hold a plain open for ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise PictureError(f"{name} is not there (any more)") from error
+    except OSError as error:
+        raise _unreadable(error, name) from error
+    except ValueError as error:  # a null character, or a lone surrogate that no file name can hold
+        raise PictureError(f"{name} is no name that a file can have") from error
+    try:
+        _refuse_unusable(os.fstat(descriptor), name)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_unusable(status: os.stat_result, name: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise PictureError(f"{name} is a folder, not a picture")
+    if not stat.S_ISREG(status.st_mode):
+        raise PictureError(f"{name} is not a regular file, so it is not read")
+    _refuse_large(status.st_size, name)
+
+
+def _refuse_large(size_bytes: int, name: str) -> None:
+    if size_bytes > SOURCE_BYTES:
+        # Rounded up, or a file that is one byte too large would be "64 MB; at most 64 MB".
+        size_mb = -(-size_bytes // 2**20)
+        raise PictureError(f"{name} is {size_mb} MB; at most {SOURCE_BYTES // 2**20} MB are taken")
+
+
+def _read(descriptor: int, name: str) -> bytes:
+    try:
+        return os.read(descriptor, _CHUNK_BYTES)
+    except OSError as error:
+        raise _unreadable(error, name) from error
+
+
+def _unreadable(error: OSError, name: str) -> Exception:
+    if error.errno in _OUR_OWN_SHORTAGE:
+        return error
+    return PictureError(f"{name} cannot be read: {error.strerror}")

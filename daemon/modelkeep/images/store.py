@@ -1,0 +1,196 @@
+"""The folder of pictures: staged by a worker, published by rename, originals kept until their migration is done.
+
+`images/` holds the published tiers, `images/pending/` the originals of pending rows byte for byte, `images/.staging/`
+what a migration has prepared. All three lie on one file system, so every move is one atomic rename.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from pathlib import Path, PurePath
+from typing import ParamSpec, Protocol, TypeVar
+
+from modelkeep.domain.pictures import parse_picture_name, picture_name
+from modelkeep.domain.values import RenderedPicture, TierFile
+from modelkeep.errors import PictureError, WorkerDied
+from modelkeep.images.files import make_folder, picture_chunks, shown_name, sync_folder, write_durably
+from modelkeep.images.render import DECODE_SECONDS, digest_file, render, staged_names
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ANSWER_SECONDS = DECODE_SECONDS + 30.0
+"""How long a worker may take to answer: it refuses slow pictures itself; starting and writing take a moment more."""
+
+_PLAIN_EXTENSION = re.compile(r"\.[a-z0-9]{1,9}")
+
+
+class RunsInWorker(Protocol):
+    """Runs functions in worker processes."""
+
+    @property
+    def workers(self) -> int:
+        """Number of functions that run at once."""
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function in a worker; `WorkerDied` when the worker, or one beside it, was killed meanwhile."""
+
+
+class ImageStore:
+    """Keeps the pictures of models and of pending rows.
+
+    Args:
+        folder: `<data_dir>/images`; made when it is not there.
+        pool: decodes pictures outside of this process.
+        answer_seconds: a worker that takes longer to answer counts as hanging.
+    """
+
+    def __init__(self, folder: Path, pool: RunsInWorker, *, answer_seconds: float = _ANSWER_SECONDS) -> None:
+        self._folder = folder
+        self._pending = folder / "pending"
+        self._staging = folder / ".staging"
+        for each in (self._folder, self._pending, self._staging):
+            make_folder(each)
+        self._pool = pool
+        self._answer_seconds = answer_seconds
+        # As many as the pool runs at once: time spent waiting for a worker must not count as time spent decoding.
+        self._slots = asyncio.Semaphore(pool.workers)
+        self._second_tries = asyncio.Lock()
+
+    async def render(self, source: Path, stem: str) -> RenderedPicture:
+        """Write the tiers of a picture to the staging folder, durably.
+
+        Args:
+            source: the picture.
+            stem: beginning of the staged files' names; no two calls at a time may share one.
+
+        Raises:
+            PictureError: the picture cannot be used.
+            OSError: the tiers cannot be written. In both cases nothing is left in the staging folder.
+        """
+        _base_name(stem)
+        try:
+            return await self._in_worker(source, render, str(source), str(self._staging), stem)
+        except PictureError:
+            # A worker that was killed in the middle has not cleared away behind itself.
+            self.discard(staged_names(stem).values())
+            raise
+
+    async def digest(self, source: Path) -> str:
+        """Return the SHA-256 of a picture's bytes; `PictureError` when it cannot be read."""
+        return await self._in_worker(source, digest_file, str(source))
+
+    def stage_copy(self, source: Path, stem: str) -> str:
+        """Copy a picture byte for byte to the staging folder, fsync it, and return the copy's base name.
+
+        Raises:
+            PictureError: the source is missing, unreadable, no regular file, empty or too large.
+            OSError: the copy cannot be written. In both cases nothing is left in the staging folder.
+        """
+        staged = _base_name(stem + _plain_extension(source.name))
+        write_durably(self._staging / staged, picture_chunks(str(source)))
+        return staged
+
+    def place_pending(self, staged: str, name: str) -> None:
+        """Move a staged copy to its name among the originals of pending rows."""
+        (self._staging / _base_name(staged)).replace(self.pending_path(name))
+
+    def sync_pending(self) -> None:
+        """Make the names of the pending originals outlast a power cut."""
+        sync_folder(self._pending)
+
+    def publish(self, files: Sequence[TierFile]) -> None:
+        """Move staged files to their published names; those that an earlier try has moved are left as they are.
+
+        Raises:
+            FileNotFoundError: a file is neither staged nor published.
+        """
+        for file in files:
+            staged, final = self._staging / _base_name(file.staged), self._folder / _base_name(file.final)
+            try:
+                staged.replace(final)
+            except FileNotFoundError as error:
+                if not final.exists():
+                    message = f"{file.final} is neither published nor staged as {file.staged}"
+                    raise FileNotFoundError(errno.ENOENT, message, str(final)) from error
+
+    def sync(self) -> None:
+        """Make the names of the published pictures outlast a power cut."""
+        sync_folder(self._folder)
+
+    def remove_pending(self, name: str) -> None:
+        """Remove the original of a pending row; it is fine when it is gone already."""
+        self.pending_path(name).unlink(missing_ok=True)
+
+    def pending_path(self, name: str) -> Path:
+        """Return where the original of a pending row lies; `ValueError` when the name is no base name."""
+        return self._pending / _base_name(name)
+
+    def published_path(self, sha256: str, seq: int, quality: str) -> Path:
+        """Return where a published picture lies; `ValueError` when that is no picture's name."""
+        name = picture_name(sha256, seq, quality)
+        if parse_picture_name(name) is None:
+            raise ValueError(f"{name!r} is not the name of a picture")
+        return self._folder / name
+
+    def discard(self, staged: Iterable[str]) -> None:
+        """Delete staged files; it is fine when some are gone already."""
+        for name in staged:
+            (self._staging / _base_name(name)).unlink(missing_ok=True)
+
+    def sweep_staging(self, keep: Collection[str]) -> list[str]:
+        """Delete the staged files that are not named in `keep`, and return their base names."""
+        with os.scandir(self._staging) as entries:
+            swept = sorted(
+                entry.name for entry in entries if entry.name not in keep and not entry.is_dir(follow_symlinks=False)
+            )
+        for name in swept:
+            (self._staging / name).unlink(missing_ok=True)
+        return swept
+
+    async def _in_worker(self, source: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with contextlib.suppress(WorkerDied):
+            async with self._slots:
+                return await self._answer(source, function, *args, **kwargs)
+        # One picture that kills its worker takes the pool and all that runs in it along. The second try has the pool
+        # to itself, so that only the picture that is to blame is refused.
+        async with self._whole_pool():
+            try:
+                return await self._answer(source, function, *args, **kwargs)
+            except WorkerDied as error:
+                name = shown_name(str(source))
+                raise PictureError(f"{name} made the decoder crash, or run out of memory, twice") from error
+
+    async def _answer(self, source: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            async with asyncio.timeout(self._answer_seconds) as limit:
+                return await self._pool.run(function, *args, **kwargs)
+        except TimeoutError as error:
+            if not limit.expired():  # the disk's own ETIMEDOUT
+                raise
+            # What runs in a worker cannot be called off: it goes on and takes up that worker until it ends. By then
+            # its time is over, so it writes nothing (see `render`), and its answer goes nowhere.
+            name = shown_name(str(source))
+            raise PictureError(f"{name} could not be decoded within {self._answer_seconds:.0f} s") from error
+
+    @contextlib.asynccontextmanager
+    async def _whole_pool(self) -> AsyncIterator[None]:
+        # One at a time: two would each hold some of the slots and wait for the rest for ever.
+        async with self._second_tries, contextlib.AsyncExitStack() as held:
+            for _ in range(self._pool.workers):
+                await held.enter_async_context(self._slots)
+            yield
+
+
+def _base_name(name: str) -> str:
+    if not name or name.startswith(".") or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r} is not a plain file name")
+    return name
+
+
+def _plain_extension(name: str) -> str:
+    extension = PurePath(name).suffix.lower()
+    return extension if _PLAIN_EXTENSION.fullmatch(extension) else ""

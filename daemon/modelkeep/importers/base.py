@@ -1,0 +1,55 @@
+"""What every importer is: something that reads a legacy source, read-only, into rows of one shape."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from modelkeep.domain.legacy import LegacyRow, Refusal
+from modelkeep.domain.naming import PathMap
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Where a legacy source lies and how its paths are to be read.
+
+    `images` is the folder of its pictures when it is not where the source's own program keeps it, `scratch` the
+    folder in which a private copy may be made (None: the system's folder for temporary files).
+    """
+
+    source: Path
+    images: Path | None = None
+    path_map: PathMap = field(default_factory=PathMap)
+    scratch: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContent:
+    """Everything a source says: each of its rows is either in `rows` or in `refusals`.
+
+    `source` is the resolved path of what was read; `remarks` are about the source as a whole, their `key` is empty.
+    """
+
+    kind: str
+    source: str
+    rows: tuple[LegacyRow, ...]
+    refusals: tuple[Refusal, ...] = ()
+    remarks: tuple[Refusal, ...] = ()
+
+
+class Importer(Protocol):
+    """Reads one kind of legacy source."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind, as the command line and the journal spell it."""
+
+    @property
+    def description(self) -> str:
+        """What the kind is, in a few words for a list."""
+
+    def read(self, options: SourceOptions) -> SourceContent:
+        """Read the whole source; nothing in or beside it is created or changed.
+
+        Raises:
+            SourceError: the source cannot be read at all.
+        """

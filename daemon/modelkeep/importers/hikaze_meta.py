@@ -1,0 +1,200 @@
+"""Make one `meta` object out of the two JSON columns of Hikaze v1, so that nothing of either is lost.
+
+`extra_json` holds what the owner wrote and wins; `meta_json` fills its empty places. References to pictures leave
+the object, for pictures are files of their own; whatever cannot be understood stays under a key of its own.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelkeep.domain import metadata
+from modelkeep.domain.values import JsonObject
+from modelkeep.importers.legacy_text import as_text, clean
+
+PICTURE_PREFIXES = ("/media/", "media/")
+PICTURE_KEYS = ("images", "image", "cover", "preview")
+_LEAVING_KEYS = frozenset(PICTURE_KEYS) | metadata.DERIVED_KEYS
+DEPTH_MAX = 100
+"""Objects nested deeper stay text: whoever reads them later has a smaller stack than we know."""
+
+
+@dataclass(slots=True)
+class HikazeMeta:
+    """What the two columns of a row say.
+
+    `value` is the object, `references` name pictures in their order, `unread` are the texts that hold no object by
+    the keys under which they are kept, `remarks` tell what was odd.
+    """
+
+    value: JsonObject = field(default_factory=dict)
+    unread: JsonObject = field(default_factory=dict)
+    references: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def read_meta(extra_json: object, meta_json: object, find_picture: Callable[[str], str]) -> HikazeMeta:
+    """Return what the two columns say.
+
+    Args:
+        extra_json: the column as the database holds it.
+        meta_json: likewise.
+        find_picture: returns the name of the picture that a text means, or empty when it means none.
+    """
+    found = HikazeMeta()
+    if extra_json is None and meta_json is None:
+        return found
+    extra = _parse(extra_json, "extra_json", found, find_picture)
+    below = _parse(meta_json, "meta_json", found, find_picture)
+    lost = _lost(extra, below)
+    found.value = metadata.merge(extra, below)
+    if lost:
+        _keep(found.value, "hikaze_meta_json", lost)
+        found.remarks.append("meta_json says otherwise than extra_json; its values are kept under hikaze_meta_json")
+    for key, value in found.unread.items():
+        _keep(found.value, key, value)
+    return found
+
+
+def _parse(raw: object, column: str, found: HikazeMeta, find_picture: Callable[[str], str]) -> JsonObject:
+    """Return a column's object; what is none is kept as text in `found`."""
+    text = as_text(raw)
+    if not text.strip():
+        return {}
+    value, fault, is_replaced = _load(text)
+    if not fault and value is not None and not isinstance(value, dict):
+        fault = "is not a JSON object"
+    if fault:
+        key = f"hikaze_{column}_text"
+        found.unread[key] = clean(text)
+        found.remarks.append(f"{column} {fault}; its text is kept under {key}")
+        return {}
+    if is_replaced:
+        found.remarks.append(f"{column} held NaN, Infinity or broken characters, now null or U+FFFD")
+    return _without_pictures(value or {}, found.references, find_picture)
+
+
+def _load(text: str) -> tuple[Any, str, bool]:
+    """Return the value of a JSON text, what is wrong with it, and whether parts of it had to be replaced."""
+    try:
+        try:
+            value, is_odd = _STRICT.decode(text), "\\u" in text or not text.isascii()
+        except _NotFinite:
+            value, is_odd = json.loads(text), True
+    except RecursionError:
+        return None, "is nested too deep", False
+    except ValueError:
+        return None, "is not valid JSON", False
+    if text.count("{") + text.count("[") > DEPTH_MAX and _is_deep(value):
+        return None, "is nested too deep", False
+    if not is_odd:
+        return value, "", False
+    cleaned = _cleaned(value)
+    # A NaN is unequal to the null that replaces it, so this tells of every kind of replacement.
+    return cleaned, "", cleaned != value
+
+
+class _NotFinite(Exception):
+    """A number of the text is none: NaN, Infinity, or too large."""
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _NotFinite
+    return number
+
+
+def _no_number(text: str) -> float:
+    raise _NotFinite(text)
+
+
+_STRICT = json.JSONDecoder(parse_float=_finite, parse_constant=_no_number)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [inner for outer in level for inner in _inner(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inner(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        cleaned: JsonObject = {}
+        for key, inner in value.items():
+            _keep(cleaned, clean(key), _cleaned(inner))
+        return cleaned
+    return value
+
+
+def _without_pictures(value: JsonObject, references: list[str], find_picture: Callable[[str], str]) -> JsonObject:
+    """Return an object without its picture references, which are added to `references`."""
+    if _LEAVING_KEYS.isdisjoint(value):
+        return value
+    taken: dict[str, Any] = {}
+    for key in PICTURE_KEYS:
+        named, rest = _split(value.get(key), find_picture if key == "images" else None)
+        references += [reference for reference in named if reference not in references]
+        if named or (key in metadata.DERIVED_KEYS and key in value):
+            taken[key] = rest
+    count = value.get("images_count")
+    if "images_count" in value:
+        taken["images_count"] = None if isinstance(count, int | float) else count
+    kept = {key: inner for key, inner in value.items() if key not in taken}
+    for key, rest in taken.items():
+        if not metadata.is_empty(rest):
+            # `images` of a model is derived from its pictures: what else it held needs another name.
+            _keep(kept, f"hikaze_{key}" if key in metadata.DERIVED_KEYS else key, rest)
+    return kept
+
+
+def _split(value: Any, find_picture: Callable[[str], str] | None) -> tuple[list[str], Any]:
+    """Return the picture references in a value, and the rest of it."""
+
+    def is_reference(item: Any) -> bool:
+        if not isinstance(item, str):
+            return False
+        return item.startswith(PICTURE_PREFIXES) or (find_picture is not None and find_picture(item) != "")
+
+    if isinstance(value, list):
+        return [item for item in value if is_reference(item)], [item for item in value if not is_reference(item)]
+    return ([value], None) if is_reference(value) else ([], value)
+
+
+def _lost(held: JsonObject, incoming: JsonObject) -> JsonObject:
+    """Return those values of `incoming` that a merge below `held` would lose."""
+    lost: JsonObject = {}
+    for key, value in incoming.items():
+        kept = held.get(key)
+        if isinstance(kept, dict) and isinstance(value, dict):
+            inner = _lost(kept, value)
+            if inner:
+                lost[key] = inner
+        elif kept != value and not metadata.is_empty(kept) and not metadata.is_empty(value):
+            lost[key] = value
+    return lost
+
+
+def _keep(target: JsonObject, key: str, value: Any) -> None:
+    """Set a key; when it is taken already, one with a number behind it."""
+    free, number = key, 2
+    while free in target:
+        free, number = f"{key}_{number}", number + 1
+    target[free] = value

@@ -1,0 +1,115 @@
+"""Find the database of Hikaze Model Manager v1 and read its tables as they are.
+
+Format: `models(id, path, name, type, size_bytes, hash_hex, created_at, meta_json, extra_json)`,
+`tags(id, name, color, created_at)`, `model_tags(model_id, tag_id)`; versions differ, so columns are looked up.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modelkeep.domain.legacy import LegacyTag
+from modelkeep.errors import SourceError
+from modelkeep.importers.legacy_text import clean, milliseconds
+from modelkeep.importers.sqlite_copy import require_database, unreadable
+
+DATABASE_NAME = "hikaze_mm.sqlite3"
+PLACES = (DATABASE_NAME, f"data/{DATABASE_NAME}")
+"""Where a folder may hold the database: its own folder, or the plugin's."""
+
+REQUIRED = ("id", "path", "hash_hex")
+OPTIONAL = ("name", "type", "size_bytes", "created_at", "meta_json", "extra_json")
+
+
+class HikazeRecord(NamedTuple):
+    """One row of `models`, each value of whatever type SQLite holds; `tags` in the order of their ids."""
+
+    id: Any
+    path: Any
+    hash_hex: Any
+    name: Any
+    type: Any
+    size_bytes: Any
+    created_at: Any
+    meta_json: Any
+    extra_json: Any
+    tags: tuple[LegacyTag, ...] = ()
+
+
+def find_database(source: Path) -> Path:
+    """Return the resolved path of the database that a file, its folder or the plugin's folder stands for.
+
+    Raises:
+        SourceError: there is none, or it is no SQLite database.
+    """
+    try:
+        # SQLite names the -wal after the file that a symbolic link leads to.
+        resolved = source.resolve(strict=True)
+        database = _inside(resolved) if resolved.is_dir() else resolved
+    except (OSError, RuntimeError) as error:  # RuntimeError: symbolic links that lead to each other
+        raise unreadable(source, error if isinstance(error, OSError) else OSError(str(error))) from error
+    require_database(database)
+    return database
+
+
+def read_records(connection: sqlite3.Connection, database: Path) -> Iterator[HikazeRecord]:
+    """Yield the rows of `models` with their tags, in the order of their ids.
+
+    Raises:
+        SourceError: these are not the tables of Hikaze v1.
+    """
+    columns = _require_tables(connection, database)
+    tags = _read_tags(connection)
+    wanted = (*REQUIRED, *OPTIONAL)
+    selected = ", ".join(name if name in columns else f"NULL AS {name}" for name in wanted)
+    for values in connection.execute(f"SELECT {selected} FROM models ORDER BY id"):  # noqa: S608  # own constants
+        yield HikazeRecord._make((*values, tuple(tags.get(values[0], ()))))
+
+
+def _inside(folder: Path) -> Path:
+    for place in PLACES:
+        if (folder / place).exists():
+            return (folder / place).resolve()
+    raise SourceError(f"{folder} holds neither {' nor '.join(PLACES)}; give the path of {DATABASE_NAME}")
+
+
+def _require_tables(connection: sqlite3.Connection, database: Path) -> frozenset[str]:
+    """Return the columns of `models`."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    tables = [clean(name) for (name,) in connection.execute(query)]
+    columns = _columns(connection, "models")
+    if "pending_import" in tables or "sha256" in columns:
+        raise SourceError(f"{database} is a database of Hikaze v2, not v1; that of v1 is called {DATABASE_NAME}")
+    missing = [name for name in REQUIRED if name not in columns]
+    if "models" not in tables:
+        held = f"holds the tables {', '.join(tables)}" if tables else "holds no tables"
+    elif missing:
+        held = f"has a table models with {', '.join(sorted(columns))}, but without {', '.join(missing)}"
+    else:
+        return columns
+    raise SourceError(f"{database} is not a database of Hikaze v1: it {held}; give the path of {DATABASE_NAME}")
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> frozenset[str]:
+    """Return the names of a table's columns; none when there is no such table."""
+    return frozenset(clean(name) for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)))
+
+
+def _read_tags(connection: sqlite3.Connection) -> dict[Any, list[LegacyTag]]:
+    """Return the tags by model id; one value per tag, however many models bear it."""
+    columns = _columns(connection, "tags")
+    if not {"id", "name"} <= columns or not {"model_id", "tag_id"} <= _columns(connection, "model_tags"):
+        return {}
+    selected = ", ".join(name if name in columns else "NULL" for name in ("id", "name", "color", "created_at"))
+    tags = {
+        tag_id: LegacyTag(clean(name).strip(), clean(color).strip(), milliseconds(created_at) or 0)
+        for tag_id, name, color, created_at in connection.execute(f"SELECT {selected} FROM tags")  # noqa: S608
+    }
+    by_model: dict[Any, list[LegacyTag]] = defaultdict(list)
+    for model_id, tag_id in connection.execute("SELECT model_id, tag_id FROM model_tags ORDER BY model_id, tag_id"):
+        tag = tags.get(tag_id)
+        if tag is not None and tag.name:
+            by_model[model_id].append(tag)
+    return by_model

@@ -1,0 +1,109 @@
+"""What an import tells while it runs, and what it did in the end."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from modelkeep.domain.legacy import Refusal, TakenRow, Taking
+from modelkeep.importers.base import SourceContent
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is: `phase` is `reading`, `pictures`, `writing` or `done`; `total` 0 means unknown."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did, or in a dry run would do.
+
+    `rows` is the number of rows in the source: each is counted once in `migrated` (it is a model now, merged ones
+    included), `pending`, `updated` or `unchanged`, or it is one of `refusals`. `images_processed` is the number of
+    pictures that came with them, `image_errors` tell of those that could not be used, `remarks` what was odd about
+    rows that were taken.
+    """
+
+    kind: str
+    source: str
+    dry_run: bool
+    rows: int = 0
+    migrated: int = 0
+    pending: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    images_processed: int = 0
+    image_errors: list[Refusal] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    remarks: list[Refusal] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers; where the older HTTP interface has a name for one, it bears that name."""
+        return {
+            "rows": self.rows,
+            "migrated": self.migrated,
+            "pending": self.pending,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "errors": len(self.refusals),
+            "images_processed": self.images_processed,
+            "image_errors": len(self.image_errors),
+        }
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report for programs: all numbers in `counts` and beside it, then what needs the owner's eye.
+
+        Each entry of `refusals`, `image_errors` and `remarks` is an object of `key`, `path` and `reason`.
+        """
+        return {
+            "kind": self.kind,
+            "source": self.source,
+            "dry_run": self.dry_run,
+            **self.counts(),
+            "counts": self.counts(),
+            "refusals": [_as_json(refusal) for refusal in self.refusals],
+            "image_errors": [_as_json(refusal) for refusal in self.image_errors],
+            "remarks": [_as_json(remark) for remark in self.remarks],
+        }
+
+
+def report_of(
+    content: SourceContent,
+    taken: Sequence[TakenRow],
+    images_processed: int,
+    image_errors: Sequence[Refusal] = (),
+    *,
+    dry_run: bool = False,
+) -> ImportReport:
+    """Return the report of an import.
+
+    Args:
+        content: what the source says.
+        taken: what the catalogue did with its rows.
+        images_processed: number of pictures that came with them.
+        image_errors: the pictures that could not be used.
+        dry_run: whether nothing was changed.
+    """
+    takings = Counter(row.taking for row in taken)
+    odd = (Refusal(row.key, row.path, remark) for row in content.rows for remark in row.remarks)
+    return ImportReport(
+        content.kind,
+        content.source,
+        dry_run,
+        rows=len(content.rows) + len(content.refusals),
+        migrated=takings[Taking.MODEL] + takings[Taking.MERGED],
+        pending=takings[Taking.PENDING],
+        updated=takings[Taking.UPDATED],
+        unchanged=takings[Taking.UNCHANGED],
+        images_processed=images_processed,
+        image_errors=list(image_errors),
+        refusals=list(content.refusals),
+        remarks=[*content.remarks, *odd],
+    )
+
+
+def _as_json(refusal: Refusal) -> dict[str, str]:
+    return {"key": refusal.key, "path": refusal.path, "reason": refusal.reason}

@@ -1,0 +1,255 @@
+"""Stage 1: take every row of a legacy source into the catalogue, with its picture, in one transaction.
+
+read → ask which pictures are needed → make them ready → transaction (plans journalled, pending pictures placed) →
+publish → journal. A crash before the commit leaves the catalogue as it was and staged files that nobody wants; a
+crash after it leaves migrations whose plans are in the journal, from which they are resumed.
+"""
+
+import asyncio
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
+from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import JournalError, ModelkeepError
+from modelkeep.importers.base import Importer, SourceContent, SourceOptions
+from modelkeep.importers.import_records import plans, stories
+from modelkeep.importers.report import ImportReport, Progress, report_of
+from modelkeep.importers.staging import Form, KeepsPictures, Need, PictureStaging, deciding_rows, needs_of, to_the_end
+
+__all__ = ["ImportReport", "KeepsPictures", "Progress", "StageOne", "TakesRows", "WritesJournal"]
+
+
+class TakesRows(Protocol):
+    """What stage 1 needs of the catalogue."""
+
+    async def import_rows(
+        self,
+        kind: str,
+        source: str,
+        rows: Sequence[StagedRow],
+        now_ms: int,
+        before_commit: Callable[[Sequence[TakenRow]], None],
+        *,
+        dry_run: bool = False,
+    ) -> list[TakenRow]:
+        """Take rows in one transaction.
+
+        `before_commit` is called inside it; when that raises, everything is rolled back, as in a dry run.
+        """
+
+
+class WritesJournal(Protocol):
+    """What stage 1 needs of the journal."""
+
+    def write(self, event: str, **fields: object) -> int:
+        """Write a record."""
+
+    def write_many(self, records: Iterable[tuple[str, Mapping[str, object]]]) -> int:
+        """Write records."""
+
+    def sync(self) -> None:
+        """Make what was written durable."""
+
+
+class StageOne:
+    """Runs imports.
+
+    Args:
+        catalogue: takes the rows.
+        pictures: takes their pictures.
+        journal: is told of it.
+        clock: returns the time in ms since 1970.
+        concurrency: how many pictures are made ready at a time; 0 = one per core.
+    """
+
+    def __init__(
+        self,
+        catalogue: TakesRows,
+        pictures: KeepsPictures,
+        journal: WritesJournal,
+        clock: Callable[[], int],
+        concurrency: int = 0,
+    ) -> None:
+        self._catalogue = catalogue
+        self._pictures = pictures
+        self._journal = journal
+        self._clock = clock
+        self._concurrency = concurrency or os.cpu_count() or 1
+
+    async def run(
+        self,
+        importer: Importer,
+        options: SourceOptions,
+        *,
+        dry_run: bool = False,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> ImportReport:
+        """Import a source.
+
+        Args:
+            importer: reads it.
+            options: where it lies.
+            dry_run: find out what would happen, and change nothing.
+            progress: called on the event loop as the import proceeds.
+
+        Raises:
+            SourceError: the source cannot be read at all.
+        """
+        progress(Progress("reading"))
+        content = await asyncio.to_thread(importer.read, options)
+        if dry_run:
+            taken = await self._rehearse(content, content.rows)
+            report = report_of(content, taken, len(needs_of(taken)), dry_run=True)
+        else:
+            report = await self._import(content, progress)
+        progress(Progress("done", report.rows, report.rows))
+        return report
+
+    async def _import(self, content: SourceContent, progress: Callable[[Progress], None]) -> ImportReport:
+        about = {"kind": content.kind, "source": content.source}
+        self._journal.write("import.started", **about, rows=len(content.rows), refused=len(content.refusals))
+        run = _Run(self._catalogue, self._pictures, self._journal, content, self._concurrency, progress)
+        try:
+            await run.make_ready(needs_of(await self._rehearse(content, deciding_rows(content.rows))))
+            # From here on it is short, and half of it must not be left to the next start of the daemon.
+            return await to_the_end(run.take(self._clock()))
+        except (ModelkeepError, OSError, asyncio.CancelledError) as error:
+            if not run.is_finished:
+                with contextlib.suppress(JournalError):  # the error itself is what gets told
+                    self._journal.write("import.failed", **about, error=str(error) or "it was called off")
+            raise
+        finally:
+            await asyncio.to_thread(run.discard_unused)
+
+    async def _rehearse(self, content: SourceContent, rows: Sequence[LegacyRow]) -> list[TakenRow]:
+        """Ask what would become of rows."""
+        if not rows:
+            return []
+        on_disk = await asyncio.to_thread(_fingerprints, rows)
+        staged = [StagedRow(row, on_disk=status) for row, status in zip(rows, on_disk, strict=True)]
+        return await self._catalogue.import_rows(
+            content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True
+        )
+
+
+class _Outdated(Exception):
+    """The catalogue has changed since it was asked: it wants other forms of some pictures."""
+
+    def __init__(self, needs: set[Need]) -> None:
+        super().__init__(needs)
+        self.needs = needs
+
+
+class _Run:
+    """The part of one import that changes something."""
+
+    def __init__(
+        self,
+        catalogue: TakesRows,
+        pictures: KeepsPictures,
+        journal: WritesJournal,
+        content: SourceContent,
+        concurrency: int,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self.is_finished = False
+        self._catalogue = catalogue
+        self._pictures = pictures
+        self._journal = journal
+        self._content = content
+        self._progress = progress
+        self._staging = PictureStaging(pictures, concurrency)
+        self._asked: set[Need] = set()
+        self._used: set[str] = set()
+
+    async def make_ready(self, needs: set[Need]) -> None:
+        """Make pictures ready."""
+        self._asked |= needs
+        rows = {(row.key, form): row for row in self._content.rows for form in Form if (row.key, form) in needs}
+        if rows:
+            self._progress(Progress("pictures", 0, len(rows)))
+            await self._staging.stage(rows, lambda done: self._progress(Progress("pictures", done, len(rows))))
+
+    async def take(self, now_ms: int) -> ImportReport:
+        """Take the rows into the catalogue, publish their pictures, and tell the journal."""
+        taken = await self._take(now_ms)
+        await asyncio.to_thread(self._after_commit, taken)
+        pictures = sum(1 for row in taken if row.files or self._has_copy(row))
+        report = report_of(self._content, taken, pictures, self._staging.errors)
+        self._journal.write("import.finished", kind=report.kind, source=report.source, **report.counts())
+        self.is_finished = True
+        return report
+
+    def discard_unused(self) -> None:
+        """Delete what was made ready in vain; what a written plan names is left to whoever resumes it."""
+        self._staging.discard_except(self._used)
+
+    async def _take(self, now_ms: int) -> list[TakenRow]:
+        content, rows = self._content, self._content.rows
+        while True:
+            self._progress(Progress("writing", 0, len(rows)))
+            on_disk = await asyncio.to_thread(_fingerprints, rows)
+            staged = [self._staging.staged_row(row, status) for row, status in zip(rows, on_disk, strict=True)]
+            try:
+                return await self._catalogue.import_rows(
+                    content.kind, content.source, staged, now_ms, self._before_commit
+                )
+            except _Outdated as outdated:  # each time it wants more of what is finite
+                await self.make_ready(outdated.needs)
+
+    def _before_commit(self, taken: Sequence[TakenRow]) -> None:
+        """Write the plans down and place the pending pictures; runs inside the transaction, in its thread."""
+        unforeseen = needs_of(taken) - self._asked
+        if unforeseen:
+            raise _Outdated(unforeseen)
+        planned = list(plans(taken, self._content.kind))
+        if planned:
+            self._journal.write_many(planned)
+            self._journal.sync()
+        with_copy = [row for row in taken if self._has_copy(row)]
+        self._place(with_copy)
+        # Whether the commit that follows has succeeded may never be known here: these are not ours to delete now.
+        self._used.update(file.staged for row in taken for file in row.files)
+        self._used.update(self._staging.copy_of(row.row) for row in with_copy)
+
+    def _has_copy(self, row: TakenRow) -> bool:
+        return bool(row.pending_image and self._staging.copy_of(row.row))
+
+    def _place(self, rows: Sequence[TakenRow]) -> None:
+        placed: list[TakenRow] = []
+        try:
+            for row in rows:
+                self._pictures.place_pending(self._staging.copy_of(row.row), row.pending_image)
+                placed.append(row)
+            if placed:
+                self._pictures.sync_pending()
+        except (ModelkeepError, OSError):
+            # The picture of a row that waited already may be under that name: it stays.
+            for row in placed:
+                if row.taking is Taking.PENDING:
+                    self._pictures.remove_pending(row.pending_image)
+            raise
+
+    def _after_commit(self, taken: Sequence[TakenRow]) -> None:
+        files = [file for row in taken for file in row.files]
+        if files:
+            self._pictures.publish(files)
+            self._pictures.sync()
+        self._journal.write_many(stories(taken, self._content.kind))
+
+
+def _fingerprints(rows: Sequence[LegacyRow]) -> list[Fingerprint | None]:
+    """Return the fingerprint of each row's file, None where there is no regular file now."""
+    return [_fingerprint(row.path) for row in rows]
+
+
+def _fingerprint(path: str) -> Fingerprint | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116  # of a hundred thousand paths: Path takes three times as long
+    except (OSError, ValueError):  # ValueError: a lone surrogate that no file name can hold
+        return None
+    return Fingerprint.from_stat(status) if stat.S_ISREG(status.st_mode) else None

@@ -1,0 +1,190 @@
+"""Make the pictures of legacy rows ready, before anything about the rows is written down.
+
+A row that becomes a model gets its picture rendered, one that will be pending gets it copied byte for byte. What was
+made ready and is not used in the end is discarded.
+"""
+
+import asyncio
+import contextlib
+import re
+import secrets
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow
+from modelkeep.domain.values import Fingerprint, RenderedPicture, TierFile
+from modelkeep.errors import PictureError
+
+_NOT_IN_A_STEM = re.compile(r"[^A-Za-z0-9_-]")
+_KEY_LENGTH_MAX = 40
+
+T = TypeVar("T")
+
+
+class KeepsPictures(Protocol):
+    """What stage 1 needs of the place where pictures lie; names are base names."""
+
+    async def render(self, source: Path, stem: str) -> RenderedPicture:
+        """Render the tiers of a picture into the staging folder; raises PictureError."""
+
+    def stage_copy(self, source: Path, stem: str) -> str:
+        """Copy a picture byte for byte into the staging folder and return its name there; raises PictureError."""
+
+    def place_pending(self, staged: str, name: str) -> None:
+        """Move a staged copy to its name among the pending pictures."""
+
+    def sync_pending(self) -> None:
+        """Make the names of pending pictures durable."""
+
+    def remove_pending(self, name: str) -> None:
+        """Remove a pending picture; one that is missing is fine."""
+
+    def publish(self, files: Sequence[TierFile]) -> None:
+        """Move staged tiers to their final names."""
+
+    def sync(self) -> None:
+        """Make the names of published pictures durable."""
+
+    def discard(self, staged: Iterable[str]) -> None:
+        """Delete staged files; those that are missing are fine."""
+
+
+class Form(StrEnum):
+    """What is made of a picture."""
+
+    RENDERING = "rendering"
+    COPY = "copy"
+
+
+Need = tuple[str, Form]
+"""The key of a row and what is to be made of its picture."""
+
+
+def needs_of(taken: Iterable[TakenRow]) -> set[Need]:
+    """Return what the catalogue wants of the rows' pictures."""
+    needs: set[Need] = set()
+    for row in taken:
+        if row.wants_rendering:
+            needs.add((row.row.key, Form.RENDERING))
+        if row.wants_copy:
+            needs.add((row.row.key, Form.COPY))
+    return needs
+
+
+def deciding_rows(rows: Sequence[LegacyRow]) -> list[LegacyRow]:
+    """Return the rows that decide what is made of pictures: those with one, and those of the same content."""
+    claims = {row.claim for row in rows if row.picture and row.claim}
+    return [row for row in rows if row.picture or row.claim in claims]
+
+
+@dataclass(slots=True)
+class StagedPicture:
+    """What has been made of one row's picture so far."""
+
+    rendered: RenderedPicture | None = None
+    copied: str = ""
+
+    def files(self) -> Iterator[str]:
+        """Yield the names of its files in the staging folder."""
+        if self.rendered is not None:
+            yield from self.rendered.staged.values()
+        if self.copied:
+            yield self.copied
+
+
+class PictureStaging:
+    """Makes pictures ready, some at a time, and knows what it made.
+
+    Args:
+        pictures: where they are made.
+        concurrency: how many at a time.
+    """
+
+    def __init__(self, pictures: KeepsPictures, concurrency: int) -> None:
+        self.errors: list[Refusal] = []
+        self._pictures = pictures
+        self._concurrency = concurrency
+        self._staged: dict[str, StagedPicture] = {}
+        self._run = secrets.token_hex(4)
+        self._count = 0
+
+    async def stage(self, needs: Mapping[Need, LegacyRow], on_done: Callable[[int], None]) -> None:
+        """Make pictures ready; one that cannot be used is noted in `errors` and left out.
+
+        Args:
+            needs: what is to be made, of the pictures of which rows.
+            on_done: called with the number of pictures that are done, after each.
+        """
+        waiting = iter(needs.items())
+        done = 0
+
+        async def work() -> None:
+            nonlocal done
+            for (_, form), row in waiting:
+                await self._stage_one(row, form)
+                done += 1
+                on_done(done)
+
+        with _first_error_alone():
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._concurrency, len(needs))):
+                    group.create_task(work())
+
+    def staged_row(self, row: LegacyRow, on_disk: Fingerprint | None) -> StagedRow:
+        """Return a row with what was made ready for it."""
+        picture = self._staged.get(row.key)
+        if picture is None:
+            return StagedRow(row, on_disk=on_disk)
+        return StagedRow(row, picture.rendered, picture.copied, on_disk)
+
+    def copy_of(self, row: LegacyRow) -> str:
+        """Return the name of the staged copy of a row's picture, or empty."""
+        picture = self._staged.get(row.key)
+        return picture.copied if picture else ""
+
+    def discard_except(self, used: Collection[str]) -> None:
+        """Delete every staged file that is not named."""
+        made = (file for picture in self._staged.values() for file in picture.files())
+        self._pictures.discard([file for file in made if file not in used])
+
+    async def _stage_one(self, row: LegacyRow, form: Form) -> None:
+        staged = self._staged.setdefault(row.key, StagedPicture())
+        source, stem = Path(row.picture), self._next_stem(row.key)
+        try:
+            if form is Form.RENDERING:
+                staged.rendered = await self._pictures.render(source, stem)
+            else:
+                await to_the_end(self._copy(staged, source, stem))
+        except PictureError as error:
+            self.errors.append(Refusal(row.key, row.picture, str(error)))
+
+    async def _copy(self, staged: StagedPicture, source: Path, stem: str) -> None:
+        # A thread cannot be called off: what it makes has to be known, or nobody would discard it.
+        staged.copied = await asyncio.to_thread(self._pictures.stage_copy, source, stem)
+
+    def _next_stem(self, key: str) -> str:
+        # The number keeps stems apart whose keys differ in nothing but characters that a stem cannot have.
+        self._count += 1
+        return f"import-{self._run}-{self._count}-{_NOT_IN_A_STEM.sub('_', key)[:_KEY_LENGTH_MAX]}"
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await work that goes on to its end although its caller is called off meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+
+
+@contextlib.contextmanager
+def _first_error_alone() -> Iterator[None]:
+    """Raise the first error of a task group as itself: callers wait for a full disk, not for a group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None

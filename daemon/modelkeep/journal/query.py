@@ -1,0 +1,56 @@
+"""What somebody asks of the journal, as a decision about one record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+from modelkeep.journal.records import timestamp
+
+_FAILING_ENDINGS = (".failed", ".conflicted", ".refuted")
+_FAILING_EVENTS = frozenset({"root.unreachable", "watch.limited", "watch.overflowed", "journal.repaired"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS = 253_402_300_799_999
+"""The end of the year 9999, the last that a timestamp can spell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which records are wanted; an empty value asks for nothing.
+
+    Args:
+        model: a SHA-256 or its beginning (6 digits or more), a path, or a part of a file's or a model's name; the
+            whole story of what it names is wanted, through renames and new keys.
+        event: a glob for the event's name, such as `migration.*`.
+        since_ms: records from this moment on, in milliseconds since 1970.
+        failed: only records that tell of something that went wrong.
+        after: only records with a greater sequence number.
+        limit: only the last so many of them; 0 for all.
+    """
+
+    model: str = ""
+    event: str = ""
+    since_ms: int = 0
+    failed: bool = False
+    after: int = 0
+    limit: int = 0
+
+    def wants(self, record: Mapping[str, object]) -> bool:
+        """Tell whether a record is wanted, leaving `model` and `limit` aside: they take more than one record."""
+        seq, event, ts = record["seq"], str(record["event"]), str(record["ts"])
+        return (
+            isinstance(seq, int)
+            and seq > self.after
+            and (not self.event or fnmatchcase(event, self.event))
+            and (self.since_ms <= 0 or ts >= _spell(self.since_ms))
+            and (not self.failed or _tells_of_failure(event, record))
+        )
+
+
+def _tells_of_failure(event: str, record: Mapping[str, object]) -> bool:
+    return event.endswith(_FAILING_ENDINGS) or event in _FAILING_EVENTS or bool(record.get("error"))
+
+
+def _spell(moment_ms: int) -> str:
+    # Timestamps have one width, so their texts compare as their moments do.
+    return timestamp(_EPOCH + timedelta(milliseconds=min(moment_ms, _LAST_MS)))

@@ -1,0 +1,140 @@
+"""The open segment: whole lines or nothing, and no success that the disk has not confirmed.
+
+The standard logging handlers swallow a full disk, and structlog's own loggers never sync. Here each line is one
+write(2) on an O_APPEND descriptor; what was written in part is taken back. After a failed fsync the kernel holds the
+pages for clean although they are not on the disk, so a second fsync would succeed and lie: the file is given up.
+"""
+
+import errno
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from modelkeep.errors import JournalError
+from modelkeep.journal.segments import Segment
+
+_ADVICE = {
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room in its quota",
+    errno.EEXIST: "move the file of that name away",
+    errno.ENOTDIR: "move the file of that name away",
+    errno.EROFS: "mount its file system writable",
+    errno.EACCES: "give the daemon the right to write there",
+    errno.EPERM: "give the daemon the right to write there",
+    errno.EMFILE: "raise the daemon's limit of open files",
+}
+
+
+class SegmentFile:
+    """A segment open for appending; made when it is not there.
+
+    Raises:
+        JournalError: it cannot be opened.
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self._given_up = ""
+        try:
+            self._descriptor = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise unwritable(segment.path.parent, error) from error
+        self.size_bytes = os.fstat(self._descriptor).st_size
+
+    def append(self, lines: bytes) -> None:
+        """Write whole lines at the end.
+
+        Raises:
+            JournalError: they could not be written; the file is as it was before.
+        """
+        self._require_usable()
+        try:
+            written = os.write(self._descriptor, lines)
+            while written < len(lines):  # a disk that is nearly full takes a part; only the next call says why
+                written += os.write(self._descriptor, lines[written:])
+        except OSError as error:
+            self._take_back()
+            raise unwritable(self._folder, error) from error
+        self.size_bytes += len(lines)
+
+    def cut(self, size_bytes: int) -> None:
+        """Cut the file off after so many bytes.
+
+        Raises:
+            JournalError: it could not be cut off.
+        """
+        try:
+            os.ftruncate(self._descriptor, size_bytes)
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
+        self.size_bytes = size_bytes
+
+    def sync(self) -> None:
+        """Return when everything written is on the disk.
+
+        Raises:
+            JournalError: it is not; from now on every call raises this.
+        """
+        self._require_usable()
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            self.give_up(error)
+
+    def give_up(self, error: OSError) -> NoReturn:
+        """Refuse every further call, because what was written before may not be on the disk."""
+        self._given_up = (
+            f"the journal in {self._folder} could not be brought to its disk: {error.strerror}; "
+            "look at the disk, then start the daemon again"
+        )
+        raise JournalError(self._given_up) from error
+
+    def close(self) -> None:
+        """Close the file; every further call but this one raises JournalError."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._given_up = self._given_up or f"the journal in {self._folder} is closed"
+
+    def sync_and_close(self) -> None:
+        """Close the file after a last sync.
+
+        Raises:
+            JournalError: the sync failed; the file is closed nevertheless.
+        """
+        if self._descriptor >= 0:
+            try:
+                self.sync()
+            finally:
+                self.close()
+
+    @property
+    def _folder(self) -> Path:
+        return self.segment.path.parent
+
+    def _require_usable(self) -> None:
+        if self._given_up:
+            raise JournalError(self._given_up)
+
+    def _take_back(self) -> None:
+        try:
+            if os.fstat(self._descriptor).st_size != self.size_bytes:
+                os.ftruncate(self._descriptor, self.size_bytes)
+        except OSError as error:
+            # Half a line stands there for good; a line after it would be lost with it.
+            self.give_up(error)
+
+
+def unwritable(folder: Path, error: OSError) -> JournalError:
+    """Return what is raised when a file of the journal cannot be written."""
+    advice = _ADVICE.get(error.errno or 0, "look at its disk")
+    return JournalError(f"the journal in {folder} cannot be written: {error.strerror}; {advice}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,132 @@
+"""The operational log: what the daemon says about itself on standard error. The journal is another thing.
+
+One handler on the root of the standard logging renders everything, so the libraries' warnings look like ours. On a
+terminal lines are short and coloured. Elsewhere they are key=value, one line an event: under systemd each begins with
+its priority (`<4>`, see sd-daemon(3)), else with the time. Standard output is never touched: it belongs to the
+commands.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import LogfmtRenderer, TimeStamper, format_exc_info
+from structlog.stdlib import BoundLogger, ProcessorFormatter, add_log_level, filter_by_level
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from modelkeep.errors import SettingsError
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+_OWN = "modelkeep"
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+
+
+def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> None:
+    """Send the log of this process to a stream; a second call replaces what the first did.
+
+    Args:
+        level: one of LEVELS, for our own loggers. Libraries are heard from warning on, uvicorn's access log never.
+        stream: standard error when it is None.
+
+    Raises:
+        SettingsError: there is no such level.
+    """
+    if level not in LEVELS:
+        raise SettingsError(f"{level!r} is no log level; the levels are {', '.join(LEVELS)}")
+    root = logging.getLogger()
+    for handler in [known for known in root.handlers if isinstance(known, _OperationalHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(_OperationalHandler(sys.stderr if stream is None else stream))
+    root.setLevel(logging.WARNING)
+    logging.getLogger(_OWN).setLevel(level.upper())
+    access_log = logging.getLogger("uvicorn.access")
+    access_log.propagate, access_log.handlers = False, [logging.NullHandler()]
+
+
+def get_logger(name: str) -> BoundLogger:
+    """Return the logger of a part of the daemon, such as `watch`.
+
+    It works before `configure_logging`, and in processes that never call it: warnings then go to standard error.
+    """
+    logger: BoundLogger = structlog.wrap_logger(
+        logging.getLogger(f"{_OWN}.{name.removeprefix(f'{_OWN}.')}"),
+        processors=[filter_by_level, *_BEFORE_RENDERING, ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=BoundLogger,
+        context_class=dict,
+    )
+    return logger
+
+
+class _OperationalHandler(logging.StreamHandler[TextIO]):
+    """The one that `configure_logging` adds, to be told from those of others."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        processors = [ProcessorFormatter.remove_processors_meta, *_rendering_for(stream)]
+        self.setFormatter(ProcessorFormatter(processors=processors, foreign_pre_chain=_BEFORE_RENDERING))
+
+
+def _rendering_for(stream: TextIO) -> Sequence[Processor]:
+    if stream.isatty():
+        renderer = ConsoleRenderer(
+            colors=not os.environ.get("NO_COLOR"),
+            # structlog's own choice would show local variables, and with them whatever the owner wrote.
+            exception_formatter=plain_traceback,
+            sort_keys=False,
+            pad_event_to=0,
+            pad_level=False,
+        )
+        return [TimeStamper("%H:%M:%S", utc=False), _Printable(), renderer]
+    if os.environ.get("JOURNAL_STREAM"):
+        return [format_exc_info, _Printable(keep="\n"), _render_with_priority]
+    return [format_exc_info, TimeStamper("iso"), _Printable(keep="\n"), _render_logfmt]
+
+
+class _Printable:
+    """Spell out what must not reach a terminal or break a line: control characters and surrogates in file names.
+
+    Args:
+        keep: characters that the renderer escapes itself.
+    """
+
+    def __init__(self, keep: str = "") -> None:
+        self._keep = keep
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+        return {key: value if _is_plain(key, value) else self._spell(str(value)) for key, value in event_dict.items()}
+
+    def _spell(self, text: str) -> str:
+        if text.isprintable():
+            return text
+        return "".join(
+            char if char.isprintable() or char in self._keep else char.encode("unicode_escape").decode()
+            for char in text
+        )
+
+
+def _is_plain(key: str, value: object) -> bool:
+    return value is None or isinstance(value, int | float) or key == "exc_info"
+
+
+def _name_part(logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    record = event_dict.get("_record")
+    name: str = logger.name if record is None else record.name
+    event_dict["logger"] = name.removeprefix(f"{_OWN}.")
+    return event_dict
+
+
+def _render_with_priority(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
+    priority = _PRIORITIES.get(event_dict.pop("level"), _PRIORITIES["info"])
+    return f"<{priority}>{_render_logfmt(logger, method, event_dict)}"
+
+
+_render_logfmt = LogfmtRenderer(
+    key_order=["timestamp", "level", "logger", "event"], drop_missing=True, bool_as_flag=False
+)
+
+_BEFORE_RENDERING: Sequence[Processor] = (add_log_level, _name_part)

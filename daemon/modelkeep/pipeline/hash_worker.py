@@ -1,0 +1,91 @@
+"""What runs in a hashing process: read one file, return its SHA-256. Loads nothing but `domain` and `errors`."""
+
+import ctypes
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import FileChanged, HashCancelled
+from modelkeep.pipeline.looking import open_for_reading
+
+CHUNK_BYTES = 1 << 20
+
+_IOPRIO_WHO_PROCESS, _IOPRIO_BEST_EFFORT_LOWEST = 1, (2 << 13) | 7
+_SYS_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
+_NICENESS = 10
+
+_shared: Any = None
+"""Two unsigned numbers a slot: bytes done, and whether the work is called off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The SHA-256 of a file and the fingerprint that it had before and after it was read."""
+
+    sha256: str
+    fingerprint: Fingerprint
+
+
+def begin(shared: Any, step_back: bool) -> None:
+    """Prepare a new worker process.
+
+    Args:
+        shared: array of unsigned 64-bit numbers, two a slot.
+        step_back: leave processor and disk to other programs whenever they want them.
+    """
+    global _shared
+    _shared = shared
+    if step_back:
+        os.nice(_NICENESS)
+        number = _SYS_IOPRIO_SET.get(os.uname().machine)
+        if number is not None:
+            ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)
+
+
+def digest_file(path: str, slot: int) -> Digest:
+    """Hash a file.
+
+    Args:
+        path: a regular file.
+        slot: where in the shared array the progress is told and the cancellation is looked for.
+
+    Raises:
+        FileChanged: it changed while it was read.
+        HashCancelled: the work was called off.
+        OSError: it cannot be opened or read.
+    """
+    descriptor = open_for_reading(path)
+    try:
+        before = Fingerprint.from_stat(os.fstat(descriptor))
+        _advise(descriptor)
+        sha256, read_bytes = _read_all(descriptor, slot)
+        after = Fingerprint.from_stat(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+    if after != before or read_bytes != before.size_bytes:
+        raise FileChanged(f"{os.path.basename(path)} changed while it was read")
+    return Digest(sha256, after)
+
+
+def _read_all(descriptor: int, slot: int) -> tuple[str, int]:
+    digest = hashlib.sha256()
+    buffer = bytearray(CHUNK_BYTES)
+    view = memoryview(buffer)
+    parent = os.getppid()
+    total = 0
+    while count := os.readv(descriptor, [buffer]):
+        digest.update(view[:count])
+        total += count
+        if _shared is not None:
+            _shared[2 * slot] = total
+            if _shared[2 * slot + 1] or os.getppid() != parent:
+                raise HashCancelled("hashing was called off")
+    return digest.hexdigest(), total
+
+
+def _advise(descriptor: int) -> None:
+    """Ask for read-ahead, and that these pages do not push out those of other programs (Linux 6.3)."""
+    for advice in (os.POSIX_FADV_SEQUENTIAL, os.POSIX_FADV_NOREUSE):
+        os.posix_fadvise(descriptor, 0, 0, advice)

@@ -1,0 +1,176 @@
+"""Decide which file is hashed next, and keep the pool busy."""
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from modelkeep.domain.values import Fingerprint, Priority
+from modelkeep.errors import HashError, WorkerDied
+from modelkeep.pipeline.hash_pool import HashPool
+from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.work import Work
+
+DEATHS_MAX = 3
+"""A file under which so many workers died is not tried again by itself."""
+
+
+@lru_cache(maxsize=64)
+def is_rotating(device: int) -> bool:
+    """Tell whether a device number is that of a rotating disk (Documentation/ABI/stable/sysfs-block)."""
+    folder = Path(f"/sys/dev/block/{device >> 8 & 0xFFF}:{device & 0xFF | device >> 12 & 0xFFF00}")
+    for queue in (folder / "queue", folder / ".." / "queue"):  # a partition's queue is its disk's
+        try:
+            return (queue / "rotational").read_text().strip() == "1"
+        except OSError:
+            continue
+    return False
+
+
+@dataclass(order=True, slots=True)
+class _Queued:
+    priority: Priority
+    order: int
+    work: Work = field(compare=False)
+    fingerprint: Fingerprint = field(compare=False)
+
+
+class HashStage:
+    """Hashes in order of priority; a rotating disk is read by one worker at a time.
+
+    Args:
+        pool: the worker processes.
+        on_hashed: gets each digest, and the seconds that it took.
+        on_failed: gets each failure.
+        on_drained: called when little is left to do.
+    """
+
+    def __init__(
+        self,
+        pool: HashPool,
+        on_hashed: Callable[[Work, Digest, float], Awaitable[None]],
+        on_failed: Callable[[Work, HashError], Awaitable[None]],
+        on_drained: Callable[[], None],
+    ) -> None:
+        self._pool = pool
+        self._on_hashed = on_hashed
+        self._on_failed = on_failed
+        self._on_drained = on_drained
+        self._lanes: dict[int, list[_Queued]] = {}
+        self._queued: dict[str, _Queued] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._busy: Counter[int] = Counter()
+        self._deaths: Counter[str] = Counter()
+        self._order = itertools.count()
+        self.hashing: dict[str, Work] = {}
+        self.paused = False
+        self.stopping = False
+
+    @property
+    def queued(self) -> int:
+        """Number of files that wait for a worker."""
+        return len(self._queued)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Sum of the sizes of the files that wait for a worker."""
+        return sum(item.fingerprint.size_bytes for item in self._queued.values())
+
+    def put(self, work: Work, fingerprint: Fingerprint) -> None:
+        """Queue a file."""
+        item = _Queued(work.priority, next(self._order), work, fingerprint)
+        self._queued[work.path] = item
+        lane = fingerprint.device if is_rotating(fingerprint.device) else 0
+        heapq.heappush(self._lanes.setdefault(lane, []), item)
+        self.dispatch()
+
+    def take_back(self, path: str) -> tuple[Work, Fingerprint] | None:
+        """Take a file out of the queue; None when it does not wait there."""
+        item = self._queued.pop(path, None)
+        return (item.work, item.fingerprint) if item else None
+
+    def waits(self, path: str) -> bool:
+        """Tell whether a file waits for a worker."""
+        return path in self._queued
+
+    def hurry(self, path: str) -> None:
+        """Put a file that waits before all else."""
+        item = self.take_back(path)
+        if item is not None:
+            self.put(replace(item[0], priority=Priority.INTERACTIVE), item[1])
+
+    def rename(self, old: str, new: str) -> None:
+        """Follow the rename of a file that waits."""
+        item = self.take_back(old)
+        if item is not None:
+            self.put(item[0].at(new), item[1])
+
+    def dispatch(self) -> None:
+        """Give work to every free worker."""
+        while len(self._running) < self._pool.workers and not self.stopping:
+            chosen = self._choose()
+            if chosen is None:
+                break
+            lane, item = chosen
+            self._busy[lane] += 1
+            self.hashing[item.work.path] = item.work
+            task = asyncio.create_task(self._hash(lane, item))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        if self.queued < self._pool.workers:
+            self._on_drained()
+
+    async def stop(self) -> None:
+        """Call off what runs and wait for its end; what is queued stays in the catalogue's queue."""
+        self.stopping = True
+        self._pool.cancel_all()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _choose(self) -> tuple[int, _Queued] | None:
+        best: tuple[int, _Queued] | None = None
+        for lane, heap in self._lanes.items():
+            while heap and self._queued.get(heap[0].work.path) is not heap[0]:
+                heapq.heappop(heap)  # taken back meanwhile
+            if heap and not (lane and self._busy[lane]) and (best is None or heap[0] < best[1]):
+                best = (lane, heap[0])
+        if best is None or (self.paused and best[1].priority is not Priority.INTERACTIVE):
+            return None
+        heapq.heappop(self._lanes[best[0]])
+        del self._queued[best[1].work.path]
+        return best
+
+    async def _hash(self, lane: int, item: _Queued) -> None:
+        work = item.work
+        began = time.monotonic()
+        try:
+            digest = await self._pool.digest(work.path, item.fingerprint.size_bytes)
+        except HashError as error:
+            self._end(lane, work)
+            await self._retry_or_fail(item, error)
+        else:
+            self._end(lane, work)
+            self._deaths.pop(work.path, None)
+            await self._on_hashed(work, digest, time.monotonic() - began)
+        finally:
+            asyncio.get_running_loop().call_soon(self.dispatch)
+
+    def _end(self, lane: int, work: Work) -> None:
+        self._busy[lane] -= 1
+        self.hashing.pop(work.path, None)
+
+    async def _retry_or_fail(self, item: _Queued, error: HashError) -> None:
+        path = item.work.path
+        if isinstance(error, WorkerDied) and not self.stopping:
+            self._deaths[path] += 1
+            if self._deaths[path] < DEATHS_MAX:
+                self.put(item.work, item.fingerprint)
+                return
+            del self._deaths[path]
+            error = WorkerDied(f"{DEATHS_MAX} hashing processes were killed under this file; is there enough memory?")
+        await self._on_failed(item.work, error)

@@ -1,0 +1,340 @@
+"""Take in what happens in the roots: turn events and scans into rows of the queue, renames and missing files.
+
+Everything that a fingerprint answers is answered here without reading a file.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from modelkeep.domain.detection import Found, Moved
+from modelkeep.domain.events import (
+    EventsLost,
+    FileAppeared,
+    FileClosed,
+    FileGone,
+    FileMoved,
+    FolderAppeared,
+    FolderGone,
+    FolderMoved,
+    WatchEvent,
+)
+from modelkeep.domain.naming import Root, is_hidden_below, root_of
+from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin
+from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState, Priority
+from modelkeep.pipeline.looking import fingerprint_of, fingerprints_of
+from modelkeep.pipeline.scan import Listing, walk
+
+EVENTS_MAX = 2_000
+"""Events taken in at once."""
+
+ROWS_MAX = 2_000
+"""Rows written in one transaction: others want to write too."""
+
+Record = tuple[str, Mapping[str, object]]
+
+
+class KnowsPaths(Protocol):
+    """What the intake needs of the catalogue."""
+
+    async def detect(
+        self, found: Sequence[Found], roots: Sequence[Root], now_ms: int
+    ) -> list[tuple[PendingImport, bool]]:
+        """Make sure that each found file has a waiting row."""
+
+    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
+        """Return the locations of these paths."""
+
+    async def known_below(self, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
+        """Return what is known below a folder."""
+
+    async def twins_of(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
+        """Return the hashed locations of fingerprints."""
+
+    async def put_locations(self, places: Sequence[Location], now_ms: int) -> list[str]:
+        """Write locations."""
+
+    async def set_seen(self, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
+        """Note that paths are present."""
+
+    async def set_missing(self, paths: Sequence[str], reason: str, due_at: int) -> list[Location]:
+        """Note that no file is at these paths."""
+
+    async def move_path(self, old: str, new: str, now_ms: int) -> Moved:
+        """Follow the rename of a file."""
+
+    async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
+        """Follow the rename of a folder."""
+
+
+class Follows(Protocol):
+    """What the intake needs of the stages behind it."""
+
+    def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+        """Settle rows that were found by an event (priority `NEW`) or by a scan."""
+
+    def renamed(self, old: str, new: str) -> None:
+        """Follow the rename of a file in hand."""
+
+    def gone(self, path: str) -> None:
+        """Let go of a file in hand."""
+
+    def lost_track(self, root: str) -> None:
+        """Have a root looked at as a whole."""
+
+
+class Intake:
+    """Takes in events and scans.
+
+    Args:
+        catalogue: what is known by path.
+        line: the stages behind.
+        write_many: appends records to the journal.
+        roots: returns the configured roots.
+        extensions: endings of model files.
+        clock_ms: milliseconds since 1970.
+        accepts_empty: tells of a path whether a file of zero bytes counts there.
+    """
+
+    def __init__(
+        self,
+        catalogue: KnowsPaths,
+        line: Follows,
+        write_many: Callable[[Sequence[Record]], int],
+        roots: Callable[[], Sequence[Root]],
+        extensions: Sequence[str],
+        clock_ms: Callable[[], int],
+        accepts_empty: Callable[[str], bool],
+    ) -> None:
+        self._catalogue = catalogue
+        self._line = line
+        self._write_many = write_many
+        self._roots = roots
+        self._extensions = extensions
+        self._clock_ms = clock_ms
+        self._accepts_empty = accepts_empty
+
+    async def apply(self, events: Sequence[WatchEvent]) -> None:
+        """Take in events in their order; neighbours that only say "look at this file" are taken together."""
+        together: dict[str, bool] = {}
+        for event in events:
+            if isinstance(event, FileAppeared | FileClosed):
+                closed = isinstance(event, FileClosed) or event.complete
+                together[event.path] = together.get(event.path, False) or closed
+                continue
+            await self._look_at(together)
+            together = {}
+            await self._apply_one(event)
+        await self._look_at(together)
+
+    async def _apply_one(self, event: WatchEvent) -> None:
+        match event:
+            case FileMoved(old, new):
+                await self._file_moved(old, new)
+            case FileGone(path):
+                await self._gone([path])
+            case FolderAppeared(path):
+                await self.scan(path, Priority.NEW)
+            case FolderMoved(old, new):
+                await self._folder_moved(old, new)
+            case FolderGone(path):
+                await self._folder_gone(path)
+            case EventsLost(root):
+                self._line.lost_track(root)
+
+    async def scan(self, folder: str, priority: Priority) -> tuple[Listing, Differences]:
+        """Look at everything below a folder and take in what differs from the catalogue."""
+        listing = await asyncio.to_thread(walk, folder, self._extensions)
+        known, pending = await self._catalogue.known_below(folder)
+        found = await asyncio.to_thread(compare, listing.files, known, pending)
+        unreadable = tuple(path for path, _ in listing.unreadable)
+        if unreadable:
+            # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
+            found.missing = [path for path in found.missing if not _is_below_any(path, unreadable)]
+        await self.take_in(found, priority)
+        return listing, found
+
+    async def take_in(self, found: Differences, priority: Priority) -> None:
+        """Take in the differences that a scan found."""
+        await self._returned({**found.returned, **found.seen}, found.returned)
+        appeared = await self._without_twins(found.appeared)
+        for chunk in _chunks({**appeared, **found.changed, **found.queued}):
+            await self._detect(chunk, priority, closed=False, cause="scan")
+        # Last: a file that appeared elsewhere has taken its location along and is not missing.
+        await self._gone(found.missing)
+
+    async def _look_at(self, closed_by_path: Mapping[str, bool]) -> None:
+        """Take in files of which an event told that something happened."""
+        paths = [path for path in closed_by_path if self._is_visible(path)]
+        if not paths:
+            return
+        present = await asyncio.to_thread(fingerprints_of, paths)
+        known = await self._catalogue.locations_at(list(present))
+        unknown: dict[str, Fingerprint] = {}
+        changed: dict[str, Fingerprint] = {}
+        seen: dict[str, Fingerprint] = {}
+        for path, fingerprint in present.items():
+            location = known.get(path)
+            if location is None:
+                unknown[path] = fingerprint
+            elif location.fingerprint is None:
+                seen[path] = fingerprint
+            elif not fingerprint.same_file_at_same_path(location.fingerprint):
+                changed[path] = fingerprint
+            elif location.state is not LocationState.PRESENT:
+                seen[path] = fingerprint
+        await self._returned(seen, seen)
+        files = {**await self._without_twins(unknown), **changed}
+        for closed in (True, False):
+            chosen = {path: status for path, status in files.items() if closed_by_path[path] is closed}
+            for chunk in _chunks(chosen):
+                await self._detect(chunk, Priority.NEW, closed=closed, cause="watch")
+
+    async def _detect(
+        self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str
+    ) -> None:
+        """Queue files that have to be hashed. An empty one is no model: it will have another event, or a scan."""
+        counted = {path: f for path, f in files.items() if f.size_bytes or self._accepts_empty(path)}
+        if not counted:
+            return
+        found = [Found(path, fingerprint.size_bytes) for path, fingerprint in counted.items()]
+        rows = await self._catalogue.detect(found, self._roots(), self._clock_ms())
+        self._write_many(
+            [
+                ("file.detected", {"path": row.path, "pending_id": row.id, "bytes": row.size_bytes, "cause": cause})
+                for row, is_new in rows
+                if is_new
+            ]
+        )
+        self._line.take_up([(row, counted[row.path]) for row, _ in rows], priority, closed=closed)
+
+    async def _without_twins(self, files: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
+        """Give known content its new path; returns the files whose content nobody knows."""
+        candidates = await self._catalogue.twins_of(set(files.values())) if files else {}
+        if not candidates:
+            return dict(files)
+        return await self._give_paths(files, candidates)
+
+    async def _give_paths(
+        self, files: Mapping[str, Fingerprint], candidates: Mapping[Fingerprint, list[Location]]
+    ) -> dict[str, Fingerprint]:
+        unknown: dict[str, Fingerprint] = {}
+        links: list[Location] = []
+        taken: set[str] = set()
+        for path, fingerprint in files.items():
+            places = [place for place in candidates.get(fingerprint, ()) if place.path not in taken]
+            twin = await asyncio.to_thread(find_twin, path, fingerprint, places, fingerprint_of) if places else None
+            if twin is None:
+                unknown[path] = fingerprint
+            elif twin.moved:
+                taken.add(twin.location.path)
+                await self._file_moved(twin.location.path, path)
+            else:
+                links.append(_linked(path, fingerprint, twin))
+        if links:
+            await self._catalogue.put_locations(links, self._clock_ms())
+            self._write_many(
+                [
+                    ("file.detected", {"path": link.path, "sha256": link.sha256, "cause": "link to known content"})
+                    for link in links
+                ]
+            )
+        return unknown
+
+    async def _returned(self, seen: Mapping[str, Fingerprint], to_tell: Mapping[str, Fingerprint]) -> None:
+        for chunk in _chunks(seen):
+            await self._catalogue.set_seen(chunk, self._clock_ms())
+        if to_tell:
+            known = await self._catalogue.locations_at(list(to_tell))
+            self._write_many(
+                [("file.returned", {"path": path, "sha256": place.sha256}) for path, place in known.items()]
+            )
+
+    async def _file_moved(self, old: str, new: str) -> None:
+        status = await asyncio.to_thread(fingerprint_of, new)
+        if status is None or not self._is_visible(new):
+            await self._gone([old])
+            return
+        moved = await self._catalogue.move_path(old, new, self._clock_ms())
+        self._line.renamed(old, new)
+        if not moved.sha256 and not moved.pending_id:
+            await self._look_at({new: True})
+            return
+        self._tell_moved([moved])
+        known = (await self._catalogue.locations_at([new])).get(new)
+        if (
+            known is not None
+            and known.fingerprint is not None
+            and not status.same_file_at_same_path(known.fingerprint)
+        ):
+            await self._detect({new: status}, Priority.NEW, closed=True, cause="changed while it was moved")
+
+    async def _folder_moved(self, old: str, new: str) -> None:
+        moves = await self._catalogue.move_folder(old, new, self._clock_ms())
+        for move in moves:
+            self._line.renamed(move.old, move.new)
+        self._tell_moved(moves)
+        await self.scan(new, Priority.NEW)
+
+    def _tell_moved(self, moves: Iterable[Moved]) -> None:
+        records: list[Record] = []
+        for move in moves:
+            fields: dict[str, object] = {"path": move.new, "old_path": move.old, "cause": "renamed"}
+            if move.sha256:
+                fields["sha256"] = move.sha256
+            if move.pending_id:
+                fields["pending_id"] = move.pending_id
+            records.append(("file.moved", fields))
+            if move.displaced:
+                cause = f"replaced by {os.path.basename(move.old)}"
+                records.append(("file.changed", {"path": move.new, "sha256": move.displaced, "cause": cause}))
+        if records:
+            self._write_many(records)
+
+    async def _folder_gone(self, folder: str) -> None:
+        if await asyncio.to_thread(os.path.isdir, folder):
+            return  # made again meanwhile: its own event tells of it
+        known, pending = await self._catalogue.known_below(folder)
+        await self._gone([*(place.path for place in known), *pending])
+
+    async def _gone(self, paths: Sequence[str]) -> None:
+        """Note that files are gone; those that are there after all are not."""
+        if not paths:
+            return
+        present = await asyncio.to_thread(fingerprints_of, paths)
+        absent = [path for path in paths if path not in present]
+        for path in absent:
+            self._line.gone(path)
+        for start in range(0, len(absent), ROWS_MAX):
+            chunk = absent[start : start + ROWS_MAX]
+            changed = await self._catalogue.set_missing(chunk, "the file is gone", self._clock_ms())
+            self._write_many(
+                [
+                    ("file.missing", {"path": place.path, "sha256": place.sha256, "cause": "no file there any more"})
+                    for place in changed
+                ]
+            )
+
+    def _is_visible(self, path: str) -> bool:
+        root = root_of(path, self._roots())
+        return root is not None and not is_hidden_below(path, root.path)
+
+
+def age_seconds(fingerprint: Fingerprint) -> float:
+    """Return the time since a file's mtime by the wall clock; negative when it lies in the future."""
+    return time.time() - fingerprint.mtime_ns / 1e9
+
+
+def _linked(path: str, fingerprint: Fingerprint, twin: Twin) -> Location:
+    return Location(path, twin.location.sha256, LocationState.PRESENT, fingerprint)
+
+
+def _chunks(files: Mapping[str, Fingerprint]) -> Iterable[dict[str, Fingerprint]]:
+    items = list(files.items())
+    return (dict(items[start : start + ROWS_MAX]) for start in range(0, len(items), ROWS_MAX))
+
+
+def _is_below_any(path: str, folders: Sequence[str]) -> bool:
+    return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)

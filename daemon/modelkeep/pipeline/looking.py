@@ -1,0 +1,97 @@
+"""Look at files: the effects behind settling and scanning. Nothing here writes, and nothing blocks on a pipe."""
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterable
+
+from modelkeep.domain.formats import Completeness, judge
+from modelkeep.domain.naming import CONTROL_SUFFIX
+from modelkeep.domain.settling import Look
+from modelkeep.domain.values import Fingerprint
+
+
+def fingerprint_of(path: str) -> Fingerprint | None:
+    """Return the fingerprint of the regular file at a path, links followed; None when there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return Fingerprint.from_stat(status) if stat.S_ISREG(status.st_mode) else None
+
+
+def fingerprints_of(paths: Iterable[str]) -> dict[str, Fingerprint]:
+    """Return the fingerprints of those paths at which a regular file lies."""
+    found = ((path, fingerprint_of(path)) for path in paths)
+    return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
+
+
+def open_for_reading(path: str) -> int:
+    """Open a regular file without following it into a pipe or device, and without touching its access time.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file (EINVAL).
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_NOATIME)
+    except PermissionError:
+        descriptor = os.open(path, flags)  # only the owner may leave the access time alone
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
+
+
+def look_at(path: str) -> Look | None:
+    """Look at a file; None when it is not there or cannot be read."""
+    try:
+        descriptor = open_for_reading(path)
+    except (OSError, ValueError):
+        return None
+    try:
+        status = os.fstat(descriptor)
+        completeness = judge(
+            os.path.basename(path), status.st_size, lambda offset, length: os.pread(descriptor, length, offset)
+        )
+        if completeness is Completeness.WHOLE and _has_holes(descriptor, status.st_size):
+            # Space was reserved and is not filled: the header proves nothing about what follows it.
+            completeness = Completeness.UNKNOWN
+        return Look(
+            Fingerprint.from_stat(status),
+            completeness,
+            _is_being_written(descriptor),
+            age_seconds=time.time() - status.st_mtime,
+            has_control_file=os.path.exists(path + CONTROL_SUFFIX),
+        )
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def look_at_all(paths: Iterable[str]) -> dict[str, Look | None]:
+    """Look at files."""
+    return {path: look_at(path) for path in paths}
+
+
+def _has_holes(descriptor: int, size_bytes: int) -> bool:
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < size_bytes
+    except OSError:
+        return False
+
+
+def _is_being_written(descriptor: int) -> bool | None:
+    """Tell whether anybody holds the file open for writing; None where the kernel does not say.
+
+    A read lease is granted only when nobody does (fcntl(2), "Leases"). It is given back at once, and changes nothing.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return True if error.errno in (errno.EAGAIN, errno.EBUSY) else None
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False

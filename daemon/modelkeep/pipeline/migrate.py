@@ -1,0 +1,326 @@
+"""Carry hashed rows over into the catalogue: plan, journal, render, commit, publish; many at a time.
+
+The order of the steps is the journal's protocol: staged pictures are durable, then the plans are, then the one
+transaction commits, then the pictures get their names, then the originals go.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
+from modelkeep.domain.planning import Decision
+from modelkeep.domain.values import Action, Fingerprint, RenderedPicture, TierFile
+from modelkeep.errors import CatalogueError, JournalError, PictureError
+from modelkeep.pipeline.looking import fingerprints_of
+from modelkeep.pipeline.work import Work
+
+_log = logging.getLogger(__name__)
+
+BATCH_MAX = 256
+
+Record = tuple[str, Mapping[str, object]]
+
+
+class MigratesRows(Protocol):
+    """What this stage needs of the catalogue."""
+
+    async def preview(self, order: MigrationOrder) -> Decision | None:
+        """Return what a migration would do now."""
+
+    async def migrate(
+        self,
+        orders: Sequence[MigrationOrder],
+        finished: Sequence[str],
+        now_ms: int,
+        before_commit: Callable[[Sequence[MigrationResult]], None],
+    ) -> list[MigrationResult]:
+        """Carry out orders in one transaction."""
+
+
+class KeepsPictures(Protocol):
+    """What this stage needs of the picture store."""
+
+    async def render(self, source: Path, stem: str) -> RenderedPicture:
+        """Render the tiers of a picture into the staging folder."""
+
+    def pending_path(self, name: str) -> Path:
+        """Return where a pending picture lies."""
+
+    def publish(self, files: Sequence[TierFile]) -> None:
+        """Give staged files their names."""
+
+    def sync(self) -> None:
+        """Make the published names durable."""
+
+    def remove_pending(self, name: str) -> None:
+        """Remove a pending picture."""
+
+    def discard(self, staged: Sequence[str]) -> None:
+        """Remove staged files."""
+
+
+class WritesJournal(Protocol):
+    """What this stage needs of the journal."""
+
+    def write_many(self, records: Sequence[Record]) -> int:
+        """Append records."""
+
+    def sync(self) -> None:
+        """Make them durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A row of the queue whose digest is known."""
+
+    work: Work
+    sha256: str
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What became of a hashed row."""
+
+    hashed: Hashed
+    result: MigrationResult
+
+
+class MigrateStage:
+    """Takes hashed rows and migrates all that are ready together.
+
+    Args:
+        catalogue: carries the orders out.
+        pictures: renders and publishes.
+        journal: notes every step.
+        clock_ms: milliseconds since 1970.
+        on_done: gets what became of each row.
+    """
+
+    def __init__(
+        self,
+        catalogue: MigratesRows,
+        pictures: KeepsPictures,
+        journal: WritesJournal,
+        clock_ms: Callable[[], int],
+        on_done: Callable[[list[Migrated]], Any],
+    ) -> None:
+        self._catalogue = catalogue
+        self._pictures = pictures
+        self._journal = journal
+        self._clock_ms = clock_ms
+        self._on_done = on_done
+        self._ready: asyncio.Queue[Hashed] = asyncio.Queue()
+        self._finished: list[str] = []
+        self._unpublished: list[Migrated] = []
+        self._in_hand = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or is being migrated."""
+        return self._in_hand or not self._ready.empty()
+
+    def put(self, hashed: Hashed) -> None:
+        """Hand over a row."""
+        self._ready.put_nowait(hashed)
+
+    async def run(self) -> None:
+        """Migrate what is ready, until cancelled."""
+        while True:
+            first = await self._ready.get()
+            self._in_hand = True
+            batch = self._fill_batch(first)
+            # A stop waits for the batch in hand: cancelling this stage must not cut a migration in two.
+            task = asyncio.ensure_future(self._migrate(batch))
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                await task
+                raise
+            finally:
+                self._in_hand = False
+
+    def _fill_batch(self, first: Hashed) -> list[Hashed]:
+        """Take what is ready; of one content only one row, for the second has to see what the first did."""
+        batch, later = {first.sha256: first}, []
+        while len(batch) < BATCH_MAX and not self._ready.empty():
+            hashed = self._ready.get_nowait()
+            if hashed.sha256 in batch:
+                later.append(hashed)
+            else:
+                batch[hashed.sha256] = hashed
+        for hashed in later:
+            self._ready.put_nowait(hashed)
+        return list(batch.values())
+
+    async def _migrate(self, batch: list[Hashed]) -> None:
+        present = await asyncio.to_thread(fingerprints_of, [hashed.work.path for hashed in batch])
+        stale = [hashed for hashed in batch if present.get(hashed.work.path) != hashed.fingerprint]
+        ready = [hashed for hashed in batch if hashed not in stale]
+        prepared = await asyncio.gather(*(self._prepare(hashed) for hashed in ready))
+        failed = [item for item in prepared if isinstance(item, Migrated)]
+        orders = {
+            item.migration: hashed
+            for hashed, item in zip(ready, prepared, strict=True)
+            if isinstance(item, MigrationOrder)
+        }
+        done = await self._commit([item for item in prepared if isinstance(item, MigrationOrder)], orders)
+        moved = [Migrated(hashed, MigrationResult(_order(hashed), Outcome.MOVED)) for hashed in stale]
+        await self._on_done([*done, *failed, *moved])
+
+    async def _prepare(self, hashed: Hashed) -> MigrationOrder | Migrated:
+        """Make an order, with its picture rendered if it will be stored."""
+        order = _order(hashed)
+        if not hashed.work.picture:
+            return order
+        decision = await self._catalogue.preview(order)
+        if decision is None or decision.action not in (Action.CREATED, Action.MERGED, Action.OVERRIDDEN):
+            return order
+        try:
+            picture = await self._pictures.render(self._pictures.pending_path(hashed.work.picture), order.migration)
+        except PictureError as error:
+            return replace(order, picture_refused=str(error))
+        except OSError as error:
+            reason = f"its picture could not be written: {error.strerror or error}"
+            return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=reason))
+        return replace(order, picture=picture)
+
+    async def _commit(self, orders: list[MigrationOrder], asked: Mapping[str, Hashed]) -> list[Migrated]:
+        if not orders:
+            return []
+        finished, self._finished = self._finished, []
+        try:
+            results = await self._catalogue.migrate(orders, finished, self._clock_ms(), self._journal_plans)
+        except (CatalogueError, JournalError, OSError) as error:
+            self._finished = finished + self._finished
+            self._discard([order.picture for order in orders if order.picture])
+            results = [MigrationResult(order, Outcome.FAILED, error=str(error)) for order in orders]
+        done = [Migrated(asked[result.order.migration], result) for result in results]
+        self._unpublished += [item for item in done if item.result.outcome is Outcome.DONE]
+        try:
+            await asyncio.to_thread(self._conclude, done)
+        except (OSError, JournalError) as error:
+            # They are committed, and the plans are durable: what is left is done with the next batch, or at a start.
+            _log.warning("pictures wait to be published: %s", error)
+        return done
+
+    def _journal_plans(self, results: Sequence[MigrationResult]) -> None:
+        """Make the plans durable; runs inside the transaction, in the catalogue's thread."""
+        planned = [result for result in results if result.outcome is Outcome.DONE]
+        if planned:
+            self._journal.write_many([("migration.planned", _plan(result)) for result in planned])
+        self._journal.sync()
+
+    def _conclude(self, done: Sequence[Migrated]) -> None:
+        """Publish what is committed and close it in the journal; runs in a thread."""
+        for item in done:
+            self._journal_outcome(item)
+            order, published = item.result.order, {file.staged for file in item.result.files}
+            if order.picture:
+                self._pictures.discard([name for name in order.picture.staged.values() if name not in published])
+        self.publish()
+
+    def publish(self) -> None:
+        """Publish the pictures of all committed migrations and remove their originals; retries what failed before."""
+        concluded: list[Migrated] = []
+        for item in self._unpublished:
+            self._pictures.publish(item.result.files)
+            concluded.append(item)
+        if any(item.result.files for item in concluded):
+            self._pictures.sync()
+        records: list[Record] = []
+        for item in concluded:
+            pending = item.result.pending
+            if pending is not None and pending.image and not item.result.order.picture_refused:
+                self._pictures.remove_pending(pending.image)
+            records += _ending(item.result)
+        if records:
+            self._journal.write_many(records)
+        self._finished += [item.result.order.migration for item in concluded]
+        self._unpublished = [item for item in self._unpublished if item not in concluded]
+
+    def _journal_outcome(self, item: Migrated) -> None:
+        result = item.result
+        facts = _facts(result)
+        records: list[Record] = []
+        if result.outcome is Outcome.DONE:
+            records.append(("migration.committed", facts | {"action": _action(result)}))
+        elif result.outcome is Outcome.CONFLICTED and result.decision is not None:
+            lost = list(result.decision.lost_keys)
+            records.append(("migration.conflicted", facts | {"action": _action(result), "differing": lost}))
+        if result.displaced:
+            replaced_by = result.order.sha256
+            cause = "other content lies at this path now"
+            path = result.order.path
+            records.append(
+                (
+                    "file.changed",
+                    {"path": path, "sha256": result.displaced, "replaced_by": replaced_by, "cause": cause},
+                )
+            )
+        if records:
+            self._journal.write_many(records)
+
+    def _discard(self, pictures: Sequence[RenderedPicture]) -> None:
+        for picture in pictures:
+            self._pictures.discard(list(picture.staged.values()))
+
+
+def _order(hashed: Hashed) -> MigrationOrder:
+    work = hashed.work
+    return MigrationOrder(uuid4().hex, work.pending_id, work.path, hashed.sha256, hashed.fingerprint, work.strategy)
+
+
+def _facts(result: MigrationResult) -> dict[str, object]:
+    order = result.order
+    return {
+        "migration": order.migration,
+        "path": order.path,
+        "sha256": order.sha256,
+        "pending_id": order.pending_id,
+    }
+
+
+def _action(result: MigrationResult) -> str:
+    return result.decision.action.value if result.decision else ""
+
+
+def _plan(result: MigrationResult) -> dict[str, object]:
+    """Return the whole plan as the journal holds it."""
+    pending = result.pending
+    assert pending is not None  # noqa: S101 - a row that is migrated exists
+    row = {
+        "name": pending.name,
+        "type": pending.type,
+        "base": pending.base,
+        "size_bytes": pending.size_bytes,
+        "created_at": pending.created_at,
+        "source": pending.source,
+        "tags": [tag.name for tag in pending.tags],
+        "meta": pending.meta,
+        "image": pending.image,
+    }
+    files = [file.as_json() for file in result.files]
+    return _facts(result) | {
+        "action": _action(result),
+        "strategy": result.order.strategy.value,
+        "pending": row,
+        "files": files,
+    }
+
+
+def _ending(result: MigrationResult) -> list[Record]:
+    facts = _facts(result)
+    records: list[Record] = []
+    if result.files:
+        records.append(("image.published", facts | {"files": [file.final for file in result.files]}))
+    ending = facts | {"action": _action(result)}
+    if result.order.picture_refused and result.pending is not None:
+        ending |= {"error": result.order.picture_refused, "kept": f"images/pending/{result.pending.image}"}
+    records.append(("migration.finished", ending))
+    return records

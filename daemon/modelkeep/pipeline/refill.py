@@ -1,0 +1,146 @@
+"""Fetch what is due from the queue in the catalogue, so that the stages always have enough and never too much."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+from modelkeep.domain.naming import Root, root_of
+from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
+from modelkeep.errors import FileVanished, HashError
+from modelkeep.pipeline.looking import fingerprints_of
+from modelkeep.pipeline.work import Work
+
+IN_HAND_MAX = 2_000
+"""Rows of the queue in memory at once; the rest waits in the catalogue."""
+
+IN_HAND_LOW = 500
+"""With fewer than this in hand, more are fetched."""
+
+CLAIMS_MAX = 1_000
+"""Claims looked at in one go."""
+
+OUTSIDE = (
+    "it lies in none of the configured roots: add its folder as a root, or import again with --map OLD=NEW "
+    "if the folder has another name on this machine"
+)
+
+
+class HoldsQueue(Protocol):
+    """What is needed of the catalogue."""
+
+    async def due_pending(self, now_ms: int, limit: int, without_ids: Collection[int] = ()) -> list[PendingImport]:
+        """Return the rows that are due."""
+
+    async def claims(self, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
+        """Return locations whose hash is a claim."""
+
+
+class TakesWork(Protocol):
+    """What is needed of the stages."""
+
+    @property
+    def in_hand(self) -> Mapping[int, Work]:
+        """The rows that are on their way."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+
+    def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+        """Settle rows."""
+
+    def confirm(self, location: Location, fingerprint: Fingerprint) -> None:
+        """Hash a file whose hash is a claim."""
+
+
+class Refill:
+    """Fetches due rows, and claims when nothing else is to do.
+
+    Args:
+        catalogue: the queue.
+        line: the stages.
+        park: notes on rows why they cannot be taken up now.
+        roots: returns the configured roots.
+        is_reachable: tells whether a root is there now.
+        clock_ms: milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        catalogue: HoldsQueue,
+        line: TakesWork,
+        park: Callable[[Sequence[tuple[PendingImport, HashError]]], Awaitable[None]],
+        *,
+        roots: Callable[[], Sequence[Root]],
+        is_reachable: Callable[[Root], bool],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._catalogue = catalogue
+        self._line = line
+        self._park = park
+        self._roots = roots
+        self._is_reachable = is_reachable
+        self._clock_ms = clock_ms
+        self._claims_tried: set[str] = set()
+        self._asked = asyncio.Event()
+        self.resting = False
+        """While true nothing is fetched (a pause, a stop)."""
+
+    def ask(self) -> None:
+        """Say that there is room for more, or that there may be more."""
+        self._asked.set()
+
+    def sweep(self) -> None:
+        """Take up what is due, and try again the claims that could not be looked at."""
+        self._claims_tried.clear()
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Fetch whenever asked, until cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            in_hand = self._line.in_hand
+            if self.resting or len(in_hand) > IN_HAND_LOW:
+                continue
+            rows = await self._catalogue.due_pending(self._clock_ms(), IN_HAND_MAX - len(in_hand), in_hand.keys())
+            if rows:
+                await self._take_up(rows)
+            elif self._line.is_idle:
+                await self._take_up_claims()
+
+    async def _take_up(self, rows: Sequence[PendingImport]) -> None:
+        errors = {row.id: error for row in rows if (error := self._out_of_reach(row)) is not None}
+        near = [row for row in rows if row.id not in errors]
+        present = await asyncio.to_thread(fingerprints_of, [row.path for row in near])
+        errors |= {row.id: missing(row.path) for row in near if row.path not in present}
+        if errors:
+            await self._park([(row, errors[row.id]) for row in rows if row.id in errors])
+            if len(errors) == len(rows):
+                self.ask()  # all were put off: the next ones may not be
+        found = [(row, present[row.path]) for row in near if row.path in present]
+        self._line.take_up(found, Priority.SWEEP, closed=False)
+
+    def _out_of_reach(self, row: PendingImport) -> HashError | None:
+        """Return why a row's file may not be opened now."""
+        root = root_of(row.path, self._roots())
+        if root is None:
+            return HashError(OUTSIDE)
+        if not self._is_reachable(root):
+            return HashError(f"the root {root.path} is not there now: is its drive plugged in and mounted?")
+        return None
+
+    async def _take_up_claims(self) -> None:
+        places = await self._catalogue.claims(CLAIMS_MAX, self._claims_tried)
+        roots = self._roots()
+        inside = [place for place in places if root_of(place.path, roots) is not None]
+        present = await asyncio.to_thread(fingerprints_of, [place.path for place in inside])
+        for place in places:
+            self._claims_tried.add(place.path)
+            if place.path in present:
+                self._line.confirm(place, present[place.path])
+
+
+def missing(path: str) -> FileVanished:
+    """Return the error of a path at which there is no file."""
+    return FileVanished(f"there is no file at {path}")

@@ -1,0 +1,250 @@
+"""Keep an eye on the roots themselves: watch them, rescan them, and notice when one is gone or comes back.
+
+inotify does not tell that a root was deleted, unmounted or mounted over, so each root's device and inode are looked
+at again and again.
+"""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from modelkeep.domain.naming import Root
+from modelkeep.domain.reconcile import Differences, looks_unmounted
+from modelkeep.domain.values import LocationState, Priority
+from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
+from modelkeep.pipeline.watch import Watcher
+
+SYSCTL = "sudo sysctl fs.inotify.max_user_watches=1048576"
+
+
+class RootState(StrEnum):
+    """How a root is followed."""
+
+    SCANNING = "scanning"
+    WATCHING = "watching"
+    POLLING = "polling"
+    LIMITED = "limited"
+    """The kernel's limit of watches is reached: the rest is found by rescans."""
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(slots=True)
+class WatchedRoot:
+    """A root and how it is followed; `identity` is its device and inode."""
+
+    root: Root
+    state: RootState = RootState.UNREACHABLE
+    folders: int = 0
+    identity: tuple[int, int] | None = None
+    reason: str = ""
+    scanned: bool = False
+
+
+class MarksRoots(KnowsPaths, Protocol):
+    """What the root keeper needs of the catalogue."""
+
+    async def set_state_below(self, folder: str, old: LocationState, new: LocationState) -> int:
+        """Change the state of every location below a folder."""
+
+    async def wake_below(self, folder: str, now_ms: int) -> int:
+        """Make the failed and missing rows below a folder due now."""
+
+
+class RootKeeper:
+    """Follows the roots.
+
+    Args:
+        roots: the configured ones.
+        watcher: kernel watches and polling.
+        intake: takes in what a scan finds.
+        catalogue: is told of roots that are gone.
+        write_many: appends records to the journal.
+        clock_ms: milliseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Root],
+        watcher: Watcher,
+        intake: Intake,
+        catalogue: MarksRoots,
+        write_many: Callable[[Sequence[Record]], int],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._clock_ms = clock_ms
+        self._watcher = watcher
+        self._intake = intake
+        self._catalogue = catalogue
+        self._write_many = write_many
+        self._scanning = asyncio.Lock()
+        self._wanted: set[str] = set()
+        self._wake = asyncio.Event()
+        self.watched = {root.path: WatchedRoot(root) for root in roots}
+
+    def roots(self) -> list[Root]:
+        """Return the configured roots."""
+        return [watched.root for watched in self.watched.values()]
+
+    def is_reachable(self, root: Root) -> bool:
+        """Tell whether a root is there now."""
+        watched = self.watched.get(root.path)
+        return watched is not None and watched.state is not RootState.UNREACHABLE
+
+    async def start(self) -> None:
+        """Begin to watch the roots that are there; the first scan of each follows by `run`."""
+        await self.check()
+
+    async def run(self) -> None:
+        """Rescan what was asked for, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._wanted:
+                await self.rescan(self._wanted.pop(), "events were lost or the root is new")
+
+    async def change(self, roots: Sequence[Root]) -> None:
+        """Follow other roots from now on; what lies in those that are left out becomes unreachable."""
+        wanted = {root.path: root for root in roots}
+        for path in [path for path in self.watched if path not in wanted]:
+            await self._lose(self.watched[path], "it is no longer configured")
+            del self.watched[path]
+        for path, root in wanted.items():
+            self.watched[path] = self.watched.get(path) or WatchedRoot(root)
+            self.watched[path].root = root
+        await self.check()
+
+    def ask_rescan(self, root: str) -> None:
+        """Have a root rescanned soon; many asks make one rescan."""
+        if root in self.watched:
+            self._wanted.add(root)
+            self._wake.set()
+
+    async def check(self) -> None:
+        """Look at each root itself: is it there, and is it the same one?"""
+        for watched in list(self.watched.values()):
+            identity = await asyncio.to_thread(_identity, watched.root.path)
+            if identity is None:
+                await self._lose(watched, "the folder is not there")
+            elif watched.identity != identity or not self._watcher.is_alive(watched.root.path):
+                await self._follow(watched, identity)
+
+    async def rescan_all(self, cause: str) -> dict[str, int]:
+        """Rescan every reachable root; returns counts of files scanned and of files newly queued."""
+        scanned = added = 0
+        for path, watched in list(self.watched.items()):
+            if watched.state is not RootState.UNREACHABLE:
+                found = await self.rescan(path, cause)
+                scanned += found.unchanged + len(found.appeared) + len(found.changed) + len(found.returned)
+                added += len(found.appeared) + len(found.changed)
+        return {"scanned": scanned, "added": added}
+
+    async def rescan(self, path: str, cause: str) -> Differences:
+        """Compare a root with the catalogue and take in what differs."""
+        watched = self.watched[path]
+        async with self._scanning:
+            if watched.identity is None or await self._is_unmounted(watched):
+                return Differences()
+            listing, found = await self._intake.scan(path, Priority.SWEEP)
+            await self._catalogue.set_state_below(path, LocationState.UNREACHABLE, LocationState.MISSING)
+            by_kernel = await asyncio.to_thread(self._watcher.watch_folders, path, listing.folders)
+        self._note_watches(watched, len(listing.folders), by_kernel)
+        counts = {
+            "scanned": len(listing.files),
+            "appeared": len(found.appeared),
+            "changed": len(found.changed),
+            "missing": len(found.missing),
+            "returned": len(found.returned),
+        }
+        if not watched.scanned or len(found.appeared) + len(found.changed) + len(found.missing) + len(found.returned):
+            fields: dict[str, object] = {"root": path, "cause": cause, **counts}
+            if listing.unreadable:
+                fields["unreadable"] = [f"{folder}: {reason}" for folder, reason in listing.unreadable[:20]]
+            self._write_many([("rescan.finished", fields)])
+        watched.scanned = True
+        return found
+
+    async def _is_unmounted(self, watched: WatchedRoot) -> bool:
+        """Tell, and note, that a root is an empty mount point: what was in it is unreachable, not missing."""
+        path = watched.root.path
+        if await asyncio.to_thread(_has_entries, path):
+            return False
+        known, _ = await self._catalogue.known_below(path)
+        device = watched.identity[0] if watched.identity else 0
+        if not looks_unmounted({}, device, known):
+            return False
+        await self._lose(watched, "the folder is empty and was full on another device: is its drive mounted?")
+        return True
+
+    async def _follow(self, watched: WatchedRoot, identity: tuple[int, int]) -> None:
+        """Watch a root that is there, for the first time or anew, and have it scanned."""
+        path = watched.root.path
+        if (
+            watched.state is RootState.UNREACHABLE
+            and watched.reason
+            and not await asyncio.to_thread(_has_entries, path)
+        ):
+            known, _ = await self._catalogue.known_below(path)
+            if looks_unmounted({}, identity[0], known):
+                return
+        self._watcher.remove(path)
+        was_lost = bool(watched.reason)
+        try:
+            await asyncio.to_thread(self._watcher.add, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EMFILE):
+                await self._lose(watched, f"it cannot be watched: {error.strerror or error}")
+                return
+            watched.reason = str(error)
+        watched.identity = identity
+        watched.state = RootState.SCANNING
+        if was_lost:
+            watched.reason = ""
+            self._write_many([("root.returned", {"root": path})])
+            await self._catalogue.wake_below(path, self._clock_ms())
+        self.ask_rescan(path)
+
+    async def _lose(self, watched: WatchedRoot, reason: str) -> None:
+        """Note that a root is not there: nothing in it is missing, and nothing is looked at until it returns."""
+        if watched.state is RootState.UNREACHABLE and watched.reason:
+            return
+        path = watched.root.path
+        self._watcher.remove(path)
+        watched.state, watched.reason, watched.identity = RootState.UNREACHABLE, reason, None
+        count = await self._catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE)
+        self._write_many([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
+
+    def _note_watches(self, watched: WatchedRoot, folders: int, by_kernel: int) -> None:
+        path, before = watched.root.path, watched.state
+        watched.folders = folders
+        if watched.state is RootState.UNREACHABLE:
+            return
+        if self._watcher.polls(path):
+            watched.state = RootState.POLLING
+        elif by_kernel >= folders:
+            watched.state = RootState.WATCHING
+        else:
+            watched.state = RootState.LIMITED
+            watched.reason = f"{folders - by_kernel} of {folders} folders are not watched; raise the limit: {SYSCTL}"
+            if before is not RootState.LIMITED:
+                fields = {"root": path, "folders": folders, "watched": by_kernel, "remedy": SYSCTL}
+                self._write_many([("watch.limited", fields)])
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if os.path.isdir(path) else None
+
+
+def _has_entries(path: str) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False

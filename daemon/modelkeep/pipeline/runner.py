@@ -1,0 +1,432 @@
+"""Join the stages: settle → hash → migrate, fed by the intake and by the queue in the catalogue.
+
+`pending_import` is the queue; here is only what of it is in hand. A stop drops what is in hand, a start takes it up
+again from the catalogue.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from modelkeep.domain.detection import Found
+from modelkeep.domain.migration import Outcome
+from modelkeep.domain.naming import Root
+from modelkeep.domain.parking import Parked
+from modelkeep.domain.retry import retry_at
+from modelkeep.domain.settling import Verdict
+from modelkeep.domain.values import (
+    Action,
+    Fingerprint,
+    Location,
+    PendingImport,
+    PendingState,
+    Priority,
+    Strategy,
+)
+from modelkeep.errors import (
+    Busy,
+    Conflict,
+    FileChanged,
+    FileVanished,
+    HashCancelled,
+    HashError,
+    ModelkeepError,
+    NotFound,
+)
+from modelkeep.pipeline.hash_pool import HashPool
+from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.hashing import HashStage
+from modelkeep.pipeline.intake import age_seconds
+from modelkeep.pipeline.looking import fingerprint_of
+from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
+from modelkeep.pipeline.questions import Questions
+from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill, missing
+from modelkeep.pipeline.settle import Refused, SettleStage, Taken
+from modelkeep.pipeline.work import Work
+
+REASONS = {
+    Verdict.NO_MODEL: "it is empty or a Git LFS pointer, not a model: download it again",
+    Verdict.CUT_OFF: "it is cut off: its header promises more than the file holds; waiting for the rest of it",
+}
+
+
+class KeepsRows(MigratesRows, HoldsQueue, Protocol):
+    """What the runner needs of the catalogue."""
+
+    async def pending(self, pending_id: int) -> PendingImport | None:
+        """Return a row of the queue."""
+
+    async def park(self, parked: Sequence[Parked]) -> list[Parked]:
+        """Note on rows why they could not be migrated; returns those for which that is news."""
+
+    async def drop_pending(self, pending_id: int) -> None:
+        """Delete a row."""
+
+    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
+        """Return the locations of these paths."""
+
+    async def confirm_claim(self, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
+        """Note that a claim is true."""
+
+    async def refute_claim(self, found: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
+        """Take a path from the model that claimed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """How the pipeline works."""
+
+    settle_seconds: float
+    retry_base_seconds: float
+    strategy: Strategy
+
+
+class Pipeline:
+    """The stages behind the intake.
+
+    Args:
+        options: how it works.
+        catalogue: the queue, and what is known.
+        pictures: renders and publishes.
+        journal: notes every step.
+        pool: the hashing processes.
+        roots: returns the configured roots.
+        is_reachable: tells whether a root is there now.
+        clock_ms: milliseconds since 1970.
+        accepts_empty: tells of a path whether a file of zero bytes counts there.
+        on_lost_track: has a root looked at as a whole.
+    """
+
+    def __init__(
+        self,
+        options: PipelineOptions,
+        catalogue: KeepsRows,
+        pictures: KeepsPictures,
+        journal: WritesJournal,
+        pool: HashPool,
+        *,
+        roots: Callable[[], Sequence[Root]],
+        is_reachable: Callable[[Root], bool],
+        clock_ms: Callable[[], int],
+        accepts_empty: Callable[[str], bool],
+        on_lost_track: Callable[[str], None],
+    ) -> None:
+        self.options = options
+        self._catalogue = catalogue
+        self._journal = journal
+        self._roots = roots
+        self._clock_ms = clock_ms
+        self._on_lost_track = on_lost_track
+        self._in_hand: dict[int, Work] = {}
+        self._refill = Refill(
+            catalogue, self, self._put_off, roots=roots, is_reachable=is_reachable, clock_ms=clock_ms
+        )
+        self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._refill.ask)
+        self.migrating = MigrateStage(catalogue, pictures, journal, clock_ms, self._migrated)
+        self.settling = SettleStage(
+            options.settle_seconds, time.monotonic, self._settled, self._refused, accepts_empty
+        )
+        self._questions = Questions(catalogue, self.hashing)
+
+    # Running
+
+    async def run(self) -> None:
+        """Run the stages until cancelled; the migration in hand is finished then."""
+        async with asyncio.TaskGroup() as tasks:
+            for stage in (self.settling.run(), self.migrating.run(), self._refill.run()):
+                tasks.create_task(stage)
+
+    async def stop_hashing(self) -> None:
+        """Call off what is being hashed; nothing more is fetched."""
+        self._refill.resting = True
+        await self.hashing.stop()
+
+    @property
+    def in_hand(self) -> Mapping[int, Work]:
+        """The rows that are on their way, by id."""
+        return self._in_hand
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not (self._in_hand or self.hashing.queued or self.hashing.hashing or self.migrating.busy)
+
+    def pause(self) -> None:
+        """Begin no more background hashing; questions are still answered."""
+        self.hashing.paused = self._refill.resting = True
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self.hashing.paused = self._refill.resting = False
+        self.hashing.dispatch()
+        self._refill.ask()
+
+    def sweep(self) -> None:
+        """Take up what is due in the queue, and try again the claims that could not be looked at."""
+        self._refill.sweep()
+
+    # What the intake and the refill hand over
+
+    def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+        """Settle rows that were found by an event (priority `NEW`), by a scan or by the sweep."""
+        for row, fingerprint in rows:
+            if len(self._in_hand) >= IN_HAND_MAX and row.id not in self._in_hand:
+                break  # they wait in the catalogue's queue
+            if self._is_beyond_settling(row.id):
+                continue
+            work = Work.of_row(row, priority, self.options.strategy)
+            self._in_hand[row.id] = work
+            age = None if priority is Priority.NEW else age_seconds(fingerprint)
+            self.settling.put(work, closed=closed, age_seconds=age)
+
+    def confirm(self, location: Location, fingerprint: Fingerprint) -> None:
+        """Hash a file whose hash is a claim."""
+        work = Work(location.path, Priority.CLAIM, size_bytes=fingerprint.size_bytes, claim=location.sha256)
+        self.hashing.put(work, fingerprint)
+
+    def renamed(self, old: str, new: str) -> None:
+        """Follow the rename of a file in hand."""
+        for pending_id, work in self._in_hand.items():
+            if work.path == old:
+                self._in_hand[pending_id] = work.at(new)
+                break
+        self.settling.rename(old, new)
+        self.hashing.rename(old, new)
+        self._questions.rename(old, new)
+
+    def gone(self, path: str) -> None:
+        """Let go of a file in hand."""
+        queued = self.hashing.take_back(path)
+        for work in (self.settling.forget(path), queued[0] if queued else None):
+            if work is not None:
+                self._let_go(work, missing(path))
+
+    def lost_track(self, root: str) -> None:
+        """Have a root looked at as a whole."""
+        self._on_lost_track(root)
+
+    def _is_beyond_settling(self, pending_id: int) -> bool:
+        """Tell whether a row is being hashed or migrated: what happened to its file shows in its fingerprint then."""
+        work = self._in_hand.get(pending_id)
+        if work is None or self.settling.holds(work.path):
+            return False
+        return self.hashing.take_back(work.path) is None
+
+    # From stage to stage
+
+    async def _settled(self, taken: Taken) -> None:
+        known = await self._catalogue.locations_at([work.path for work, _ in taken])
+        self._journal.write_many(
+            [("file.settled", {"path": work.path, "pending_id": work.pending_id}) for work, _ in taken]
+        )
+        for work, fingerprint in taken:
+            place = known.get(work.path)
+            if place is not None and not place.claimed and fingerprint.same_file_at_same_path(place.fingerprint):
+                self.migrating.put(Hashed(work, place.sha256, fingerprint))
+            else:
+                self.hashing.put(work, fingerprint)
+
+    async def _refused(self, refused: list[Refused]) -> None:
+        for work, verdict, _ in refused:
+            if verdict is None:
+                status = await asyncio.to_thread(fingerprint_of, work.path)
+                unreadable = HashError("it may not be read by the daemon's user: check its rights")
+                await self._hash_failed(work, missing(work.path) if status is None else unreadable)
+            elif verdict is Verdict.NO_MODEL and work.knows_nothing:
+                await self._catalogue.drop_pending(work.pending_id)
+                self._let_go(work, HashError(REASONS[verdict]))
+            else:
+                await self._hash_failed(work, HashError(REASONS[verdict]))
+
+    async def _hashed(self, work: Work, digest: Digest, seconds: float) -> None:
+        self._questions.answer(work.path, digest)
+        size_bytes = digest.fingerprint.size_bytes
+        fields: dict[str, object] = {
+            "path": work.path,
+            "sha256": digest.sha256,
+            "bytes": size_bytes,
+            "seconds": round(seconds, 6),
+        }
+        if work.pending_id:
+            fields["pending_id"] = work.pending_id
+        self._journal.write_many([("hash.finished", fields)])
+        if work.claim:
+            await self._judge_claim(work, digest)
+        if work.pending_id:
+            current = self._in_hand.get(work.pending_id, work)  # it may have been renamed while it was read
+            self.migrating.put(Hashed(current, digest.sha256, digest.fingerprint))
+
+    async def _judge_claim(self, work: Work, digest: Digest) -> None:
+        fields = {"path": work.path, "sha256": work.claim, "claimed": work.claim, "found": digest.sha256}
+        if digest.sha256 == work.claim:
+            await self._catalogue.confirm_claim(work.path, digest.fingerprint, self._clock_ms())
+            self._journal.write_many([("claim.confirmed", fields)])
+            return
+        self._journal.write_many([("claim.refuted", fields)])
+        found = Found(work.path, digest.fingerprint.size_bytes)
+        row = await self._catalogue.refute_claim(found, self._roots(), self._clock_ms())
+        own = Work.of_row(row, Priority.CLAIM, self.options.strategy)
+        self._in_hand[row.id] = own
+        self.migrating.put(Hashed(own, digest.sha256, digest.fingerprint))
+
+    async def _hash_failed(self, work: Work, error: HashError) -> None:
+        self._questions.fail(work.path, error)
+        if isinstance(error, HashCancelled):
+            self._let_go(work, error)
+        elif isinstance(error, FileChanged) and work.pending_id:
+            self.settling.put(self._in_hand.get(work.pending_id, work), closed=False)
+        elif work.claim and not isinstance(error, FileVanished):
+            # It stays a claim, and is tried again with the next sweep.
+            self._journal.write_many(
+                [("hash.failed", {"path": work.path, "sha256": work.claim, "error": str(error)})]
+            )
+        else:
+            await self._park([work], error)
+
+    async def _migrated(self, done: list[Migrated]) -> None:
+        for item in done:
+            outcome = item.result.outcome
+            if outcome in (Outcome.MOVED, Outcome.NEEDS_PICTURE):
+                await self._again(item.hashed.work)
+            elif outcome is Outcome.FAILED:
+                await self._park([item.hashed.work], HashError(item.result.error), event="migration.failed")
+            else:
+                self._in_hand.pop(item.hashed.work.pending_id, None)
+                _answer(item)
+        if len(self._in_hand) < IN_HAND_LOW:
+            self._refill.ask()
+
+    async def _again(self, work: Work) -> None:
+        """Look at a file anew: its row or itself changed while it was on its way."""
+        row = await self._catalogue.pending(work.pending_id)
+        if row is None:
+            self._let_go(work, NotFound("the row is no longer in the queue"))
+            return
+        fresh = replace(work, path=row.path, picture=row.image)
+        self._in_hand[row.id] = fresh
+        self.settling.put(fresh, closed=False)
+
+    # What could not be migrated
+
+    async def _put_off(self, rows: Sequence[tuple[PendingImport, HashError]]) -> None:
+        """Park rows that cannot be taken up now."""
+        by_reason: dict[tuple[type[HashError], str], list[Work]] = {}
+        for row, error in rows:
+            work = Work.of_row(row, Priority.SWEEP, self.options.strategy)
+            by_reason.setdefault((type(error), str(error)), []).append(work)
+        await self._park_all([(works, kind(reason)) for (kind, reason), works in by_reason.items()])
+
+    async def _park(self, works: Sequence[Work], error: HashError, event: str = "hash.failed") -> None:
+        await self._park_all([(works, error)], event)
+
+    async def _park_all(
+        self, failures: Sequence[tuple[Sequence[Work], HashError]], event: str = "hash.failed"
+    ) -> None:
+        """Note on rows why they failed and when they are due again, in one transaction; then let go of them.
+
+        A row that stays as it was is no news: the journal is not filled with a missing file at every sweep.
+        """
+        now = self._clock_ms()
+        parked: list[Parked] = []
+        for works, error in failures:
+            state = PendingState.MISSING if isinstance(error, FileVanished) else PendingState.FAILED
+            for work in works:
+                due_at = retry_at(now, work.attempts + 1, self.options.retry_base_seconds)
+                parked.append(Parked(work.pending_id, work.path, state, str(error), due_at, work.attempts + 1))
+        news = await self._catalogue.park(parked)
+        self._journal.write_many(
+            [
+                (
+                    event,
+                    {
+                        "path": item.path,
+                        "pending_id": item.pending_id,
+                        "error": item.last_error,
+                        "retry_at": item.due_at,
+                    },
+                )
+                for item in news
+            ]
+        )
+        for works, error in failures:
+            for work in works:
+                self._let_go(work, error)
+
+    def _let_go(self, work: Work, error: ModelkeepError) -> None:
+        self._in_hand.pop(work.pending_id, None)
+        work.fail(error)
+
+    # Questions
+
+    async def digest(self, path: str) -> Digest:
+        """Return the digest of a file, at once when its fingerprint is known, else hashed before all else.
+
+        Raises:
+            HashError: it cannot be hashed now, with the reason.
+        """
+        return await self._questions.digest(path)
+
+    async def migrate_now(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+        """Migrate a row before all else.
+
+        Raises:
+            NotFound: there is no such row.
+            Busy: it is being hashed or migrated at this moment.
+            Conflict: the content is in the catalogue and the two differ.
+            HashError: its file cannot be hashed now, with the reason.
+        """
+        row = await self._row_taken_back(pending_id)
+        asked: asyncio.Future[tuple[str, Action]] = asyncio.get_running_loop().create_future()
+        work = Work.of_row(row, Priority.INTERACTIVE, strategy or self.options.strategy)
+        self._in_hand[row.id] = work = replace(work, migration_asked=asked)
+        try:
+            digest = await self._questions.digest(row.path)
+        except HashError as error:
+            await self._park([replace(work, migration_asked=None)], error)
+            raise
+        except BaseException:
+            self._in_hand.pop(row.id, None)  # whoever asked has gone
+            raise
+        self.migrating.put(Hashed(work, digest.sha256, digest.fingerprint))
+        return await asked
+
+    async def drop(self, pending_id: int) -> PendingImport:
+        """Delete a row of the queue; returns what it was.
+
+        Raises:
+            NotFound: there is no such row.
+            Busy: it is being hashed or migrated at this moment.
+        """
+        row = await self._row_taken_back(pending_id)
+        await self._catalogue.drop_pending(pending_id)
+        return row
+
+    async def _row_taken_back(self, pending_id: int) -> PendingImport:
+        """Return a row after taking it out of the stages in which it only waits."""
+        row = await self._catalogue.pending(pending_id)
+        if row is None:
+            raise NotFound(f"there is no row {pending_id} in the queue")
+        held = self._in_hand.get(pending_id)
+        if held is not None:
+            if self.settling.forget(held.path) is None and self.hashing.take_back(held.path) is None:
+                raise Busy(
+                    f"row {pending_id} is being hashed or migrated at this moment: try again when that is done"
+                )
+            self._in_hand.pop(pending_id, None)
+        return row
+
+
+def _answer(item: Migrated) -> None:
+    """Tell whoever waits what became of a row."""
+    asked, result = item.hashed.work.migration_asked, item.result
+    if asked is None or asked.done():
+        return
+    if result.decision is None:
+        asked.set_exception(NotFound("the row is no longer in the queue"))
+    elif result.decision.action is Action.CONFLICTED:
+        sentence = "the same content is in the catalogue and the two differ: choose a strategy"
+        asked.set_exception(Conflict(sentence))
+    else:
+        asked.set_result((result.order.sha256, result.decision.action))

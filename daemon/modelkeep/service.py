@@ -1,0 +1,379 @@
+"""The daemon: builds the parts, starts them in order, answers questions, stops them in order."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from modelkeep.dev.mock_hasher import MockHasher
+from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.naming import SHADOW_PREFIX, Root, root_of
+from modelkeep.domain.values import Action, Model, PendingImport, Strategy
+from modelkeep.errors import NotFound, OutsideRoots, SettingsError
+from modelkeep.holdings import Holdings, identity, now_ms, open_holdings
+from modelkeep.importing import import_stream
+from modelkeep.journal.query import Query
+from modelkeep.journal.reader import read
+from modelkeep.log import configure_logging, get_logger
+from modelkeep.pipeline.hash_pool import HashPool
+from modelkeep.pipeline.intake import EVENTS_MAX, Intake
+from modelkeep.pipeline.mounts import is_network_file_system
+from modelkeep.pipeline.roots import RootKeeper
+from modelkeep.pipeline.runner import Pipeline, PipelineOptions
+from modelkeep.pipeline.watch import EventQueue, Watcher
+from modelkeep.schedule import Job, Schedule
+from modelkeep.serving import HttpInterface
+from modelkeep.settings import Settings
+from modelkeep.status import of_type, status_report
+
+LOOK_AT_ROOTS_SECONDS = 5.0
+PICTURE_WORKERS_IDLE_SECONDS = 60.0
+
+_log = get_logger("service")
+
+
+def run_daemon(settings: Settings, *, announce: Callable[[str], None]) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit status.
+
+    Raises:
+        DataDirectoryBusy: another daemon holds the data folder.
+        SettingsError: the address is in use, or the configuration is wrong.
+        CatalogueError: the catalogue cannot be opened.
+        JournalError: the journal cannot be opened.
+    """
+    configure_logging()
+    # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    return asyncio.run(_run(settings, announce))
+
+
+async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
+    async with open_holdings(settings, "modelkeep run") as holdings:
+        daemon = Daemon(settings, holdings)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(daemon.reload()))
+        await daemon.start()
+        announce(f"ready at {daemon.url}, {len(settings.model_roots())} roots, data in {settings.data_dir}")
+        await daemon.wait(stop)
+        announce("stopping")
+        await daemon.stop()
+    announce("stopped")
+    return 0
+
+
+class Daemon:
+    """The parts and how they work together; what the HTTP interface asks is answered here."""
+
+    def __init__(self, settings: Settings, holdings: Holdings) -> None:
+        self._settings = settings
+        self._holdings = holdings
+        self._catalogue = holdings.catalogue
+        self._journal = holdings.journal
+        self._began = time.monotonic()
+        self._state = "starting"
+        self._tasks: list[asyncio.Task[None]] = []
+        extensions = settings.watch.extensions
+        self._mock = MockHasher({}) if settings.dev else None
+        self._pool = HashPool(
+            settings.hashing.workers,
+            step_back=settings.hashing.yield_under_pressure,
+            known_digest=self._mock_digest if settings.dev else None,
+        )
+        self._events = EventQueue(asyncio.get_running_loop())
+        self._watcher = Watcher(self._events.put, extensions, _polling(settings.watch.polling))
+        options = PipelineOptions(
+            settings.watch.settle_seconds, settings.sweep.retry_base_seconds, settings.migration.strategy
+        )
+        self._pipeline = Pipeline(
+            options,
+            holdings.catalogue,
+            holdings.pictures,
+            holdings.journal,
+            self._pool,
+            roots=lambda: self._keeper.roots(),
+            is_reachable=lambda root: self._keeper.is_reachable(root),
+            clock_ms=now_ms,
+            accepts_empty=_is_shadow if settings.dev else lambda _: False,
+            on_lost_track=self._lost_track,
+        )
+        self._intake = Intake(
+            holdings.catalogue,
+            self._pipeline,
+            holdings.journal.write_many,
+            lambda: self._keeper.roots(),
+            extensions,
+            now_ms,
+            _is_shadow if settings.dev else lambda _: False,
+        )
+        self._keeper = RootKeeper(
+            settings.model_roots(),
+            self._watcher,
+            self._intake,
+            holdings.catalogue,
+            holdings.journal.write_many,
+            now_ms,
+        )
+        self._schedule = Schedule(
+            [
+                Job("sweep", settings.sweep.interval_seconds, self._sweep),
+                Job("rescan", settings.watch.rescan_seconds, self._rescan),
+                Job("roots", LOOK_AT_ROOTS_SECONDS, self._keeper.check),
+                Job("house", PICTURE_WORKERS_IDLE_SECONDS, self._keep_house),
+            ]
+        )
+        self._http = HttpInterface(settings, self)
+
+    # Life
+
+    async def start(self) -> None:
+        """Start the parts in order: nothing is taken in before all that follows can take it on."""
+        self._http.bind()
+        self._journal.write("daemon.started", **identity(), reason="modelkeep run")
+        await self._http.start()
+        if await self._catalogue.is_paused():
+            self._pipeline.pause()
+        await self._learn_hashes()
+        self._tasks = [
+            asyncio.create_task(part, name=name)
+            for name, part in (
+                ("pipeline", self._pipeline.run()),
+                ("intake", self._take_in_events()),
+                ("roots", self._keeper.run()),
+            )
+        ]
+        await self._keeper.start()
+        self._schedule.start()
+        self._pipeline.sweep()
+        self._state = "running"
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """Wait until asked to stop, or until a part ends by an error, which is raised."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done - {stopping}:
+            self._journal.write("daemon.stopped", **identity(), reason=f"{task.get_name()} ended by an error")
+            await task
+
+    async def stop(self) -> None:
+        """Stop in order: no new work, running hashes called off, the migration in hand finished, journal closed."""
+        self._state = "stopping"
+        await self._schedule.stop()
+        await asyncio.to_thread(self._watcher.stop)
+        await self._pipeline.stop_hashing()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._http.stop()
+        await asyncio.to_thread(self._pool.shutdown)
+        self._journal.write("daemon.stopped", **identity(), reason="asked to stop")
+
+    async def reload(self) -> None:
+        """Read the configuration again: roots are added and removed; what else changed needs a restart."""
+        try:
+            fresh = await asyncio.to_thread(self._settings.reloaded)
+            roots = fresh.model_roots()
+        except SettingsError as error:
+            _log.error("settings.refused", reason=str(error), kept="the settings of before")
+            return
+        await self._keeper.change(roots)
+        _log.info("settings.reloaded", roots=[root.path for root in roots])
+
+    @property
+    def url(self) -> str:
+        """Where the HTTP interface is."""
+        return self._http.url
+
+    @property
+    def ready(self) -> bool:
+        """Whether start-up is over and the stop has not begun."""
+        return self._state == "running"
+
+    async def _take_in_events(self) -> None:
+        while True:
+            await self._intake.apply(await self._events.take(EVENTS_MAX))
+
+    def _lost_track(self, root: str) -> None:
+        self._journal.write("watch.overflowed", root=root, overflows=self._watcher.overflows)
+        self._keeper.ask_rescan(root)
+
+    async def _sweep(self) -> None:
+        before = len(self._pipeline.in_hand)
+        self._pipeline.sweep()
+        counts = await self._catalogue.counts()
+        if any(counts["pending"].values()):
+            self._journal.write("sweep.finished", in_hand=before, **counts["pending"])
+
+    async def _rescan(self) -> None:
+        await self._keeper.rescan_all("scheduled")
+
+    async def _keep_house(self) -> None:
+        await asyncio.to_thread(self._pipeline.migrating.publish)
+        if self._pipeline.is_idle:
+            self._pool.release()
+
+    # Questions
+
+    async def status(self) -> dict[str, object]:
+        """Return what `modelkeep status --json` prints."""
+        counts = await self._catalogue.counts()
+        pipeline, journal = self._pipeline, self._journal
+        paused = pipeline.hashing.paused
+        hashing = {
+            "active": [
+                {
+                    "path": active.path,
+                    "bytes_done": active.bytes_done,
+                    "bytes_total": active.bytes_total,
+                    "bytes_per_s": active.bytes_per_s,
+                }
+                for active in self._pool.active()
+            ],
+            "queued": pipeline.hashing.queued,
+            "queued_bytes": pipeline.hashing.queued_bytes,
+            "workers": self._pool.workers,
+        }
+        return status_report(
+            "paused" if paused and self._state == "running" else self._state,
+            counts,
+            pid=os.getpid(),
+            uptime_s=time.monotonic() - self._began,
+            paused=paused,
+            hashing_rows=sum(1 for work in pipeline.hashing.hashing.values() if work.pending_id),
+            hashing=hashing,
+            roots=[
+                {"path": path, "state": watched.state.value, "directories": watched.folders}
+                for path, watched in self._keeper.watched.items()
+            ],
+            overflows=self._watcher.overflows,
+            journal={"seq": journal.seq, "segments": journal.segments, "bytes": journal.size_bytes},
+        )
+
+    async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
+        """Return a file's SHA-256, and what became of its pending row when that was asked for."""
+        self._require_inside(path)
+        row = await self._catalogue.pending_by_path(path) if migrate else None
+        if row is not None:
+            return await self._pipeline.migrate_now(row.id, None)
+        return (await self._pipeline.digest(path)).sha256, None
+
+    async def models(
+        self,
+        *,
+        type: str | None,  # noqa: A002 - the column's name
+        q: str,
+        tag: str,
+        limit: int,
+        offset: int,
+    ) -> list[tuple[Model, int]]:
+        """Return models with their numbers of pictures."""
+        return await self._catalogue.models(type=of_type(type), q=q, tag=tag, limit=limit, offset=offset)
+
+    async def model(self, sha256: str) -> ModelDetails | None:
+        """Return a model with its pictures and locations."""
+        return await self._catalogue.model(sha256)
+
+    async def find_models(self, text: str) -> list[Model]:
+        """Return the models that a hash, a path or a name means."""
+        return await self._catalogue.find_models(text)
+
+    async def types(self) -> list[str]:
+        """Return every type in use or configured."""
+        configured = {root.type for root in self._keeper.roots() if root.type}
+        return sorted({*await self._catalogue.types(), *configured})
+
+    async def pending(self, *, state: str | None, limit: int, offset: int) -> list[PendingImport]:
+        """Return rows of the queue."""
+        return await self._catalogue.pending_imports(state, limit, offset)
+
+    async def pending_details(self, pending_id: int) -> PendingDetails | None:
+        """Return a row of the queue and the model that has its content already."""
+        return await self._catalogue.pending_details(pending_id)
+
+    async def resolve(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+        """Hash and migrate a row of the queue."""
+        row = await self._catalogue.pending(pending_id)
+        if row is None:
+            raise NotFound(f"there is no row {pending_id} in the queue")
+        self._require_inside(row.path)
+        return await self._pipeline.migrate_now(pending_id, strategy)
+
+    async def retry(self, pending_ids: Sequence[int] | None) -> int:
+        """Make rows due now."""
+        count = await self._catalogue.wait_again(now_ms(), pending_ids)
+        self._pipeline.sweep()
+        return count
+
+    async def drop(self, pending_id: int) -> None:
+        """Forget a row of the queue and its picture."""
+        row = await self._pipeline.drop(pending_id)
+        if row.image:
+            self._holdings.pictures.remove_pending(row.image)
+        self._journal.write("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
+
+    async def scan(self) -> dict[str, object]:
+        """Look through all roots now."""
+        before = {row.id for row in await self._catalogue.pending_imports()}
+        counts = await self._keeper.rescan_all("asked for")
+        after = await self._catalogue.pending_imports()
+        return {
+            "status": "success",
+            "scanned": counts["scanned"],
+            "added": counts["added"],
+            "pending_ids": [row.id for row in after if row.id not in before],
+            "skipped": counts["scanned"] - counts["added"],
+        }
+
+    async def pause(self) -> None:
+        """Begin no more hashing until `resume`, across restarts too."""
+        await self._catalogue.set_paused(True)
+        self._pipeline.pause()
+
+    async def resume(self) -> None:
+        """Go on hashing."""
+        await self._catalogue.set_paused(False)
+        self._pipeline.resume()
+
+    async def import_source(
+        self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
+    ) -> AsyncIterator[dict[str, object]]:
+        """Run stage 1."""
+        async for value in import_stream(self._holdings, kind, source, images, path_map, dry_run):
+            yield value
+        await self._learn_hashes()
+        self._pipeline.sweep()
+
+    def journal(
+        self, *, model: str, event: str, since_ms: int, failed: bool, after: int, limit: int
+    ) -> list[dict[str, object]]:
+        """Return journal records; reads files."""
+        query = Query(model=model, event=event, since_ms=since_ms, failed=failed, after=after, limit=limit)
+        return list(read(self._holdings.directory.journal, query))
+
+    async def _learn_hashes(self) -> None:
+        """Let the mock hasher of a developer's daemon know the hashes that older databases hold."""
+        if self._mock is not None:
+            self._mock = MockHasher(await self._catalogue.hashes_by_file_name())
+
+    def _mock_digest(self, path: str) -> str | None:
+        return self._mock.digest(path) if self._mock is not None else None
+
+    def _require_inside(self, path: str) -> None:
+        """Refuse a path that no root contains, links resolved on both sides."""
+        resolved = os.path.realpath(path)
+        roots = [Root(os.path.realpath(root.path)) for root in self._keeper.roots()]
+        if not Path(path).is_absolute() or root_of(resolved, roots) is None:
+            raise OutsideRoots("that path lies in none of the configured roots")
+
+
+def _is_shadow(path: str) -> bool:
+    return Path(path).name.startswith(SHADOW_PREFIX)
+
+
+def _polling(mode: str) -> Callable[[str], bool]:
+    return {"always": lambda _: True, "never": lambda _: False}.get(mode, is_network_file_system)

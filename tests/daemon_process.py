@@ -1,0 +1,314 @@
+"""The real program as a real process: started, asked, stopped and killed by tests."""
+
+import fnmatch
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import ssl
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.waiting import wait_until
+
+Record = dict[str, Any]
+Tables = Mapping[str, Mapping[str, object]]
+
+STOP_SECONDS = 10.0
+"""What the product promises for SIGTERM."""
+
+FAST: Tables = {
+    "api": {"port": 0},
+    "watch": {"settle_seconds": 0.3, "rescan_seconds": 900},
+    "sweep": {"interval_seconds": 0.5, "retry_base_seconds": 0.5},
+}
+"""Settings that keep the tests short."""
+
+_SEAL = re.compile(rb'"crc":"([0-9a-f]{8})"\}\Z')
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""httpx would read all certificates of the system anew for each client."""
+
+_WITHOUT_RIGHTS = "--bounding-set=-dac_override,-dac_read_search,-fowner"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left: its exit status and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Return the JSON document on standard output."""
+        return json.loads(self.out)
+
+
+class DaemonProcess:
+    """One data folder with its configuration, and the daemon that may run on it.
+
+    Args:
+        folder: where configuration, data folder and logs are put.
+        roots: folders of models; with a type as `(path, type)`.
+        tables: options beyond `FAST`, by table.
+        obeys_rights: take from root the right to pass over file modes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        roots: Sequence[Path | tuple[Path, str]],
+        tables: Tables | None = None,
+        *,
+        obeys_rights: bool = False,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.data_dir = folder / "state"
+        self.config = folder / "modelkeep.toml"
+        self.socket = folder / "mk.sock"
+        self.log = folder / "stderr.log"
+        self._prefix = _setpriv() if obeys_rights else []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._groups: list[int] = []
+        self.configure(roots, tables or {})
+
+    def configure(self, roots: Sequence[Path | tuple[Path, str]], tables: Tables) -> None:
+        """Write the configuration."""
+        merged: dict[str, dict[str, object]] = {"api": {"socket": str(self.socket)}}
+        for named in (FAST, tables):
+            for name, table in named.items():
+                merged.setdefault(name, {}).update(table)
+        lines = [f"data_dir = {_toml(str(self.data_dir))}"]
+        for root in roots:
+            path, type_ = root if isinstance(root, tuple) else (root, "")
+            lines += ["[[roots]]", f"path = {_toml(str(path))}", f"type = {_toml(type_)}"]
+        for name, options in merged.items():
+            lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in options.items())]
+        self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    # Life
+
+    def start(self, *arguments: str, ready: bool = True) -> "DaemonProcess":
+        """Start the daemon, and wait until it says that it is ready."""
+        assert self._process is None or self._process.poll() is not None, "it runs already"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._prefix, *self._program(), *arguments, "run"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                start_new_session=True,
+            )
+        self._groups.append(self._process.pid)
+        if ready:
+            wait_until(self._is_ready, 20, "the daemon to be ready")
+        return self
+
+    def stop(self) -> float:
+        """Ask it to stop by SIGTERM; it has to end well and in time. Returns how many seconds it took."""
+        process = self._running()
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not stop within {STOP_SECONDS:g} s; it said:\n{self.said()}") from None
+        assert status == 0, f"it ended with {status}; it said:\n{self.said()}"
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """End it by SIGKILL: it has no chance to do anything more."""
+        process = self._running()
+        process.kill()
+        process.wait(10)
+
+    def wait(self, seconds: float = 20.0) -> int:
+        """Wait until it ends by itself; returns its exit status."""
+        assert self._process is not None, "it was never started"
+        return self._process.wait(seconds)
+
+    def close(self) -> None:
+        """End everything that is left of it."""
+        for group in self._groups:
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        if self._process is not None:
+            self._process.wait(10)
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process id."""
+        return self._running().pid
+
+    def processes(self) -> list[int]:
+        """Return all live processes of its group: the daemon, its workers and their resource trackers."""
+        return [pid for group in self._groups for pid in _members(group)]
+
+    def read_characters(self) -> int:
+        """Return how many bytes all its processes have read so far (`rchar` of proc_pid_io(5))."""
+        return sum(_rchar(pid) for pid in self.processes())
+
+    def said(self) -> str:
+        """Return what it wrote on standard output and standard error."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    # Questions
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request through the unix socket."""
+        transport = httpx.HTTPTransport(uds=str(self.socket), verify=_NO_TLS)
+        with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
+            return client.request(method, path, **options)
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Return the JSON answer to a question that has to succeed."""
+        answer = self.request("GET", path, params=parameters)
+        assert answer.is_success, f"GET {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def post(self, path: str, body: object = None) -> httpx.Response:
+        """Send JSON."""
+        return self.request("POST", path, json={} if body is None else body)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `GET /api/status` answers."""
+        answer: dict[str, Any] = self.get("/api/status")
+        return answer
+
+    def rows(self, query: str, *parameters: object) -> list[Record]:
+        """Ask the catalogue's file itself."""
+        database = self.data_dir / "modelkeep.db"
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query, parameters)]
+
+    def journal(self, event: str = "*") -> list[Record]:
+        """Return the journal's records of an event (a glob), after checking all of them."""
+        return [
+            record for record in read_journal(self.data_dir / "journal") if fnmatch.fnmatch(record["event"], event)
+        ]
+
+    def is_idle(self) -> bool:
+        """Tell whether nothing is on its way and no claim waits to be confirmed."""
+        status = self.status()
+        pending, hashing = status["pending"], status["hashing"]
+        if pending["waiting"] or pending["hashing"] or hashing["active"] or hashing["queued"]:
+            return False
+        if any(root["state"] == "scanning" for root in status["watch"]["roots"]):
+            return False
+        return not self.rows("SELECT path FROM locations WHERE claimed AND state = 'present' LIMIT 1")
+
+    def wait_idle(self, seconds: float = 30.0) -> None:
+        """Wait until nothing is on its way."""
+        wait_until(self.is_idle, seconds, "the daemon to be idle")
+
+    def wait_model(self, path: Path, seconds: float = 15.0) -> str:
+        """Wait until the file at a path is a present location; returns the hash."""
+        query = "SELECT sha256 FROM locations WHERE path = ? AND state = 'present' AND NOT claimed"
+        found = wait_until(lambda: self.rows(query, str(path)), seconds, f"{path.name} to be in the catalogue")
+        return str(found[0]["sha256"])
+
+    def command(self, *arguments: str, timeout: float = 60.0) -> Finished:
+        """Run the command line on this configuration."""
+        done = subprocess.run(
+            [*self._prefix, *self._program(), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=_environment(),
+            timeout=timeout,
+        )
+        decoded = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
+        return Finished(done.returncode, *decoded)
+
+    def must(self, *arguments: str) -> Finished:
+        """Run a command that has to succeed."""
+        done = self.command(*arguments)
+        assert done.status == 0, f"{' '.join(arguments)} ended with {done.status}: {done.out}{done.err}"
+        return done
+
+    def _program(self) -> list[str]:
+        return [sys.executable, "-m", "modelkeep", "--config", str(self.config)]
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "it was never started"
+        assert self._process.poll() is None, f"it ended with {self._process.poll()}; it said:\n{self.said()}"
+        return self._process
+
+    def _is_ready(self) -> bool:
+        self._running()
+        return self._listens() and self.request("GET", "/healthz").status_code == 200
+
+    def _listens(self) -> bool:
+        # httpx leaves a socket open that it could not connect.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
+
+
+def read_journal(folder: Path) -> list[Record]:
+    """Read the journal's segments, and check every line: its checksum, and its number one more than the last."""
+    records: list[Record] = []
+    for segment in sorted(folder.glob("migration-*.jsonl"), key=lambda path: int(path.stem.split("-")[1])):
+        lines = segment.read_bytes().split(b"\n")
+        for line in lines[:-1]:  # what follows the last newline is being written at this moment
+            seal = _SEAL.search(line)
+            assert seal, f"{segment.name}: no checksum in {line!r}"
+            assert int(seal[1], 16) == zlib.crc32(line[: seal.start()]), f"{segment.name}: wrong checksum in {line!r}"
+            record = json.loads(line)
+            expected = records[-1]["seq"] + 1 if records else record["seq"]
+            assert record["seq"] == expected, f"{segment.name}: {record['seq']} stands where {expected} should"
+            records.append(record)
+    return records
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _environment() -> dict[str, str]:
+    ours = ("MODELKEEP_", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "COLUMNS", "FORCE_COLOR")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"TERM": "dumb"}
+
+
+def _setpriv() -> list[str]:
+    """Return what makes root obey file modes; others obey them anyway."""
+    if os.geteuid() != 0:
+        return []
+    program = shutil.which("setpriv")
+    return [program, _WITHOUT_RIGHTS] if program else []
+
+
+def _members(group: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            state, _, pgrp = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # ended meanwhile
+            continue
+        if int(pgrp) == group and state != "Z":
+            found.append(int(entry.name))
+    return found
+
+
+def _rchar(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/io").read_text().split()[1])
+    except OSError:
+        return 0

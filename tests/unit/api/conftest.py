@@ -1,0 +1,187 @@
+"""A backend that keeps what it knows in memory, and a client of the guarded application that needs no socket."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import httpx
+import pytest
+
+from modelkeep.api.access import AccessRules, Transport
+from modelkeep.api.app import create_app, guarded
+from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedPicture
+from modelkeep.domain.values import (
+    Action,
+    Fingerprint,
+    ImageRow,
+    Location,
+    LocationState,
+    Model,
+    PendingImport,
+    PendingState,
+    Strategy,
+    Tag,
+)
+from modelkeep.errors import NotFound
+
+A = "a" * 64
+B = "b" * 64
+
+
+def known_model() -> ModelDetails:
+    model = Model(
+        sha256=A,
+        path="/srv/models/loras/hero.safetensors",
+        name="Hero",
+        type="loras",
+        base="SDXL",
+        size_bytes=5,
+        created_at=1735689600000,
+        meta={"description": "d", "prompts": {"positive": "p", "seed": 7}, "trained_words": ["hero"]},
+        tags=(Tag(1, "character", "#fff"),),
+    )
+    fingerprint = Fingerprint(1, 2, 5, 3)
+    places = (Location(model.path, A, LocationState.PRESENT, fingerprint, first_seen=1, last_seen=2),)
+    return ModelDetails(model, (ImageRow(A, 0, 8, 8, B),), places, (RefusedPicture("7.png", A, "no picture"),))
+
+
+def known_row() -> PendingImport:
+    return PendingImport(
+        id=7,
+        path="/srv/models/loras/copy.safetensors",
+        name="Copy",
+        type="loras",
+        meta={"description": None},
+        source="hikaze",
+        state=PendingState.CONFLICT,
+        image="7.png",
+        tags=(Tag(2, "style"),),
+    )
+
+
+class FakeBackend:
+    """Answers from two values, notes what it was asked to change, and fails when told to."""
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.paused = False
+        self.details = known_model()
+        self.row: PendingDetails | None = PendingDetails(known_row(), self.details, ("name",))
+        self.changes: list[object] = []
+        self.asked: list[object] = []
+        self.error: Exception | None = None
+        self.stream: list[dict[str, object] | Exception] = []
+
+    async def status(self) -> dict[str, object]:
+        self._fail()
+        state = "paused" if self.paused else "running"
+        return {"state": state, "paused": self.paused, "pending": {"waiting": 1}, "hashing": {}, "models": 1}
+
+    async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
+        self.changes.append(("hash", path, migrate))
+        self._fail()
+        return A, Action.MERGED if migrate else None
+
+    async def models(
+        self,
+        *,
+        type: str | None,  # noqa: A002 - the protocol's name
+        q: str,
+        tag: str,
+        limit: int,
+        offset: int,
+    ) -> list[tuple[Model, int]]:
+        self.asked.append((type, q, tag, limit, offset))
+        self._fail()
+        return [(self.details.model, self.details.images_count)]
+
+    async def model(self, sha256: str) -> ModelDetails | None:
+        self._fail()
+        return self.details if sha256 == A else None
+
+    async def find_models(self, text: str) -> list[Model]:
+        self.asked.append(text)
+        return [self.details.model]
+
+    async def types(self) -> list[str]:
+        return ["checkpoints", "loras"]
+
+    async def pending(self, *, state: str | None, limit: int, offset: int) -> list[PendingImport]:
+        self.asked.append((state, limit, offset))
+        return [self.row.pending] if self.row else []
+
+    async def pending_details(self, pending_id: int) -> PendingDetails | None:
+        return self.row if self.row and self.row.pending.id == pending_id else None
+
+    async def resolve(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+        self.changes.append(("resolve", pending_id, strategy))
+        self._fail()
+        return A, Action.MERGED
+
+    async def retry(self, pending_ids: Sequence[int] | None) -> int:
+        self.changes.append(("retry", pending_ids))
+        return 1 if pending_ids is None else len(pending_ids)
+
+    async def drop(self, pending_id: int) -> None:
+        self.changes.append(("drop", pending_id))
+        if self.row is None or self.row.pending.id != pending_id:
+            raise NotFound(f"There is no pending row {pending_id}.")
+
+    async def scan(self) -> dict[str, object]:
+        self.changes.append("scan")
+        return {"status": "success", "scanned": 2, "added": 1, "pending_ids": [8], "skipped": 0}
+
+    async def pause(self) -> None:
+        self.changes.append("pause")
+        self.paused = True
+
+    async def resume(self) -> None:
+        self.changes.append("resume")
+        self.paused = False
+
+    async def import_source(
+        self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
+    ) -> AsyncIterator[dict[str, object]]:
+        self.changes.append(("import", kind, source, images, list(path_map), dry_run))
+        for value in self.stream:
+            if isinstance(value, Exception):
+                raise value
+            yield value
+
+    def journal(
+        self, *, model: str, event: str, since_ms: int, failed: bool, after: int, limit: int
+    ) -> list[dict[str, object]]:
+        self.asked.append((model, event, since_ms, failed, after, limit))
+        return [{"seq": 1, "event": "file.detected"}]
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+ClientMaker = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture
+def make_client(backend: FakeBackend) -> ClientMaker:
+    """Return a maker of clients: by default a program on this machine, on TCP, without a token."""
+
+    def make(
+        rules: AccessRules | None = None, transport: Transport = Transport.TCP, caller: str = "127.0.0.1"
+    ) -> httpx.AsyncClient:
+        known = rules or AccessRules(allowed_origins=("http://127.0.0.1:8188",), own_names=("workstation",))
+        app = guarded(create_app(backend, known, version="1.2.3"), known, transport)
+        way = httpx.ASGITransport(app, client=(caller, 50000))
+        return httpx.AsyncClient(transport=way, base_url="http://127.0.0.1:8189")
+
+    return make
+
+
+@pytest.fixture
+async def client(make_client: ClientMaker) -> AsyncIterator[httpx.AsyncClient]:
+    async with make_client() as made:
+        yield made

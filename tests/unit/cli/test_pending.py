@@ -1,0 +1,182 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from modelkeep.api import shapes
+from modelkeep.cli.pending_view import both_sides
+from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.values import Location, LocationState, Model, PendingImport, PendingState, Tag
+
+Cli = Callable[..., Result]
+SHA = "ab" * 32
+
+PENDING = PendingImport(
+    7,
+    "/m/loras/new [i]name.ckpt",
+    name="New",
+    type="loras",
+    size_bytes=1_500_000,
+    created_at=1_795_168_800_000,
+    meta={"description": "same", "prompts": {"positive": "a dog", "negative": "blur"}},
+    source="hikaze",
+    state=PendingState.CONFLICT,
+    last_error="the name differs",
+    image="7.png",
+    tags=(Tag(1, "anime"),),
+)
+MODEL = Model(
+    SHA, "/m/loras/old.ckpt", name="Old", type="loras", meta={"description": "same", "prompts": {"positive": "a cat"}}
+)
+EXISTING = ModelDetails(MODEL, locations=(Location("/m/loras/old.ckpt", SHA, LocationState.PRESENT),))
+CONFLICT = PendingDetails(PENDING, EXISTING, ("name", "prompts.positive"))
+
+
+def test_the_queue_is_listed_with_what_stands_in_the_way(cli: Cli, daemon: Any) -> None:
+    nameless = PendingImport(8, "/m/loras/b.ckpt")
+    daemon.answer("GET", "/api/pending", {"pending": [shapes.queue_row(PENDING), shapes.queue_row(nameless)]})
+
+    result = cli("pending", "list", "--state", "conflict")
+
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert any(
+        line.split() == ["7", "conflict", "New", "loras", "1.5", "MB", "the", "name", "differs"] for line in lines
+    )
+    assert any(line.split() == ["8", "waiting", "b.ckpt"] for line in lines)
+    assert daemon.asked == [("GET", "/api/pending", {"limit": "101", "offset": "0", "state": "conflict"})]
+
+
+def test_the_queue_as_json_is_complete(cli: Cli, daemon: Any) -> None:
+    daemon.answer("GET", "/api/pending", {"pending": [shapes.queue_row(PENDING)]})
+
+    assert json.loads(cli("pending", "list", "--json").stdout) == [shapes.queue_row(PENDING)]
+
+
+def test_an_empty_queue_is_said_in_words(cli: Cli, daemon: Any) -> None:
+    daemon.answer("GET", "/api/pending", {"pending": []})
+
+    assert cli("pending", "list").stdout == "The queue is empty.\n"
+    assert cli("pending", "list", "--state", "failed").stdout == "Nothing is failed.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list", "--state", "odd"], ["resolve", "7", "--strategy", "auto"], ["show", "x"]]
+)
+def test_a_choice_that_does_not_exist_is_wrong_use(cli: Cli, daemon: Any, arguments: list[str]) -> None:
+    assert cli("pending", *arguments).exit_code == 2
+    assert daemon.asked == []
+
+
+def test_both_sides_of_a_conflict_stand_next_to_each_other(cli: Cli, daemon: Any) -> None:
+    daemon.answer("GET", "/api/pending/7", shapes.pending_details(CONFLICT))
+
+    result = cli("pending", "show", "7")
+
+    assert result.exit_code == 0, result.output
+    rows = {line.strip(): line.split() for line in result.stdout.splitlines()}
+    assert ["≠", "name", "New", "Old"] in rows.values()
+    assert ["≠", "prompts.positive", "a", "dog", "a", "cat"] in rows.values()
+    assert ["description", "same", "same"] in rows.values()
+    assert ["prompts.negative", "blur"] in rows.values()
+    assert "/m/loras/new [i]name.ckpt" in result.stdout
+    assert "Merging would lose the pending name, prompts.positive." in result.stdout
+    assert " pending resolve 7 --strategy merge " in result.stdout
+
+
+def test_what_differs_is_highlighted() -> None:
+    from rich.console import Console
+
+    out = Console(force_terminal=True, width=120, color_system="standard", legacy_windows=False)
+    with out.capture() as captured:
+        out.print(both_sides(shapes.pending_details(CONFLICT)))
+
+    assert "\x1b[1;33mNew" in captured.get()
+    assert "\x1b[1;33msame" not in captured.get()
+
+
+def test_a_row_without_a_model_shows_what_is_known_of_it(cli: Cli, daemon: Any) -> None:
+    alone = PendingDetails(PENDING.evolve(state=PendingState.WAITING))
+    daemon.answer("GET", "/api/pending/7", shapes.pending_details(alone))
+
+    result = cli("pending", "show", "7")
+
+    assert "a dog" in result.stdout
+    assert "resolve" not in result.stdout
+    assert json.loads(cli("pending", "show", "7", "--json").stdout) == shapes.pending_details(alone)
+
+
+def test_an_unknown_row_exits_with_four(cli: Cli, daemon: Any) -> None:
+    daemon.answer("GET", "/api/pending/9", {"error": "There is no pending row 9."}, 404)
+
+    result = cli("pending", "show", "9")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (4, "", "modelkeep: There is no pending row 9.\n")
+
+
+@pytest.mark.parametrize(("arguments", "ids"), [(["7", "8"], [7, 8]), (["--all"], None)])
+def test_rows_are_tried_again(cli: Cli, daemon: Any, arguments: list[str], ids: object) -> None:
+    daemon.answer("POST", "/api/pending/retry", {"retried": 2})
+
+    result = cli("pending", "retry", *arguments)
+
+    assert result.stdout == "2 rows will be tried again.\n"
+    assert daemon.asked == [("POST", "/api/pending/retry", {"ids": ids})]
+
+
+@pytest.mark.parametrize("arguments", [[], ["7", "--all"]])
+def test_retry_needs_rows_or_all_but_not_both(cli: Cli, daemon: Any, arguments: list[str]) -> None:
+    assert cli("pending", "retry", *arguments).exit_code == 2
+    assert daemon.asked == []
+
+
+def test_a_conflict_is_resolved_by_the_daemon(cli: Cli, daemon: Any) -> None:
+    answer = {"status": "success", "sha256": SHA, "action_taken": "merged"}
+    daemon.answer("POST", "/api/migration/import_a_model", answer)
+
+    result = cli("pending", "resolve", "7", "--strategy", "merge")
+
+    assert result.stdout == f"Row 7: merged, model {SHA[:12]}\n"
+    assert daemon.asked == [("POST", "/api/migration/import_a_model", {"id": 7, "conf_strategy": "merge"})]
+
+
+def test_what_stays_a_conflict_exits_with_five_and_tells_where_to_look(cli: Cli, daemon: Any) -> None:
+    daemon.answer("POST", "/api/migration/import_a_model", {"error": "the sides differ"}, 409)
+
+    result = cli("pending", "resolve", "7", "--strategy", "ignore")
+
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert "the sides differ" in result.stderr
+    assert "pending show 7" in result.stderr
+
+
+def test_a_row_in_hand_exits_with_five(cli: Cli, daemon: Any) -> None:
+    daemon.answer("DELETE", "/api/pending/7", {"error": "row 7 is being migrated"}, 423)
+
+    assert cli("pending", "drop", "7", "--yes").exit_code == 5
+
+
+def test_resolving_without_a_daemon_exits_with_three(cli: Cli) -> None:
+    result = cli("pending", "resolve", "7", "--strategy", "merge")
+
+    assert result.exit_code == 3
+    assert "start it with" in result.stderr
+
+
+def test_a_row_is_dropped_without_a_question_when_yes_was_said(cli: Cli, daemon: Any) -> None:
+    daemon.answer("DELETE", "/api/pending/7", {"status": "success"})
+
+    result = cli("pending", "drop", "7", "--yes")
+
+    assert result.exit_code == 0
+    assert daemon.asked == [("DELETE", "/api/pending/7", {})]
+
+
+def test_nothing_is_dropped_where_nobody_can_be_asked(cli: Cli, daemon: Any) -> None:
+    result = cli("pending", "drop", "7")
+
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert daemon.asked == []

@@ -1,0 +1,187 @@
+"""The border to the disk: what is read, what is refused, what is left behind."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelkeep.domain.pictures import SOURCE_BYTES
+from modelkeep.errors import PictureError
+from modelkeep.images.files import make_folder, picture_chunks, read_picture, shown_name, sync_folder, write_durably
+from modelkeep.images.render import digest_file
+
+
+@contextlib.contextmanager
+def limited(which: int, soft: int) -> Iterator[None]:
+    before = resource.getrlimit(which)
+    resource.setrlimit(which, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(which, before)
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up root's right to read everything, if there is such a right."""
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
+
+
+def refusal_of(path: Path | str) -> str:
+    with pytest.raises(PictureError) as caught:
+        read_picture(str(path))
+    with pytest.raises(PictureError, match=r".+") as caught_by_digest:
+        digest_file(str(path))
+    assert str(caught_by_digest.value) == str(caught.value)
+    return str(caught.value)
+
+
+def test_the_bytes_are_read_as_they_are(tmp_path: Path) -> None:
+    content = os.urandom(3 * 2**20 + 17)
+    picture = tmp_path / "a.png"
+    picture.write_bytes(content)
+    assert read_picture(str(picture)) == content
+    assert digest_file(str(picture)) == hashlib.sha256(content).hexdigest()
+
+
+def test_a_link_to_a_picture_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"content")
+    (tmp_path / "b.png").symlink_to("a.png")
+    assert read_picture(str(tmp_path / "b.png")) == b"content"
+
+
+def test_a_missing_picture_is_named(tmp_path: Path) -> None:
+    assert refusal_of(tmp_path / "gone.png") == "gone.png is not there (any more)"
+
+
+def test_a_dangling_link_is_a_missing_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("nowhere")
+    assert refusal_of(tmp_path / "a.png") == "a.png is not there (any more)"
+
+
+def test_a_folder_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "a.png").mkdir()
+    assert refusal_of(tmp_path / "a.png") == "a.png is a folder, not a picture"
+
+
+@pytest.mark.timeout(10)
+def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert refusal_of(tmp_path / "a.png") == "a.png is not a regular file, so it is not read"
+
+
+def test_a_device_is_refused() -> None:
+    assert refusal_of("/dev/zero") == "zero is not a regular file, so it is not read"
+
+
+def test_a_picture_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"content")
+    picture.chmod(0)
+    with as_nobody():
+        assert refusal_of(picture) == "a.png cannot be read: Permission denied"
+
+
+def test_links_in_a_ring_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("a.png")
+    assert refusal_of(tmp_path / "a.png") == "a.png cannot be read: Too many levels of symbolic links"
+
+
+def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    assert refusal_of(tmp_path / "file" / "a.png") == "a.png cannot be read: Not a directory"
+
+
+def test_an_empty_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    assert refusal_of(tmp_path / "a.png").startswith("a.png is empty")
+
+
+def test_a_picture_is_refused_from_the_first_byte_too_many(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    with picture.open("wb") as file:
+        file.truncate(SOURCE_BYTES)
+    assert sum(map(len, picture_chunks(str(picture)))) == SOURCE_BYTES
+    with picture.open("r+b") as file:
+        file.truncate(SOURCE_BYTES + 1)
+    assert refusal_of(picture) == "a.png is 65 MB; at most 64 MB are taken"
+
+
+def test_a_picture_that_grows_too_large_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    with picture.open("wb") as file:
+        file.truncate(SOURCE_BYTES)
+    chunks = picture_chunks(str(picture))
+    next(chunks)
+    with picture.open("r+b") as file:
+        file.truncate(SOURCE_BYTES + 2**20)
+    with pytest.raises(PictureError, match="at most 64 MB"):
+        list(chunks)
+
+
+@pytest.mark.parametrize("path", ["/tmp/a\0b.png", "/tmp/\ud800.png"])
+def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+    assert refusal_of(path).endswith("is no name that a file can have")
+
+
+def test_a_name_that_is_not_utf8_is_shown_and_can_be_stored(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    assert refusal_of(path) == "caf\\udce9.png is not there (any more)"
+    refusal_of(path).encode("utf-8")
+    Path(path).write_bytes(b"content")
+    assert read_picture(path) == b"content"
+
+
+def test_only_the_base_name_is_shown() -> None:
+    assert shown_name("/a/b/c d.png") == "c d.png"
+
+
+def test_running_out_of_descriptors_is_no_fault_of_the_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"content")
+    with limited(resource.RLIMIT_NOFILE, 0), pytest.raises(OSError, match="Too many open files"):
+        read_picture(str(tmp_path / "a.png"))
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"content")
+    (tmp_path / "folder").mkdir()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    read_picture(str(tmp_path / "a.png"))
+    refusal_of(tmp_path / "folder")
+    sync_folder(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
+    with limited(resource.RLIMIT_FSIZE, 1000), pytest.raises(OSError, match="File too large") as caught:
+        write_durably(tmp_path / "a.webp", [bytes(800), bytes(800)])
+    assert caught.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_when_the_source_fails(tmp_path: Path) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"first"
+        raise PictureError("the rest cannot be read")
+
+    with pytest.raises(PictureError, match="the rest"):
+        write_durably(tmp_path / "a.webp", chunks())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_are_made_with_those_above_them(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()

@@ -1,0 +1,41 @@
+"""Wait for a condition with a deadline, instead of sleeping and hoping."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_PAUSE_SECONDS = 0.02
+
+
+def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
+    """Return the condition's first true value; fail when there is none within the deadline.
+
+    Args:
+        condition: asked again and again.
+        seconds: the deadline.
+        what: what is waited for, for the failure's text.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain for {what or condition!r}; last value: {value!r}")
+        time.sleep(_PAUSE_SECONDS)
+
+
+async def wait_until_async(condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0, what: str = "") -> T:
+    """Do the same on an event loop; the condition may be a coroutine function."""
+    deadline = time.monotonic() + seconds
+    while True:
+        asked = condition()
+        value = await asked if isinstance(asked, Awaitable) else asked
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:g} s in vain for {what or condition!r}; last value: {value!r}")
+        await asyncio.sleep(_PAUSE_SECONDS)
