@@ -126,8 +126,8 @@ class DaemonProcess:
         try:
             status = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it did not stop within {STOP_SECONDS:g} s; it said:\n{self.said()}") from None
-        assert status == 0, f"it ended with {status}; it said:\n{self.said()}"
+            raise AssertionError(f"it did not stop within {STOP_SECONDS:g} s; it said:\n{self.last_words()}") from None
+        assert status == 0, f"it ended with {status}; it said:\n{self.last_words()}"
         return time.monotonic() - began
 
     def kill(self) -> None:
@@ -167,6 +167,10 @@ class DaemonProcess:
     def said(self) -> str:
         """Return what it wrote on standard output and standard error."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def last_words(self) -> str:
+        """Return the end of it."""
+        return "\n".join(self.said().splitlines()[-12:])
 
     # Questions
 
@@ -218,6 +222,16 @@ class DaemonProcess:
         """Wait until nothing is on its way."""
         wait_until(self.is_idle, seconds, "the daemon to be idle")
 
+    def wait_paused(self) -> None:
+        """Wait until every root has been looked through and nothing is being hashed, for all the rest is paused."""
+
+        def rests() -> bool:
+            status = self.status()
+            is_scanning = any(root["state"] == "scanning" for root in status["watch"]["roots"])
+            return bool(status["paused"] and not status["hashing"]["active"] and not is_scanning)
+
+        wait_until(rests, 20, "the paused daemon to rest")
+
     def wait_model(self, path: Path, seconds: float = 15.0) -> str:
         """Wait until the file at a path is a present location; returns the hash."""
         query = "SELECT sha256 FROM locations WHERE path = ? AND state = 'present' AND NOT claimed"
@@ -247,7 +261,7 @@ class DaemonProcess:
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "it was never started"
-        assert self._process.poll() is None, f"it ended with {self._process.poll()}; it said:\n{self.said()}"
+        assert self._process.poll() is None, f"it ended with {self._process.poll()}; it said:\n{self.last_words()}"
         return self._process
 
     def _is_ready(self) -> bool:

@@ -1,7 +1,6 @@
 """Open what is kept in the data folder, in order, under its lock: journal, catalogue, pictures."""
 
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,17 +9,14 @@ from modelkeep import __version__
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.data_directory import DataDirectory
 from modelkeep.images.store import ImageStore
+from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.recovery import recover
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.settings import Settings
+from modelkeep.troubles import Troubles
 from modelkeep.workers import WorkerPool
 
 PICTURE_WORKERS_MAX = 4
-
-
-def now_ms() -> int:
-    """Return the wall clock in whole milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +24,11 @@ class Holdings:
     """What is kept, opened."""
 
     directory: DataDirectory
-    journal: JournalWriter
+    journal: JournalKeeper
     catalogue: Catalogue
     pictures: ImageStore
     picture_pool: WorkerPool
+    troubles: Troubles
 
 
 @asynccontextmanager
@@ -46,10 +43,12 @@ async def open_holdings(settings: Settings, purpose: str) -> AsyncIterator[Holdi
     directory = DataDirectory(settings.data_dir)
     directory.lock(purpose)
     try:
-        journal = JournalWriter.open(
-            directory.journal,
-            segment_bytes=settings.journal.segment_bytes,
-            keep_segments=settings.journal.keep_segments,
+        journal = JournalKeeper(
+            lambda: JournalWriter.open(
+                directory.journal,
+                segment_bytes=settings.journal.segment_bytes,
+                keep_segments=settings.journal.keep_segments,
+            )
         )
         try:
             async with _opened(directory, journal) as holdings:
@@ -61,11 +60,13 @@ async def open_holdings(settings: Settings, purpose: str) -> AsyncIterator[Holdi
 
 
 @asynccontextmanager
-async def _opened(directory: DataDirectory, journal: JournalWriter) -> AsyncIterator[Holdings]:
+async def _opened(directory: DataDirectory, journal: JournalKeeper) -> AsyncIterator[Holdings]:
+    troubles = Troubles(lambda event, fields: journal.note(event, **fields))
+    journal.on_trouble = lambda error: troubles.report("journal", error) if error else troubles.clear("journal")
     catalogue = Catalogue.open(directory.catalogue)
     pool = WorkerPool(min(len(os.sched_getaffinity(0)), PICTURE_WORKERS_MAX))
     try:
-        holdings = Holdings(directory, journal, catalogue, ImageStore(directory.images, pool), pool)
+        holdings = Holdings(directory, journal, catalogue, ImageStore(directory.images, pool), pool, troubles)
         await _recover(holdings)
         yield holdings
     finally:
@@ -75,6 +76,8 @@ async def _opened(directory: DataDirectory, journal: JournalWriter) -> AsyncIter
 
 async def _recover(holdings: Holdings) -> None:
     catalogue, journal = holdings.catalogue, holdings.journal
+    for damage in journal.damages:
+        journal.write("journal.damaged", segment=damage.segment, offset=damage.offset, reason=damage.reason)
     committed = await catalogue.committed_migrations()
     wanted = await catalogue.pending_pictures()
     recover(journal, holdings.pictures, committed, wanted)

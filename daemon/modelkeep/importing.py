@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+from modelkeep.clock import now_ms
 from modelkeep.domain.naming import PathMap
 from modelkeep.errors import SourceError
-from modelkeep.holdings import Holdings, now_ms
+from modelkeep.holdings import Holdings
 from modelkeep.importers.base import SourceOptions
 from modelkeep.importers.registry import importer_for
 from modelkeep.importers.report import ImportReport, Progress

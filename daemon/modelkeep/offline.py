@@ -6,11 +6,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.clock import now_ms
 from modelkeep.data_directory import DataDirectory
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.values import LocationState, Model, PendingImport, PendingState
 from modelkeep.errors import NotFound
-from modelkeep.holdings import Holdings, identity, now_ms, open_holdings
+from modelkeep.holdings import Holdings, identity, open_holdings
 from modelkeep.importing import import_stream
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read

@@ -5,18 +5,21 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from modelkeep.clock import JumpWatch, now_ms
 from modelkeep.dev.mock_hasher import MockHasher
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.naming import SHADOW_PREFIX, Root, root_of
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
 from modelkeep.errors import NotFound, OutsideRoots, SettingsError
-from modelkeep.holdings import Holdings, identity, now_ms, open_holdings
+from modelkeep.holdings import Holdings, identity, open_holdings
 from modelkeep.importing import import_stream
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.log import configure_logging, get_logger
+from modelkeep.pipeline.guard import persist
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.intake import EVENTS_MAX, Intake
 from modelkeep.pipeline.mounts import is_network_file_system
@@ -27,6 +30,7 @@ from modelkeep.schedule import Job, Schedule
 from modelkeep.serving import HttpInterface
 from modelkeep.settings import Settings
 from modelkeep.status import of_type, status_report
+from modelkeep.troubles import Trouble
 
 LOOK_AT_ROOTS_SECONDS = 5.0
 PICTURE_WORKERS_IDLE_SECONDS = 60.0
@@ -75,6 +79,7 @@ class Daemon:
         self._catalogue = holdings.catalogue
         self._journal = holdings.journal
         self._began = time.monotonic()
+        self._clock = JumpWatch()
         self._state = "starting"
         self._tasks: list[asyncio.Task[None]] = []
         extensions = settings.watch.extensions
@@ -100,11 +105,12 @@ class Daemon:
             clock_ms=now_ms,
             accepts_empty=_is_shadow if settings.dev else lambda _: False,
             on_lost_track=self._lost_track,
+            troubles=holdings.troubles,
         )
         self._intake = Intake(
             holdings.catalogue,
             self._pipeline,
-            holdings.journal.write_many,
+            holdings.journal.note_many,
             lambda: self._keeper.roots(),
             extensions,
             now_ms,
@@ -115,8 +121,9 @@ class Daemon:
             self._watcher,
             self._intake,
             holdings.catalogue,
-            holdings.journal.write_many,
+            holdings.journal.note_many,
             now_ms,
+            holdings.troubles,
         )
         self._schedule = Schedule(
             [
@@ -133,7 +140,7 @@ class Daemon:
     async def start(self) -> None:
         """Start the parts in order: nothing is taken in before all that follows can take it on."""
         self._http.bind()
-        self._journal.write("daemon.started", **identity(), reason="modelkeep run")
+        self._journal.note("daemon.started", **identity(), reason="modelkeep run")
         await self._http.start()
         if await self._catalogue.is_paused():
             self._pipeline.pause()
@@ -157,7 +164,7 @@ class Daemon:
         done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         for task in done - {stopping}:
-            self._journal.write("daemon.stopped", **identity(), reason=f"{task.get_name()} ended by an error")
+            self._journal.note("daemon.stopped", **identity(), reason=f"{task.get_name()} ended by an error")
             await task
 
     async def stop(self) -> None:
@@ -171,7 +178,7 @@ class Daemon:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http.stop()
         await asyncio.to_thread(self._pool.shutdown)
-        self._journal.write("daemon.stopped", **identity(), reason="asked to stop")
+        self._journal.note("daemon.stopped", **identity(), reason="asked to stop")
 
     async def reload(self) -> None:
         """Read the configuration again: roots are added and removed; what else changed needs a restart."""
@@ -196,18 +203,24 @@ class Daemon:
 
     async def _take_in_events(self) -> None:
         while True:
-            await self._intake.apply(await self._events.take(EVENTS_MAX))
+            events = await self._events.take(EVENTS_MAX)
+            # Taking the same events in twice is fine: they only say where to look.
+            await persist(partial(self._intake.apply, events), self._holdings.troubles)
 
     def _lost_track(self, root: str) -> None:
-        self._journal.write("watch.overflowed", root=root, overflows=self._watcher.overflows)
+        self._journal.note("watch.overflowed", root=root, overflows=self._watcher.overflows)
         self._keeper.ask_rescan(root)
 
     async def _sweep(self) -> None:
+        jump = self._clock.look()
+        if jump is not None:
+            rows = await self._catalogue.shift_due(jump.before_ms, jump.shift_ms)
+            self._journal.note("clock.jumped", shift_ms=jump.shift_ms, rows=rows)
         before = len(self._pipeline.in_hand)
         self._pipeline.sweep()
         counts = await self._catalogue.counts()
         if any(counts["pending"].values()):
-            self._journal.write("sweep.finished", in_hand=before, **counts["pending"])
+            self._journal.note("sweep.finished", in_hand=before, **counts["pending"])
 
     async def _rescan(self) -> None:
         await self._keeper.rescan_all("scheduled")
@@ -253,6 +266,10 @@ class Daemon:
             overflows=self._watcher.overflows,
             journal={"seq": journal.seq, "segments": journal.segments, "bytes": journal.size_bytes},
         )
+
+    def troubles(self) -> list[Trouble]:
+        """Return what is wrong at this moment."""
+        return self._holdings.troubles.current()
 
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
         """Return a file's SHA-256, and what became of its pending row when that was asked for."""
@@ -314,7 +331,7 @@ class Daemon:
         row = await self._pipeline.drop(pending_id)
         if row.image:
             self._holdings.pictures.remove_pending(row.image)
-        self._journal.write("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
+        self._journal.note("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
 
     async def scan(self) -> dict[str, object]:
         """Look through all roots now."""

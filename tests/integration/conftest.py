@@ -46,7 +46,7 @@ def make_daemon(tmp_path: Path, models: Path) -> Iterator[DaemonMaker]:
     yield make
     for daemon in made:
         daemon.close()
-        print(f"--- {daemon.folder.name} said:\n{daemon.said()}")
+        print(f"--- {daemon.folder.name} said:\n{daemon.last_words()}")
     for daemon in made:
         assert "Traceback" not in daemon.said(), "the daemon wrote a traceback"
 

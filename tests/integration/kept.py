@@ -53,3 +53,11 @@ def read_kept(data_dir: Path) -> Kept:
             pending_tags={owner: {row["name"] for row in rows} for owner, rows in by_row.items()},
             unfinished=[row["id"] for row in table("SELECT id FROM migrations")],
         )
+
+
+def dump(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table of the catalogue."""
+    with closing(sqlite3.connect(f"file:{data_dir / 'modelkeep.db'}?mode=ro", uri=True)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        rows = {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in tables}
+    return {name: sorted(content) for name, content in rows.items() if not name.startswith("sqlite_")}

@@ -142,6 +142,8 @@ class LargeLibrary:
                 "prompts": {"positive": f"best, {number}", "negative": ""},
                 "params": {"weight": number / 7, "steps": [1, 2, {"deep": None}]},
             }
+        if number % 11 == 0:
+            said["name"] = f"Chosen name {number}"
         if number % 7 == 0:
             said["meta"] = {"civitai": {"id": number, "nsfw": False}}
         picture = self._picture(number)

@@ -130,11 +130,8 @@ class _Case:
         if missing:
             self.complain(row, f"migrated without the tags {sorted(missing)}")
         expected = "present" if row.path.is_file() else "missing"
-        if (
-            place is not None
-            and (place["sha256"], place["state"]) != (content, expected)
-            and not self.claims_are_kept
-        ):
+        is_refuted = self.claims_are_kept and row.content not in ("", content)
+        if place is not None and not is_refuted and (place["sha256"], place["state"]) != (content, expected):
             self.complain(row, f"its path is {place['state']} with {place['sha256'][:8]}, not {expected}")
         if row.path.is_file() and row.content == content and model["size_bytes"] != row.path.stat().st_size:
             self.complain(row, f"its model has {model['size_bytes']} bytes, its file {row.path.stat().st_size}")
@@ -191,8 +188,9 @@ class _Case:
             self._judge_images(what, content, said)
             if not rows and not self._explains(content):
                 self.complaints.append(f"{what} is there without a row and without a file")
-            if rows and model["created_at"] not in {row.created_at for row in rows}:
-                self.complaints.append(f"{what} was created at {model['created_at']}, when none of its rows was")
+            for column in ("name", "type", "created_at"):
+                if rows and model[column] not in {getattr(row, column) for row in rows}:
+                    self.complaints.append(f"{what} has the {column} {model[column]!r}, which none of its rows has")
 
     def _judge_images(self, what: str, content: str, said: set[str]) -> None:
         images = self.kept.images.get(content, [])

@@ -21,6 +21,7 @@ from modelkeep.domain.parking import Parked
 from modelkeep.domain.planning import Decision, lost_by_merge
 from modelkeep.domain.values import (
     Fingerprint,
+    JsonObject,
     Location,
     LocationState,
     Model,
@@ -77,6 +78,10 @@ class Catalogue:
     async def park(self, parked: Sequence[Parked]) -> list[Parked]:
         """Note on rows why they could not be migrated; returns those for which that is news."""
         return await self._database.write(_park, parked)
+
+    async def shift_due(self, after_ms: int, shift_ms: int) -> int:
+        """Move what is due after a moment by so much, because the wall clock was set."""
+        return await self._database.write(pending.shift_due, after_ms, shift_ms)
 
     async def wake_below(self, folder: str, now_ms: int) -> int:
         """Make the failed and missing rows below a folder due now."""
@@ -164,8 +169,8 @@ class Catalogue:
         """Carry out orders in one transaction; `before_commit` runs inside it, in the writer's thread."""
         return await self._database.write(migrating.migrate, orders, finished, now_ms, before_commit)
 
-    async def committed_migrations(self) -> set[str]:
-        """Return the ids of the migrations that are committed and not yet known to be finished."""
+    async def committed_migrations(self) -> dict[str, JsonObject]:
+        """Return the migrations that are committed and not yet known to be finished: id and what is left to do."""
         return await self._database.read(control.committed_migrations)
 
     async def forget_migrations(self, finished: Sequence[str]) -> None:

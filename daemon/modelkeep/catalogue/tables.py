@@ -182,6 +182,8 @@ migrations = sa.Table(
     metadata,
     sa.Column("id", sa.String(40), primary_key=True),
     _number("committed_at"),
+    # What is left to do after the commit, should the journal's record of the plan be damaged.
+    sa.Column("plan_json", sa.Text, nullable=False, server_default="{}"),
     sqlite_with_rowid=False,
 )
 

@@ -7,9 +7,11 @@ still in the queue). Every step may be done twice, so a crash in the middle of a
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from modelkeep.domain.values import TierFile
+
+Record = tuple[str, Mapping[str, object]]
 
 
 class FinishesPictures(Protocol):
@@ -52,49 +54,59 @@ class Recovered:
 
 
 def recover(
-    journal: WritesJournal, pictures: FinishesPictures, committed: Collection[str], wanted_pictures: Collection[str]
+    journal: WritesJournal,
+    pictures: FinishesPictures,
+    committed: Mapping[str, Mapping[str, Any]],
+    wanted_pictures: Collection[str],
 ) -> Recovered:
     """Bring unfinished migrations to an end.
 
     Args:
         journal: tells of them, and is told what was done.
         pictures: their files.
-        committed: ids of the migrations whose transaction committed.
+        committed: the migrations whose transaction committed: id, and what was left to do (`files`, `image`).
         wanted_pictures: base names of the pending originals that something still refers to.
     """
-    forward: list[str] = []
-    back: list[str] = []
-    records: list[tuple[str, Mapping[str, object]]] = []
-    for migration, plan in journal.unfinished.items():
-        facts = _facts(plan)
-        if migration in committed:
-            _finish(plan, pictures, wanted_pictures)
-            forward.append(migration)
-            records += [
-                ("recovery.rolled_forward", facts),
-                ("migration.finished", facts | {"action": plan.get("action", "")}),
-            ]
-        else:
-            back.append(migration)
-            records.append(("recovery.rolled_back", facts))
-    if forward:
+    unfinished = journal.unfinished
+    records: list[Record] = []
+    for migration, left in committed.items():
+        # One that the journal does not name is finished, or its plan is damaged: what is still staged is published.
+        lost = _finish(left, pictures, wanted_pictures)
+        if migration in unfinished or lost:
+            records += _rolled_forward(unfinished.get(migration, {"migration": migration}), lost)
+    back = [migration for migration in unfinished if migration not in committed]
+    records += [("recovery.rolled_back", _facts(unfinished[migration])) for migration in back]
+    if committed:
         pictures.sync()
     # What is staged now belongs to no migration any more: those rolled forward have published theirs.
     swept = pictures.sweep_staging(())
     if records:
         journal.write_many(records)
         journal.sync()
-    return Recovered(tuple(forward), tuple(back), tuple(swept))
+    return Recovered(tuple(committed), tuple(back), tuple(swept))
 
 
-def _finish(plan: Mapping[str, object], pictures: FinishesPictures, wanted_pictures: Collection[str]) -> None:
-    files = plan.get("files")
-    if isinstance(files, list):
-        pictures.publish([TierFile(file["staged"], file["final"]) for file in files])
-    pending = plan.get("pending")
-    image = pending.get("image") if isinstance(pending, Mapping) else None
-    if isinstance(image, str) and image and image not in wanted_pictures:
+def _finish(left: Mapping[str, Any], pictures: FinishesPictures, wanted_pictures: Collection[str]) -> list[str]:
+    """Do what was left to do; returns the pictures that are neither staged nor published any more."""
+    lost = []
+    for file in left.get("files", ()):
+        try:
+            pictures.publish([TierFile(file["staged"], file["final"])])
+        except FileNotFoundError:
+            lost.append(file["final"])
+    image = left.get("image", "")
+    if image and image not in wanted_pictures:
         pictures.remove_pending(image)
+    return lost
+
+
+def _rolled_forward(plan: Mapping[str, object], lost: list[str]) -> list[Record]:
+    facts = _facts(plan)
+    told = facts | {"error": f"these pictures are gone: {', '.join(lost)}"} if lost else facts
+    return [
+        ("recovery.rolled_forward", told),
+        ("migration.finished", facts | {"action": plan.get("action", "")}),
+    ]
 
 
 def _facts(plan: Mapping[str, object]) -> dict[str, object]:

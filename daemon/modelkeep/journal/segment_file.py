@@ -89,6 +89,11 @@ class SegmentFile:
         )
         raise JournalError(self._given_up) from error
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether every further call raises."""
+        return bool(self._given_up)
+
     def close(self) -> None:
         """Close the file; every further call but this one raises JournalError."""
         if self._descriptor >= 0:

@@ -128,6 +128,11 @@ class JournalWriter:
             return self._sink.next_seq - 1
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether it can only be closed, and opened anew."""
+        return self._sink.file.is_given_up
+
+    @property
     def segments(self) -> int:
         """Number of segments."""
         with self._lock:

@@ -91,7 +91,7 @@ class Intake:
     Args:
         catalogue: what is known by path.
         line: the stages behind.
-        write_many: appends records to the journal.
+        note: appends records to the journal.
         roots: returns the configured roots.
         extensions: endings of model files.
         clock_ms: milliseconds since 1970.
@@ -102,7 +102,7 @@ class Intake:
         self,
         catalogue: KnowsPaths,
         line: Follows,
-        write_many: Callable[[Sequence[Record]], int],
+        note: Callable[[Sequence[Record]], object],
         roots: Callable[[], Sequence[Root]],
         extensions: Sequence[str],
         clock_ms: Callable[[], int],
@@ -110,7 +110,7 @@ class Intake:
     ) -> None:
         self._catalogue = catalogue
         self._line = line
-        self._write_many = write_many
+        self._note = note
         self._roots = roots
         self._extensions = extensions
         self._clock_ms = clock_ms
@@ -201,7 +201,7 @@ class Intake:
             return
         found = [Found(path, fingerprint.size_bytes) for path, fingerprint in counted.items()]
         rows = await self._catalogue.detect(found, self._roots(), self._clock_ms())
-        self._write_many(
+        self._note(
             [
                 ("file.detected", {"path": row.path, "pending_id": row.id, "bytes": row.size_bytes, "cause": cause})
                 for row, is_new in rows
@@ -235,7 +235,7 @@ class Intake:
                 links.append(_linked(path, fingerprint, twin))
         if links:
             await self._catalogue.put_locations(links, self._clock_ms())
-            self._write_many(
+            self._note(
                 [
                     ("file.detected", {"path": link.path, "sha256": link.sha256, "cause": "link to known content"})
                     for link in links
@@ -248,9 +248,7 @@ class Intake:
             await self._catalogue.set_seen(chunk, self._clock_ms())
         if to_tell:
             known = await self._catalogue.locations_at(list(to_tell))
-            self._write_many(
-                [("file.returned", {"path": path, "sha256": place.sha256}) for path, place in known.items()]
-            )
+            self._note([("file.returned", {"path": path, "sha256": place.sha256}) for path, place in known.items()])
 
     async def _file_moved(self, old: str, new: str) -> None:
         status = await asyncio.to_thread(fingerprint_of, new)
@@ -291,7 +289,7 @@ class Intake:
                 cause = f"replaced by {os.path.basename(move.old)}"
                 records.append(("file.changed", {"path": move.new, "sha256": move.displaced, "cause": cause}))
         if records:
-            self._write_many(records)
+            self._note(records)
 
     async def _folder_gone(self, folder: str) -> None:
         if await asyncio.to_thread(os.path.isdir, folder):
@@ -310,7 +308,7 @@ class Intake:
         for start in range(0, len(absent), ROWS_MAX):
             chunk = absent[start : start + ROWS_MAX]
             changed = await self._catalogue.set_missing(chunk, "the file is gone", self._clock_ms())
-            self._write_many(
+            self._note(
                 [
                     ("file.missing", {"path": place.path, "sha256": place.sha256, "cause": "no file there any more"})
                     for place in changed

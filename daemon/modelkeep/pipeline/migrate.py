@@ -73,6 +73,9 @@ class WritesJournal(Protocol):
     def sync(self) -> None:
         """Make them durable."""
 
+    def note_many(self, records: Sequence[Record]) -> bool:
+        """Append records now, or later when that is not possible; tells whether they are written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
@@ -178,7 +181,10 @@ class MigrateStage:
         order = _order(hashed)
         if not hashed.work.picture:
             return order
-        decision = await self._catalogue.preview(order)
+        try:
+            decision = await self._catalogue.preview(order)
+        except CatalogueError as error:
+            return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=str(error)))
         if decision is None or decision.action not in (Action.CREATED, Action.MERGED, Action.OVERRIDDEN):
             return order
         try:
@@ -239,9 +245,9 @@ class MigrateStage:
             if pending is not None and pending.image and not item.result.order.picture_refused:
                 self._pictures.remove_pending(pending.image)
             records += _ending(item.result)
-        if records:
-            self._journal.write_many(records)
-        self._finished += [item.result.order.migration for item in concluded]
+        if not records or self._journal.note_many(records):
+            # An id leaves the catalogue only when its end is in the journal; else the next start takes care of both.
+            self._finished += [item.result.order.migration for item in concluded]
         self._unpublished = [item for item in self._unpublished if item not in concluded]
 
     def _journal_outcome(self, item: Migrated) -> None:
@@ -264,7 +270,7 @@ class MigrateStage:
                 )
             )
         if records:
-            self._journal.write_many(records)
+            self._journal.note_many(records)
 
     def _discard(self, pictures: Sequence[RenderedPicture]) -> None:
         for picture in pictures:

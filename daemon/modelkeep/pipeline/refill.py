@@ -7,6 +7,7 @@ from typing import Protocol
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
 from modelkeep.errors import FileVanished, HashError
+from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.looking import fingerprints_of
 from modelkeep.pipeline.work import Work
 
@@ -63,6 +64,7 @@ class Refill:
         roots: returns the configured roots.
         is_reachable: tells whether a root is there now.
         clock_ms: milliseconds since 1970.
+        troubles: is told when the catalogue cannot be read or written.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Refill:
         roots: Callable[[], Sequence[Root]],
         is_reachable: Callable[[Root], bool],
         clock_ms: Callable[[], int],
+        troubles: HearsTroubles,
     ) -> None:
+        self._troubles = troubles
         self._catalogue = catalogue
         self._line = line
         self._park = park
@@ -100,14 +104,16 @@ class Refill:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            in_hand = self._line.in_hand
-            if self.resting or len(in_hand) > IN_HAND_LOW:
-                continue
-            rows = await self._catalogue.due_pending(self._clock_ms(), IN_HAND_MAX - len(in_hand), in_hand.keys())
-            if rows:
-                await self._take_up(rows)
-            elif self._line.is_idle:
-                await self._take_up_claims()
+            if not self.resting and len(self._line.in_hand) <= IN_HAND_LOW:
+                await persist(self._fetch, self._troubles)
+
+    async def _fetch(self) -> None:
+        in_hand = self._line.in_hand
+        rows = await self._catalogue.due_pending(self._clock_ms(), IN_HAND_MAX - len(in_hand), in_hand.keys())
+        if rows:
+            await self._take_up(rows)
+        elif self._line.is_idle:
+            await self._take_up_claims()
 
     async def _take_up(self, rows: Sequence[PendingImport]) -> None:
         errors = {row.id: error for row in rows if (error := self._out_of_reach(row)) is not None}

@@ -10,15 +10,20 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 from modelkeep.domain.naming import Root
 from modelkeep.domain.reconcile import Differences, looks_unmounted
 from modelkeep.domain.values import LocationState, Priority
+from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
 from modelkeep.pipeline.watch import Watcher
 
 SYSCTL = "sudo sysctl fs.inotify.max_user_watches=1048576"
+
+
+ASKED = "events were lost or the root is new"
 
 
 class RootState(StrEnum):
@@ -62,8 +67,9 @@ class RootKeeper:
         watcher: kernel watches and polling.
         intake: takes in what a scan finds.
         catalogue: is told of roots that are gone.
-        write_many: appends records to the journal.
+        note: appends records to the journal.
         clock_ms: milliseconds since 1970.
+        troubles: is told when the catalogue cannot be read or written.
     """
 
     def __init__(
@@ -72,14 +78,16 @@ class RootKeeper:
         watcher: Watcher,
         intake: Intake,
         catalogue: MarksRoots,
-        write_many: Callable[[Sequence[Record]], int],
+        note: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
+        troubles: HearsTroubles,
     ) -> None:
+        self._troubles = troubles
         self._clock_ms = clock_ms
         self._watcher = watcher
         self._intake = intake
         self._catalogue = catalogue
-        self._write_many = write_many
+        self._note = note
         self._scanning = asyncio.Lock()
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
@@ -104,7 +112,8 @@ class RootKeeper:
             await self._wake.wait()
             self._wake.clear()
             while self._wanted:
-                await self.rescan(self._wanted.pop(), "events were lost or the root is new")
+                path = self._wanted.pop()
+                await persist(partial(self.rescan, path, ASKED), self._troubles)
 
     async def change(self, roots: Sequence[Root]) -> None:
         """Follow other roots from now on; what lies in those that are left out becomes unreachable."""
@@ -144,7 +153,9 @@ class RootKeeper:
 
     async def rescan(self, path: str, cause: str) -> Differences:
         """Compare a root with the catalogue and take in what differs."""
-        watched = self.watched[path]
+        watched = self.watched.get(path)
+        if watched is None:  # no longer configured
+            return Differences()
         async with self._scanning:
             if watched.identity is None or await self._is_unmounted(watched):
                 return Differences()
@@ -163,7 +174,7 @@ class RootKeeper:
             fields: dict[str, object] = {"root": path, "cause": cause, **counts}
             if listing.unreadable:
                 fields["unreadable"] = [f"{folder}: {reason}" for folder, reason in listing.unreadable[:20]]
-            self._write_many([("rescan.finished", fields)])
+            self._note([("rescan.finished", fields)])
         watched.scanned = True
         return found
 
@@ -203,7 +214,7 @@ class RootKeeper:
         watched.state = RootState.SCANNING
         if was_lost:
             watched.reason = ""
-            self._write_many([("root.returned", {"root": path})])
+            self._note([("root.returned", {"root": path})])
             await self._catalogue.wake_below(path, self._clock_ms())
         self.ask_rescan(path)
 
@@ -215,7 +226,7 @@ class RootKeeper:
         self._watcher.remove(path)
         watched.state, watched.reason, watched.identity = RootState.UNREACHABLE, reason, None
         count = await self._catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE)
-        self._write_many([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
+        self._note([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
 
     def _note_watches(self, watched: WatchedRoot, folders: int, by_kernel: int) -> None:
         path, before = watched.root.path, watched.state
@@ -231,7 +242,7 @@ class RootKeeper:
             watched.reason = f"{folders - by_kernel} of {folders} folders are not watched; raise the limit: {SYSCTL}"
             if before is not RootState.LIMITED:
                 fields = {"root": path, "folders": folders, "watched": by_kernel, "remedy": SYSCTL}
-                self._write_many([("watch.limited", fields)])
+                self._note([("watch.limited", fields)])
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -6,7 +6,8 @@ again from the catalogue.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -27,6 +28,7 @@ from modelkeep.domain.values import (
 )
 from modelkeep.errors import (
     Busy,
+    CatalogueError,
     Conflict,
     FileChanged,
     FileVanished,
@@ -35,6 +37,7 @@ from modelkeep.errors import (
     ModelkeepError,
     NotFound,
 )
+from modelkeep.pipeline.guard import CATALOGUE, LONGEST_WAIT_SECONDS, PASSING, HearsTroubles
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
@@ -97,6 +100,7 @@ class Pipeline:
         clock_ms: milliseconds since 1970.
         accepts_empty: tells of a path whether a file of zero bytes counts there.
         on_lost_track: has a root looked at as a whole.
+        troubles: is told when the catalogue cannot be read or written.
     """
 
     def __init__(
@@ -112,7 +116,9 @@ class Pipeline:
         clock_ms: Callable[[], int],
         accepts_empty: Callable[[str], bool],
         on_lost_track: Callable[[str], None],
+        troubles: HearsTroubles,
     ) -> None:
+        self._troubles = troubles
         self.options = options
         self._catalogue = catalogue
         self._journal = journal
@@ -121,7 +127,13 @@ class Pipeline:
         self._on_lost_track = on_lost_track
         self._in_hand: dict[int, Work] = {}
         self._refill = Refill(
-            catalogue, self, self._put_off, roots=roots, is_reachable=is_reachable, clock_ms=clock_ms
+            catalogue,
+            self,
+            self._put_off,
+            roots=roots,
+            is_reachable=is_reachable,
+            clock_ms=clock_ms,
+            troubles=troubles,
         )
         self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._refill.ask)
         self.migrating = MigrateStage(catalogue, pictures, journal, clock_ms, self._migrated)
@@ -216,9 +228,26 @@ class Pipeline:
 
     # From stage to stage
 
+    @asynccontextmanager
+    async def _letting_go(self, works: Sequence[Work]) -> AsyncIterator[None]:
+        """Let go of works when the catalogue fails: they are in its queue, and taken up again from there."""
+        try:
+            yield
+        except PASSING as error:
+            self._troubles.report(CATALOGUE, error)
+            for work in works:
+                self._let_go(work, error if isinstance(error, ModelkeepError) else CatalogueError(str(error)))
+            asyncio.get_running_loop().call_later(LONGEST_WAIT_SECONDS, self._refill.ask)
+        else:
+            self._troubles.clear(CATALOGUE)
+
     async def _settled(self, taken: Taken) -> None:
+        async with self._letting_go([work for work, _ in taken]):
+            await self._send_on(taken)
+
+    async def _send_on(self, taken: Taken) -> None:
         known = await self._catalogue.locations_at([work.path for work, _ in taken])
-        self._journal.write_many(
+        self._journal.note_many(
             [("file.settled", {"path": work.path, "pending_id": work.pending_id}) for work, _ in taken]
         )
         for work, fingerprint in taken:
@@ -229,16 +258,20 @@ class Pipeline:
                 self.hashing.put(work, fingerprint)
 
     async def _refused(self, refused: list[Refused]) -> None:
+        async with self._letting_go([work for work, _, _ in refused]):
+            await self._turn_away(refused)
+
+    async def _turn_away(self, refused: list[Refused]) -> None:
         for work, verdict, _ in refused:
             if verdict is None:
                 status = await asyncio.to_thread(fingerprint_of, work.path)
                 unreadable = HashError("it may not be read by the daemon's user: check its rights")
-                await self._hash_failed(work, missing(work.path) if status is None else unreadable)
+                await self._park([work], missing(work.path) if status is None else unreadable)
             elif verdict is Verdict.NO_MODEL and work.knows_nothing:
                 await self._catalogue.drop_pending(work.pending_id)
                 self._let_go(work, HashError(REASONS[verdict]))
             else:
-                await self._hash_failed(work, HashError(REASONS[verdict]))
+                await self._park([work], HashError(REASONS[verdict]))
 
     async def _hashed(self, work: Work, digest: Digest, seconds: float) -> None:
         self._questions.answer(work.path, digest)
@@ -251,9 +284,10 @@ class Pipeline:
         }
         if work.pending_id:
             fields["pending_id"] = work.pending_id
-        self._journal.write_many([("hash.finished", fields)])
+        self._journal.note_many([("hash.finished", fields)])
         if work.claim:
-            await self._judge_claim(work, digest)
+            async with self._letting_go([work]):
+                await self._judge_claim(work, digest)
         if work.pending_id:
             current = self._in_hand.get(work.pending_id, work)  # it may have been renamed while it was read
             self.migrating.put(Hashed(current, digest.sha256, digest.fingerprint))
@@ -262,9 +296,9 @@ class Pipeline:
         fields = {"path": work.path, "sha256": work.claim, "claimed": work.claim, "found": digest.sha256}
         if digest.sha256 == work.claim:
             await self._catalogue.confirm_claim(work.path, digest.fingerprint, self._clock_ms())
-            self._journal.write_many([("claim.confirmed", fields)])
+            self._journal.note_many([("claim.confirmed", fields)])
             return
-        self._journal.write_many([("claim.refuted", fields)])
+        self._journal.note_many([("claim.refuted", fields)])
         found = Found(work.path, digest.fingerprint.size_bytes)
         row = await self._catalogue.refute_claim(found, self._roots(), self._clock_ms())
         own = Work.of_row(row, Priority.CLAIM, self.options.strategy)
@@ -279,22 +313,23 @@ class Pipeline:
             self.settling.put(self._in_hand.get(work.pending_id, work), closed=False)
         elif work.claim and not isinstance(error, FileVanished):
             # It stays a claim, and is tried again with the next sweep.
-            self._journal.write_many(
-                [("hash.failed", {"path": work.path, "sha256": work.claim, "error": str(error)})]
-            )
+            self._journal.note_many([("hash.failed", {"path": work.path, "sha256": work.claim, "error": str(error)})])
         else:
-            await self._park([work], error)
+            async with self._letting_go([work]):
+                await self._park([work], error)
 
     async def _migrated(self, done: list[Migrated]) -> None:
         for item in done:
             outcome = item.result.outcome
-            if outcome in (Outcome.MOVED, Outcome.NEEDS_PICTURE):
-                await self._again(item.hashed.work)
-            elif outcome is Outcome.FAILED:
-                await self._park([item.hashed.work], HashError(item.result.error), event="migration.failed")
-            else:
-                self._in_hand.pop(item.hashed.work.pending_id, None)
-                _answer(item)
+            work = item.hashed.work
+            async with self._letting_go([work]):
+                if outcome in (Outcome.MOVED, Outcome.NEEDS_PICTURE):
+                    await self._again(work)
+                elif outcome is Outcome.FAILED:
+                    await self._park([work], HashError(item.result.error), event="migration.failed")
+                else:
+                    self._in_hand.pop(work.pending_id, None)
+                    _answer(item)
         if len(self._in_hand) < IN_HAND_LOW:
             self._refill.ask()
 
@@ -336,7 +371,7 @@ class Pipeline:
                 due_at = retry_at(now, work.attempts + 1, self.options.retry_base_seconds)
                 parked.append(Parked(work.pending_id, work.path, state, str(error), due_at, work.attempts + 1))
         news = await self._catalogue.park(parked)
-        self._journal.write_many(
+        self._journal.note_many(
             [
                 (
                     event,

@@ -54,7 +54,9 @@ def test_a_merge_keeps_every_value_that_was_there(existing: JsonObject, incoming
 @given(OBJECTS, OBJECTS)
 def test_a_merge_says_nothing_that_neither_side_said(existing: JsonObject, incoming: JsonObject) -> None:
     merged = metadata.merge(existing, incoming)
-    assert [path for path, leaf in leaves(merged) if not (holds(existing, path, leaf) or holds(incoming, path, leaf))] == []
+    assert [
+        path for path, leaf in leaves(merged) if not (holds(existing, path, leaf) or holds(incoming, path, leaf))
+    ] == []
 
 
 @given(OBJECTS, OBJECTS)
@@ -83,7 +85,12 @@ def test_an_object_does_not_differ_from_itself(value: JsonObject) -> None:
 
 def test_differences_name_the_dotted_keys_that_would_be_lost() -> None:
     existing = {"description": "mine", "prompts": {"positive": "cat", "negative": ""}, "links": "x", "same": [1]}
-    incoming = {"description": "theirs", "prompts": {"positive": "dog", "negative": "blurry"}, "links": {"a": 1}, "same": [1]}
+    incoming = {
+        "description": "theirs",
+        "prompts": {"positive": "dog", "negative": "blurry"},
+        "links": {"a": 1},
+        "same": [1],
+    }
     assert list(metadata.differences(existing, incoming)) == ["description", "prompts.positive", "links"]
 
 

@@ -159,7 +159,12 @@ class TestMerge:
 
     @pytest.mark.parametrize(
         ("held", "expected"),
-        [((), 0), ((image(0, "a"),), 1), ((image(0, "a"), image(3, "b")), 4), ((image(0, "a"), image(1, "p1")), None)],
+        [
+            ((), 0),
+            ((image(0, "a"),), 1),
+            ((image(0, "a"), image(3, "b")), 4),
+            ((image(0, "a"), image(1, "p1")), None),
+        ],
     )
     def test_the_picture_takes_the_next_free_sequence_once(
         self, held: tuple[ImageRow, ...], expected: int | None
@@ -224,7 +229,7 @@ class TestAuto:
         assert (model.name, model.type) == ("Theirs", "style")
 
     def test_a_chosen_name_is_not_lost_when_the_held_one_only_repeats_the_path_of_the_row(self) -> None:
-        """The two files are one content: what only one file's name says need not be chosen over what somebody said."""
+        """What only the name of a file says does not win over what somebody said."""
         existing = MODEL.evolve(name="new", type="loras", base="", meta={})
         decision = plan(Strategy.AUTO, existing=existing)
         if decision.action is Action.MERGED:

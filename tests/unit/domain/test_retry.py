@@ -12,7 +12,9 @@ ATTEMPTS = st.integers(1, 10_000_000)
 BASES = st.floats(0.001, 1e9)
 
 
-@pytest.mark.parametrize(("attempts", "seconds"), [(1, 30), (2, 60), (3, 120), (11, 30_720), (12, 61_440), (13, 86_400)])
+@pytest.mark.parametrize(
+    ("attempts", "seconds"), [(1, 30), (2, 60), (3, 120), (11, 30_720), (12, 61_440), (13, 86_400)]
+)
 def test_the_delay_doubles_with_each_failure_up_to_a_day(attempts: int, seconds: float) -> None:
     assert retry_delay_seconds(attempts, 30.0) == seconds
 

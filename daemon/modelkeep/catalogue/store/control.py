@@ -1,13 +1,15 @@
 """Counts for the status, and what the daemon remembers of itself across a stop."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from modelkeep.catalogue.store.json_text import stored_json
 from modelkeep.catalogue.store.pending import count_by_state
 from modelkeep.catalogue.tables import daemon_state, images, locations, migrations, models, tags
-from modelkeep.domain.values import LocationState, PendingState
+from modelkeep.domain.values import JsonObject, LocationState, PendingState, TierFile
 
 _PAUSED = "paused"
 
@@ -38,14 +40,28 @@ def set_paused(connection: sa.Connection, paused: bool) -> None:
     connection.execute(insert(daemon_state).values(row).on_conflict_do_update(index_elements=["key"], set_=row))
 
 
-def committed_migrations(connection: sa.Connection) -> set[str]:
-    """Return the ids of the migrations that are committed and not yet known to be finished."""
-    return set(connection.execute(sa.select(migrations.c.id)).scalars())
+def committed_migrations(connection: sa.Connection) -> dict[str, JsonObject]:
+    """Return the migrations that are committed and not yet known to be finished: id and what is left to do."""
+    return {row.id: json.loads(row.plan_json) for row in connection.execute(sa.select(migrations))}
 
 
-def note_migration(connection: sa.Connection, migration: str, now_ms: int) -> None:
-    """Put a migration's id into the transaction that carries it out: it answers "did it commit?"."""
-    connection.execute(insert(migrations).values(id=migration, committed_at=now_ms).on_conflict_do_nothing())
+def migration_values(migration: str, now_ms: int, files: Sequence[TierFile], image: str = "") -> dict[str, object]:
+    """Return the row that goes into the transaction of a migration: it answers "did it commit?".
+
+    Args:
+        migration: its id.
+        now_ms: time of the transaction.
+        files: staged pictures that it publishes.
+        image: base name of the pending original that it removes.
+    """
+    plan = {"files": [file.as_json() for file in files], "image": image}
+    return {"id": migration, "committed_at": now_ms, "plan_json": stored_json(plan)}
+
+
+def note_migrations(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """Put migrations into the transaction that carries them out."""
+    if rows:
+        connection.execute(sa.insert(migrations), list(rows))
 
 
 def forget_migrations(connection: sa.Connection, finished: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from modelkeep.catalogue.store.control import note_migration
+from modelkeep.catalogue.store.control import migration_values, note_migrations
 from modelkeep.catalogue.store.locations import location_of, locations_of, put_location
 from modelkeep.catalogue.store.models import choose_main_paths, get_model, model_values, upsert_model
 from modelkeep.catalogue.store.pending import (
@@ -197,7 +197,7 @@ def _gather_model(run: _Import, staged: StagedRow) -> TakenRow:
     taken = _with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0)
     if taken.files and staged.rendered is not None:
         run.new_images.append(image_values(row.claim, 0, staged.rendered))
-        run.new_migrations.append({"id": taken.migration, "committed_at": run.now_ms})
+        run.new_migrations.append(migration_values(taken.migration, run.now_ms, taken.files))
     return taken
 
 
@@ -411,7 +411,7 @@ def _store_picture(run: _Import, taken: TakenRow, staged: StagedRow) -> TakenRow
     if taken.files and staged.rendered is not None:
         seq = int(taken.files[0].final.split("_")[1])
         put_image(run.connection, taken.sha256, seq, staged.rendered)
-        note_migration(run.connection, taken.migration, run.now_ms)
+        note_migrations(run.connection, [migration_values(taken.migration, run.now_ms, taken.files)])
     return taken
 
 

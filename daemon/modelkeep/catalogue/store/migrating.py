@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from modelkeep.catalogue.store.control import forget_migrations
+from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
 from modelkeep.catalogue.store.locations import locations_at, locations_of_all, put_locations
 from modelkeep.catalogue.store.models import choose_main_paths, get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings
 from modelkeep.catalogue.store.pictures import image_values, images_of_all, put_images, refuse_pictures
-from modelkeep.catalogue.tables import migrations, model_tags, pending_import, pending_model_tags
+from modelkeep.catalogue.tables import model_tags, pending_import, pending_model_tags
 from modelkeep.domain.details import RefusedPicture
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.pictures import picture_name
@@ -198,7 +198,8 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     if decision.moves_tags and pending.tags:
         writes.tags.append({"b_sha256": order.sha256, "b_id": pending.id})
     writes.gone.append({"b_id": pending.id})
-    writes.migrations.append({"id": order.migration, "committed_at": now_ms})
+    image = pending.image if not order.picture_refused else ""
+    writes.migrations.append(migration_values(order.migration, now_ms, files, image))
     return MigrationResult(order, Outcome.DONE, pending, decision, files, displaced)
 
 
@@ -250,8 +251,8 @@ def _write(connection: sa.Connection, writes: _Writes, now_ms: int) -> None:
         (_MOVE_TAGS, writes.tags),
         (_DELETE_PENDING, writes.gone),
         (_PARK, writes.parked),
-        (insert(migrations).on_conflict_do_nothing(), writes.migrations),
     ):
         if rows:
             connection.execute(statement, rows)
+    note_migrations(connection, writes.migrations)
     choose_main_paths(connection, sorted(writes.main_paths))

@@ -178,6 +178,12 @@ def set_rows_missing(connection: sa.Connection, paths: Sequence[str], reason: st
         park(connection, parked)
 
 
+def shift_due(connection: sa.Connection, after_ms: int, shift_ms: int) -> int:
+    """Move what is due after a moment by so much, because the wall clock was set; returns how many rows."""
+    statement = sa.update(pending_import).where(pending_import.c.due_at > after_ms)
+    return connection.execute(statement.values(due_at=pending_import.c.due_at + shift_ms)).rowcount
+
+
 def wake_below(connection: sa.Connection, folder: str, now_ms: int) -> int:
     """Make the failed and missing rows below a folder due now; returns how many."""
     stalled = pending_import.c.state.in_([PendingState.FAILED, PendingState.MISSING])

@@ -32,6 +32,7 @@ def upgrade() -> None:
         "migrations",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("committed_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("plan_json", sa.Text(), server_default="{}", nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_with_rowid=False,
     )

@@ -1,0 +1,187 @@
+"""A real catalogue for each test, and short ways to put something into it."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.detection import Found
+from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow
+from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
+from modelkeep.domain.naming import Root
+from modelkeep.domain.values import (
+    Fingerprint,
+    Location,
+    LocationState,
+    Model,
+    PendingImport,
+    RenderedPicture,
+    Strategy,
+)
+
+A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
+NOW = 1_735_689_600_000
+ROOTS = [Root("/m")]
+NOT_UTF8 = "/m/caf\udce9/\udcff\udc80 模型.safetensors"
+"""A path whose bytes are no UTF-8."""
+
+Dump = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="session")
+def fresh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a catalogue that nobody has used yet."""
+    path = tmp_path_factory.mktemp("fresh") / "modelkeep.db"
+    Catalogue.open(path).close()
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path, fresh_file: Path) -> Path:
+    return Path(shutil.copy(fresh_file, tmp_path / "modelkeep.db"))
+
+
+@pytest.fixture
+def catalogue(file: Path) -> Iterator[Catalogue]:
+    opened = Catalogue(file)
+    yield opened
+    opened.close()
+
+
+def dump(file: Path) -> Dump:
+    """Return every row of every table, as another program sees them."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.text_factory = bytes
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        return {
+            name.decode(): sorted(connection.execute(f'SELECT * FROM "{name.decode()}"').fetchall(), key=repr)
+            for (name,) in names
+        }
+
+
+def rows_of(file: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def execute(file: Path, script: str) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(script)
+
+
+# The queue and migrations
+
+
+async def queue(catalogue: Catalogue, *paths: str, size_bytes: int = 10) -> list[PendingImport]:
+    """Queue files as detection does."""
+    detected = await catalogue.detect([Found(path, size_bytes) for path in paths], ROOTS, NOW)
+    return [row for row, _ in detected]
+
+
+def print_of(number: int) -> Fingerprint:
+    return Fingerprint(device=1, inode=1000 + number, size_bytes=10, mtime_ns=5_000_000_000 + number)
+
+
+def rendered(digest: str) -> RenderedPicture:
+    staged = {quality: f"{digest}_{quality}.webp" for quality in ("high", "medium", "low")}
+    return RenderedPicture(staged, 64, 48, digest)
+
+
+def order(
+    row: PendingImport,
+    sha256: str,
+    strategy: Strategy = Strategy.AUTO,
+    *,
+    picture: str = "",
+    refused: str = "",
+    fingerprint: Fingerprint | None = None,
+) -> MigrationOrder:
+    return MigrationOrder(
+        migration=f"migration-{row.id}",
+        pending_id=row.id,
+        path=row.path,
+        sha256=sha256,
+        fingerprint=fingerprint or print_of(row.id),
+        strategy=strategy,
+        picture=rendered(picture) if picture else None,
+        picture_refused=refused,
+    )
+
+
+async def migrate(
+    catalogue: Catalogue,
+    *orders: MigrationOrder,
+    finished: Sequence[str] = (),
+    before_commit: Callable[[Sequence[MigrationResult]], None] = lambda _: None,
+) -> list[MigrationResult]:
+    return await catalogue.migrate(orders, finished, NOW + 1, before_commit)
+
+
+async def hashed(catalogue: Catalogue, path: str, sha256: str) -> Location:
+    """Bring a file into the catalogue as a stranger that was found and hashed; returns its location."""
+    (row,) = await queue(catalogue, path)
+    (result,) = await migrate(catalogue, order(row, sha256))
+    assert result.outcome is Outcome.DONE
+    place = await catalogue.location(path)
+    assert place is not None
+    return place
+
+
+async def the_model(catalogue: Catalogue, sha256: str) -> Model:
+    details = await catalogue.model(sha256)
+    assert details is not None
+    return details.model
+
+
+async def the_row(catalogue: Catalogue, path: str) -> PendingImport:
+    row = await catalogue.pending_by_path(path)
+    assert row is not None
+    return row
+
+
+async def paths_of(catalogue: Catalogue, sha256: str) -> dict[str, LocationState]:
+    details = await catalogue.model(sha256)
+    return {place.path: place.state for place in details.locations} if details else {}
+
+
+# Legacy rows
+
+
+def legacy(
+    key: str,
+    path: str = "",
+    *,
+    digest: str = "",
+    tags: Sequence[str | LegacyTag] = (),
+    on_disk: Fingerprint | None = None,
+    copied: str = "",
+    picture: str = "",
+    **values: Any,
+) -> StagedRow:
+    """Return a legacy row. `picture` is the digest of a rendered one, `copied` the name of a staged copy."""
+    row = LegacyRow(
+        key=key,
+        digest=digest or f"digest of {key}",
+        path=path or f"/m/{key}.pt",
+        original_path=path,
+        tags=tuple(LegacyTag(tag) if isinstance(tag, str) else tag for tag in tags),
+        picture="/pictures/x.png" if picture or copied else "",
+        **values,
+    )
+    return StagedRow(row, rendered(picture) if picture else None, copied, on_disk)
+
+
+async def take(
+    catalogue: Catalogue,
+    *rows: StagedRow,
+    kind: str = "hikaze-v1",
+    source: str = "/old/hikaze.sqlite3",
+    dry_run: bool = False,
+    before_commit: Callable[[Sequence[TakenRow]], None] = lambda _: None,
+) -> list[TakenRow]:
+    return await catalogue.import_rows(kind, source, rows, NOW, before_commit, dry_run=dry_run)

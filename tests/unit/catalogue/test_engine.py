@@ -1,0 +1,147 @@
+"""Connections: commits that last, readers that cannot write, errors that are sentences."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.engine import Database
+from modelkeep.errors import CatalogueError
+
+from .conftest import A, NOW, dump, hashed, migrate, order, queue, rows_of
+
+INSERT = "INSERT INTO tags (name) VALUES ('x')"
+
+
+@pytest.fixture
+def database(file: Path) -> Iterator[Database]:
+    opened = Database(file)
+    yield opened
+    opened.close()
+
+
+def ask(connection: sa.Connection, statement: str) -> Any:
+    result = connection.exec_driver_sql(statement)
+    return result.scalar() if result.returns_rows else None
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1), ("mmap_size", 0)]
+)
+async def test_the_writer_commits_durably_and_checks_foreign_keys(
+    database: Database, pragma: str, value: object
+) -> None:
+    assert await database.write(ask, f"PRAGMA {pragma}") == value
+
+
+async def test_a_transaction_that_fails_leaves_nothing_behind(database: Database, file: Path) -> None:
+    def insert_and_fail(connection: sa.Connection) -> None:
+        ask(connection, INSERT)
+        raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        await database.write(insert_and_fail)
+    assert dump(file)["tags"] == []
+
+
+async def test_ddl_and_savepoints_are_part_of_the_transaction(database: Database, file: Path) -> None:
+    before = dump(file)
+
+    def make_a_table_and_fail(connection: sa.Connection) -> None:
+        ask(connection, "CREATE TABLE extra (id INTEGER)")
+        with connection.begin_nested():
+            ask(connection, INSERT)
+        raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        await database.write(make_a_table_and_fail)
+    assert dump(file) == before
+
+
+@pytest.mark.parametrize("statement", [INSERT, "DELETE FROM tags", "DROP TABLE tags", "CREATE TABLE x (id INTEGER)"])
+async def test_a_reader_cannot_write(database: Database, file: Path, statement: str) -> None:
+    before = dump(file)
+    with pytest.raises(CatalogueError, match="cannot be read or written now"):
+        await database.read(ask, statement)
+    assert dump(file) == before
+
+
+async def test_a_read_only_database_cannot_write(file: Path) -> None:
+    database = Database(file, read_only=True)
+    try:
+        assert await database.read(ask, "SELECT count(*) FROM models") == 0
+        with pytest.raises(CatalogueError):
+            await database.write(ask, INSERT)
+    finally:
+        database.close()
+
+
+async def test_a_read_only_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    database = Database(tmp_path / "modelkeep.db", read_only=True)
+    try:
+        with pytest.raises(CatalogueError):
+            await database.read(ask, "SELECT 1")
+    finally:
+        database.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_foreign_key_is_not_broken(database: Database) -> None:
+    with pytest.raises(sa.exc.IntegrityError):
+        await database.write(ask, f"INSERT INTO model_tags (model_hash, tag_id) VALUES ('{A}', 1)")
+
+
+async def test_nobody_sees_a_transaction_before_its_commit(catalogue: Catalogue, file: Path) -> None:
+    (row,) = await queue(catalogue, "/m/a.pt")
+    before = dump(file)
+    seen: list[bool] = []
+    await migrate(catalogue, order(row, A), before_commit=lambda _: seen.append(dump(file) == before))
+    assert seen == [True]
+    assert rows_of(file, "SELECT sha256 FROM models") == [(A,)]
+
+
+async def test_what_was_committed_is_there_after_the_process_goes_on_without_closing(
+    catalogue: Catalogue, file: Path, tmp_path: Path
+) -> None:
+    """The file and its log as a kill at this moment would leave them."""
+    await hashed(catalogue, "/m/a.pt", A)
+    left = tmp_path / "left"
+    left.mkdir()
+    for name in ("modelkeep.db", "modelkeep.db-wal"):
+        (left / name).write_bytes((tmp_path / name).read_bytes())
+    assert rows_of(left / "modelkeep.db", "SELECT sha256, path FROM models") == [(A, "/m/a.pt")]
+
+
+async def test_writes_are_carried_out_in_the_order_of_the_calls(database: Database) -> None:
+    def insert(connection: sa.Connection, name: str) -> None:
+        ask(connection, f"INSERT INTO tags (name) VALUES ('{name}')")
+
+    names = [f"tag {number:02}" for number in range(40)]
+    await asyncio.gather(*(database.write(insert, name) for name in names))
+
+    def in_order(connection: sa.Connection) -> list[str]:
+        return list(connection.exec_driver_sql("SELECT name FROM tags ORDER BY id").scalars())
+
+    assert await database.read(in_order) == names
+
+
+async def test_a_damaged_file_is_a_sentence_at_the_question_that_meets_it(catalogue: Catalogue, file: Path) -> None:
+    for number in range(300):
+        await catalogue.set_paused(bool(number % 2))
+    await queue(catalogue, *(f"/m/{number}.pt" for number in range(300)))
+    catalogue.close()
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * len(content[4096:])
+    file.write_bytes(content)
+    reopened = Catalogue(file)
+    try:
+        with pytest.raises(CatalogueError):
+            await reopened.pending_imports()
+        with pytest.raises(CatalogueError):
+            await reopened.wait_again(NOW)
+    finally:
+        reopened.close()

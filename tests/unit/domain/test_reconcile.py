@@ -1,0 +1,154 @@
+"""A root on disk against the catalogue: each file is in exactly one class, and the right one."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin, looks_unmounted
+from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
+
+SHA = "ab" * 32
+PRINT = Fingerprint(device=1, inode=10, size_bytes=100, mtime_ns=1000)
+OTHER = Fingerprint(device=1, inode=11, size_bytes=100, mtime_ns=2000)
+PATH = "/m/loras/a.pt"
+
+
+def place(
+    path: str = PATH,
+    state: LocationState = LocationState.PRESENT,
+    fingerprint: Fingerprint | None = PRINT,
+    claimed: bool = False,
+) -> Location:
+    return Location(path, SHA, state, fingerprint, claimed)
+
+
+class TestCompare:
+    def test_a_known_file_that_lies_there_as_it_did_is_unchanged(self) -> None:
+        assert compare({PATH: PRINT}, [place()], {}) == Differences(unchanged=1)
+
+    def test_an_unknown_file_appeared(self) -> None:
+        assert compare({PATH: PRINT}, [], {}) == Differences(appeared={PATH: PRINT})
+
+    @pytest.mark.parametrize(
+        "now",
+        [
+            replace(PRINT, inode=12),
+            replace(PRINT, size_bytes=101),
+            replace(PRINT, mtime_ns=1001),
+        ],
+    )
+    def test_other_content_at_a_known_path_is_a_change(self, now: Fingerprint) -> None:
+        assert compare({PATH: now}, [place()], {}) == Differences(changed={PATH: now})
+
+    @pytest.mark.parametrize("state", [LocationState.MISSING, LocationState.UNREACHABLE])
+    def test_a_file_that_was_not_there_has_returned(self, state: LocationState) -> None:
+        assert compare({PATH: PRINT}, [place(state=state)], {}) == Differences(returned={PATH: PRINT})
+
+    @pytest.mark.parametrize("state", [LocationState.MISSING, LocationState.UNREACHABLE])
+    def test_a_file_that_returns_with_other_content_has_changed(self, state: LocationState) -> None:
+        assert compare({PATH: OTHER}, [place(state=state)], {}) == Differences(changed={PATH: OTHER})
+
+    def test_another_device_number_after_a_mount_is_no_change_of_content(self) -> None:
+        now = replace(PRINT, device=99)
+        found = compare({PATH: now}, [place()], {})
+        assert (found.changed, found.appeared, found.missing) == ({}, {}, [])
+
+    def test_a_claim_whose_file_was_never_seen_is_seen(self) -> None:
+        found = compare({PATH: PRINT}, [place(fingerprint=None, claimed=True)], {})
+        assert found == Differences(seen={PATH: PRINT})
+
+    @pytest.mark.parametrize("state", [LocationState.PRESENT, LocationState.UNREACHABLE])
+    def test_a_known_file_that_is_not_there_is_missing(self, state: LocationState) -> None:
+        assert compare({}, [place(state=state)], {}) == Differences(missing=[PATH])
+
+    def test_a_missing_file_that_is_still_missing_is_no_news(self) -> None:
+        assert compare({}, [place(state=LocationState.MISSING)], {}) == Differences()
+
+    @pytest.mark.parametrize("state", [PendingState.WAITING, PendingState.FAILED, PendingState.CONFLICT])
+    def test_a_file_in_the_queue_is_no_news(self, state: PendingState) -> None:
+        assert compare({PATH: PRINT}, [], {PATH: state}) == Differences()
+
+    def test_a_row_that_waits_as_missing_hears_of_its_file(self) -> None:
+        assert compare({PATH: PRINT}, [], {PATH: PendingState.MISSING}) == Differences(queued={PATH: PRINT})
+
+    @pytest.mark.parametrize("state", [PendingState.WAITING, PendingState.FAILED, PendingState.CONFLICT])
+    def test_a_row_whose_file_is_not_there_is_missing(self, state: PendingState) -> None:
+        assert compare({}, [], {PATH: state}) == Differences(missing=[PATH])
+
+    def test_a_row_that_is_known_to_be_missing_is_no_news(self) -> None:
+        assert compare({}, [], {PATH: PendingState.MISSING}) == Differences()
+
+    def test_a_path_that_is_a_location_and_in_the_queue_is_missing_once(self) -> None:
+        assert compare({}, [place()], {PATH: PendingState.CONFLICT}).missing == [PATH]
+
+    def test_a_queued_row_whose_location_is_known_to_be_missing_is_missing_too(self) -> None:
+        """Else the row goes on waiting for a file that is gone."""
+        known = [place(state=LocationState.MISSING)]
+        assert compare({}, known, {PATH: PendingState.WAITING}).missing == [PATH]
+
+    @given(
+        st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([PRINT, OTHER])),
+        st.dictionaries(
+            st.sampled_from("abcdef"),
+            st.tuples(st.sampled_from(LocationState), st.sampled_from([None, PRINT, OTHER]), st.booleans()),
+        ),
+        st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(PendingState)),
+    )
+    def test_every_file_is_in_one_class_at_most_and_nothing_unknown_is_overlooked(
+        self,
+        on_disk: dict[str, Fingerprint],
+        known: dict[str, tuple[LocationState, Fingerprint | None, bool]],
+        pending: dict[str, PendingState],
+    ) -> None:
+        found = compare(on_disk, [place(path, *values) for path, values in known.items()], pending)
+        located = [*found.changed, *found.returned, *found.seen]
+        assert len(located) == len(set(located))
+        assert set(found.missing).isdisjoint(on_disk)
+        assert len(found.missing) == len(set(found.missing))
+        assert set(found.appeared) == on_disk.keys() - known.keys() - pending.keys()
+        assert len(located) + found.unchanged == len(on_disk.keys() & known.keys())
+
+
+class TestFindTwin:
+    def test_content_that_left_its_path_has_moved(self) -> None:
+        twin = find_twin("/m/b.pt", PRINT, [place()], lambda _: None)
+        assert twin == Twin(place(), moved=True)
+
+    def test_content_whose_old_path_holds_something_else_has_moved(self) -> None:
+        twin = find_twin("/m/b.pt", PRINT, [place()], lambda _: OTHER)
+        assert twin == Twin(place(), moved=True)
+
+    def test_content_that_still_lies_at_its_path_is_a_link(self) -> None:
+        twin = find_twin("/m/b.pt", PRINT, [place()], lambda _: PRINT)
+        assert twin == Twin(place(), moved=False)
+
+    def test_a_move_is_preferred_to_a_link(self) -> None:
+        gone = place("/m/gone.pt")
+        status = {PATH: PRINT}
+        assert find_twin("/m/b.pt", PRINT, [place(), gone], status.get) == Twin(gone, moved=True)
+
+    def test_a_path_is_not_its_own_twin(self) -> None:
+        assert find_twin(PATH, PRINT, [place()], lambda _: PRINT) is None
+
+    def test_without_candidates_there_is_no_twin(self) -> None:
+        assert find_twin(PATH, PRINT, [], lambda _: PRINT) is None
+
+
+class TestLooksUnmounted:
+    def test_an_empty_folder_that_was_full_on_another_device_is_a_mount_point(self) -> None:
+        assert looks_unmounted({}, 2, [place()])
+
+    def test_an_empty_folder_on_the_same_device_was_emptied(self) -> None:
+        assert not looks_unmounted({}, 1, [place()])
+
+    def test_a_folder_that_holds_something_is_there(self) -> None:
+        assert not looks_unmounted({PATH: PRINT}, 2, [place()])
+
+    @pytest.mark.parametrize("known", [[], [place(fingerprint=None)], [place(state=LocationState.MISSING)]])
+    def test_a_folder_in_which_nothing_was_is_just_empty(self, known: list[Location]) -> None:
+        assert not looks_unmounted({}, 2, known)
+
+    def test_what_is_unreachable_already_stays_so_while_the_folder_is_empty(self) -> None:
+        assert looks_unmounted({}, 2, [place(state=LocationState.UNREACHABLE)])
