@@ -126,7 +126,9 @@ class DaemonProcess:
         try:
             status = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it did not stop within {STOP_SECONDS:g} s; it said:\n{self.last_words()}") from None
+            raise AssertionError(
+                f"it did not stop within {STOP_SECONDS:g} s; it said:\n{self.last_words()}"
+            ) from None
         assert status == 0, f"it ended with {status}; it said:\n{self.last_words()}"
         return time.monotonic() - began
 

@@ -56,8 +56,14 @@ def read_kept(data_dir: Path) -> Kept:
 
 
 def dump(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row of every table of the catalogue."""
+    """Return every row of every table of the catalogue, without when a pending row is tried again."""
     with closing(sqlite3.connect(f"file:{data_dir / 'modelkeep.db'}?mode=ro", uri=True)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        rows = {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in tables}
-    return {name: sorted(content) for name, content in rows.items() if not name.startswith("sqlite_")}
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        tables = [name for (name,) in found if not name.startswith("sqlite_")]
+        return {name: _content(connection, name) for name in tables}
+
+
+def _content(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    names = [name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+    chosen = ", ".join(f'"{name}"' for name in names if name not in ("attempts", "due_at"))
+    return sorted(connection.execute(f'SELECT {chosen} FROM "{table}"').fetchall())

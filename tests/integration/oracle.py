@@ -6,6 +6,7 @@ and picture, or pending with exactly these and a reason that a person understand
 
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from tests.integration.picture_judge import faults_of_published, is_usable
 from tests.libraries import sha256_of
 
 _TECHNICAL = re.compile(r"Errno|Traceback|Exception|Error\b|<class|\bNone\b|0x[0-9a-f]{6}|\.py\b|sqlite3|[{}]")
+_AN_HOUR_AGO_MS = (time.time() - 3600) * 1000
 _DERIVED = {"images", "images_count"}
 
 
@@ -53,6 +55,11 @@ def judge(
     case.judge_files()
     case.judge_tags()
     return Judgement(case.complaints, case.fates)
+
+
+def assert_none(complaints: list[str]) -> None:
+    """Fail with the complaints, if there are any."""
+    assert not complaints, "\n".join([f"{len(complaints)} complaints:", *complaints[:20]])
 
 
 def is_understandable(reason: str) -> bool:
@@ -188,9 +195,20 @@ class _Case:
             self._judge_images(what, content, said)
             if not rows and not self._explains(content):
                 self.complaints.append(f"{what} is there without a row and without a file")
-            for column in ("name", "type", "created_at"):
-                if rows and model[column] not in {getattr(row, column) for row in rows}:
-                    self.complaints.append(f"{what} has the {column} {model[column]!r}, which none of its rows has")
+            if rows:
+                self._judge_columns(what, model, rows)
+
+    def _judge_columns(self, what: str, model: Row, rows: list[LegacyFacts]) -> None:
+        """What no row says comes from where the file lies: it was hashed before its row came."""
+        said = {column: {getattr(row, column) for row in rows} for column in ("name", "type", "created_at")}
+        places = [Path(path) for path, place in self.kept.locations.items() if place["sha256"] == model["sha256"]]
+        said["name"] |= {place.name for place in places}
+        said["type"] |= {part for place in places for part in place.parts}
+        if model["created_at"] > _AN_HOUR_AGO_MS:
+            said["created_at"].add(model["created_at"])
+        for column, values in said.items():
+            if model[column] not in values:
+                self.complaints.append(f"{what} has the {column} {model[column]!r}, which none of its rows has")
 
     def _judge_images(self, what: str, content: str, said: set[str]) -> None:
         images = self.kept.images.get(content, [])

@@ -1,5 +1,6 @@
 """Stage 1 in every order: before the daemon, while it runs, again, rehearsed, and first with the wrong folders."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from tests.daemon_process import DaemonProcess, Finished
 from tests.integration.conftest import DaemonMaker
 from tests.integration.kept import dump
 from tests.integration.large_library import LargeLibrary
-from tests.integration.oracle import judge
+from tests.integration.oracle import assert_none, judge
 from tests.libraries import SAMPLE_ROOT, copy_sample, snapshot
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_importing_while_the_daemon_runs_and_again_changes_nothing_more(
     sample_daemon.start()
     sample_daemon.wait_idle()
     assert import_sample(sample_daemon, sample)["rows"] == 17
-    assert complaints_about(sample_daemon, sample) == []
+    assert_none(complaints_about(sample_daemon, sample))
     before = dump(sample_daemon.data_dir), snapshot(sample_daemon.data_dir / "images")
     assert import_sample(sample_daemon, sample)["unchanged"] == 17
     sample_daemon.wait_idle()
@@ -79,7 +81,7 @@ def test_rows_imported_without_map_move_when_they_are_imported_with_it(
     counts = import_sample(sample_daemon, sample)
     assert (counts["updated"], counts["pending"], counts["migrated"]) == (17, 0, 0)
     sample_daemon.start()
-    assert complaints_about(sample_daemon, sample) == []
+    assert_none(complaints_about(sample_daemon, sample))
     assert not sample_daemon.rows("SELECT * FROM locations WHERE path LIKE '/srv/%'")
 
 
@@ -91,19 +93,22 @@ def test_rows_imported_without_map_find_their_files_though_these_were_hashed_in_
     sample_daemon.wait_idle()
     assert sample_daemon.status()["models"] == 15
     import_sample(sample_daemon, sample)
-    assert complaints_about(sample_daemon, sample) == []
+    assert_none(complaints_about(sample_daemon, sample))
 
 
 def test_rows_imported_without_map_find_their_files_though_these_wait_to_be_hashed(
-    sample: Path, sample_daemon: DaemonProcess
+    sample: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
-    sample_daemon.start()
-    sample_daemon.must("pause")
-    sample_daemon.must("scan")
-    import_sample(sample_daemon, sample, mapped=False)
-    import_sample(sample_daemon, sample)
-    sample_daemon.must("resume")
-    assert complaints_about(sample_daemon, sample) == []
+    daemon = make_daemon().start()
+    daemon.must("pause")
+    shutil.copytree(sample / "models", models, dirs_exist_ok=True)
+    wait_until(lambda: daemon.status()["pending"]["waiting"] == 16, what="all files to wait")
+    database = sample / "data/hikaze_mm.sqlite3"
+    daemon.must("import", "hikaze", str(database))
+    daemon.must("import", "hikaze", str(database), "--map", f"{SAMPLE_ROOT}={models}")
+    daemon.must("resume")
+    daemon.wait_idle()
+    assert_none(judge(database, daemon.data_dir, (SAMPLE_ROOT, str(models))).complaints)
 
 
 def test_an_import_in_the_midst_of_the_first_hashing_of_all_files_loses_nothing(
@@ -125,4 +130,4 @@ def test_an_import_in_the_midst_of_the_first_hashing_of_all_files_loses_nothing(
     daemon.wait_idle(60)
     daemon.stop()
     verdict = judge(database, daemon.data_dir, report=finished[0].json, claims_are_kept=True)
-    assert verdict.complaints == []
+    assert_none(verdict.complaints)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.integration.conftest import DaemonMaker
 from tests.integration.large_library import LargeLibrary
-from tests.integration.oracle import judge
+from tests.integration.oracle import assert_none, judge
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of, snapshot
 
 
@@ -23,7 +23,7 @@ def test_every_row_of_a_large_library_is_accounted_for(
     daemon.wait_idle(120)
     daemon.stop()
     verdict = judge(database, daemon.data_dir, report=report, claims_are_kept=True)
-    assert verdict.complaints == []
+    assert_none(verdict.complaints)
     assert len(verdict.fates) == len(library.legacy.models)
     assert min(Counter(verdict.fates.values()).values()) > 50
     refuted = daemon.journal("claim.refuted")
@@ -43,7 +43,7 @@ def test_what_was_said_of_a_file_with_a_wrong_hash_is_known_of_the_file_or_waits
     daemon.start()
     daemon.wait_idle()
     daemon.stop()
-    assert judge(database, daemon.data_dir, report=report).complaints == []
+    assert_none(judge(database, daemon.data_dir, report=report).complaints)
 
 
 def test_the_size_of_a_model_whose_hash_was_known_is_that_of_its_file(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.daemon_process import DaemonProcess
 from tests.integration.conftest import DaemonMaker
-from tests.integration.oracle import judge
+from tests.integration.oracle import assert_none, judge
 from tests.libraries import SAMPLE_ROOT, copy_sample, make_read_only, make_writable, snapshot
 
 
@@ -34,7 +34,7 @@ def carry_over(daemon: DaemonProcess, sample: Path) -> Counter[str]:
     daemon.wait_idle()
     daemon.stop()
     verdict = judge(database, daemon.data_dir, mapped, report)
-    assert verdict.complaints == []
+    assert_none(verdict.complaints)
     assert (report["rows"], report["migrated"], report["pending"], report["errors"]) == (17, 4, 13, 0)
     return Counter(verdict.fates.values())
 

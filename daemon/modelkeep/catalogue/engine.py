@@ -5,6 +5,7 @@ SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write or 
 """
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ CACHE_KIB = 16_384
 
 
 def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[], sqlite3.Connection]:
-    uri = f"file:{quote(str(path))}?mode={mode}"
+    uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
 
     def connect() -> sqlite3.Connection:
         # isolation_level=None: the driver's own transaction handling sends no BEGIN before SELECT, DDL and SAVEPOINT.
@@ -118,6 +119,7 @@ class translated_errors:  # noqa: N801 - reads as a statement
         return None
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, (sa.exc.OperationalError, sqlite3.OperationalError)):
+        broken_rule = isinstance(error, sa.exc.IntegrityError | sqlite3.IntegrityError)
+        if isinstance(error, sa.exc.DatabaseError | sqlite3.DatabaseError) and not broken_rule:
             cause = getattr(error, "orig", None) or error
             raise CatalogueError(f"the catalogue cannot be read or written now: {cause}") from error

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from modelkeep.catalogue.engine import writing_engine
+from modelkeep.catalogue.engine import reading_engine, writing_engine
 from modelkeep.errors import CatalogueError
 
 
@@ -26,23 +26,41 @@ def upgrade(path: Path) -> str | None:
     """
     config = _config()
     script = ScriptDirectory.from_config(config)
-    engine = writing_engine(path)
+    try:
+        # Looked at by a reader first: a file that is not ours is left as it is, to the byte.
+        current = _current_revision(path, script)
+        if current == script.get_current_head():
+            return None
+        backup = None if current is None else back_up(path, current)
+        _upgrade_to_head(path, config)
+    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+        raise CatalogueError(f"{path} cannot be opened as a catalogue: {getattr(error, 'orig', error)}") from error
+    return backup
+
+
+def _current_revision(path: Path, script: ScriptDirectory) -> str | None:
+    """Return the revision of a catalogue, None for one that is still to be made."""
+    if not path.exists() or not path.stat().st_size:
+        return None
+    engine = reading_engine(path)
     try:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
             tables = set(sa.inspect(connection).get_table_names())
-        _refuse_what_is_not_ours(path, current, tables, script)
-        if current == script.get_current_head():
-            return None
-        backup = None if current is None else back_up(path, current)
+    finally:
+        engine.dispose()
+    _refuse_what_is_not_ours(path, current, tables, script)
+    return current
+
+
+def _upgrade_to_head(path: Path, config: Config) -> None:
+    engine = writing_engine(path)
+    try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-        raise CatalogueError(f"{path} cannot be opened as a catalogue: {getattr(error, 'orig', error)}") from error
     finally:
         engine.dispose()
-    return backup
 
 
 def back_up(path: Path, revision: str) -> str:

@@ -66,8 +66,3 @@ app.command("scan")(control.scan)
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)
 app.add_typer(dev.app, name="dev")
-
-
-def run() -> None:
-    """Run the command line with the arguments of this process."""
-    app(prog_name="modelkeep")

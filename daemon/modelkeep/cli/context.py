@@ -14,6 +14,11 @@ import typer
 if TYPE_CHECKING:
     from modelkeep.settings import Settings
 
+ROW_ID_MAX = 2**63 - 1
+"""The largest number that a row can have."""
+
+LIMIT_MAX = 1_000_000_000
+
 _PROGRAM = "modelkeep"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]

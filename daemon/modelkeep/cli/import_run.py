@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelkeep.cli.client import DaemonClient, connect
+from modelkeep.cli.exits import terminated_in_order
 from modelkeep.cli.output import console
 from modelkeep.errors import DaemonError, ModelkeepError, SourceError
 
@@ -60,7 +61,8 @@ def run_import(settings: "Settings", request: ImportRequest) -> tuple[Json, bool
             with client:
                 _through_daemon(client, request, told)
         else:
-            asyncio.run(_on_files(settings, request, told))
+            with terminated_in_order():
+                asyncio.run(_on_files(settings, request, told))
     if not reports:
         raise DaemonError("the import ended without a report; the daemon stopped, or its log says why")
     return reports[-1], client is not None

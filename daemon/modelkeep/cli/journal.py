@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelkeep.cli.context import invocation
+from modelkeep.cli.context import LIMIT_MAX, invocation
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.output import console, print_json_line
 from modelkeep.cli.wording import since as moment_of
@@ -34,7 +34,9 @@ def journal(
         str, typer.Option("--since", metavar="WHEN", help="From 2h ago, 2026-11-20, or an ISO time.")
     ] = "",
     failed: Annotated[bool, typer.Option("--failed", help="Only what went wrong.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Only the last N; 0 = all.")] = 0,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, max=LIMIT_MAX, metavar="N", help="Only the last N; 0 = all.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one record a line.")] = False,
 ) -> None:
     """Read the journal: what happened to every model, and when."""

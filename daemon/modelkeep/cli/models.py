@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelkeep.cli.context import AsJson, invocation
+from modelkeep.cli.context import LIMIT_MAX, AsJson, invocation
 from modelkeep.cli.output import console, print_json
 from modelkeep.cli.wording import clean, count
 from modelkeep.errors import NotFound
@@ -23,7 +23,8 @@ def list_(
     tag: Annotated[str, typer.Option("--tag", metavar="T", help="Only with this tag.")] = "",
     query: Annotated[str, typer.Option("--query", metavar="Q", help="Only whose name or path holds this.")] = "",
     limit: Annotated[
-        int | None, typer.Option("--limit", min=0, metavar="N", help="0 = all (with --json the default).")
+        int | None,
+        typer.Option("--limit", min=0, max=LIMIT_MAX, metavar="N", help="0 = all (with --json the default)."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

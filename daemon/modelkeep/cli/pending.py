@@ -5,19 +5,28 @@ from typing import Annotated, Any
 
 import typer
 
-from modelkeep.cli.context import AsJson, Invocation, invocation
+from modelkeep.cli.context import LIMIT_MAX, ROW_ID_MAX, AsJson, Invocation, invocation
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.output import console, print_json
 from modelkeep.cli.wording import clean, count
 from modelkeep.domain.values import PendingState, Strategy
-from modelkeep.errors import Conflict
+from modelkeep.errors import Conflict, NotFound
 
 app = typer.Typer(no_args_is_help=True, help="The queue: what is not hashed yet, and conflicts to decide.")
 
 _MOST_LISTED = 100
 _CHOICES = (Strategy.MERGE, Strategy.OVERRIDE, Strategy.DELETE, Strategy.IGNORE)
 
-RowId = Annotated[int, typer.Argument(metavar="ID", help="The row's number in `pending list`.")]
+
+def _possible(rows: int | list[int] | None) -> int | list[int] | None:
+    """Say of a number that no row can have what is said of any other that none has."""
+    for row in [rows] if isinstance(rows, int) else rows or []:
+        if not 1 <= row <= ROW_ID_MAX:
+            raise NotFound(f"there is no row {row} in the queue")
+    return rows
+
+
+RowId = Annotated[int, typer.Argument(metavar="ID", callback=_possible, help="The row's number in `pending list`.")]
 
 
 def _states() -> list[str]:
@@ -35,7 +44,8 @@ def list_(
         str, typer.Option("--state", metavar="|".join(_states()), help="Only this state.", autocompletion=_states)
     ] = "",
     limit: Annotated[
-        int | None, typer.Option("--limit", min=0, metavar="N", help="0 = all (with --json the default).")
+        int | None,
+        typer.Option("--limit", min=0, max=LIMIT_MAX, metavar="N", help="0 = all (with --json the default)."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -83,7 +93,9 @@ def show(context: typer.Context, row: RowId, as_json: AsJson = False) -> None:
 @app.command("retry", epilog="modelkeep pending retry 12 13\n\nmodelkeep pending retry --all")
 def retry(
     context: typer.Context,
-    rows: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Rows to try again.")] = None,
+    rows: Annotated[
+        list[int] | None, typer.Argument(metavar="ID", callback=_possible, help="Rows to try again.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that failed or whose file was gone.")] = False,
 ) -> None:
     """Make failed rows due now."""

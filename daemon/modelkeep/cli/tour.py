@@ -12,7 +12,7 @@ from pathlib import Path
 
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.daemon import describe
-from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.exits import WrongUse, signals_held_back
 from modelkeep.cli.import_run import ImportRequest, missing_paths, run_import
 from modelkeep.cli.import_view import guessed_mapping, print_report
 from modelkeep.cli.imports import path_pairs
@@ -115,7 +115,9 @@ def _with_library(plan: TourPlan, call: Invocation) -> TourPlan:
 def _with_demo(plan: TourPlan, call: Invocation, folder: Path) -> TourPlan:
     from modelkeep.dev.demo import make_demo
 
-    library = make_demo(folder)
+    with signals_held_back():
+        # Half a demo would be in the way of every later run.
+        library = make_demo(folder)
     out = console()
     out.print(f"No root is configured, so this is a demo library: {clean(library.folder)}", style="bold")
     out.print("Your own: make run ROOT=/path/to/models LEGACY=/path/to/hikaze_mm.sqlite3")

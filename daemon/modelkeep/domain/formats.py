@@ -52,6 +52,9 @@ def judge(name: str, size_bytes: int, read_at: ReadAt) -> Completeness:
 
 def _judge_safetensors(size_bytes: int, read_at: ReadAt) -> Completeness:
     prefix = read_at(0, 9)
+    if size_bytes < 8:
+        # The length of a header is a small number in eight bytes, so it has zeros; a short text has none.
+        return Completeness.CUT_OFF if b"\0" in prefix else Completeness.UNKNOWN
     header_length = int.from_bytes(prefix[:8], "little")
     if not 2 <= header_length <= HEADER_BYTES_MAX or prefix[8:9] not in (b"{", b""):
         return Completeness.UNKNOWN

@@ -123,10 +123,11 @@ def _merge(
 ) -> Decision:
     """Fill what is empty. `fill_derived`: a name that only repeats a path gives way to one that somebody chose."""
     name, type_ = existing.name or pending.name, existing.type or pending.type
+    paths = [pending.path, *existing_paths]
     if fill_derived:
-        if pending.name and is_name_from_path(name, existing_paths):
+        if pending.name and is_name_from_path(name, paths):
             name = name if is_name_from_path(pending.name, [pending.path]) else pending.name
-        if pending.type and is_type_from_path(type_, existing_paths):
+        if pending.type and is_type_from_path(type_, paths):
             type_ = type_ if is_type_from_path(pending.type, [pending.path]) else pending.type
     model = existing.evolve(
         name=name,

@@ -53,8 +53,9 @@ def compare(
                 found.queued[path] = fingerprint
         elif path not in located:
             found.appeared[path] = fingerprint
+    gone = set(found.missing)
     lost = (path for path, state in pending.items() if path not in on_disk and state is not PendingState.MISSING)
-    found.missing += [path for path in lost if path not in located]
+    found.missing += [path for path in lost if path not in gone]
     return found
 
 

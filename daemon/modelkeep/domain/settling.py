@@ -63,7 +63,9 @@ def observe(watched: Watched, look: Look, now: float) -> Watched:
 
 def settle(watched: Watched, look: Look, now: float, settle_seconds: float) -> Verdict:
     """Decide what happens to a file after a look that `observe` has taken in."""
-    quiet = now - watched.changed_at >= settle_seconds
+    # Whatever the events said, a file that was changed a moment ago is not quiet.
+    changed_just_now = 0 <= look.age_seconds < settle_seconds
+    quiet = now - watched.changed_at >= settle_seconds and not changed_just_now
     if look.has_control_file or look.being_written:
         return Verdict.WAIT
     if look.completeness in (Completeness.EMPTY, Completeness.POINTER):
@@ -85,8 +87,10 @@ def first_sight(path: str, now: float, *, closed: bool, age_seconds: float | Non
     return Watched(path, changed_at=now - settle_seconds if had_quiet_time else now, closed=closed or had_quiet_time)
 
 
-def next_look_at(watched: Watched, now: float, settle_seconds: float) -> float:
+def next_look_at(watched: Watched, look: Look, now: float, settle_seconds: float) -> float:
     """Return when (seconds, monotonic) a waiting file is looked at again."""
     due = watched.changed_at + settle_seconds
+    if 0 <= look.age_seconds < settle_seconds:
+        due = max(due, now + settle_seconds - look.age_seconds)
     # Somebody may hold it open for hours: look no more often than its quiet time lasts.
     return due if due > now else now + max(settle_seconds, 0.05)

@@ -130,7 +130,7 @@ class SettleStage:
                 taken.append((work, look.fingerprint))
             elif verdict is Verdict.WAIT:
                 self._held[path] = (work, watched)
-                self._look_at(settling.next_look_at(watched, now, self._settle_seconds), path)
+                self._look_at(settling.next_look_at(watched, look, now, self._settle_seconds), path)
             else:
                 refused.append((work, verdict, look))
         for path in [*(work.path for work, _ in taken), *(work.path for work, _, _ in refused)]:

@@ -130,8 +130,6 @@ async def test_writes_are_carried_out_in_the_order_of_the_calls(database: Databa
 
 
 async def test_a_damaged_file_is_a_sentence_at_the_question_that_meets_it(catalogue: Catalogue, file: Path) -> None:
-    for number in range(300):
-        await catalogue.set_paused(bool(number % 2))
     await queue(catalogue, *(f"/m/{number}.pt" for number in range(300)))
     catalogue.close()
     content = bytearray(file.read_bytes())

@@ -116,6 +116,16 @@ def test_an_unknown_row_exits_with_four(cli: Cli, daemon: Any) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (4, "", "modelkeep: There is no pending row 9.\n")
 
 
+@pytest.mark.parametrize("row", ["0", "-3", str(2**63), "9" * 30])
+@pytest.mark.parametrize("command", ["show", "retry"])
+def test_a_number_that_no_row_can_have_is_an_unknown_row(cli: Cli, daemon: Any, command: str, row: str) -> None:
+    result = cli("pending", command, "--", row)
+
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert result.stderr == f"modelkeep: there is no row {row} in the queue\n"
+    assert daemon.asked == []
+
+
 @pytest.mark.parametrize(("arguments", "ids"), [(["7", "8"], [7, 8]), (["--all"], None)])
 def test_rows_are_tried_again(cli: Cli, daemon: Any, arguments: list[str], ids: object) -> None:
     daemon.answer("POST", "/api/pending/retry", {"retried": 2})

@@ -1,0 +1,209 @@
+"""The queue: rows of detection, what is due, what waits again, and ids that are never used twice."""
+
+from pathlib import Path
+
+import pytest
+
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.detection import Found
+from modelkeep.domain.naming import Root
+from modelkeep.domain.values import PendingImport, PendingState
+
+from .conftest import A, NOW, ROOTS, hashed, legacy, migrate, order, queue, rows_of, take, the_row
+
+
+async def park(catalogue: Catalogue, row: PendingImport, state: PendingState, due_at: int = NOW) -> None:
+    await catalogue.park(row.id, state, "because", due_at=due_at, attempts=3)
+
+
+class TestDetect:
+    async def test_a_found_file_waits_under_what_its_path_tells(self, catalogue: Catalogue) -> None:
+        roots = [Root("/m"), Root("/x", type="vae")]
+        found = [Found("/m/loras/a.pt", 5), Found("/x/b.pt", 6), Found("/m/c.pt", 2**40)]
+        detected = await catalogue.detect(found, roots, NOW)
+        assert [is_new for _, is_new in detected] == [True, True, True]
+        rows = [row for row, _ in detected]
+        assert [(row.path, row.name, row.type, row.size_bytes) for row in rows] == [
+            ("/m/loras/a.pt", "a.pt", "loras", 5),
+            ("/x/b.pt", "b.pt", "vae", 6),
+            ("/m/c.pt", "c.pt", "", 2**40),
+        ]
+        assert all(
+            (row.source, row.state, row.due_at, row.created_at) == ("watch", "waiting", NOW, NOW) for row in rows
+        )
+        assert all(row.knows_nothing for row in rows)
+        assert await catalogue.pending_imports() == rows
+
+    async def test_a_file_that_is_found_again_keeps_its_row(self, catalogue: Catalogue) -> None:
+        (first,) = await queue(catalogue, "/m/a.pt")
+        ((again, is_new),) = await catalogue.detect([Found("/m/a.pt", 77)], ROOTS, NOW + 5)
+        assert (again.id, is_new, again.size_bytes, again.due_at) == (first.id, False, 77, NOW + 5)
+        assert len(await catalogue.pending_imports()) == 1
+
+    @pytest.mark.parametrize("state", [PendingState.FAILED, PendingState.MISSING, PendingState.CONFLICT])
+    async def test_a_row_that_was_parked_waits_again(self, catalogue: Catalogue, state: PendingState) -> None:
+        (row,) = await queue(catalogue, "/m/a.pt")
+        await park(catalogue, row, state, NOW + 1000)
+        ((again, _),) = await catalogue.detect([Found("/m/a.pt", 5)], ROOTS, NOW + 5)
+        assert (again.state, again.due_at, again.last_error) == (PendingState.WAITING, NOW + 5, "")
+        assert await the_row(catalogue, "/m/a.pt") == again
+
+    async def test_what_a_legacy_source_said_survives_detection(self, catalogue: Catalogue) -> None:
+        await take(catalogue, legacy("a", name="Mine", tags=["x"], meta={"description": "mine"}))
+        before = await the_row(catalogue, "/m/a.pt")
+        ((row, is_new),) = await catalogue.detect([Found("/m/a.pt", 5)], ROOTS, NOW + 5)
+        assert not is_new
+        assert (row.name, row.meta, row.tags, row.source) == (before.name, before.meta, before.tags, "hikaze-v1")
+        assert not row.knows_nothing
+
+    async def test_one_file_found_twice_at_once_has_one_row(self, catalogue: Catalogue) -> None:
+        detected = await catalogue.detect([Found("/m/a.pt", 5), Found("/m/a.pt", 6)], ROOTS, NOW)
+        assert [is_new for _, is_new in detected] == [True, False]
+        assert len({row.id for row, _ in detected}) == 1
+
+
+class TestIds:
+    async def test_an_id_is_never_used_twice(self, catalogue: Catalogue) -> None:
+        used: list[int] = []
+        for number in range(3):
+            (row,) = await queue(catalogue, f"/m/{number}.pt")
+            used.append(row.id)
+            await catalogue.drop_pending(row.id)
+        (taken,) = await take(catalogue, legacy("a"))
+        used.append(taken.pending_id)
+        await catalogue.drop_pending(taken.pending_id)
+        (row,) = await queue(catalogue, "/m/last.pt")
+        assert [*used, row.id] == sorted({*used, row.id})
+
+    async def test_an_id_is_not_used_twice_after_the_catalogue_was_closed(self, file: Path) -> None:
+        used: list[int] = []
+        for _ in range(2):
+            catalogue = Catalogue(file)
+            (row,) = await queue(catalogue, "/m/a.pt")
+            await catalogue.drop_pending(row.id)
+            used.append(row.id)
+            catalogue.close()
+        assert used[0] < used[1]
+
+    async def test_an_id_that_only_a_dry_run_has_given_out_is_free(self, catalogue: Catalogue) -> None:
+        (dry,) = await take(catalogue, legacy("a"), dry_run=True)
+        (row,) = await queue(catalogue, "/m/b.pt")
+        assert row.id == dry.pending_id
+
+
+class TestQuestions:
+    async def test_a_row_is_found_by_its_id_and_by_its_path(self, catalogue: Catalogue) -> None:
+        a, b = await queue(catalogue, "/m/a.pt", "/m/b.pt")
+        assert await catalogue.pending(b.id) == await catalogue.pending_by_path("/m/b.pt") == b
+        assert await catalogue.pending(a.id + b.id) is None
+        assert await catalogue.pending_by_path("/m/A.pt") is None
+
+    async def test_rows_come_by_id_a_page_at_a_time(self, catalogue: Catalogue) -> None:
+        rows = await queue(catalogue, *(f"/m/{name}.pt" for name in "edcba"))
+        await park(catalogue, rows[1], PendingState.FAILED)
+        ids = [row.id for row in rows]
+        assert [row.id for row in await catalogue.pending_imports()] == ids
+        assert [row.id for row in await catalogue.pending_imports(limit=2, offset=1)] == ids[1:3]
+        assert [row.id for row in await catalogue.pending_imports(offset=3)] == ids[3:]
+        assert [row.id for row in await catalogue.pending_imports("failed")] == ids[1:2]
+        assert await catalogue.pending_imports("no such state") == []
+
+    async def test_a_row_of_unknown_content_has_no_other_side(self, catalogue: Catalogue) -> None:
+        (row,) = await queue(catalogue, "/m/a.pt")
+        details = await catalogue.pending_details(row.id)
+        assert details is not None
+        assert (details.pending, details.existing, details.lost_keys) == (row, None, ())
+        assert await catalogue.pending_details(row.id + 1) is None
+
+    async def test_a_conflict_shows_both_sides_and_what_differs(self, catalogue: Catalogue) -> None:
+        await take(catalogue, legacy("a", name="Mine", claim=A, meta={"description": "mine"}))
+        await take(catalogue, legacy("b", name="Theirs", meta={"description": "theirs"}))
+        row = await the_row(catalogue, "/m/b.pt")
+        await migrate(catalogue, order(row, A))
+        details = await catalogue.pending_details(row.id)
+        assert details is not None
+        assert details.existing is not None
+        assert (details.pending.state, details.existing.model.name) == (PendingState.CONFLICT, "Mine")
+        assert details.lost_keys == ("name", "description")
+
+    async def test_waiting_bytes_are_those_of_waiting_rows(self, catalogue: Catalogue) -> None:
+        assert await catalogue.waiting_bytes() == 0
+        rows = await queue(catalogue, "/m/a.pt", "/m/b.pt", "/m/c.pt", size_bytes=2**40)
+        await park(catalogue, rows[0], PendingState.FAILED)
+        assert await catalogue.waiting_bytes() == 2 * 2**40
+
+
+class TestDue:
+    async def test_what_is_due_longest_comes_first(self, catalogue: Catalogue) -> None:
+        a, b, c = await queue(catalogue, "/m/a.pt", "/m/b.pt", "/m/c.pt")
+        await park(catalogue, a, PendingState.FAILED, NOW - 10)
+        await park(catalogue, c, PendingState.MISSING, NOW - 20)
+        due = await catalogue.due_pending(NOW, 10)
+        assert [row.id for row in due] == [c.id, a.id, b.id]
+
+    async def test_what_is_not_due_yet_or_waits_for_the_owner_is_left_out(self, catalogue: Catalogue) -> None:
+        a, b, c = await queue(catalogue, "/m/a.pt", "/m/b.pt", "/m/c.pt")
+        await park(catalogue, a, PendingState.FAILED, NOW + 1)
+        await park(catalogue, b, PendingState.CONFLICT, NOW - 99)
+        assert [row.id for row in await catalogue.due_pending(NOW, 10)] == [c.id]
+        assert [row.id for row in await catalogue.due_pending(NOW + 1, 10)] == [c.id, a.id]
+
+    async def test_what_is_in_hand_is_left_out_and_does_not_use_up_the_limit(self, catalogue: Catalogue) -> None:
+        rows = await queue(catalogue, *(f"/m/{number}.pt" for number in range(6)))
+        in_hand = {row.id for row in rows[:4]}
+        assert [row.id for row in await catalogue.due_pending(NOW, 1, in_hand)] == [rows[4].id]
+        assert [row.id for row in await catalogue.due_pending(NOW, 9, in_hand)] == [rows[4].id, rows[5].id]
+
+
+class TestParkAndWaitAgain:
+    async def test_a_parked_row_says_why_and_when(self, catalogue: Catalogue) -> None:
+        (row,) = await queue(catalogue, "/m/a.pt")
+        await catalogue.park(row.id, PendingState.FAILED, "no \udce9 rights", due_at=NOW + 30, attempts=2)
+        assert await the_row(catalogue, "/m/a.pt") == row.evolve(
+            state=PendingState.FAILED, last_error="no \udce9 rights", due_at=NOW + 30, attempts=2
+        )
+
+    async def test_all_that_failed_or_is_missing_waits_again_and_nothing_else(self, catalogue: Catalogue) -> None:
+        rows = await queue(catalogue, *(f"/m/{number}.pt" for number in range(4)))
+        for row, state in zip(rows, PendingState, strict=True):
+            await park(catalogue, row, state, NOW + 99)
+        assert await catalogue.wait_again(NOW + 5) == 2
+        states = {row.path: (row.state, row.due_at, row.attempts) for row in await catalogue.pending_imports()}
+        assert states == {
+            "/m/0.pt": (PendingState.WAITING, NOW + 99, 3),
+            "/m/1.pt": (PendingState.CONFLICT, NOW + 99, 3),
+            "/m/2.pt": (PendingState.WAITING, NOW + 5, 0),
+            "/m/3.pt": (PendingState.WAITING, NOW + 5, 0),
+        }
+
+    async def test_named_rows_wait_again_whatever_their_state(self, catalogue: Catalogue) -> None:
+        a, b = await queue(catalogue, "/m/a.pt", "/m/b.pt")
+        await park(catalogue, a, PendingState.CONFLICT, NOW + 99)
+        await park(catalogue, b, PendingState.FAILED, NOW + 99)
+        assert await catalogue.wait_again(NOW, [a.id, 4711]) == 1
+        assert (await the_row(catalogue, "/m/a.pt")).state is PendingState.WAITING
+        assert (await the_row(catalogue, "/m/b.pt")).state is PendingState.FAILED
+
+    async def test_no_names_are_no_rows(self, catalogue: Catalogue) -> None:
+        (row,) = await queue(catalogue, "/m/a.pt")
+        await park(catalogue, row, PendingState.FAILED)
+        assert await catalogue.wait_again(NOW, []) == 0
+
+    async def test_any_number_of_rows_may_be_named(self, catalogue: Catalogue) -> None:
+        (row,) = await queue(catalogue, "/m/a.pt")
+        await park(catalogue, row, PendingState.FAILED)
+        assert await catalogue.wait_again(NOW, range(1, 40_000)) == 1
+
+
+class TestDrop:
+    async def test_a_dropped_row_is_gone_with_its_tags(self, catalogue: Catalogue, file: Path) -> None:
+        (taken,) = await take(catalogue, legacy("a", tags=["x", "y"]))
+        await catalogue.drop_pending(taken.pending_id)
+        assert await catalogue.pending(taken.pending_id) is None
+        assert rows_of(file, "SELECT * FROM pending_model_tags") == []
+        assert [tag.name for tag in await catalogue.tags()] == ["x", "y"]
+
+    async def test_dropping_nothing_is_fine(self, catalogue: Catalogue) -> None:
+        await hashed(catalogue, "/m/a.pt", A)
+        await catalogue.drop_pending(4711)
+        assert (await catalogue.counts())["models"] == 1
