@@ -56,10 +56,14 @@ def read_kept(data_dir: Path) -> Kept:
 
 
 def dump(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row of every table of the catalogue, without when a pending row is tried again."""
+    """Return every row of every table of the catalogue.
+
+    What the daemon keeps for itself is left out: when a pending row is tried again, and the ids of committed
+    migrations, which go as soon as the journal knows their end.
+    """
     with closing(sqlite3.connect(f"file:{data_dir / 'modelkeep.db'}?mode=ro", uri=True)) as connection:
         found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        tables = [name for (name,) in found if not name.startswith("sqlite_")]
+        tables = [name for (name,) in found if name != "migrations" and not name.startswith("sqlite_")]
         return {name: _content(connection, name) for name in tables}
 
 

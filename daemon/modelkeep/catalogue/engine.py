@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from modelkeep.errors import CatalogueError
+from modelkeep.failpoints import reach
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,17 +98,24 @@ class Database:
         self._writer.shutdown(wait=True)
         self._writing.dispose()
 
-    @staticmethod
     async def _run(
+        self,
         executor: ThreadPoolExecutor,
         engine: sa.Engine,
         function: Callable[..., T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> T:
+        is_writer = engine is self._writing
+
         def transact() -> T:
             with translated_errors(), engine.begin() as connection:
-                return function(connection, *args, **kwargs)
+                result = function(connection, *args, **kwargs)
+                if is_writer:
+                    reach("catalogue.commit.before")
+            if is_writer:
+                reach("catalogue.commit.after")
+            return result
 
         return await asyncio.get_running_loop().run_in_executor(executor, transact)
 

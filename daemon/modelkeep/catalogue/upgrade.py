@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 
 from modelkeep.catalogue.engine import reading_engine, writing_engine
 from modelkeep.errors import CatalogueError
+from modelkeep.failpoints import reach
 
 
 def upgrade(path: Path) -> str | None:
@@ -72,7 +73,9 @@ def back_up(path: Path, revision: str) -> str:
         source.backup(target)
     for entry in (draft, path.parent):
         if entry == path.parent:
+            reach("backup.publish.before")
             draft.replace(copy)
+            reach("backup.publish.after")
         descriptor = os.open(entry, os.O_RDONLY)
         try:
             os.fsync(descriptor)

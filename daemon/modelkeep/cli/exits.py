@@ -105,9 +105,9 @@ def terminated_in_order() -> Iterator[None]:
     def interrupt(_number: int, frame: FrameType | None) -> None:
         # While a coroutine runs, asyncio has a handler of its own that calls it off in order.
         handler = signal.getsignal(signal.SIGINT)
-        if callable(handler):
-            handler(signal.SIGINT, frame)
-        raise KeyboardInterrupt
+        if not callable(handler):  # a shell without job control lets background programs ignore Ctrl-C
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 
 from modelkeep.domain.pictures import SOURCE_BYTES
 from modelkeep.errors import PictureError
+from modelkeep.failpoints import reach
 
 _CHUNK_BYTES = 1024 * 1024
 _OUR_OWN_SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -59,7 +60,9 @@ def write_durably(path: Path, chunks: Iterable[bytes]) -> None:
         with path.open("wb") as file:
             file.writelines(chunks)
             file.flush()
+            reach("staged_copy.sync.before")
             os.fsync(file.fileno())
+            reach("staged_copy.sync.after")
     except BaseException:
         clear_away([path])
         raise

@@ -16,6 +16,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from modelkeep.domain.pictures import parse_picture_name, picture_name
 from modelkeep.domain.values import RenderedPicture, TierFile
 from modelkeep.errors import PictureError, WorkerDied
+from modelkeep.failpoints import reach
 from modelkeep.images.files import make_folder, picture_chunks, shown_name, sync_folder, write_durably
 from modelkeep.images.render import DECODE_SECONDS, digest_file, render, staged_names
 
@@ -96,11 +97,15 @@ class ImageStore:
 
     def place_pending(self, staged: str, name: str) -> None:
         """Move a staged copy to its name among the originals of pending rows."""
+        reach("pending_picture.place.before")
         (self._staging / _base_name(staged)).replace(self.pending_path(name))
+        reach("pending_picture.place.after")
 
     def sync_pending(self) -> None:
         """Make the names of the pending originals outlast a power cut."""
+        reach("pending_folder.sync.before")
         sync_folder(self._pending)
+        reach("pending_folder.sync.after")
 
     def publish(self, files: Sequence[TierFile]) -> None:
         """Move staged files to their published names; those that an earlier try has moved are left as they are.
@@ -110,8 +115,10 @@ class ImageStore:
         """
         for file in files:
             staged, final = self._staging / _base_name(file.staged), self._folder / _base_name(file.final)
+            reach("picture.publish.before")
             try:
                 staged.replace(final)
+                reach("picture.publish.after")
             except FileNotFoundError as error:
                 if not final.exists():
                     message = f"{file.final} is neither published nor staged as {file.staged}"
@@ -119,11 +126,15 @@ class ImageStore:
 
     def sync(self) -> None:
         """Make the names of the published pictures outlast a power cut."""
+        reach("picture_folder.sync.before")
         sync_folder(self._folder)
+        reach("picture_folder.sync.after")
 
     def remove_pending(self, name: str) -> None:
         """Remove the original of a pending row; it is fine when it is gone already."""
+        reach("pending_picture.remove.before")
         self.pending_path(name).unlink(missing_ok=True)
+        reach("pending_picture.remove.after")
 
     def pending_path(self, name: str) -> Path:
         """Return where the original of a pending row lies; `ValueError` when the name is no base name."""
@@ -148,7 +159,9 @@ class ImageStore:
                 entry.name for entry in entries if entry.name not in keep and not entry.is_dir(follow_symlinks=False)
             )
         for name in swept:
+            reach("staging.sweep.before")
             (self._staging / name).unlink(missing_ok=True)
+            reach("staging.sweep.after")
         return swept
 
     async def _in_worker(self, source: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

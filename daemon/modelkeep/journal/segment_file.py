@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from modelkeep.errors import JournalError
+from modelkeep.failpoints import reach
 from modelkeep.journal.segments import Segment
 
 _ADVICE = {
@@ -48,6 +49,7 @@ class SegmentFile:
             JournalError: they could not be written; the file is as it was before.
         """
         self._require_usable()
+        reach("journal.append.before")
         try:
             written = os.write(self._descriptor, lines)
             while written < len(lines):  # a disk that is nearly full takes a part; only the next call says why
@@ -56,6 +58,7 @@ class SegmentFile:
             self._take_back()
             raise unwritable(self._folder, error) from error
         self.size_bytes += len(lines)
+        reach("journal.append.after")
 
     def cut(self, size_bytes: int) -> None:
         """Cut the file off after so many bytes.
@@ -63,8 +66,10 @@ class SegmentFile:
         Raises:
             JournalError: it could not be cut off.
         """
+        reach("journal.cut.before")
         try:
             os.ftruncate(self._descriptor, size_bytes)
+            reach("journal.cut.after")
         except OSError as error:
             raise unwritable(self._folder, error) from error
         self.size_bytes = size_bytes
@@ -76,10 +81,12 @@ class SegmentFile:
             JournalError: it is not; from now on every call raises this.
         """
         self._require_usable()
+        reach("journal.sync.before")
         try:
             os.fdatasync(self._descriptor)
         except OSError as error:
             self.give_up(error)
+        reach("journal.sync.after")
 
     def give_up(self, error: OSError) -> NoReturn:
         """Refuse every further call, because what was written before may not be on the disk."""

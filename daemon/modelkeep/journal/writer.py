@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from modelkeep.errors import JournalError
+from modelkeep.failpoints import reach
 from modelkeep.journal.chain import LineSink, journal_logger
 from modelkeep.journal.listeners import Listener, Listeners, Unsubscribe
 from modelkeep.journal.records import Damage
@@ -199,12 +200,14 @@ class JournalWriter:
         with self._syncing:
             old = self._sink.file
             old.sync()
+            reach("journal.rotate.before")
             new = SegmentFile(segment_at(self._folder, self._sink.next_seq))
             try:
                 self._sync_folder()
             except JournalError:
                 new.close()
                 raise
+            reach("journal.rotate.after")
             self._sealed[old.segment] = old.size_bytes
             self._sink.file = new
             old.close()
@@ -225,7 +228,9 @@ class JournalWriter:
             if planned_seq is not None and planned_seq < follower.first_seq:
                 return
             try:
+                reach("journal.remove_segment.before")
                 segment.path.unlink(missing_ok=True)
+                reach("journal.remove_segment.after")
             except OSError as error:
                 # It is tried again at the next rotation; the journal itself is well.
                 get_logger("journal").warning("segment.not_removed", path=str(segment.path), error=error.strerror)

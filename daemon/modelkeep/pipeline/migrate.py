@@ -16,6 +16,7 @@ from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint, RenderedPicture, TierFile
 from modelkeep.errors import CatalogueError, JournalError, PictureError
+from modelkeep.failpoints import reach
 from modelkeep.pipeline.looking import fingerprints_of
 from modelkeep.pipeline.work import Work
 
@@ -194,6 +195,7 @@ class MigrateStage:
         except OSError as error:
             reason = f"its picture could not be written: {error.strerror or error}"
             return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=reason))
+        reach("picture.rendered")
         return replace(order, picture=picture)
 
     async def _commit(self, orders: list[MigrationOrder], asked: Mapping[str, Hashed]) -> list[Migrated]:

@@ -74,6 +74,10 @@ def execute(file: Path, script: str) -> None:
         connection.executescript(script)
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
 # The queue and migrations
 
 

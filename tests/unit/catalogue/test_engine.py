@@ -12,7 +12,7 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.engine import Database
 from modelkeep.errors import CatalogueError
 
-from .conftest import A, NOW, dump, hashed, migrate, order, queue, rows_of
+from .conftest import NOW, A, dump, hashed, migrate, names_in, order, queue, rows_of
 
 INSERT = "INSERT INTO tags (name) VALUES ('x')"
 
@@ -27,6 +27,12 @@ def database(file: Path) -> Iterator[Database]:
 def ask(connection: sa.Connection, statement: str) -> Any:
     result = connection.exec_driver_sql(statement)
     return result.scalar() if result.returns_rows else None
+
+
+def damage(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * len(content[4096:])
+    file.write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ async def test_a_read_only_database_that_is_not_there_is_not_made(tmp_path: Path
             await database.read(ask, "SELECT 1")
     finally:
         database.close()
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == []
 
 
 async def test_a_foreign_key_is_not_broken(database: Database) -> None:
@@ -132,9 +138,7 @@ async def test_writes_are_carried_out_in_the_order_of_the_calls(database: Databa
 async def test_a_damaged_file_is_a_sentence_at_the_question_that_meets_it(catalogue: Catalogue, file: Path) -> None:
     await queue(catalogue, *(f"/m/{number}.pt" for number in range(300)))
     catalogue.close()
-    content = bytearray(file.read_bytes())
-    content[4096:] = b"\xff" * len(content[4096:])
-    file.write_bytes(content)
+    damage(file)
     reopened = Catalogue(file)
     try:
         with pytest.raises(CatalogueError):

@@ -1,5 +1,6 @@
 """Where a content is, or was: its paths, the best of them, and what becomes of them when files go and come."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,19 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.detection import Found
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
-from .conftest import A, B, NOW, ROOTS, hashed, legacy, paths_of, print_of, queue, rows_of, take, the_model, the_row
+from .conftest import NOW, ROOTS, A, B, hashed, legacy, paths_of, print_of, queue, rows_of, take, the_model, the_row
 
 PRESENT, MISSING, UNREACHABLE = LocationState.PRESENT, LocationState.MISSING, LocationState.UNREACHABLE
 
 
 async def link(catalogue: Catalogue, path: str, sha256: str, number: int = 500, now_ms: int = NOW) -> list[str]:
     return await catalogue.put_locations([Location(path, sha256, PRESENT, print_of(number))], now_ms)
+
+
+def dated(path: Path, seconds: int) -> Fingerprint:
+    path.write_bytes(b"x")
+    os.utime(path, ns=(0, seconds * 10**9))
+    return Fingerprint.from_stat(path.stat())
 
 
 class TestFingerprints:
@@ -36,11 +43,7 @@ class TestFingerprints:
     async def test_a_file_dated_in_the_far_future_has_a_place(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """ext4 dates files up to the year 2446; its nanoseconds leave the signed 64 bits in 2262."""
         path = tmp_path / "a.pt"
-        path.write_bytes(b"x")
-        import os
-
-        os.utime(path, ns=(0, 10_000_000_000 * 10**9))
-        fingerprint = Fingerprint.from_stat(path.stat())
+        fingerprint = dated(path, seconds=10_000_000_000)
         await hashed(catalogue, str(path), A)
         await catalogue.set_seen({str(path): fingerprint}, NOW)
         place = await catalogue.location(str(path))

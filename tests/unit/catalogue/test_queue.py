@@ -7,13 +7,20 @@ import pytest
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import PendingImport, PendingState
+from modelkeep.domain.parking import Parked
+from modelkeep.domain.values import LocationState, PendingImport, PendingState
 
-from .conftest import A, NOW, ROOTS, hashed, legacy, migrate, order, queue, rows_of, take, the_row
+from .conftest import NOW, ROOTS, A, hashed, legacy, migrate, order, paths_of, print_of, queue, rows_of, take, the_row
 
 
-async def park(catalogue: Catalogue, row: PendingImport, state: PendingState, due_at: int = NOW) -> None:
-    await catalogue.park(row.id, state, "because", due_at=due_at, attempts=3)
+async def park(catalogue: Catalogue, row: PendingImport, state: PendingState, due_at: int = NOW) -> list[Parked]:
+    return await catalogue.park([Parked(row.id, row.path, state, "because", due_at, attempts=3)])
+
+
+async def described(catalogue: Catalogue, *names: str) -> list[PendingImport]:
+    """Queue files of which a legacy source knows something."""
+    await take(catalogue, *(legacy(name, name=f"name of {name}", on_disk=print_of(1)) for name in names))
+    return [await the_row(catalogue, f"/m/{name}.pt") for name in names]
 
 
 class TestDetect:
@@ -42,7 +49,7 @@ class TestDetect:
 
     @pytest.mark.parametrize("state", [PendingState.FAILED, PendingState.MISSING, PendingState.CONFLICT])
     async def test_a_row_that_was_parked_waits_again(self, catalogue: Catalogue, state: PendingState) -> None:
-        (row,) = await queue(catalogue, "/m/a.pt")
+        (row,) = await described(catalogue, "a")
         await park(catalogue, row, state, NOW + 1000)
         ((again, _),) = await catalogue.detect([Found("/m/a.pt", 5)], ROOTS, NOW + 5)
         assert (again.state, again.due_at, again.last_error) == (PendingState.WAITING, NOW + 5, "")
@@ -135,7 +142,7 @@ class TestQuestions:
 
 class TestDue:
     async def test_what_is_due_longest_comes_first(self, catalogue: Catalogue) -> None:
-        a, b, c = await queue(catalogue, "/m/a.pt", "/m/b.pt", "/m/c.pt")
+        a, b, c = await described(catalogue, "a", "b", "c")
         await park(catalogue, a, PendingState.FAILED, NOW - 10)
         await park(catalogue, c, PendingState.MISSING, NOW - 20)
         due = await catalogue.due_pending(NOW, 10)
@@ -158,13 +165,70 @@ class TestDue:
 class TestParkAndWaitAgain:
     async def test_a_parked_row_says_why_and_when(self, catalogue: Catalogue) -> None:
         (row,) = await queue(catalogue, "/m/a.pt")
-        await catalogue.park(row.id, PendingState.FAILED, "no \udce9 rights", due_at=NOW + 30, attempts=2)
+        parked = Parked(row.id, row.path, PendingState.FAILED, "no \udce9 rights", NOW + 30, 2)
+        assert await catalogue.park([parked]) == [parked]
         assert await the_row(catalogue, "/m/a.pt") == row.evolve(
             state=PendingState.FAILED, last_error="no \udce9 rights", due_at=NOW + 30, attempts=2
         )
 
+    async def test_the_same_again_is_no_news_but_its_time_is_noted(self, catalogue: Catalogue) -> None:
+        a, b = await described(catalogue, "a", "b")
+        await park(catalogue, a, PendingState.FAILED, NOW + 1)
+        again = [Parked(row.id, row.path, PendingState.FAILED, "because", NOW + 99, 4) for row in (a, b)]
+        assert await catalogue.park(again) == again[1:]
+        row = await the_row(catalogue, a.path)
+        assert (row.due_at, row.attempts) == (NOW + 99, 4)
+
+    async def test_another_state_or_another_reason_is_news(self, catalogue: Catalogue) -> None:
+        (row,) = await described(catalogue, "a")
+        await park(catalogue, row, PendingState.FAILED)
+        assert len(await park(catalogue, row, PendingState.MISSING)) == 1
+        other = Parked(row.id, row.path, PendingState.MISSING, "for another reason", NOW, 3)
+        assert await catalogue.park([other]) == [other]
+
+    async def test_a_stranger_that_is_gone_is_forgotten_and_its_location_is_missing(
+        self, catalogue: Catalogue
+    ) -> None:
+        await hashed(catalogue, "/m/a.pt", A)
+        (row,) = await queue(catalogue, "/m/a.pt")
+        assert len(await park(catalogue, row, PendingState.MISSING)) == 1
+        assert await catalogue.pending_by_path("/m/a.pt") is None
+        assert await paths_of(catalogue, A) == {"/m/a.pt": LocationState.MISSING}
+
+    async def test_what_somebody_described_is_kept_as_missing(self, catalogue: Catalogue) -> None:
+        (row,) = await described(catalogue, "a")
+        await park(catalogue, row, PendingState.MISSING)
+        assert (await the_row(catalogue, row.path)).state is PendingState.MISSING
+
+    @pytest.mark.parametrize("state", [PendingState.MISSING, PendingState.FAILED])
+    async def test_a_row_whose_file_was_renamed_meanwhile_goes_on_waiting(
+        self, catalogue: Catalogue, state: PendingState
+    ) -> None:
+        """What was seen at the old path says nothing about the file, which lies at the new one."""
+        (row,) = await queue(catalogue, "/m/a.pt")
+        await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW)
+        assert await park(catalogue, row, state, NOW + 99) == []
+        after = await the_row(catalogue, "/m/b.pt")
+        assert (after.id, after.state, after.due_at) == (row.id, PendingState.WAITING, NOW)
+
+    async def test_a_row_that_is_gone_is_no_news(self, catalogue: Catalogue) -> None:
+        (row,) = await queue(catalogue, "/m/a.pt")
+        await catalogue.drop_pending(row.id)
+        assert await park(catalogue, row, PendingState.FAILED) == []
+
+    async def test_a_claimed_file_that_is_gone_is_missing(self, catalogue: Catalogue) -> None:
+        await take(catalogue, legacy("a", claim=A, on_disk=print_of(1)))
+        await catalogue.park([Parked(0, "/m/a.pt", PendingState.MISSING, "gone", NOW, 1)])
+        assert await paths_of(catalogue, A) == {"/m/a.pt": LocationState.MISSING}
+
+    async def test_thousands_are_parked_at_once(self, catalogue: Catalogue) -> None:
+        rows = await queue(catalogue, *(f"/m/{number}.pt" for number in range(1_200)))
+        parked = [Parked(row.id, row.path, PendingState.FAILED, "because", NOW + 5, 1) for row in rows]
+        assert await catalogue.park(parked) == parked
+        assert await catalogue.due_pending(NOW, 10) == []
+
     async def test_all_that_failed_or_is_missing_waits_again_and_nothing_else(self, catalogue: Catalogue) -> None:
-        rows = await queue(catalogue, *(f"/m/{number}.pt" for number in range(4)))
+        rows = await described(catalogue, *"0123")
         for row, state in zip(rows, PendingState, strict=True):
             await park(catalogue, row, state, NOW + 99)
         assert await catalogue.wait_again(NOW + 5) == 2
@@ -193,6 +257,22 @@ class TestParkAndWaitAgain:
         (row,) = await queue(catalogue, "/m/a.pt")
         await park(catalogue, row, PendingState.FAILED)
         assert await catalogue.wait_again(NOW, range(1, 40_000)) == 1
+
+
+class TestOtherTimes:
+    async def test_what_is_due_later_moves_with_the_clock(self, catalogue: Catalogue) -> None:
+        a, b = await described(catalogue, "a", "b")
+        await park(catalogue, a, PendingState.FAILED, NOW + 60_000)
+        assert await catalogue.shift_due(NOW, -3_600_000) == 1
+        assert (await the_row(catalogue, a.path)).due_at == NOW + 60_000 - 3_600_000
+        assert (await the_row(catalogue, b.path)).due_at == NOW
+
+    async def test_what_stalled_below_a_folder_that_is_back_is_due_now(self, catalogue: Catalogue) -> None:
+        rows = await queue(catalogue, "/m/a/1.pt", "/m/a/2.pt", "/m/a/3.pt", "/m/ab/4.pt")
+        for row, state in zip(rows, ("failed", "conflict", "waiting", "failed"), strict=True):
+            await park(catalogue, row, PendingState(state), NOW + 99)
+        assert await catalogue.wake_below("/m/a", NOW + 5) == 1
+        assert [row.due_at for row in await catalogue.pending_imports()] == [NOW + 5, NOW + 99, NOW + 99, NOW + 99]
 
 
 class TestDrop:

@@ -15,7 +15,7 @@ from modelkeep.catalogue.tables import metadata
 from modelkeep.catalogue.upgrade import back_up, upgrade
 from modelkeep.errors import CatalogueError
 
-from .conftest import A, dump, execute, hashed, rows_of
+from .conftest import A, dump, execute, hashed, names_in, rows_of
 
 FOREIGN = "CREATE TABLE songs (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO songs VALUES (1, 'x');"
 
@@ -83,7 +83,7 @@ class TestAFileOfThisAge:
         before = dump(path)
         Catalogue.open(path).close()
         assert dump(path) == before
-        assert [entry.name for entry in tmp_path.iterdir() if "before-upgrade" in entry.name] == []
+        assert not any("before-upgrade" in name for name in names_in(tmp_path))
 
 
 class TestAnOlderFile:
@@ -123,7 +123,7 @@ class TestAnOlderFile:
         file.with_name("modelkeep.db.before-upgrade-from-0001.tmp").write_bytes(b"half of a copy")
         copy = file.with_name(back_up(file, "0001"))
         assert dump(copy) == dump(file)
-        assert [entry.name for entry in file.parent.iterdir() if entry.name.endswith(".tmp")] == []
+        assert not any(name.endswith(".tmp") for name in names_in(file.parent))
 
 
 class TestWhatIsRefused:

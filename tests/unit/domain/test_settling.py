@@ -87,10 +87,10 @@ class TestSingleLooks:
 
     @pytest.mark.parametrize("completeness", [Completeness.EMPTY, Completeness.POINTER])
     def test_a_stub_is_no_model_once_it_is_quiet(self, completeness: Completeness) -> None:
-        fresh = look(completeness, age_seconds=0.0)
-        assert verdict(seen_by_event(), fresh, 1.0) is Verdict.WAIT
-        assert verdict(seen_by_event(), fresh, SETTLE_SECONDS) is Verdict.NO_MODEL
-        assert verdict(seen_by_event(), look(completeness), 1.0) is Verdict.NO_MODEL
+        assert verdict(seen_by_event(), look(completeness, age_seconds=1.0), 1.0) is Verdict.WAIT
+        assert verdict(seen_by_event(), look(completeness, age_seconds=-50.0), 1.0) is Verdict.WAIT
+        assert verdict(seen_by_event(), look(completeness, age_seconds=-50.0), SETTLE_SECONDS) is Verdict.NO_MODEL
+        assert verdict(seen_by_event(), look(completeness, age_seconds=SETTLE_SECONDS), 1.0) is Verdict.NO_MODEL
 
     def test_a_file_that_a_scan_found_long_after_its_last_change_is_taken_at_once(self) -> None:
         watched = first_sight(PATH, 50.0, closed=False, age_seconds=1000.0, settle_seconds=SETTLE_SECONDS)
@@ -108,11 +108,16 @@ class TestSingleLooks:
 
 class TestNextLook:
     def test_it_comes_when_the_quiet_time_is_over(self) -> None:
-        assert next_look_at(Watched(PATH, changed_at=10.0), 11.0, SETTLE_SECONDS) == 10.0 + SETTLE_SECONDS
+        assert next_look_at(Watched(PATH, changed_at=10.0), look(), 11.0, SETTLE_SECONDS) == 10.0 + SETTLE_SECONDS
+
+    def test_it_comes_later_when_the_file_was_changed_after_its_event(self) -> None:
+        changed = look(age_seconds=1.0)
+        assert next_look_at(Watched(PATH, changed_at=10.0), changed, 13.5, SETTLE_SECONDS) == 12.5 + SETTLE_SECONDS
 
     @pytest.mark.parametrize("settle_seconds", [0.0, 0.001, SETTLE_SECONDS])
     def test_a_file_that_is_held_open_is_not_looked_at_all_the_time(self, settle_seconds: float) -> None:
-        assert next_look_at(Watched(PATH, changed_at=0.0), 500.0, settle_seconds) >= 500.0 + max(settle_seconds, 0.05)
+        next_look = next_look_at(Watched(PATH, changed_at=0.0), look(), 500.0, settle_seconds)
+        assert next_look >= 500.0 + max(settle_seconds, 0.05)
 
 
 class Settling(RuleBasedStateMachine):
@@ -193,13 +198,13 @@ class Settling(RuleBasedStateMachine):
         """Whatever happened: once all is quiet, the file is decided about within a few looks."""
         self.being_written = False if self.being_written else self.being_written
         self.has_control_file = False
-        for _ in range(3):
+        for _ in range(4):
             seen = self.look()
             self.watched = observe(self.watched, seen, self.now)
             result = settle(self.watched, seen, self.now, SETTLE_SECONDS)
             if result is not Verdict.WAIT:
                 break
-            self.now = next_look_at(self.watched, self.now, SETTLE_SECONDS)
+            self.now = next_look_at(self.watched, seen, self.now, SETTLE_SECONDS)
         expected = {Completeness.CUT_OFF: Verdict.CUT_OFF, Completeness.EMPTY: Verdict.NO_MODEL}
         expected[Completeness.POINTER] = Verdict.NO_MODEL
         assert result is expected.get(self.completeness, Verdict.TAKE)

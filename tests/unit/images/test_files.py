@@ -119,6 +119,12 @@ def test_a_picture_is_refused_from_the_first_byte_too_many(tmp_path: Path) -> No
     assert refusal_of(picture) == "a.png is 65 MB; at most 64 MB are taken"
 
 
+def test_a_picture_that_is_far_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(2**30)
+    assert refusal_of(tmp_path / "a.png") == "a.png is 1024 MB; at most 64 MB are taken"
+
+
 def test_a_picture_that_grows_too_large_while_it_is_read_is_refused(tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     with picture.open("wb") as file:

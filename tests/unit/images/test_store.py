@@ -77,6 +77,7 @@ class DeadlyPool:
         self.running = 0
         self.most_running = 0
         self.deaths = 0
+        self.died = asyncio.Event()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.running += 1
@@ -87,6 +88,7 @@ class DeadlyPool:
             return await self.pool.run(function, *args, **kwargs)
         except WorkerDied:
             self.deaths += 1
+            self.died.set()
             raise
         finally:
             self.running -= 1
@@ -167,6 +169,19 @@ async def test_a_picture_that_kills_its_worker_is_refused_and_those_beside_it_ar
             assert not isinstance(outcome, BaseException), outcome
     assert deadly.deaths >= 4
     assert len(names_in(tmp_path / "images" / ".staging")) == 4 * len(QUALITIES)
+
+
+async def test_a_second_try_has_the_pool_to_itself(tmp_path: Path, pool: WorkerPool, source: Path) -> None:
+    deadly = DeadlyPool(pool)
+    store = ImageStore(tmp_path / "images", deadly)
+    guilty = asyncio.create_task(store.render(tmp_path / "killer0.png", "m0"))
+    innocent = asyncio.create_task(store.render(source, "m1"))
+    await deadly.died.wait()
+    late = [asyncio.create_task(store.render(tmp_path / f"killer{number}.png", f"m{number}")) for number in (2, 3, 4)]
+    assert (await innocent).width == 320
+    for task in (guilty, *late):
+        with pytest.raises(PictureError, match="made the decoder crash"):
+            await task
 
 
 async def test_what_a_killed_worker_left_is_removed(tmp_path: Path, pool: WorkerPool) -> None:
