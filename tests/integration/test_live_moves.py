@@ -175,14 +175,21 @@ def _pending_names(daemon: DaemonProcess) -> set[str]:
     return {Path(row["path"]).name for row in daemon.rows("SELECT path FROM pending_import")}
 
 
-def test_a_rename_in_the_midst_of_hashing_is_followed(models: Path, daemon: DaemonProcess) -> None:
+@pytest.mark.parametrize("is_read", [False, True], ids=["before it is opened", "while it is read"])
+def test_a_rename_of_a_file_that_is_being_hashed_is_followed(
+    models: Path, daemon: DaemonProcess, is_read: bool
+) -> None:
     path = models / "large.ckpt"
     with path.open("wb") as file:
         file.truncate(1 << 30)
         file.write(noise("large", 4096))
-    wait_until(lambda: daemon.status()["hashing"]["active"], what="the file to be hashed")
+
+    def is_in_hand() -> bool:
+        return any(active["bytes_done"] or not is_read for active in daemon.status()["hashing"]["active"])
+
+    wait_until(is_in_hand, what="the file to be hashed")
     new = path.rename(models / "renamed.ckpt")
-    daemon.wait_model(new, 30)
+    daemon.wait_model(new, 20)
     daemon.wait_idle()
     assert places(daemon.get(f"/api/models/{sha256_of(new)}/details")) == {new: "present"}
     assert not daemon.rows("SELECT * FROM pending_import")

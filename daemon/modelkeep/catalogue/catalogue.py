@@ -10,7 +10,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from modelkeep.catalogue.engine import Database
-from modelkeep.catalogue.store import control, importing, locations, migrating, models, pending, pictures, tags
+from modelkeep.catalogue.store import (
+    control,
+    importing,
+    locations,
+    migrating,
+    models,
+    offers,
+    pending,
+    pictures,
+    tags,
+)
 from modelkeep.catalogue.upgrade import upgrade
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.detection import Found, Moved
@@ -90,6 +100,14 @@ class Catalogue:
     async def wait_again(self, now_ms: int, ids: Sequence[int] | None = None) -> int:
         """Make rows due now; None for every failed or missing one. Returns how many."""
         return await self._database.write(pending.wait_again, now_ms, ids)
+
+    async def offer(self, files: Mapping[str, int]) -> list[tuple[PendingImport, str]]:
+        """Offer files that nobody knew (path and size) to the rows whose file is missing."""
+        return await self._database.write(offers.offer, files)
+
+    async def relocate(self, pending_id: int, path: str, now_ms: int) -> PendingImport:
+        """Give a row the path at which its file lies now."""
+        return await self._database.write(offers.relocate, pending_id, path, now_ms)
 
     async def drop_pending(self, pending_id: int) -> None:
         """Delete a pending row."""
@@ -273,7 +291,7 @@ def _park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
     missing = [item.path for item in parked if item.state is PendingState.MISSING]
     if missing:
         locations.set_locations_missing(connection, missing)
-    return pending.park(connection, parked)
+    return pending.park(connection, offers.with_offers(connection, parked))
 
 
 def _set_missing(connection: sa.Connection, paths: Sequence[str], reason: str, due_at: int) -> list[Location]:

@@ -64,6 +64,12 @@ class KeepsRows(MigratesRows, HoldsQueue, Protocol):
     async def park(self, parked: Sequence[Parked]) -> list[Parked]:
         """Note on rows why they could not be migrated; returns those for which that is news."""
 
+    async def offer(self, files: Mapping[str, int]) -> list[tuple[PendingImport, str]]:
+        """Offer files to the rows whose file is missing."""
+
+    async def relocate(self, pending_id: int, path: str, now_ms: int) -> PendingImport:
+        """Give a row the path at which its file lies now."""
+
     async def drop_pending(self, pending_id: int) -> None:
         """Delete a row."""
 
@@ -332,6 +338,26 @@ class Pipeline:
                     _answer(item)
         if len(self._in_hand) < IN_HAND_LOW:
             self._refill.ask()
+        async with self._letting_go([]):
+            await self._offer(done)
+
+    async def _offer(self, done: Sequence[Migrated]) -> None:
+        """Offer files that nobody knew to the rows whose file is missing: perhaps they were renamed."""
+        new = {
+            item.result.order.path: item.result.order.fingerprint.size_bytes
+            for item in done
+            if item.hashed.work.knows_nothing and item.result.outcome is Outcome.DONE
+        }
+        offered = await self._catalogue.offer(new) if new else []
+        self._journal.note_many(
+            [
+                (
+                    "pending.offered",
+                    {"path": row.path, "pending_id": row.id, "offered": path, "cause": "same name and size"},
+                )
+                for row, path in offered
+            ]
+        )
 
     async def _again(self, work: Work) -> None:
         """Look at a file anew: its row or itself changed while it was on its way."""
@@ -403,8 +429,13 @@ class Pipeline:
         """
         return await self._questions.digest(path)
 
-    async def migrate_now(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+    async def migrate_now(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
         """Migrate a row before all else.
+
+        Args:
+            pending_id: the row.
+            strategy: what to do when its content is known; None for the configured one.
+            path: where its file lies now, when that is not where the row says.
 
         Raises:
             NotFound: there is no such row.
@@ -413,6 +444,10 @@ class Pipeline:
             HashError: its file cannot be hashed now, with the reason.
         """
         row = await self._row_taken_back(pending_id)
+        if path and path != row.path:
+            old, row = row.path, await self._catalogue.relocate(pending_id, path, self._clock_ms())
+            fields = {"path": path, "old_path": old, "pending_id": pending_id, "cause": "said by the owner"}
+            self._journal.note_many([("file.moved", fields)])
         asked: asyncio.Future[tuple[str, Action]] = asyncio.get_running_loop().create_future()
         work = Work.of_row(row, Priority.INTERACTIVE, strategy or self.options.strategy)
         self._in_hand[row.id] = work = replace(work, migration_asked=asked)

@@ -61,6 +61,11 @@ def get_pendings(connection: sa.Connection, ids: Sequence[int]) -> dict[int, Pen
     return found
 
 
+def rows_where(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[PendingImport]:
+    """Return the rows that fulfil a condition, by id."""
+    return _rows(connection, _SELECT.where(condition).order_by(pending_import.c.id))
+
+
 def get_pendings_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, PendingImport]:
     """Return the rows of these paths that there are."""
     found: dict[str, PendingImport] = {}
