@@ -104,16 +104,7 @@ class DaemonProcess:
     def start(self, *arguments: str, ready: bool = True) -> "DaemonProcess":
         """Start the daemon, and wait until it says that it is ready."""
         assert self._process is None or self._process.poll() is not None, "it runs already"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*self._prefix, *self._program(), *arguments, "run"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-                start_new_session=True,
-            )
-        self._groups.append(self._process.pid)
+        self._process = self.begin(*arguments, "run")
         if ready:
             wait_until(self._is_ready, 20, "the daemon to be ready")
         return self
@@ -243,7 +234,7 @@ class DaemonProcess:
     def command(self, *arguments: str, timeout: float = 60.0) -> Finished:
         """Run the command line on this configuration."""
         done = subprocess.run(
-            [*self._prefix, *self._program(), *arguments],
+            self.program(*arguments),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=_environment(),
@@ -252,14 +243,29 @@ class DaemonProcess:
         decoded = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         return Finished(done.returncode, *decoded)
 
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Begin a command in a process group of its own, without waiting for its end."""
+        with self.log.open("ab") as log:
+            begun = subprocess.Popen(
+                self.program(*arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                start_new_session=True,
+            )
+        self._groups.append(begun.pid)
+        return begun
+
     def must(self, *arguments: str) -> Finished:
         """Run a command that has to succeed."""
         done = self.command(*arguments)
         assert done.status == 0, f"{' '.join(arguments)} ended with {done.status}: {done.out}{done.err}"
         return done
 
-    def _program(self) -> list[str]:
-        return [sys.executable, "-m", "modelkeep", "--config", str(self.config)]
+    def program(self, *arguments: str) -> list[str]:
+        """Return the command line of the program on this configuration."""
+        return [*self._prefix, sys.executable, "-m", "modelkeep", "--config", str(self.config), *arguments]
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "it was never started"

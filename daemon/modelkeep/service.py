@@ -228,7 +228,8 @@ class Daemon:
     async def _keep_house(self) -> None:
         await asyncio.to_thread(self._pipeline.migrating.publish)
         if self._pipeline.is_idle:
-            self._pool.release()
+            for pool in (self._pool, self._holdings.picture_pool):
+                await asyncio.to_thread(pool.release)
 
     # Questions
 

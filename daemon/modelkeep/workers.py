@@ -39,6 +39,7 @@ class WorkerPool:
         self._initializer = initializer
         self._initargs = initargs
         self._executor: ProcessPoolExecutor | None = None
+        self._running = 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a worker.
@@ -54,11 +55,14 @@ class WorkerPool:
             self._discard(executor)
             executor = self._executor or self._start()
             future = executor.submit(function, *args, **kwargs)
+        self._running += 1
         try:
             return await asyncio.wrap_future(future)
         except BrokenProcessPool as error:
             self._discard(executor)
             raise WorkerDied("the worker process was killed, perhaps because memory ran out") from error
+        finally:
+            self._running -= 1
 
     def shutdown(self) -> None:
         """End the workers. Work that waits is dropped; work that runs must have been called off by its own means."""
@@ -67,8 +71,9 @@ class WorkerPool:
             executor.shutdown(wait=True, cancel_futures=True)
 
     def release(self) -> None:
-        """End idle workers to free their memory; the next call starts new ones."""
-        self.shutdown()
+        """End the workers to free their memory, if they are idle; the next call starts new ones."""
+        if not self._running:
+            self.shutdown()
 
     def _start(self) -> ProcessPoolExecutor:
         self._executor = ProcessPoolExecutor(

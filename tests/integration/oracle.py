@@ -18,7 +18,7 @@ from tests.integration.legacy_facts import LegacyFacts, read_legacy
 from tests.integration.picture_judge import faults_of_published, is_usable
 from tests.libraries import sha256_of
 
-_TECHNICAL = re.compile(r"Errno|Traceback|Exception|Error\b|<class|\bNone\b|0x[0-9a-f]{6}|\.py\b|sqlite3|[{}]")
+_TECHNICAL = re.compile(r"Errno|Traceback|Exception|Error\b|<class|\bNone\b|0x[0-9a-f]{6}|\.py\b|sqlite3\.|[{}]")
 _AN_HOUR_AGO_MS = (time.time() - 3600) * 1000
 _DERIVED = {"images", "images_count"}
 

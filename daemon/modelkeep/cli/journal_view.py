@@ -30,11 +30,6 @@ _TOO_MUCH = frozenset({"pending", "plan", "model", "images", "files", "tags", "o
 """Fields of a plan that are whole objects; `--json` shows them, the line names the row and the action."""
 
 
-def is_failure(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record says that something went wrong."""
-    return bool(record.get("error")) or str(record.get("event", "")).endswith((".failed", ".refuted"))
-
-
 def day_of(record: Mapping[str, Any]) -> str:
     """Return the local day of a record: `Friday, 2026-11-20`."""
     moment = _moment(record)

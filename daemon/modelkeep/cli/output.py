@@ -1,7 +1,6 @@
 """What commands write: a console that never interprets foreign text, tables, and JSON that stands alone."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -30,7 +29,8 @@ def console(*, stderr: bool = False) -> Console:
     # A name may hold what the terminal's encoding does not: show it escaped instead of failing.
     _never_fail(sys.stderr if stderr else sys.stdout)
     made = PlainConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    if not made.is_terminal:
+        # Whatever $COLUMNS says: programs with readline leave it to their children without meaning to.
         made.width = _WIDTH_OF_A_FILE
     return made
 

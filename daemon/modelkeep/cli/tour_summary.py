@@ -10,7 +10,7 @@ from modelkeep.cli.output import facts
 from modelkeep.cli.pending_view import both_sides, how_to_resolve, pending_table
 from modelkeep.cli.reading import Reader
 from modelkeep.cli.status_view import status_view
-from modelkeep.cli.wording import clean
+from modelkeep.cli.wording import clean, count
 from modelkeep.errors import NotFound
 
 _MOST_PENDING = 10
@@ -19,8 +19,12 @@ _MOST_PENDING = 10
 def print_summary(
     reader: Reader, status: Mapping[str, Any], announced: Sequence[str], call: Invocation, out: Console
 ) -> None:
-    """Print the summary of a daemon that has nothing left to do."""
-    out.print("Done: what could be hashed is hashed", style="bold green")
+    """Print the summary of a daemon that has nothing left to do, or does not get on."""
+    waiting = status["pending"]["waiting"]
+    if waiting:
+        out.print(f"{count(waiting, 'row')} in the queue, and nothing moves any more", style="bold yellow")
+    else:
+        out.print("Done: what could be hashed is hashed", style="bold green")
     out.print(status_view(status, out, call.command))
     rows = reader.pending(state=None, limit=_MOST_PENDING)
     if rows:

@@ -1,5 +1,6 @@
 """A real catalogue for each test, and short ways to put something into it."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.detection import Found
@@ -23,6 +25,9 @@ from modelkeep.domain.values import (
     RenderedPicture,
     Strategy,
 )
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 NOW = 1_735_689_600_000
@@ -89,6 +94,12 @@ async def queue(catalogue: Catalogue, *paths: str, size_bytes: int = 10) -> list
 
 def print_of(number: int) -> Fingerprint:
     return Fingerprint(device=1, inode=1000 + number, size_bytes=10, mtime_ns=5_000_000_000 + number)
+
+
+def dated(path: Path, seconds: int) -> Fingerprint:
+    path.write_bytes(b"x")
+    os.utime(path, ns=(0, seconds * 10**9))
+    return Fingerprint.from_stat(path.stat())
 
 
 def rendered(digest: str) -> RenderedPicture:

@@ -1,6 +1,5 @@
 """Where a content is, or was: its paths, the best of them, and what becomes of them when files go and come."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +9,28 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.detection import Found
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
-from .conftest import NOW, ROOTS, A, B, hashed, legacy, paths_of, print_of, queue, rows_of, take, the_model, the_row
+from .conftest import (
+    NOW,
+    ROOTS,
+    A,
+    B,
+    dated,
+    hashed,
+    legacy,
+    paths_of,
+    print_of,
+    queue,
+    rows_of,
+    take,
+    the_model,
+    the_row,
+)
 
 PRESENT, MISSING, UNREACHABLE = LocationState.PRESENT, LocationState.MISSING, LocationState.UNREACHABLE
 
 
 async def link(catalogue: Catalogue, path: str, sha256: str, number: int = 500, now_ms: int = NOW) -> list[str]:
     return await catalogue.put_locations([Location(path, sha256, PRESENT, print_of(number))], now_ms)
-
-
-def dated(path: Path, seconds: int) -> Fingerprint:
-    path.write_bytes(b"x")
-    os.utime(path, ns=(0, seconds * 10**9))
-    return Fingerprint.from_stat(path.stat())
 
 
 class TestFingerprints:

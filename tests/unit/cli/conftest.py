@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typer.testing import CliRunner, Result
 
-Json = dict[str, Any]
+from modelkeep.api.answers import Json
+
+Document = dict[str, Any]
 Cli = Callable[..., Result]
 
-STATUS: Json = {
+STATUS: Document = {
     "state": "running",
     "version": "0.1.0",
     "pid": 4321,
@@ -69,7 +72,7 @@ class FakeDaemon:
         if isinstance(answer, list):
             lines = (json.dumps(value) + "\n" for value in answer)
             return StreamingResponse(lines, status, media_type="application/x-ndjson")
-        return JSONResponse(answer(query) if callable(answer) else answer, status)
+        return Json(answer(query) if callable(answer) else answer, status)
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +118,7 @@ def cli(config: Path) -> Cli:
 def daemon(config: Path) -> Iterator[FakeDaemon]:
     """A server on the socket that the configuration names."""
     fake = FakeDaemon()
-    fake.answer("GET", "/api/status", STATUS)
+    fake.answer("GET", "/api/status", deepcopy(STATUS))
     routes = [Route("/{path:path}", fake.respond, methods=["GET", "POST", "DELETE", "PATCH"])]
     options = uvicorn.Config(
         Starlette(routes=routes), uds=str(config.parent / "s"), log_level="critical", lifespan="off", ws="none"

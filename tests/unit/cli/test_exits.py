@@ -50,8 +50,12 @@ def test_the_handler_of_before_is_put_back() -> None:
 def test_signals_that_are_held_back_arrive_when_the_work_is_whole() -> None:
     done = []
 
-    with pytest.raises(KeyboardInterrupt), terminated_in_order(), signals_held_back():
-        signal.raise_signal(signal.SIGTERM)
-        done.append("whole")
+    def work() -> None:
+        with terminated_in_order(), signals_held_back():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
 
     assert done == ["whole"]

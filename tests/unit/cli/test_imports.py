@@ -65,8 +65,10 @@ def test_the_report_names_what_was_refused_and_why(cli: Cli, daemon: Any, legacy
         daemon, refusals=[entry(7, "a directory")], image_errors=[entry(8, "no picture")], remarks=[entry(9, "odd")]
     )
 
-    stdout = cli("import", "hikaze", str(legacy)).stdout
+    result = cli("import", "hikaze", str(legacy))
+    stdout = result.stdout
 
+    assert result.exit_code == 0
     assert "Taken from /old.db: 3 rows" in stdout
     assert "7     /m/7[red]\\x1b.ckpt   a directory" in stdout
     assert "no picture" in stdout

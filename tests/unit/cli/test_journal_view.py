@@ -1,6 +1,6 @@
 import pytest
 
-from modelkeep.cli.journal_view import day_of, details, is_failure, line_of
+from modelkeep.cli.journal_view import day_of, details, line_of
 
 TS = "2026-11-20T05:43:01.000001Z"
 
@@ -39,19 +39,6 @@ def test_an_error_stands_last_and_in_red() -> None:
 
     assert shown.plain.endswith("attempt 2  no such file")
     assert "red" in {str(span.style) for span in shown.spans if shown.plain[span.start : span.end] == "no such file"}
-
-
-@pytest.mark.parametrize(
-    ("record", "failed"),
-    [
-        ({"event": "hash.failed"}, True),
-        ({"event": "claim.refuted"}, True),
-        ({"event": "hash.finished", "error": "x"}, True),
-        ({"event": "hash.finished"}, False),
-    ],
-)
-def test_failures_are_known(record: dict[str, object], failed: bool) -> None:
-    assert is_failure(record) is failed
 
 
 def test_a_name_with_control_characters_stays_on_its_line() -> None:

@@ -53,6 +53,7 @@ def test_json_is_whole_whatever_the_text_and_the_encoding(encoding: str, monkeyp
 
 
 def test_nothing_is_cut_or_coloured_where_no_terminal_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     written = captured("utf-8", monkeypatch)
     long = "/srv/" + "x" * 3000
     made = output.table("path", "other")

@@ -1,0 +1,22 @@
+"""Contents at several paths."""
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.store.locations import locations_of_all
+from modelkeep.catalogue.store.models import get_models
+from modelkeep.catalogue.tables import locations
+from modelkeep.domain.values import Location, LocationState, Model
+
+_SEVERAL = (
+    sa.select(locations.c.sha256)
+    .where(locations.c.state != LocationState.MISSING)
+    .group_by(locations.c.sha256)
+    .having(sa.func.count() > 1)
+)
+
+
+def contents_at_several_paths(connection: sa.Connection) -> list[tuple[Model, list[Location]]]:
+    """Return the models that are, or may be, at more than one path, each with all its locations."""
+    hashes = list(connection.execute(_SEVERAL).scalars())
+    places = locations_of_all(connection, hashes)
+    return [(model, places[sha256]) for sha256, model in get_models(connection, hashes).items()]

@@ -1,0 +1,1 @@
+"""What `modelkeep doctor` looks at, what it says, and what it repairs."""

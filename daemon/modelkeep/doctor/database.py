@@ -1,0 +1,96 @@
+"""Checks of the catalogue's file: is it whole, and can this version read it?"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+
+import modelkeep.catalogue.revisions as revisions
+from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
+from modelkeep.doctor.knowledge import size_of, wal_of
+from modelkeep.doctor.premises import Premises
+from modelkeep.journal.segments import list_segments
+
+FULL_CHECK_BYTES_MAX = 2**30
+"""A larger file is not compared with its indexes, which takes minutes."""
+
+WAL_BYTES_MAX = 256 * 2**20
+
+_DAMAGES_MAX = 20
+_FIRST_WITH_RESET_BUG = (3, 7, 0)
+_LAST_WITH_RESET_BUG = (3, 51, 2)
+_RESTORE = (
+    "stop the daemon, keep a copy of the data folder, then put back a backup of modelkeep.db, or try"
+    " `sqlite3 modelkeep.db .recover | sqlite3 recovered.db`; look at the disk too (smartctl -a)"
+)
+
+
+def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
+    """Tell the version of SQLite, and what is known of it (https://sqlite.org/wal.html, "The WAL-reset bug")."""
+    spelled = ".".join(map(str, version))
+    if _FIRST_WITH_RESET_BUG <= version <= _LAST_WITH_RESET_BUG:
+        sentence = (
+            f"version {spelled} can corrupt a database that two connections write in one instant;"
+            " modelkeep has only one that writes"
+        )
+        return note("sqlite", sentence, "let no other program write to modelkeep.db; 3.51.3 and later are cured")
+    return fine("sqlite", f"version {spelled}")
+
+
+def check_presence(premises: Premises) -> Finding | None:
+    """Return what is to be said when there is no catalogue to look into, else None."""
+    directory = premises.directory
+    if size_of(directory.catalogue):
+        return None
+    if list_segments(directory.journal) and not premises.is_at_work:
+        sentence = f"{directory.catalogue} is gone, though the journal tells of what was in it"
+        return problem("catalogue", sentence, "put back a backup before the daemon starts: it would begin an empty one")
+    return note("catalogue", "there is none yet; the daemon makes it when it first starts")
+
+
+def check_revision(connection: sa.Connection) -> Finding | None:
+    """Return what is to be said when the catalogue is of another version or another program, else None."""
+    tables = set(sa.inspect(connection).get_table_names())
+    script = ScriptDirectory(str(Path(next(iter(revisions.__path__)))))
+    if "alembic_version" not in tables:
+        sentence = f"modelkeep.db is a database of another program (it has {examples(sorted(tables)) or 'no table'})"
+        return problem("catalogue", sentence, "move it away, or set another data_dir")
+    current = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
+    if current == script.get_current_head():
+        return None
+    if current in {revision.revision for revision in script.walk_revisions()}:
+        sentence = f"it is of an older modelkeep (schema {current}), and is not looked into"
+        return note("catalogue", sentence, "the next start of the daemon upgrades it, after a backup copy")
+    sentence = f"it was written by a newer modelkeep (schema {current})"
+    return problem("catalogue", sentence, "install that version, or put back the backup copy beside it")
+
+
+def check_integrity(connection: sa.Connection, size_bytes: int) -> Iterator[Finding]:
+    """Have SQLite look through the whole file."""
+    pragma, spared = ("integrity_check", "") if size_bytes <= FULL_CHECK_BYTES_MAX else ("quick_check", _SPARED)
+    said = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA {pragma}({_DAMAGES_MAX})")]
+    broken = [f"{table} row {row}" for table, row, *_ in connection.exec_driver_sql("PRAGMA foreign_key_check")]
+    if said != ["ok"]:
+        yield problem("catalogue", f"the file is damaged: {examples([' '.join(line.split()) for line in said])}", _RESTORE)
+    if broken:
+        sentence = f"{counted(len(broken), 'row')} refer to what is not there: {examples(broken)}"
+        yield problem("catalogue", sentence, _RESTORE)
+    if said == ["ok"] and not broken:
+        yield fine("catalogue", f"the file is whole ({pragma}, foreign keys){spared}")
+
+
+_SPARED = "; it is too large to compare its indexes with its rows in reasonable time"
+
+
+def check_log(premises: Premises) -> Iterator[Finding]:
+    """Look at the write-ahead log."""
+    size_bytes = size_of(wal_of(premises.directory.catalogue))
+    megabytes = f"{size_bytes / 1e6:,.1f} MB"
+    if premises.is_at_work and size_bytes > WAL_BYTES_MAX:
+        sentence = f"the write-ahead log has grown to {megabytes}: some reader keeps it from being written back"
+        yield warning("catalogue", sentence, "close other programs that have modelkeep.db open; a restart cures it too")
+    elif size_bytes and not premises.is_at_work:
+        sentence = f"{megabytes} of the write-ahead log were left by a killed process; nothing of it is lost"
+        yield note("catalogue", sentence, "the next start of the daemon takes it in")

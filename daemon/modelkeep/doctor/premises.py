@@ -1,0 +1,79 @@
+"""What every check stands on: the settings, the roots, the time, and whether somebody is at work in the data folder."""
+
+import fcntl
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelkeep.clock import now_ms
+from modelkeep.data_directory import DataDirectory
+from modelkeep.domain.naming import Root
+from modelkeep.errors import SettingsError
+from modelkeep.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """What the checks are told.
+
+    `holder` names the process that has the lock of the data folder, empty when there is none; `roots_error` says why
+    the roots of ComfyUI are not among `roots`.
+    """
+
+    settings: Settings
+    directory: DataDirectory
+    now_ms: int
+    roots: tuple[Root, ...] = ()
+    roots_error: str = ""
+    holder: str = ""
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a daemon or a command is changing the data folder: then much of what is seen is in motion."""
+        return bool(self.holder)
+
+
+def take_premises(settings: Settings) -> Premises:
+    """Look at the present state of affairs."""
+    directory = DataDirectory(settings.data_dir)
+    roots, error = _roots(settings)
+    return Premises(settings, directory, now_ms(), roots, error, lock_holder(directory.lock_file))
+
+
+def lock_holder(lock_file: Path) -> str:
+    """Return who holds the lock of the data folder, empty when nobody does; takes nothing away from anybody.
+
+    Raises:
+        OSError: this user may not look.
+    """
+    try:
+        with lock_file.open("r", errors="replace") as lock:
+            told = lock.read()
+            # Whoever ends in order empties the file; only what a killed process left has to be asked for. Asking takes
+            # the lock for a moment, and a daemon that starts in that moment would be turned away.
+            return _described(told) if told and _is_locked(lock.fileno()) else ""
+    except FileNotFoundError:
+        return ""
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _described(told: str) -> str:
+    try:
+        held = json.loads(told)
+        return f"{held['purpose']} (process {held['pid']}, since {held['since']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _roots(settings: Settings) -> tuple[tuple[Root, ...], str]:
+    try:
+        return tuple(settings.model_roots()), ""
+    except SettingsError as error:
+        return tuple(Root(str(root.path), root.type) for root in settings.roots), str(error)

@@ -1,0 +1,71 @@
+"""Tell the copies of one content from links to it, and say what could be freed. Pure: reads no disk."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from modelkeep.domain.values import Location, LocationState, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """One content at several places.
+
+    `copies` are the files that hold it, each as the names under which it lies (more than one are hard links),
+    `symbolic_links` the paths that lead to one of them or to a file elsewhere. `away` are the places of which nothing
+    is known for sure: missing, unreachable, or with a hash that is not confirmed yet.
+    """
+
+    model: Model
+    copies: tuple[tuple[str, ...], ...]
+    symbolic_links: tuple[str, ...] = ()
+    away: tuple[Location, ...] = ()
+
+    @property
+    def hard_links(self) -> int:
+        """Number of names beyond the first of each copy."""
+        return sum(len(names) - 1 for names in self.copies)
+
+    @property
+    def freeable_bytes(self) -> int:
+        """What is freed when one copy stays: links take no space, and of what is away nothing is known."""
+        return self.model.size_bytes * max(0, len(self.copies) - 1)
+
+
+def find_duplicates(
+    contents: Iterable[tuple[Model, Iterable[Location]]], is_symbolic_link: Callable[[str], bool]
+) -> list[Duplicate]:
+    """Return the contents that lie, or may lie, at several places; those that free the most come first.
+
+    Args:
+        contents: models with all their locations.
+        is_symbolic_link: tells of a path whether a symbolic link leads to its file.
+    """
+    found = (_duplicate(model, list(places), is_symbolic_link) for model, places in contents)
+    several = [duplicate for duplicate in found if _is_at_several_places(duplicate)]
+    return sorted(several, key=lambda item: (-item.freeable_bytes, -item.model.size_bytes, item.model.name))
+
+
+def total_freeable_bytes(duplicates: Iterable[Duplicate]) -> int:
+    """Return what could be freed altogether."""
+    return sum(duplicate.freeable_bytes for duplicate in duplicates)
+
+
+def _duplicate(model: Model, places: list[Location], is_symbolic_link: Callable[[str], bool]) -> Duplicate:
+    files: dict[tuple[int, int], list[str]] = {}
+    links: list[str] = []
+    away: list[Location] = []
+    for place in sorted(places, key=lambda place: (place.path != model.path, place.first_seen, place.path)):
+        if place.state is not LocationState.PRESENT or place.claimed or place.fingerprint is None:
+            away.append(place)
+        elif is_symbolic_link(place.path):
+            links.append(place.path)
+        else:
+            file = (place.fingerprint.device, place.fingerprint.inode)
+            files.setdefault(file, []).append(place.path)
+    return Duplicate(model, tuple(map(tuple, files.values())), tuple(links), tuple(away))
+
+
+def _is_at_several_places(duplicate: Duplicate) -> bool:
+    """Leave out what is at one place only, the others being gone: a missing place is no second one."""
+    names = sum(len(names) for names in duplicate.copies) + len(duplicate.symbolic_links)
+    return names + sum(place.state is not LocationState.MISSING for place in duplicate.away) > 1

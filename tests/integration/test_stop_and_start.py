@@ -1,0 +1,169 @@
+"""The daemon is stopped and killed at bad moments: nothing is lost, nothing is doubled, nobody is left behind."""
+
+from pathlib import Path
+
+import pytest
+from tests.daemon_process import DaemonProcess
+from tests.integration.conftest import DaemonMaker
+from tests.integration.large_library import LargeLibrary
+from tests.integration.oracle import assert_none, judge
+from tests.libraries import LegacyLibrary, put, safetensors
+from tests.picture_files import png
+from tests.waiting import wait_until
+
+TWO_GIB = 1 << 31
+ZEROS_OF_TWO_GIB = "a7c744c13cc101ed66c29f672f92455547889cc586ce6d44fe76ae824958ea51"
+"""SHA-256 of so many zero bytes, by coreutils' sha256sum."""
+
+
+@pytest.fixture
+def large_file(models: Path) -> Path:
+    """A sparse file that takes seconds to hash and no room."""
+    path = models / "checkpoints" / "large.ckpt"
+    path.parent.mkdir()
+    with path.open("wb") as file:
+        file.truncate(TWO_GIB)
+    return path
+
+
+def wait_hashing(daemon: DaemonProcess) -> None:
+    """Wait until a worker reads."""
+    wait_until(lambda: any(active["bytes_done"] for active in daemon.status()["hashing"]["active"]), what="hashing")
+
+
+def wait_migrated(daemon: DaemonProcess, number: int) -> None:
+    """Wait until the journal tells of so many migrations more or less at once, looking at nothing but its files."""
+    done = len(daemon.journal("migration.finished")) + number
+    wait_until(lambda: len(daemon.journal("migration.finished")) >= done, 40, f"{number} more migrations")
+
+
+def test_a_stop_in_the_midst_of_hashing_is_in_time_and_the_next_start_finishes_the_file(
+    tmp_path: Path, models: Path, large_file: Path, make_daemon: DaemonMaker
+) -> None:
+    library = LegacyLibrary()
+    library.add(large_file, (".png", png()), type="checkpoints", tags=("favourite",), extra={"description": "large"})
+    database = library.write(tmp_path / "data")
+    daemon = make_daemon()
+    daemon.must("import", "hikaze", str(database))
+    daemon.start()
+    wait_hashing(daemon)
+    daemon.stop()
+    (row,) = daemon.rows("SELECT * FROM pending_import")
+    assert (row["state"], row["attempts"], row["last_error"]) == ("waiting", 0, "")
+    assert daemon.processes() == []
+    assert not daemon.journal("hash.f*")
+    daemon.start()
+    assert daemon.wait_model(large_file, 40) == ZEROS_OF_TWO_GIB
+    daemon.wait_idle()
+    daemon.stop()
+    assert_none(judge(database, daemon.data_dir).complaints)
+
+
+def test_a_kill_in_the_midst_of_hashing_leaves_no_process_and_loses_nothing(
+    large_file: Path, make_daemon: DaemonMaker
+) -> None:
+    daemon = make_daemon().start()
+    wait_hashing(daemon)
+    assert len(daemon.processes()) >= 3, "the daemon, a worker and a resource tracker"
+    daemon.kill()
+    wait_until(lambda: not daemon.processes(), 2, "every process of the daemon to be gone")
+    assert daemon.must("status", "--json").json["pending"]["waiting"] == 1
+    daemon.start()
+    assert daemon.wait_model(large_file, 40) == ZEROS_OF_TWO_GIB
+    daemon.wait_idle()
+    daemon.stop()
+    assert daemon.processes() == []
+
+
+@pytest.mark.timeout(240)
+def test_kills_in_the_midst_of_migrations_lose_nothing_and_double_nothing(
+    tmp_path: Path, models: Path, make_daemon: DaemonMaker
+) -> None:
+    library = LargeLibrary(models, seed=3)
+    for number in range(300):
+        path = put(models / "loras" / f"{number}.safetensors", safetensors(("kill", number), 500))
+        said = {"tags": ("favourite",), "extra": {"description": f"Nr. {number}"}}
+        library.legacy.add(path, (".png", png(number)), **said)
+    library.fill(400)
+    database = library.legacy.write(tmp_path / "data")
+    daemon = make_daemon()
+    report = daemon.must("import", "hikaze", str(database), "--json").json
+    for number in (1, 40, 70):
+        daemon.start(ready=False)
+        wait_migrated(daemon, number)
+        daemon.kill()
+        wait_until(lambda: not daemon.processes(), 2, "every process of the daemon to be gone")
+    assert daemon.rows("SELECT * FROM pending_import WHERE state = 'waiting'"), "it was killed too late"
+    daemon.start()
+    daemon.wait_idle(90)
+    daemon.stop()
+    assert_none(judge(database, daemon.data_dir, report=report, claims_are_kept=True).complaints)
+    planned = {record["migration"] for record in daemon.journal("migration.planned")}
+    ended = {record["migration"] for record in daemon.journal("migration.finished") if "migration" in record}
+    ended |= {record["migration"] for record in daemon.journal("recovery.rolled_back")}
+    assert planned <= ended
+
+
+def kill_import(daemon: DaemonProcess, database: Path, made: str) -> None:
+    """Begin an import, and kill it as soon as it has made a file of that kind."""
+
+    def found() -> set[Path]:
+        return set((daemon.data_dir / "images").rglob(made))
+
+    before = found()
+    importing = daemon.begin("import", "hikaze", str(database))
+    wait_until(lambda: found() - before, 20, f"a new {made}")
+    importing.kill()
+    importing.wait(10)
+    wait_until(lambda: not daemon.processes(), 2, "every process of the import to be gone")
+
+
+def test_an_import_that_is_killed_can_be_run_again(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> None:
+    library = LargeLibrary(models, seed=5).fill(150)
+    database = library.legacy.write(tmp_path / "data")
+    daemon = make_daemon()
+    kill_import(daemon, database, "*_high.webp")  # while pictures are rendered
+    kill_import(daemon, database, "*.png")  # while they are copied
+    report = daemon.must("import", "hikaze", str(database), "--json").json
+    daemon.start()
+    daemon.wait_idle(60)
+    daemon.stop()
+    assert_none(judge(database, daemon.data_dir, report=report, claims_are_kept=True).complaints)
+
+
+def test_a_pause_survives_a_restart_and_files_are_noticed_meanwhile(models: Path, daemon: DaemonProcess) -> None:
+    daemon.must("pause")
+    path = put(models / "waits.safetensors", safetensors("waits"))
+    wait_until(lambda: daemon.status()["pending"]["waiting"] == 1)
+    daemon.stop()
+    daemon.start()
+    status = daemon.status()
+    assert (status["state"], status["paused"], status["pending"]["waiting"]) == ("paused", True, 1)
+    # Paused is what happens by itself; what is asked for is answered.
+    assert daemon.must("resume").status == 0
+    daemon.wait_model(path)
+    daemon.stop()
+    assert daemon.start().status()["state"] == "running"
+
+
+def test_what_happened_while_the_daemon_was_off_is_found_at_the_next_start(
+    models: Path, daemon: DaemonProcess
+) -> None:
+    paths = {name: models / "loras" / f"{name}.safetensors" for name in ("stays", "goes", "changes", "comes")}
+    for name in ("stays", "goes", "changes"):
+        put(paths[name], safetensors(name))
+    for name in ("stays", "goes", "changes"):
+        daemon.wait_model(paths[name])
+    daemon.stop()
+    paths["goes"].unlink()
+    put(paths["changes"], safetensors("changed"))
+    put(paths["comes"], safetensors("comes"))
+    daemon.start()
+    daemon.wait_model(paths["comes"])
+    daemon.wait_idle()
+    found = {row["path"]: row["state"] for row in daemon.rows("SELECT path, state FROM locations")}
+    states = {"stays": "present", "goes": "missing", "changes": "present", "comes": "present"}
+    assert found == {str(paths[name]): state for name, state in states.items()}
+    assert daemon.status()["models"] == 5
+    hashed = [Path(record["path"]).stem for record in daemon.journal("hash.finished")]
+    assert sorted(hashed) == ["changes", "changes", "comes", "goes", "stays"]
