@@ -36,6 +36,7 @@ FAST: Tables = {
 """Settings that keep the tests short."""
 
 _SEAL = re.compile(rb'"crc":"([0-9a-f]{8})"\}\Z')
+_OWN_FRAME = re.compile(r'File ".*/modelkeep/')
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read all certificates of the system anew for each client."""
 
@@ -161,6 +162,10 @@ class DaemonProcess:
         """Return what it wrote on standard output and standard error."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def has_failed_inside(self) -> bool:
+        """Tell whether the program wrote a traceback of its own; Python writes one when a killed parent is missed."""
+        return _OWN_FRAME.search(self.said()) is not None
+
     def last_words(self) -> str:
         """Return the end of it."""
         return "\n".join(self.said().splitlines()[-12:])
@@ -242,6 +247,21 @@ class DaemonProcess:
         )
         decoded = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
         return Finished(done.returncode, *decoded)
+
+    def pause(self) -> None:
+        """Have it begin no more hashing."""
+        assert self.post("/api/migration/pause").is_success
+
+    def resume(self) -> None:
+        """Have it go on hashing."""
+        assert self.post("/api/migration/resume").is_success
+
+    def scan(self) -> dict[str, Any]:
+        """Have it look through its roots; returns what it found."""
+        answer = self.post("/api/scan")
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
 
     def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Begin a command in a process group of its own, without waiting for its end."""

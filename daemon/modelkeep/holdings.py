@@ -1,14 +1,17 @@
 """Open what is kept in the data folder, in order, under its lock: journal, catalogue, pictures."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from modelkeep import __version__
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.data_directory import DataDirectory
+from modelkeep.images.files import make_folder
 from modelkeep.images.store import ImageStore
+from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
 from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.recovery import recover
 from modelkeep.journal.writer import JournalWriter
@@ -41,6 +44,8 @@ async def open_holdings(settings: Settings, purpose: str) -> AsyncIterator[Holdi
         CatalogueError: the catalogue cannot be opened.
     """
     directory = DataDirectory(settings.data_dir)
+    with suppress(OSError):  # the lock says what is wrong with it
+        make_folder(directory.path)
     directory.lock(purpose)
     try:
         journal = JournalKeeper(
@@ -81,8 +86,11 @@ async def _recover(holdings: Holdings) -> None:
     committed = await catalogue.committed_migrations()
     wanted = await catalogue.pending_pictures()
     recover(journal, holdings.pictures, committed, wanted)
-    # Every one of them is closed in the journal now, durably.
-    await catalogue.forget_migrations(sorted(committed))
+    if committed:
+        # Every one of them is closed in the journal now, durably.
+        await catalogue.forget_migrations(sorted(committed))
+    for scratch in holdings.directory.path.glob(f"{SCRATCH_PREFIX}*"):
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def identity() -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.clock import now_ms
 from modelkeep.data_directory import DataDirectory
 from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.values import LocationState, Model, PendingImport, PendingState
 from modelkeep.errors import NotFound
 from modelkeep.holdings import Holdings, identity, open_holdings
@@ -16,6 +18,7 @@ from modelkeep.importing import import_stream
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.journal.segments import list_segments
+from modelkeep.pipeline.looking import leads_through_link
 from modelkeep.settings import Settings
 from modelkeep.status import of_type, status_report
 
@@ -33,6 +36,7 @@ class OfflineReader:
     """Answers questions from the files; creates and changes nothing."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._directory = DataDirectory(settings.data_dir)
         self._catalogue: Catalogue | None = None
 
@@ -78,6 +82,11 @@ class OfflineReader:
     async def find_models(self, text: str) -> list[Model]:
         """Return the models that a hash, a path or a name means."""
         return await self._catalogue.find_models(text) if self._catalogue else []
+
+    async def duplicates(self) -> list[Duplicate]:
+        """Return the contents that lie at several places; looks at the disk."""
+        contents = await self._catalogue.contents_at_several_paths() if self._catalogue else []
+        return find_duplicates(contents, partial(leads_through_link, roots=self._settings.model_roots()))
 
     async def types(self) -> list[str]:
         """Return every type in use."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from modelkeep.clock import JumpWatch, now_ms
 from modelkeep.dev.mock_hasher import MockHasher
 from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.naming import SHADOW_PREFIX, Root, root_of
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
 from modelkeep.errors import NotFound, OutsideRoots, SettingsError
@@ -22,6 +23,7 @@ from modelkeep.log import configure_logging, get_logger
 from modelkeep.pipeline.guard import persist
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.intake import EVENTS_MAX, Intake
+from modelkeep.pipeline.looking import leads_through_link
 from modelkeep.pipeline.mounts import is_network_file_system
 from modelkeep.pipeline.roots import RootKeeper
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
@@ -30,7 +32,6 @@ from modelkeep.schedule import Job, Schedule
 from modelkeep.serving import HttpInterface
 from modelkeep.settings import Settings
 from modelkeep.status import of_type, status_report
-from modelkeep.troubles import Trouble
 
 LOOK_AT_ROOTS_SECONDS = 5.0
 PICTURE_WORKERS_IDLE_SECONDS = 60.0
@@ -266,11 +267,8 @@ class Daemon:
             ],
             overflows=self._watcher.overflows,
             journal={"seq": journal.seq, "segments": journal.segments, "bytes": journal.size_bytes},
+            troubles=self._holdings.troubles.current(),
         )
-
-    def troubles(self) -> list[Trouble]:
-        """Return what is wrong at this moment."""
-        return self._holdings.troubles.current()
 
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
         """Return a file's SHA-256, and what became of its pending row when that was asked for."""
@@ -300,6 +298,13 @@ class Daemon:
         """Return the models that a hash, a path or a name means."""
         return await self._catalogue.find_models(text)
 
+    async def duplicates(self) -> list[Duplicate]:
+        """Return the contents that lie at several places; looks at the disk."""
+        contents = await self._catalogue.contents_at_several_paths()
+        return await asyncio.to_thread(
+            find_duplicates, contents, partial(leads_through_link, roots=self._keeper.roots())
+        )
+
     async def types(self) -> list[str]:
         """Return every type in use or configured."""
         configured = {root.type for root in self._keeper.roots() if root.type}
@@ -313,13 +318,13 @@ class Daemon:
         """Return a row of the queue and the model that has its content already."""
         return await self._catalogue.pending_details(pending_id)
 
-    async def resolve(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
-        """Hash and migrate a row of the queue."""
+    async def resolve(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
+        """Hash and migrate a row of the queue; `path` says where its file lies now."""
         row = await self._catalogue.pending(pending_id)
         if row is None:
             raise NotFound(f"there is no row {pending_id} in the queue")
-        self._require_inside(row.path)
-        return await self._pipeline.migrate_now(pending_id, strategy)
+        self._require_inside(path or row.path)
+        return await self._pipeline.migrate_now(pending_id, strategy or (None if path else Strategy.ASK), path)
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due now."""

@@ -1,9 +1,10 @@
 """The shape of `modelkeep status --json`, from numbers that others count."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelkeep import __version__
+from modelkeep.troubles import Trouble
 
 
 def status_report(
@@ -18,6 +19,7 @@ def status_report(
     roots: list[dict[str, object]] | None = None,
     overflows: int = 0,
     journal: Mapping[str, int] | None = None,
+    troubles: Sequence[Trouble] = (),
 ) -> dict[str, object]:
     """Return the status.
 
@@ -32,10 +34,11 @@ def status_report(
         roots: path, state and number of folders of each root.
         overflows: how often the kernel dropped events.
         journal: last sequence number, number of segments and their size.
+        troubles: what is wrong at this moment; only then is there a key of that name.
     """
     pending = dict(counts["pending"])
     waiting = max(0, pending["waiting"] - hashing_rows)
-    return {
+    report: dict[str, object] = {
         "state": state,
         "version": __version__,
         "pid": pid,
@@ -56,6 +59,11 @@ def status_report(
         "watch": {"roots": roots or [], "overflows": overflows},
         "journal": dict(journal or {"seq": 0, "segments": 0, "bytes": 0}),
     }
+    if troubles:
+        report["troubles"] = [
+            {"part": trouble.part, "error": trouble.sentence, "since": trouble.since} for trouble in troubles
+        ]
+    return report
 
 
 def of_type(asked: str | None) -> str | None:

@@ -86,7 +86,6 @@ def test_a_source_that_is_no_legacy_database_is_refused_in_one_sentence_and_noth
         place.mkdir()
         source = make(place / "hikaze_mm.sqlite3")
         assert str(source) in sentence_of(daemon.command("import", "hikaze", str(source)), 1), make
-        assert daemon.post("/api/import", {"kind": "hikaze", "source": str(source)}).status_code == 400, make
         answer = daemon.post("/api/migration/migrate_legacy_db", {"legacy_db_path": str(source)})
         assert (answer.status_code, list(answer.json())) == (400, ["error"]), make
     assert daemon.status()["models"] == daemon.status()["pending"]["waiting"] == 0
@@ -94,6 +93,13 @@ def test_a_source_that_is_no_legacy_database_is_refused_in_one_sentence_and_noth
     for number in range(len(SOURCES)):
         source = tmp_path / f"source {number}" / "hikaze_mm.sqlite3"
         assert str(source) in sentence_of(daemon.command("import", "hikaze", str(source)), 1)
+
+
+def test_an_import_by_request_of_what_is_no_legacy_database_is_answered_with_400(
+    tmp_path: Path, daemon: DaemonProcess
+) -> None:
+    answer = daemon.post("/api/import", {"kind": "hikaze", "source": str(not_sqlite(tmp_path / "text"))})
+    assert (answer.status_code, list(answer.json())) == (400, ["error"])
 
 
 def test_broken_pictures_do_not_keep_a_row_from_being_migrated_and_are_kept_with_a_reason(

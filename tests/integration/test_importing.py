@@ -65,7 +65,7 @@ def test_a_dry_run_tells_what_would_be_done_and_changes_nothing(sample: Path, sa
     offline = import_sample(sample_daemon, sample, "--dry-run")
     assert not any(rows for name, rows in dump(sample_daemon.data_dir).items() if name != "alembic_version")
     sample_daemon.start()
-    sample_daemon.must("pause")
+    sample_daemon.pause()
     sample_daemon.wait_paused()
     before = dump(sample_daemon.data_dir), snapshot(sample_daemon.data_dir / "images")
     rehearsed = import_sample(sample_daemon, sample, "--dry-run")
@@ -100,13 +100,13 @@ def test_rows_imported_without_map_find_their_files_though_these_wait_to_be_hash
     sample: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
     daemon = make_daemon().start()
-    daemon.must("pause")
+    daemon.pause()
     shutil.copytree(sample / "models", models, dirs_exist_ok=True)
     wait_until(lambda: daemon.status()["pending"]["waiting"] == 16, what="all files to wait")
     database = sample / "data/hikaze_mm.sqlite3"
     daemon.must("import", "hikaze", str(database))
     daemon.must("import", "hikaze", str(database), "--map", f"{SAMPLE_ROOT}={models}")
-    daemon.must("resume")
+    daemon.resume()
     daemon.wait_idle()
     assert_none(judge(database, daemon.data_dir, (SAMPLE_ROOT, str(models))).complaints)
 

@@ -51,7 +51,7 @@ def test_the_status_has_exactly_the_keys_and_types_that_are_promised(models: Pat
     assert [shape_of(each, ACTIVE) for each in active] == [ACTIVE]
     status = daemon.status()
     assert status["pending"]["hashing"] + status["models"] == 1
-    daemon.must("pause")
+    daemon.pause()
     assert daemon.status()["state"] == "paused"
 
 
@@ -66,6 +66,7 @@ def test_the_journal_of_one_model_is_one_story_through_its_renames(
     daemon.must("import", "hikaze", str(library.write(tmp_path / "data")))
     daemon.start()
     sha256 = daemon.wait_model(first)
+    daemon.wait_idle()
     second = first.rename(first.with_name("second name.safetensors"))
     daemon.wait_model(second)
     (models / "loras").rename(models / "renamed")
@@ -100,7 +101,7 @@ def test_hashing_by_request_answers_for_files_inside_the_roots_and_for_no_other(
     tmp_path: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
     daemon = make_daemon().start()
-    daemon.must("pause")
+    daemon.pause()
     inside = put(models / "loras" / "inside.safetensors", safetensors("inside"))
     outside = put(tmp_path / "outside" / "secret.safetensors", safetensors("secret"))
     escaping = models / "escaping.safetensors"
@@ -136,7 +137,7 @@ def test_hashing_by_request_answers_for_files_inside_the_roots_and_for_no_other(
 def test_asking_for_a_hash_alone_migrates_nothing_and_the_migration_may_be_asked_for_next(
     models: Path, daemon: DaemonProcess
 ) -> None:
-    daemon.must("pause")
+    daemon.pause()
     path = put(models / "asked.safetensors", safetensors("asked"))
     wait_until(lambda: daemon.status()["hashing"]["queued"], what="the file to wait for a worker")
     asked = {"path": str(path)}
@@ -146,18 +147,22 @@ def test_asking_for_a_hash_alone_migrates_nothing_and_the_migration_may_be_asked
     assert (done.status_code, done.json()) == (200, {"sha256": sha256_of(path), "action_taken": "created"})
 
 
-def test_a_scan_that_is_asked_for_tells_what_it_found(models: Path, daemon: DaemonProcess) -> None:
-    daemon.must("pause")
-    put(models / "found.safetensors", safetensors("found"))
+def test_a_scan_that_is_asked_for_tells_how_many_files_it_saw(models: Path, daemon: DaemonProcess) -> None:
+    daemon.pause()
+    put(models / "waits.safetensors", safetensors("waits"))
     wait_until(lambda: daemon.status()["pending"]["waiting"] == 1)
-    # A write through another name of the file makes no event below the root.
-    outside = models.parent / "outside.safetensors"
-    os.link(models / "found.safetensors", outside)
-    answer = daemon.post("/api/scan").json()
-    assert answer == {"status": "success", "scanned": 1, "added": 0, "pending_ids": [], "skipped": 1}
-    daemon.must("resume")
-    daemon.wait_model(models / "found.safetensors")
+    assert daemon.scan() == {"status": "success", "scanned": 1, "added": 0, "pending_ids": [], "skipped": 1}
+    daemon.resume()
     daemon.wait_idle()
+    assert daemon.scan() == {"status": "success", "scanned": 1, "added": 0, "pending_ids": [], "skipped": 1}
+
+
+def test_a_scan_finds_what_no_event_told_of(models: Path, daemon: DaemonProcess) -> None:
+    path = put(models / "found.safetensors", safetensors("found"))
+    daemon.wait_model(path)
+    # A write through a name of the file that lies in no root makes no event.
+    outside = models.parent / "outside.safetensors"
+    os.link(path, outside)
     outside.write_bytes(safetensors("rewritten"))
     daemon.must("scan")
-    wait_until(lambda: daemon.wait_model(models / "found.safetensors") == sha256_of(outside))
+    wait_until(lambda: daemon.wait_model(path) == sha256_of(outside))

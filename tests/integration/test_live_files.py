@@ -201,14 +201,31 @@ def listed_paths(daemon: DaemonProcess) -> list[Path]:
 
 def test_what_is_no_model_is_left_alone(models: Path, daemon: DaemonProcess) -> None:
     put(models / "notes.txt", b"text")
-    put(models / ".cache" / "hidden.safetensors", safetensors("hidden"))
     os.mkfifo(models / "pipe.safetensors")
     (models / "folder.safetensors").mkdir()
     (models / "broken link.safetensors").symlink_to(models / "nowhere.safetensors")
     shutil.copy(put(models / "real.safetensors", safetensors("real")), models / "real copy.safetensors")
     wait_models(daemon, [safetensors("real")])
-    daemon.must("scan")
+    daemon.scan()
     daemon.wait_idle()
     found = {Path(row["path"]).name for row in daemon.rows("SELECT path FROM locations")}
     assert found == {"real.safetensors", "real copy.safetensors"}
     assert not daemon.rows("SELECT * FROM pending_import")
+
+
+def test_hidden_folders_are_left_alone_wherever_they_come_from(
+    tmp_path: Path, models: Path, daemon: DaemonProcess
+) -> None:
+    put(models / ".cache" / "deep" / "made.safetensors", safetensors("made"))
+    put(tmp_path / ".git" / "moved in.safetensors", safetensors("moved in"))
+    (tmp_path / ".git").rename(models / ".git")
+    shown = put(models / "loras" / "shown.safetensors", safetensors("shown"))
+    daemon.wait_model(shown)
+    (models / "loras").rename(models / ".trash")
+    wait_until(
+        lambda: daemon.status()["locations"]["missing"] == 1, what="what went into a hidden folder to be missing"
+    )
+    daemon.scan()
+    daemon.wait_idle()
+    assert daemon.status()["models"] == 1
+    assert daemon.rows("SELECT path, state FROM locations") == [{"path": str(shown), "state": "missing"}]

@@ -60,7 +60,7 @@ def test_a_rename_of_a_file_and_of_folders_reads_no_byte_and_loses_nothing(
     (models / "loras").rename(moved)
     described.wait_model(moved / "renamed.safetensors")
     wait_until(lambda: len(described.rows("SELECT path FROM locations WHERE path LIKE ?", f"{moved}/%")) == 51)
-    described.must("scan")
+    described.scan()
     described.wait_idle()
     assert len(described.journal("hash.finished")) == hashed
     # All that is read is the catalogue; each of the two renames alone would have read LARGE_BYTES.
@@ -146,7 +146,7 @@ def test_a_row_that_waits_to_be_hashed_follows_the_rename_of_its_file_and_folder
     tmp_path: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
     daemon = make_daemon().start()
-    daemon.must("pause")
+    daemon.pause()
     library = LegacyLibrary()
     first = put(models / "loras" / "first.safetensors", safetensors("first"))
     second = put(models / "loras" / "deep" / "second.safetensors", safetensors("second"))
@@ -158,7 +158,7 @@ def test_a_row_that_waits_to_be_hashed_follows_the_rename_of_its_file_and_folder
     wait_until(lambda: _pending_names(daemon) == {"renamed.safetensors", "second.safetensors"})
     (models / "loras").rename(models / "lora")
     wait_until(lambda: daemon.rows("SELECT id FROM pending_import WHERE path LIKE ?", f"{models}/lora/%"))
-    daemon.must("resume")
+    daemon.resume()
     for name, path in (
         ("first", models / "lora/renamed.safetensors"),
         ("second", models / "lora/deep" / second.name),

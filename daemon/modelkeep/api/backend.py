@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
 
 
@@ -56,6 +57,9 @@ class Backend(Protocol):
     async def find_models(self, text: str) -> list[Model]:
         """Return the models that a hash or its beginning (6 digits or more), a path or a name means."""
 
+    async def duplicates(self) -> list[Duplicate]:
+        """Return the contents that lie at several places, those that free the most first."""
+
     async def types(self) -> list[str]:
         """Return every type in use or configured."""
 
@@ -65,8 +69,13 @@ class Backend(Protocol):
     async def pending_details(self, pending_id: int) -> PendingDetails | None:
         """Return a row of the queue and the model that has its content already."""
 
-    async def resolve(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+    async def resolve(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
         """Hash and migrate a row of the queue; return the hash and what was done.
+
+        Args:
+            pending_id: the row.
+            strategy: what to do when its content is known; None: a conflict (with `path`: the configured one).
+            path: where its file lies now, when that is not where the row says.
 
         Raises:
             NotFound: there is no such row.

@@ -44,7 +44,7 @@ async def pending_model(
 async def import_a_model(backend: TheBackend, asked: schemas.ImportOneRequest) -> Json:
     """Hash and migrate one row of the queue."""
     try:
-        sha256, action = await backend.resolve(asked.id, asked.conf_strategy)
+        sha256, action = await backend.resolve(asked.id, asked.conf_strategy, asked.path)
     except Conflict as conflict:
         return await _both_sides(backend, asked.id, conflict)
     return Json({"status": "success", "sha256": sha256, "action_taken": str(action)})

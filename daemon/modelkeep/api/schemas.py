@@ -44,10 +44,14 @@ class RetryRequest(BaseModel):
 
 
 class ImportOneRequest(BaseModel):
-    """One row of the queue to migrate; no strategy: a conflict is the answer when its content is known."""
+    """One row of the queue to migrate; no strategy: a conflict is the answer when its content is known.
+
+    `path` says where its file lies now, when that is not where the row says; no strategy is the configured one then.
+    """
 
     id: RowId
     conf_strategy: Annotated[Strategy | None, BeforeValidator(_none_from_empty)] = None
+    path: PathText = ""
 
 
 class LegacyImportRequest(BaseModel):
@@ -243,6 +247,30 @@ class PendingModels(_Answer):
     """Pending rows in a list."""
 
     models: list[ListedPending]
+
+
+class DuplicateModel(_Answer):
+    """One content at several places.
+
+    `copies`: the files that hold it, each with all its names (more than one are hard links). `away`: places that are
+    missing, unreachable, or whose hash is not confirmed yet.
+    """
+
+    sha256: str
+    name: str
+    type: str
+    size_bytes: int
+    copies: list[list[str]]
+    symbolic_links: list[str]
+    away: list[Place]
+    freeable_bytes: int
+
+
+class Duplicates(_Answer):
+    """Contents that lie at several places."""
+
+    duplicates: list[DuplicateModel]
+    freeable_bytes: int
 
 
 class QueueRows(_Answer):

@@ -4,11 +4,12 @@ They are a contract with an existing front end; the command line prints them too
 absent text is empty, never null.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelkeep.domain import values
 from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.duplicates import Duplicate, total_freeable_bytes
 from modelkeep.domain.metadata import DERIVED_KEYS
 
 Shape = dict[str, Any]
@@ -104,6 +105,25 @@ def pending_details(details: PendingDetails) -> Shape:
         "pending": queue_row(details.pending),
         "existing": model_details(details.existing) if details.existing else None,
         "lost_keys": list(details.lost_keys),
+    }
+
+
+def duplicates(found: Sequence[Duplicate]) -> Shape:
+    """The contents that lie at several places, and what could be freed altogether."""
+    return {"duplicates": [_duplicate(item) for item in found], "freeable_bytes": total_freeable_bytes(found)}
+
+
+def _duplicate(found: Duplicate) -> Shape:
+    model = found.model
+    return {
+        "sha256": model.sha256,
+        "name": model.name,
+        "type": model.type,
+        "size_bytes": model.size_bytes,
+        "copies": [list(names) for names in found.copies],
+        "symbolic_links": list(found.symbolic_links),
+        "away": [_location(place) for place in found.away],
+        "freeable_bytes": found.freeable_bytes,
     }
 
 

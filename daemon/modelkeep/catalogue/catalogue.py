@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
     control,
+    duplicates,
     importing,
     locations,
     migrating,
@@ -233,6 +234,10 @@ class Catalogue:
     async def find_models(self, text: str) -> list[Model]:
         """Return the models that a person may mean by a hash, a path or a name."""
         return await self._database.read(models.find_models, text)
+
+    async def contents_at_several_paths(self) -> list[tuple[Model, list[Location]]]:
+        """Return the models that are, or may be, at more than one path, each with all its locations."""
+        return await self._database.read(duplicates.contents_at_several_paths)
 
     async def types(self) -> list[str]:
         """Return every type in use."""

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from modelkeep import __version__
-from modelkeep.cli import control, daemon, dev, imports, journal, models, pending, setup, status
+from modelkeep.cli import control, daemon, dev, doctor, duplicates, imports, journal, models, pending, setup, status
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.exits import errors_reported
 
@@ -62,7 +62,9 @@ app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("journal", epilog=journal.EXAMPLES)(journal.journal)
 app.add_typer(pending.app, name="pending")
 app.add_typer(models.app, name="models")
+app.command("duplicates", epilog=duplicates.EXAMPLES)(duplicates.duplicates)
 app.command("scan")(control.scan)
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(dev.app, name="dev")

@@ -1,6 +1,7 @@
 """`modelkeep pending …`: the queue of what is not hashed yet, and the conflicts that wait for the owner."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -107,7 +108,10 @@ def retry(
     console().print(f"{count(number, 'row')} will be tried again.")
 
 
-@app.command("resolve", epilog="modelkeep pending resolve 12 --strategy merge")
+@app.command(
+    "resolve",
+    epilog="modelkeep pending resolve 12 --strategy merge\n\nmodelkeep pending resolve 12 --at /srv/models/new.ckpt",
+)
 def resolve(
     context: typer.Context,
     row: RowId,
@@ -119,15 +123,24 @@ def resolve(
             help="merge fills what is empty, override replaces, delete drops the row, ignore leaves it.",
             autocompletion=_strategies,
         ),
-    ],
+    ] = "",
+    at: Annotated[
+        Path | None,
+        typer.Option("--at", metavar="PATH", help="Where its file lies now, renamed or moved."),
+    ] = None,
 ) -> None:
-    """Decide a conflict: hash the row's file and migrate it by a strategy."""
+    """Decide a conflict by a strategy, or say where a missing file lies now."""
     from modelkeep.cli.client import require
 
-    if strategy not in _strategies():
+    if not strategy and at is None:
+        raise WrongUse(
+            f"say how: --strategy {'|'.join(_strategies())}, or --at PATH for a file that lies elsewhere now"
+        )
+    if strategy and strategy not in _strategies():
         raise WrongUse(f"--strategy {strategy}: the strategies are {', '.join(_strategies())}")
     call = invocation(context)
-    body = {"id": row, "conf_strategy": strategy}
+    path = str(at.absolute()) if at is not None else ""  # links are left as they are: it is the name that counts
+    body = {"id": row, "conf_strategy": strategy or None} | ({"path": path} if path else {})
     with require(call.settings, call.command("run")) as client:
         try:
             answer = client.post("/api/migration/import_a_model", body, patient=True)

@@ -34,6 +34,9 @@ class Reader(Protocol):
     def model(self, sha256: str) -> Json:
         """Return a model with its pictures and locations, or raise NotFound."""
 
+    def duplicates(self) -> Json:
+        """Return the contents that lie at several places, and what could be freed."""
+
     def pending(self, *, state: str | None, limit: int) -> list[Json]:
         """Return the rows of the queue in a state."""
 
@@ -63,6 +66,11 @@ class DaemonReader:
     def model(self, sha256: str) -> Json:
         """Return a model with its pictures and locations."""
         answer: Json = self._client.get(f"/api/models/{sha256}/details")
+        return answer
+
+    def duplicates(self) -> Json:
+        """Return the contents that lie at several places, and what could be freed."""
+        answer: Json = self._client.get("/api/duplicates")
         return answer
 
     def pending(self, *, state: str | None, limit: int) -> list[Json]:
@@ -111,6 +119,10 @@ class FilesReader:
         if details is None:
             raise NotFound(f"there is no model {sha256}")
         return shapes.model_details(details)
+
+    def duplicates(self) -> Json:
+        """Return the contents that lie at several places, and what could be freed."""
+        return shapes.duplicates(self._runner.run(self._files.duplicates()))
 
     def pending(self, *, state: str | None, limit: int) -> list[Json]:
         """Return the rows of the queue in a state."""

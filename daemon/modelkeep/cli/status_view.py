@@ -8,7 +8,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from modelkeep.cli.output import facts, plain, table
-from modelkeep.cli.wording import count, duration, shortened, size
+from modelkeep.cli.wording import clean, count, duration, shortened, size
 
 Command = Callable[..., str]
 
@@ -35,6 +35,9 @@ def status_view(status: Mapping[str, Any], console: Console, command: Command) -
         parts.append(_hashing(status["hashing"], bars=console.is_terminal))
     if status["watch"]["roots"]:
         parts.append(_roots(status["watch"]))
+    parts += [
+        Text(f"{trouble['part']}: {clean(trouble['error'])}", style="red") for trouble in status.get("troubles", ())
+    ]
     parts += [Text(hint, style="cyan") for hint in hints(status, command)]
     return Group(*parts)
 

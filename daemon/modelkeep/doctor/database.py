@@ -7,11 +7,12 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-import modelkeep.catalogue.revisions as revisions
+from modelkeep.catalogue import upgrade
 from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.knowledge import size_of, wal_of
 from modelkeep.doctor.premises import Premises
-from modelkeep.journal.segments import list_segments
+from modelkeep.journal.query import Query
+from modelkeep.journal.reader import read
 
 FULL_CHECK_BYTES_MAX = 2**30
 """A larger file is not compared with its indexes, which takes minutes."""
@@ -39,23 +40,31 @@ def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Find
     return fine("sqlite", f"version {spelled}")
 
 
-def check_presence(premises: Premises) -> Finding | None:
-    """Return what is to be said when there is no catalogue to look into, else None."""
+def is_there(premises: Premises) -> bool:
+    """Tell whether there is a catalogue's file that holds anything."""
+    path = premises.directory.catalogue
+    return bool(size_of(path) or size_of(wal_of(path)))
+
+
+def judge_absence(premises: Premises) -> Finding:
+    """Return what it means that there is no catalogue, or an empty one."""
     directory = premises.directory
-    if size_of(directory.catalogue):
-        return None
-    if list_segments(directory.journal) and not premises.is_at_work:
-        sentence = f"{directory.catalogue} is gone, though the journal tells of what was in it"
-        return problem("catalogue", sentence, "put back a backup before the daemon starts: it would begin an empty one")
+    if not premises.is_at_work and any(read(directory.journal, Query(limit=1))):
+        sentence = f"{directory.catalogue} is gone or empty, though the journal tells of what was in it"
+        return problem(
+            "catalogue", sentence, "put back a backup before the daemon starts: it would begin an empty one"
+        )
     return note("catalogue", "there is none yet; the daemon makes it when it first starts")
 
 
-def check_revision(connection: sa.Connection) -> Finding | None:
-    """Return what is to be said when the catalogue is of another version or another program, else None."""
+def check_revision(connection: sa.Connection, premises: Premises) -> Finding | None:
+    """Return what is to be said when the catalogue is empty, of another version or another program, else None."""
     tables = set(sa.inspect(connection).get_table_names())
-    script = ScriptDirectory(str(Path(next(iter(revisions.__path__)))))
+    if not tables:
+        return judge_absence(premises)
+    script = ScriptDirectory(str(Path(upgrade.__file__).parent / "revisions"))
     if "alembic_version" not in tables:
-        sentence = f"modelkeep.db is a database of another program (it has {examples(sorted(tables)) or 'no table'})"
+        sentence = f"modelkeep.db is a database of another program (it has {examples(sorted(tables))})"
         return problem("catalogue", sentence, "move it away, or set another data_dir")
     current = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
     if current == script.get_current_head():
@@ -73,9 +82,11 @@ def check_integrity(connection: sa.Connection, size_bytes: int) -> Iterator[Find
     said = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA {pragma}({_DAMAGES_MAX})")]
     broken = [f"{table} row {row}" for table, row, *_ in connection.exec_driver_sql("PRAGMA foreign_key_check")]
     if said != ["ok"]:
-        yield problem("catalogue", f"the file is damaged: {examples([' '.join(line.split()) for line in said])}", _RESTORE)
+        yield problem(
+            "catalogue", f"the file is damaged: {examples([' '.join(line.split()) for line in said])}", _RESTORE
+        )
     if broken:
-        sentence = f"{counted(len(broken), 'row')} refer to what is not there: {examples(broken)}"
+        sentence = f"{counted(len(broken), 'row refers', 'rows refer')} to what is not there: {examples(broken)}"
         yield problem("catalogue", sentence, _RESTORE)
     if said == ["ok"] and not broken:
         yield fine("catalogue", f"the file is whole ({pragma}, foreign keys){spared}")
@@ -90,7 +101,9 @@ def check_log(premises: Premises) -> Iterator[Finding]:
     megabytes = f"{size_bytes / 1e6:,.1f} MB"
     if premises.is_at_work and size_bytes > WAL_BYTES_MAX:
         sentence = f"the write-ahead log has grown to {megabytes}: some reader keeps it from being written back"
-        yield warning("catalogue", sentence, "close other programs that have modelkeep.db open; a restart cures it too")
+        yield warning(
+            "catalogue", sentence, "close other programs that have modelkeep.db open; a restart cures it too"
+        )
     elif size_bytes and not premises.is_at_work:
         sentence = f"{megabytes} of the write-ahead log were left by a killed process; nothing of it is lost"
         yield note("catalogue", sentence, "the next start of the daemon takes it in")

@@ -144,24 +144,23 @@ _MISPLACED = _KNOWN.where(_HAS_PRESENT, ~_HAS_PRESENT.where(locations.c.path == 
 _NOWHERE = _KNOWN.where(~_HAS_LOCATION)
 
 
-def _known_models(connection: sa.Connection, query: sa.Select[tuple[str, str, str]]) -> tuple[KnownModel, ...]:
+def _known_models(connection: sa.Connection, query: sa.Select[str, str, str]) -> tuple[KnownModel, ...]:
     return tuple(KnownModel(*row) for row in connection.execute(query))
 
 
 def _unreadable(connection: sa.Connection) -> Iterator[str]:
     """Yield what stands in the catalogue that the daemon cannot read."""
     no_hash = sa.or_(sa.func.length(models.c.sha256) != 64, models.c.sha256.op("GLOB")("*[^0-9a-f]*"))
-    for row in connection.execute(_KNOWN.where(no_hash)):
-        yield f"a model has the key {row.sha256!r}, which is no SHA-256"
-    for row in connection.execute(
-        sa.select(locations.c.path, locations.c.state).where(locations.c.state.not_in(list(LocationState)))
-    ):
-        yield f"the location {row.path} is in the state {row.state!r}, which there is not"
-    for table, key in ((models, models.c.sha256), (pending_import, pending_import.c.id)):
+    for key in connection.execute(sa.select(models.c.sha256).where(no_hash)).scalars():
+        yield f"a model has the key {key!r}, which is no SHA-256"
+    strange = sa.select(locations.c.path, locations.c.state).where(locations.c.state.not_in(list(LocationState)))
+    for path, state in connection.execute(strange):
+        yield f"the location {path} is in the state {state!r}, which there is not"
+    for table, column in ((models, models.c.sha256), (pending_import, pending_import.c.id)):
         # SQLite is stricter than the reader (it knows no NaN): what it refuses is looked at again.
         refused = sa.func.coalesce(sa.func.json_valid(table.c.meta_json), 0) == 0
         is_object = sa.func.json_type(table.c.meta_json) == "object"
-        query = sa.select(key, table.c.meta_json).where(sa.case((refused, True), else_=~is_object))
+        query = sa.select(column, table.c.meta_json).where(sa.case((refused, True), else_=~is_object))
         for named, text in connection.execute(query):
             if not _is_object(text):
                 yield f"the meta_json of {table.name} {named} is no JSON object"

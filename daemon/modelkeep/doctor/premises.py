@@ -1,4 +1,4 @@
-"""What every check stands on: the settings, the roots, the time, and whether somebody is at work in the data folder."""
+"""What every check stands on: settings, roots, the time, and whether somebody is at work in the data folder."""
 
 import fcntl
 import json
@@ -49,8 +49,8 @@ def lock_holder(lock_file: Path) -> str:
     try:
         with lock_file.open("r", errors="replace") as lock:
             told = lock.read()
-            # Whoever ends in order empties the file; only what a killed process left has to be asked for. Asking takes
-            # the lock for a moment, and a daemon that starts in that moment would be turned away.
+            # Whoever ends in order empties the file; only what a killed process left has to be asked for: asking
+            # takes the lock for a moment, and a daemon that starts in that moment would be turned away.
             return _described(told) if told and _is_locked(lock.fileno()) else ""
     except FileNotFoundError:
         return ""

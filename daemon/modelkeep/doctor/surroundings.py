@@ -72,7 +72,7 @@ def check_rights(premises: Premises) -> Iterator[Finding]:
     places = list(_places(premises))
     foreign = [str(path.relative_to(folder)) for path in places if _owner(path) not in (owner, None)]
     if foreign:
-        sentence = f"{counted(len(foreign), 'entry', 'entries')} in {folder} belong to another user than the folder"
+        sentence = f"{counted(len(foreign), 'entry belongs', 'entries belong')} to another user than {folder}"
         remedy = f"sudo chown -R {name}: {folder}   (a command that was run as root leaves such files)"
         yield problem("rights", f"{sentence}: {examples(foreign)}", remedy)
     closed = [str(path) for path in places if path.exists() and not os.access(path, _needed(path))]
@@ -159,4 +159,3 @@ def user_name(number: int) -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return str(number)
-

@@ -154,15 +154,15 @@ class ImageStore:
 
     def sweep_staging(self, keep: Collection[str]) -> list[str]:
         """Delete the staged files that are not named in `keep`, and return their base names."""
-        with os.scandir(self._staging) as entries:
-            swept = sorted(
-                entry.name for entry in entries if entry.name not in keep and not entry.is_dir(follow_symlinks=False)
-            )
-        for name in swept:
-            reach("staging.sweep.before")
-            (self._staging / name).unlink(missing_ok=True)
-            reach("staging.sweep.after")
-        return swept
+        return _sweep(self._staging, keep, "staging.sweep")
+
+    def sweep_pending(self, keep: Collection[str]) -> list[str]:
+        """Delete the originals that are not named in `keep`, and return their base names.
+
+        A crash before the commit of an import leaves originals of rows that there never were, and a power cut may
+        bring one back whose row has been migrated.
+        """
+        return _sweep(self._pending, keep, "pending_folder.sweep")
 
     async def _in_worker(self, source: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with contextlib.suppress(WorkerDied):
@@ -196,6 +196,18 @@ class ImageStore:
             for _ in range(self._pool.workers):
                 await held.enter_async_context(self._slots)
             yield
+
+
+def _sweep(folder: Path, keep: Collection[str], point: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        swept = sorted(
+            entry.name for entry in entries if entry.name not in keep and not entry.is_dir(follow_symlinks=False)
+        )
+    for name in swept:
+        reach(f"{point}.before")
+        (folder / name).unlink(missing_ok=True)
+        reach(f"{point}.after")
+    return swept
 
 
 def _base_name(name: str) -> str:

@@ -22,6 +22,9 @@ MAGIC = b"SQLite format 3\x00"
 SIDE_SUFFIXES = ("-wal", "-journal")
 """Files that hold a part of the content. The `-shm` is an index that every reader can make anew."""
 
+SCRATCH_PREFIX = "modelkeep-import-"
+"""Beginning of the name of the folder of a copy; one that a killed import left in the data folder is swept."""
+
 COPY_ATTEMPTS = 20
 PAUSE_SECONDS = 0.1
 CLOCK_TICK_NS = 20_000_000
@@ -46,7 +49,7 @@ def opened_copy(database: Path, scratch: Path | None = None) -> Iterator[sqlite3
     needed = 2 * sum(size for _, _, size, _ in _file_states(database))
     folder = Path(scratch or tempfile.gettempdir())
     _require_space(folder, needed, database)
-    with tempfile.TemporaryDirectory(prefix="modelkeep-import-", dir=folder, ignore_cleanup_errors=True) as private:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=folder, ignore_cleanup_errors=True) as private:
         copy = Path(private) / "copy.sqlite3"
         _copy_while_still(database, copy)
         try:

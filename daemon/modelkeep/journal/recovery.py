@@ -29,6 +29,9 @@ class FinishesPictures(Protocol):
     def sweep_staging(self, keep: Collection[str]) -> list[str]:
         """Delete staged files that nobody wants."""
 
+    def sweep_pending(self, keep: Collection[str]) -> list[str]:
+        """Delete pending originals that nobody wants."""
+
 
 class WritesJournal(Protocol):
     """What recovery needs of the journal."""
@@ -69,9 +72,11 @@ def recover(
     """
     unfinished = journal.unfinished
     records: list[Record] = []
-    for migration, left in committed.items():
-        # One that the journal does not name is finished, or its plan is damaged: what is still staged is published.
-        lost = _finish(left, pictures, wanted_pictures)
+    # One that the journal does not name is finished, or its plan is damaged: what is still staged is published. The
+    # others follow in the order of their plans: of two that publish under one name the later has to win.
+    unnamed = [migration for migration in committed if migration not in unfinished]
+    for migration in [*unnamed, *(migration for migration in unfinished if migration in committed)]:
+        lost = _finish(committed[migration], pictures, wanted_pictures)
         if migration in unfinished or lost:
             records += _rolled_forward(unfinished.get(migration, {"migration": migration}), lost)
     back = [migration for migration in unfinished if migration not in committed]
@@ -79,9 +84,11 @@ def recover(
     if committed:
         pictures.sync()
     # What is staged now belongs to no migration any more: those rolled forward have published theirs.
-    swept = pictures.sweep_staging(())
-    if records:
-        journal.write_many(records)
+    swept = [*pictures.sweep_staging(()), *pictures.sweep_pending(wanted_pictures)]
+    journal.write_many(records)
+    if committed or records:
+        # Also when nothing was written: an end that a killed daemon wrote may not be on the disk yet, and the
+        # catalogue forgets the migration next.
         journal.sync()
     return Recovered(tuple(committed), tuple(back), tuple(swept))
 

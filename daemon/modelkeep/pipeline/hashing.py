@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -20,15 +21,20 @@ DEATHS_MAX = 3
 """A file under which so many workers died is not tried again by itself."""
 
 
+_VIRTUAL_DISKS = ("vd", "xvd", "nbd", "loop", "zram")
+"""Disks of a hypervisor or of nothing that turns: they say that they rotate because nobody told them otherwise."""
+
+
 @lru_cache(maxsize=64)
 def is_rotating(device: int) -> bool:
     """Tell whether a device number is that of a rotating disk (Documentation/ABI/stable/sysfs-block)."""
-    folder = Path(f"/sys/dev/block/{device >> 8 & 0xFFF}:{device & 0xFF | device >> 12 & 0xFFF00}")
-    for queue in (folder / "queue", folder / ".." / "queue"):  # a partition's queue is its disk's
+    folder = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    for disk in (folder, folder.parent):  # a partition's queue is its disk's
         try:
-            return (queue / "rotational").read_text().strip() == "1"
+            flag = (disk / "queue" / "rotational").read_text().strip()
         except OSError:
             continue
+        return flag == "1" and not disk.name.startswith(_VIRTUAL_DISKS)
     return False
 
 
@@ -121,7 +127,7 @@ class HashStage:
             self.hashing[item.work.path] = item.work
             task = asyncio.create_task(self._hash(lane, item))
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._ended)
         if self.queued < self._pool.workers:
             self._on_drained()
 
@@ -157,8 +163,10 @@ class HashStage:
             self._end(lane, work)
             self._deaths.pop(work.path, None)
             await self._on_hashed(work, digest, time.monotonic() - began)
-        finally:
-            asyncio.get_running_loop().call_soon(self.dispatch)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self.dispatch()
 
     def _end(self, lane: int, work: Work) -> None:
         self._busy[lane] -= 1

@@ -5,10 +5,10 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from modelkeep.domain.formats import Completeness, judge
-from modelkeep.domain.naming import CONTROL_SUFFIX
+from modelkeep.domain.naming import CONTROL_SUFFIX, Root, root_of
 from modelkeep.domain.settling import Look
 from modelkeep.domain.values import Fingerprint
 
@@ -26,6 +26,13 @@ def fingerprints_of(paths: Iterable[str]) -> dict[str, Fingerprint]:
     """Return the fingerprints of those paths at which a regular file lies."""
     found = ((path, fingerprint_of(path)) for path in paths)
     return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
+
+
+def leads_through_link(path: str, roots: Sequence[Root]) -> bool:
+    """Tell whether a path leads to its file by a symbolic link, its own or that of a folder below its root."""
+    root = root_of(path, roots)
+    base = root.path.rstrip("/") if root is not None else os.path.dirname(path)
+    return os.path.realpath(path) != os.path.realpath(base) + path[len(base) :]
 
 
 def open_for_reading(path: str) -> int:

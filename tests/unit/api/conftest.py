@@ -9,6 +9,7 @@ import pytest
 from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.app import create_app, guarded
 from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedPicture
+from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.values import (
     Action,
     Fingerprint,
@@ -102,6 +103,9 @@ class FakeBackend:
         self.asked.append(text)
         return [self.details.model]
 
+    async def duplicates(self) -> list[Duplicate]:
+        return [Duplicate(self.details.model, (("/a", "/b"), ("/c",)), ("/d",), self.details.locations)]
+
     async def types(self) -> list[str]:
         return ["checkpoints", "loras"]
 
@@ -112,8 +116,8 @@ class FakeBackend:
     async def pending_details(self, pending_id: int) -> PendingDetails | None:
         return self.row if self.row and self.row.pending.id == pending_id else None
 
-    async def resolve(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
-        self.changes.append(("resolve", pending_id, strategy))
+    async def resolve(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
+        self.changes.append(("resolve", pending_id, strategy, *([path] if path else [])))
         self._fail()
         return A, Action.MERGED
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from modelkeep.api import shapes
+from modelkeep.api import schemas, shapes
 from modelkeep.domain.values import Strategy
 from modelkeep.errors import Conflict
 
@@ -74,6 +74,17 @@ async def test_no_such_model_is_404(client: httpx.AsyncClient, name: str) -> Non
         answer = await client.get(path)
         assert answer.status_code == 404
         assert answer.json()["error"]
+
+
+async def test_duplicates_are_told_with_their_places_and_what_could_be_freed(
+    client: httpx.AsyncClient, backend: "FakeBackend"
+) -> None:
+    answer = (await client.get("/api/duplicates")).json()
+    assert answer == shapes.duplicates(await backend.duplicates())
+    (row,) = answer["duplicates"]
+    assert (row["copies"], row["symbolic_links"]) == ([["/a", "/b"], ["/c"]], ["/d"])
+    assert answer["freeable_bytes"] == row["freeable_bytes"] == 5
+    schemas.Duplicates.model_validate(answer)
 
 
 async def test_the_queue_is_listed_by_state(client: httpx.AsyncClient, backend: "FakeBackend") -> None:

@@ -32,7 +32,6 @@ from .conftest import (
     the_row,
 )
 
-
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 
 

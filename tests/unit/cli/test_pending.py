@@ -152,6 +152,24 @@ def test_a_conflict_is_resolved_by_the_daemon(cli: Cli, daemon: Any) -> None:
     assert daemon.asked == [("POST", "/api/migration/import_a_model", {"id": 7, "conf_strategy": "merge"})]
 
 
+def test_a_file_that_lies_elsewhere_now_is_told_to_the_daemon(cli: Cli, daemon: Any) -> None:
+    answer = {"status": "success", "sha256": SHA, "action_taken": "merged"}
+    daemon.answer("POST", "/api/migration/import_a_model", answer)
+
+    result = cli("pending", "resolve", "7", "--at", "/models/loras/new name.ckpt")
+
+    assert result.stdout == f"Row 7: merged, model {SHA[:12]}\n"
+    body = {"id": 7, "conf_strategy": None, "path": "/models/loras/new name.ckpt"}
+    assert daemon.asked == [("POST", "/api/migration/import_a_model", body)]
+
+
+def test_resolve_wants_to_know_how(cli: Cli) -> None:
+    result = cli("pending", "resolve", "7")
+
+    assert result.exit_code == 2
+    assert "--at PATH" in result.stderr
+
+
 def test_what_stays_a_conflict_exits_with_five_and_tells_where_to_look(cli: Cli, daemon: Any) -> None:
     daemon.answer("POST", "/api/migration/import_a_model", {"error": "the sides differ"}, 409)
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -23,14 +23,24 @@ T = TypeVar("T")
 SHA256 = "ab" * 32
 
 
+class SteadyPool(WorkerPool):
+    """Starts its workers all at once.
+
+    CPython 3.11 starts them one by one, if need be in the very moment in which the pool breaks, which then fails in
+    other ways than a `BrokenProcessPool`. Here workers die often enough to meet that moment.
+    """
+
+    def _start(self) -> ProcessPoolExecutor:
+        executor = super()._start()
+        executor._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]  # private to CPython
+        return executor
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
-    workers = WorkerPool(2)
+    workers = SteadyPool(2)
     yield workers
     workers.shutdown()
-    # CPython 3.11 may start a worker in the very moment in which its pool breaks, and would wait for it at exit.
-    for left in multiprocessing.active_children():
-        left.kill()
 
 
 @pytest.fixture

@@ -35,6 +35,10 @@ def looked(path: Path | str) -> Look:
     return seen
 
 
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 class TestFingerprints:
     def test_a_file_has_that_of_its_stat(self, model: Path) -> None:
         assert fingerprint_of(str(model)) == Fingerprint.from_stat(model.stat())
@@ -68,11 +72,11 @@ class TestOpening:
         assert caught.value.errno == errno.EINVAL
 
     def test_a_folder_is_refused_and_no_descriptor_is_left(self, tmp_path: Path) -> None:
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         for _ in range(20):
             with pytest.raises(OSError, match="not a regular file"):
                 open_for_reading(str(tmp_path))
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert open_descriptors() == before
 
     def test_a_file_of_another_user_is_opened_all_the_same(self, open_folder: Path) -> None:
         path = open_folder / "a.safetensors"

@@ -126,7 +126,7 @@ def test_a_folder_that_is_not_there_is_named_with_the_reason(tmp_path: Path) -> 
     assert listing.unreadable == [(str(tmp_path / "nowhere"), "No such file or directory")]
 
 
-def test_a_tree_deeper_than_the_stack_is_walked(tmp_path: Path) -> None:
+def test_a_tree_of_three_hundred_levels_is_walked(tmp_path: Path) -> None:
     here = os.open(tmp_path, os.O_RDONLY)
     for _ in range(300):
         os.mkdir("d", dir_fd=here)

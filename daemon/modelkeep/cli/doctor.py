@@ -1,0 +1,107 @@
+"""`modelkeep doctor`: look at everything that goes wrong on workstations, and repair what can safely be repaired."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from modelkeep.cli.context import AsJson, Invocation, invocation
+from modelkeep.cli.exits import Status, terminated_in_order
+from modelkeep.cli.output import console, plain, print_json
+from modelkeep.cli.wording import clean, count
+
+if TYPE_CHECKING:
+    from modelkeep.doctor.examination import Examination
+    from modelkeep.doctor.findings import Finding
+    from modelkeep.doctor.repair import RepairReport
+
+EXAMPLES = "modelkeep doctor --repair   with the daemon off, mends what can be mended without a risk"
+
+_SIGNS: Mapping[str, str] = {"ok": "✓", "note": "·", "warning": "!", "problem": "✗"}
+_ASCII_SIGNS: Mapping[str, str] = {"ok": "+", "note": "-", "warning": "!", "problem": "x"}
+_STYLES: Mapping[str, str] = {"ok": "green", "note": "cyan", "warning": "bold yellow", "problem": "bold red"}
+_WORDS = {"ok": ("fine", "fine"), "note": ("note", "notes"), "warning": ("warning", "warnings")}
+_WORDS["problem"] = ("problem", "problems")
+
+
+def doctor(
+    context: typer.Context,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended without a risk; the daemon has to be off.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check what goes wrong on workstations, and say what to do; the status is 1 if something is wrong."""
+    from modelkeep.doctor.examination import examine
+
+    call = invocation(context)
+    report = _repair(call) if repair else None
+    examination = examine(call.settings)
+    if as_json:
+        print_json(examination.as_json() | (report.as_json() if report else {}))
+    else:
+        _show(call, examination, report, console())
+    if not examination.is_fine:
+        raise typer.Exit(Status.FAILED)
+
+
+def _repair(call: Invocation) -> "RepairReport":
+    from modelkeep.doctor.repair import repair
+
+    with terminated_in_order():
+        return asyncio.run(repair(call.settings))
+
+
+def _show(call: Invocation, examination: "Examination", report: "RepairReport | None", out: Console) -> None:
+    signs = signs_for(out.encoding)
+    if report is not None:
+        _show_repairs(report, signs, out)
+    for finding in examination.findings:
+        severity = str(finding.severity)
+        _show_line(signs[severity], _STYLES[severity], f"{finding.check}: {finding.sentence}", out)
+        if finding.remedy:
+            _show_line(" ", "", f"  {finding.remedy}", out, style="dim")
+    out.print(Text(summary(examination.findings), style="bold"))
+    mendable = sum(finding.repairable for finding in examination.findings)
+    if mendable and report is None:
+        out.print(plain(f"{call.command('doctor', '--repair')}   mends {mendable} of them, with the daemon off"))
+
+
+def signs_for(encoding: str) -> Mapping[str, str]:
+    """Return the sign of each severity in characters that an output takes."""
+    try:
+        "".join(_SIGNS.values()).encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return _ASCII_SIGNS
+    return _SIGNS
+
+
+def summary(findings: Sequence["Finding"]) -> str:
+    """Return how many findings there are of each severity."""
+    counts = Counter(str(finding.severity) for finding in findings)
+    parts = [
+        f"{counts[severity]} {_WORDS[severity][counts[severity] != 1]}" for severity in _SIGNS if counts[severity]
+    ]
+    return f"{count(len(findings), 'check')}: {', '.join(parts)}"
+
+
+def _show_repairs(report: "RepairReport", signs: Mapping[str, str], out: Console) -> None:
+    for sentence in report.done:
+        _show_line(signs["ok"], _STYLES["ok"], f"repaired: {sentence}", out)
+    for sentence in report.failed:
+        _show_line(signs["problem"], _STYLES["problem"], f"not repaired: {sentence}", out)
+    if not (report.done or report.failed):
+        _show_line(signs["note"], _STYLES["note"], "there was nothing to repair", out)
+
+
+def _show_line(sign: str, sign_style: str, text: str, out: Console, style: str = "") -> None:
+    """Write a sign and a text whose further lines stand below its first."""
+    indent = " " * (len(text) - len(text.lstrip()))
+    lines = wrap(clean(text.strip()), max(out.width - 2 - len(indent), 20), break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        out.print(Text.assemble((" " if number else sign, sign_style), " ", (indent + line, style)))

@@ -1,0 +1,124 @@
+"""Look at a root as far as a few seconds allow: its folders, what may not be read, what kind of file system it is."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Thread
+
+from modelkeep.pipeline.mounts import file_system_of, is_network_file_system
+
+
+@dataclass(frozen=True, slots=True)
+class RootLook:
+    """What was seen of a root.
+
+    `fault` says why it cannot be followed, empty when it can. `is_complete` is false when the time was over before
+    the last folder; `folders` and `unreadable` are then those seen until then.
+    """
+
+    path: str
+    fault: str = ""
+    file_system: str = ""
+    is_network: bool = False
+    ignores_case: bool = False
+    folders: int = 0
+    unreadable: tuple[str, ...] = ()
+    is_complete: bool = True
+
+
+def look_at_root(path: str, seconds: float, look: Callable[[str, float], RootLook] | None = None) -> RootLook:
+    """Return what can be seen of a root; one on a dead mount answers nobody, and is not waited for.
+
+    Args:
+        path: the root.
+        seconds: how long to go on looking for folders.
+        look: does the looking.
+    """
+    seen: list[RootLook] = []
+    looking = look or _look
+    # Whatever waits for a dead server cannot be called off; the thread ends with this process.
+    thread = Thread(target=lambda: seen.append(_guarded(looking, path, seconds)), daemon=True)
+    thread.start()
+    thread.join(2 * seconds + 1)
+    return (
+        seen[0] if seen else RootLook(path, f"it did not answer within {2 * seconds + 1:.0f} s; is its server alive?")
+    )
+
+
+def _guarded(look: Callable[[str, float], RootLook], path: str, seconds: float) -> RootLook:
+    try:
+        return look(path, seconds)
+    except OSError as error:
+        return RootLook(path, f"it cannot be read: {error.strerror or error}")
+
+
+def _look(path: str, seconds: float) -> RootLook:
+    if not os.path.lexists(path):
+        return RootLook(path, "it is not there; is its drive plugged in and mounted?")
+    if not os.path.isdir(path):  # noqa: PTH112
+        return RootLook(path, "it is no folder, or a link to nowhere")
+    if not os.access(path, os.R_OK | os.X_OK):
+        return RootLook(path, "this user may not read it")
+    folders, unreadable, is_complete = count_folders(path, seconds)
+    return RootLook(
+        path,
+        file_system=file_system_of(path),
+        is_network=is_network_file_system(path),
+        ignores_case=ignores_case(path),
+        folders=folders,
+        unreadable=tuple(unreadable),
+        is_complete=is_complete,
+    )
+
+
+def count_folders(
+    root: str, seconds: float, clock: Callable[[], float] = time.monotonic
+) -> tuple[int, list[str], bool]:
+    """Count the folders of a root, itself included: how many, which may not be read, and whether these are all.
+
+    Hidden ones count, for the kernel's watches are on them too; a loop of links ends.
+    """
+    deadline = clock() + seconds
+    entered: set[tuple[int, int]] = set()
+    unreadable: list[str] = []
+    waiting = [root]
+    while waiting:
+        if clock() >= deadline:
+            return len(entered), unreadable, False
+        current = waiting.pop()
+        try:
+            status = os.stat(current)  # noqa: PTH116
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            with os.scandir(current) as entries:
+                waiting += [entry.path for entry in entries if _is_folder(entry)]
+        except OSError:
+            unreadable.append(current)
+    return len(entered), unreadable, True
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def ignores_case(folder: str) -> bool:
+    """Tell whether one of a folder's entries is found under its name in other letters too; only looks."""
+    with os.scandir(folder) as entries:
+        named = next((entry.name for entry in entries if entry.name.swapcase() != entry.name), None)
+    if named is None:
+        return False
+    try:
+        one, other = (os.lstat(os.path.join(folder, name)) for name in (named, named.swapcase()))  # noqa: PTH118
+    except OSError:
+        return False
+    return os.path.samestat(one, other) and not _are_both_listed(folder, named)
+
+
+def _are_both_listed(folder: str, name: str) -> bool:
+    """Tell whether both spellings are entries of their own: then they are hard links of one file."""
+    return name.swapcase() in os.listdir(folder)  # noqa: PTH208

@@ -1,0 +1,65 @@
+"""Checks of the journal: continuity, checksums, and migrations that were cut short."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
+from modelkeep.doctor.premises import Premises
+from modelkeep.journal.records import Damage
+from modelkeep.journal.segments import list_segments
+from modelkeep.journal.soundness import check
+from modelkeep.journal.survey import TornTail, take_survey
+
+_NEXT_START = "the next start of the daemon does it, and so does `modelkeep doctor --repair`"
+
+
+def check_journal(premises: Premises) -> Iterator[Finding]:
+    """Look through every record.
+
+    Raises:
+        JournalError: a segment cannot be read.
+    """
+    folder = premises.directory.journal
+    if not list_segments(folder):
+        yield note("journal", "there is none yet; the daemon begins it when it first starts")
+        return
+    damages = check(folder)
+    if damages and premises.is_at_work:
+        # A line that was being written is whole by now; what is said of it is not said twice.
+        again = check(folder)
+        damages = [damage for damage in damages if damage in again]
+    survey = take_survey(folder)
+    torn = None if premises.is_at_work else survey.torn_tail
+    yield from _judge(damages, torn)
+    if not damages:
+        records = survey.next_seq - 1
+        yield fine("journal", f"{counted(records, 'record')} up to now, none missing and none damaged")
+    unfinished = survey.unfinished.records()
+    if unfinished and not premises.is_at_work:
+        paths = examples([str(record.get("path", migration)) for migration, record in unfinished.items()])
+        sentence = f"{counted(len(unfinished), 'migration was', 'migrations were')} cut short: {paths}"
+        yield warning("journal", sentence, f"bring them to an end: {_NEXT_START}", repairable=True)
+
+
+def _judge(damages: Sequence[Damage], torn: TornTail | None) -> Iterator[Finding]:
+    middle = [damage for damage in damages if torn is None or not _is_at(damage, torn)]
+    if middle:
+        places = examples([f"{damage.segment} at byte {damage.offset}: {damage.reason}" for damage in middle])
+        sentence = f"it is damaged at {counted(len(middle), 'place')}: {places}"
+        remedy = (
+            "nothing is changed there, and what it said is skipped; models and pictures do not depend on it;"
+            " look at the disk (smartctl -a)"
+        )
+        yield problem("journal", sentence, remedy)
+    if torn is not None:
+        sentence = f"its last record was cut off by a stop ({torn.bytes_cut:,} bytes in {torn.segment.name})"
+        yield warning("journal", sentence, f"cut it off and go on: {_NEXT_START}", repairable=True)
+
+
+def _is_at(damage: Damage, torn: TornTail) -> bool:
+    return (damage.segment, damage.offset) == (torn.segment.name, torn.offset)
+
+
+def last_seq(folder: Path) -> int:
+    """Return the number of the journal's last record, 0 when there is none."""
+    return take_survey(folder).next_seq - 1

@@ -1,0 +1,244 @@
+"""Repair what can be repaired without a risk: under the lock of the data folder, each repair in the journal.
+
+Nothing that the owner may miss is deleted: files that belong to nothing are put aside. A catalogue that is damaged is
+not touched, and nothing is judged by it.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from uuid import uuid4
+
+from modelkeep.clock import now_ms
+from modelkeep.doctor.database import is_there
+from modelkeep.doctor.examination import catalogue_faults, know
+from modelkeep.doctor.findings import Finding, counted
+from modelkeep.doctor.knowledge import Knowledge
+from modelkeep.doctor.picture_folder import LOST_AND_FOUND, find_damaged, find_defects, import_copies, look, shown
+from modelkeep.doctor.pictures import HIGH, PictureDefects
+from modelkeep.doctor.premises import Premises, take_premises
+from modelkeep.doctor.queue import find_queue_defects
+from modelkeep.doctor.records import last_seq
+from modelkeep.doctor.surroundings import user_name
+from modelkeep.domain.pictures import parse_picture_name, picture_name
+from modelkeep.domain.values import ImageRow, LocationState, TierFile
+from modelkeep.errors import CatalogueError, PictureError, SettingsError
+from modelkeep.holdings import Holdings, identity, open_holdings
+from modelkeep.images.files import make_folder, sync_folder
+from modelkeep.journal.query import Query
+from modelkeep.journal.reader import read
+from modelkeep.settings import Settings
+
+REPAIRED = "doctor.repaired"
+PURPOSE = "modelkeep doctor --repair"
+
+_ROWS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RepairReport:
+    """What was repaired, and what could not be, each in a sentence."""
+
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the shape in which programs get it."""
+        return {"repaired": list(self.done), "not_repaired": list(self.failed)}
+
+
+async def repair(settings: Settings) -> RepairReport:
+    """Repair what can be repaired without a risk.
+
+    Raises:
+        DataDirectoryBusy: the daemon runs, or a command is at work.
+        CatalogueError: the catalogue is damaged or gone: then nothing else may be judged by it.
+        SettingsError: the data folder belongs to another user.
+        JournalError: the journal cannot be written: then nothing may be changed.
+    """
+    premises = take_premises(settings)
+    if not premises.is_at_work:  # else opening says who is
+        _require_reliable(catalogue_faults(premises))
+        if not is_there(premises):
+            return RepairReport()
+    _require_owner(settings.data_dir)
+    seq, staged = last_seq(premises.directory.journal), look(premises.directory.images).staged
+    async with open_holdings(settings, PURPOSE) as holdings:
+        holdings.journal.write("daemon.started", **identity(), reason=PURPOSE)
+        work = _Repair(holdings, replace(premises, holder=PURPOSE, now_ms=now_ms()))
+        work.tell_recovery(seq, sorted(staged))
+        try:
+            await work.repair_all()
+        finally:
+            holdings.journal.write("daemon.stopped", **identity(), reason="the command is done")
+    return RepairReport(tuple(work.done), tuple(work.failed))
+
+
+def _require_owner(folder: Path) -> None:
+    owner = folder.stat().st_uid
+    if owner != os.geteuid():
+        name = user_name(owner)
+        raise SettingsError(
+            f"{folder} belongs to {name}, and what another user repairs there the daemon could not write any more:"
+            f" sudo -u {name} modelkeep doctor --repair"
+        )
+
+
+def _require_reliable(faults: Sequence[Finding]) -> None:
+    if faults:
+        told = "; ".join(fault.sentence for fault in faults)
+        raise CatalogueError(
+            f"nothing was repaired, for the catalogue cannot be relied on: {told}. {faults[0].remedy}"
+        )
+
+
+@dataclass
+class _Repair:
+    """One run: what it works on, and what it has done."""
+
+    holdings: Holdings
+    premises: Premises
+    done: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def tell_recovery(self, after_seq: int, staged: list[str]) -> None:
+        """Tell what opening the data folder has brought to an end already."""
+        for record in read(self.holdings.directory.journal, Query(after=after_seq)):
+            sentence = _recovery_sentence(record)
+            if sentence:
+                self.done.append(sentence)
+        left = look(self.holdings.directory.images)
+        swept = [name for name in staged if name not in left.staged]
+        if swept:
+            sentence = f"cleared {counted(len(swept), 'staged file')} away"
+            self._note(sentence, what="staged files that a stop had left were published or deleted", files=swept)
+
+    async def repair_all(self) -> None:
+        """Repair what is left."""
+        knowledge = know(self.premises)
+        defects, _ = find_defects(self._still, knowledge, lambda: knowledge)
+        await self._render(knowledge, defects)
+        self._put_strays_aside(defects)
+        self._put_originals_aside(defects)
+        await self._let_wait(knowledge)
+        await self._choose_paths(knowledge)
+        self._delete_copies()
+        self.holdings.journal.sync()
+
+    @property
+    def _still(self) -> Premises:
+        """The premises of a folder in which nothing moves: it is ours alone."""
+        return replace(self.premises, holder="")
+
+    async def _render(self, knowledge: Knowledge, defects: PictureDefects) -> None:
+        """Make medium and low tiers anew from high ones."""
+        damaged = find_damaged(self.holdings.directory.images, knowledge, defects)
+        wanted = dict(defects.renderable) | {
+            row: frozenset(faults) for row, faults in damaged.items() if HIGH not in faults
+        }
+        for row, qualities in wanted.items():
+            await self._render_one(row, sorted(qualities))
+
+    async def _render_one(self, row: ImageRow, qualities: list[str]) -> None:
+        pictures, what = self.holdings.pictures, f"the {' and '.join(qualities)} one of picture {shown(row)}"
+        try:
+            rendered = await pictures.render(pictures.published_path(row.sha256, row.seq, HIGH), uuid4().hex)
+        except PictureError as error:
+            self.failed.append(f"{what} could not be made anew: {error}")
+            return
+        if (rendered.width, rendered.height) != (row.width, row.height):
+            pictures.discard(rendered.staged.values())
+            self.failed.append(f"{what} could not be made anew: the high one is another picture")
+            return
+        files = [TierFile(rendered.staged[each], picture_name(row.sha256, row.seq, each)) for each in qualities]
+        pictures.publish(files)
+        pictures.sync()
+        pictures.discard(name for each, name in rendered.staged.items() if each not in qualities)
+        finals = [file.final for file in files]
+        self._note(f"made {what} anew", what="tiers made anew from the high one", sha256=row.sha256, files=finals)
+
+    def _put_strays_aside(self, defects: PictureDefects) -> None:
+        images = self.holdings.directory.images
+        for name in sorted(defects.strays):
+            parsed = parse_picture_name(name)
+            about = {"sha256": parsed[0]} if parsed else {}
+            self._put_aside(images / name, name, "a picture that no row names was put aside", about)
+
+    def _put_originals_aside(self, defects: PictureDefects) -> None:
+        pending = self.holdings.directory.images / "pending"
+        for name in sorted(defects.unclaimed):
+            what = "an original that no row names was put aside"
+            self._put_aside(pending / name, f"pending-{name}", what, {})
+
+    def _put_aside(self, path: Path, name: str, what: str, about: Mapping[str, object]) -> None:
+        images = self.holdings.directory.images
+        folder = images / LOST_AND_FOUND
+        make_folder(folder)
+        target = _free_name(folder, name)
+        path.rename(target)
+        sync_folder(folder)
+        sync_folder(path.parent)
+        moved = {"file": str(path.relative_to(images)), "to": str(target.relative_to(images))}
+        self._note(f"moved {moved['file']} to {moved['to']}", what=what, **moved, **about)
+
+    async def _let_wait(self, knowledge: Knowledge) -> None:
+        """Have rows that nobody would take up hashed as new ones are."""
+        stuck = find_queue_defects(self.premises, knowledge).stuck
+        for start in range(0, len(stuck), _ROWS_AT_ONCE):
+            chunk = stuck[start : start + _ROWS_AT_ONCE]
+            await self.holdings.catalogue.wait_again(self.premises.now_ms, [row.id for row in chunk])
+            for row in chunk:
+                self._note(
+                    f"row {row.id} of the queue ({row.path}) waits again",
+                    what="a row that nobody would have taken up waits again",
+                    path=row.path,
+                    pending_id=row.id,
+                    was={"state": row.state, "due_at": row.due_at},
+                )
+
+    async def _choose_paths(self, knowledge: Knowledge) -> None:
+        """Have main paths chosen again from the locations."""
+        if knowledge.unreadable:  # a model that cannot be read cannot be written
+            return
+        for model in knowledge.misplaced:
+            details = await self.holdings.catalogue.model(model.sha256)
+            present = [
+                place for place in (details.locations if details else ()) if place.state is LocationState.PRESENT
+            ]
+            # Writing a location as it is has its model's main path chosen anew, and changes nothing else.
+            await self.holdings.catalogue.put_locations(present[:1], self.premises.now_ms)
+            chosen = await self.holdings.catalogue.model(model.sha256)
+            path = chosen.model.path if chosen else ""
+            what = "the main path was chosen again"
+            self._note(f"{model} is at {path} now", what=what, sha256=model.sha256, path=path, was=model.path)
+
+    def _delete_copies(self) -> None:
+        for folder in import_copies(self.holdings.directory.path):
+            shutil.rmtree(folder)
+            what = "the copy of a legacy database that an import had left was deleted"
+            self._note(f"deleted {folder.name}, a copy of a legacy database", what=what, file=folder.name)
+
+    def _note(self, sentence: str, **fields: object) -> None:
+        self.holdings.journal.write(REPAIRED, **fields)
+        self.done.append(sentence)
+
+
+def _recovery_sentence(record: Mapping[str, object]) -> str:
+    about = record.get("path") or record.get("migration", "")
+    match record["event"]:
+        case "journal.repaired":
+            return f"cut {record.get('bytes_cut')} bytes of a torn record off the journal"
+        case "recovery.rolled_forward":
+            lost = f" ({record['error']})" if record.get("error") else ""
+            return f"brought the migration of {about} to its end{lost}"
+        case "recovery.rolled_back":
+            return f"took the migration of {about} back; its row waits in the queue"
+        case _:
+            return ""
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    candidates: Iterable[str] = (name, *(f"{name}.{number}" for number in range(1, 10_000)))
+    return next(folder / candidate for candidate in candidates if not os.path.lexists(folder / candidate))

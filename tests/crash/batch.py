@@ -1,0 +1,30 @@
+"""Lives short lives of a data folder in processes of their own, which tests kill, trace and cut the power of.
+
+    python tests/crash/batch.py JOB      lives one
+    python tests/crash/batch.py --serve  lives one after the other, each in a fork of this process, as lines of JSON
+                                         come in; answers with each one's exit status
+
+The fork saves the second that imports take; nothing but the imports is done before it, and no thread runs.
+
+A worker process runs this file too, as every spawned one runs its parent's: so it imports nothing heavy on top.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+sys.path[:0] = [folder for folder in (str(Path(__file__).parents[2]),) if folder not in sys.path]
+
+SYNC_LOG = "MODELKEEPTEST_SYNC_LOG"
+"""Names a file that takes, before each fsync, which functions of the program asked for it."""
+
+if SYNC_LOG in os.environ:
+    from tests.crash.sync_log import install
+
+    install(os.environ[SYNC_LOG])
+
+
+if __name__ == "__main__":
+    from tests.crash import lives
+
+    lives.main(sys.argv[1])

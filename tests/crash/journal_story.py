@@ -1,0 +1,48 @@
+"""What the journal tells of migrations, and whether it is whole."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelkeep.journal.soundness import check
+
+
+@dataclass(frozen=True)
+class JournalStory:
+    """Ids of migrations by what the journal says of them; `damages` are sentences."""
+
+    damages: list[str] = field(default_factory=list)
+    planned: set[str] = field(default_factory=set)
+    committed: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    rolled_back: set[str] = field(default_factory=set)
+    events: list[str] = field(default_factory=list)
+
+
+def read_story(folder: Path) -> JournalStory:
+    """Read the journal."""
+    damages = [f"{damage.segment} at {damage.offset}: {damage.reason}" for damage in check(folder)]
+    story = JournalStory(damages)
+    for segment in sorted(folder.glob("migration-*.jsonl")):
+        for line in segment.read_bytes().split(b"\n"):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue  # `check` has told of it
+            _take(record, story)
+    return story
+
+
+def _take(record: dict[str, object], story: JournalStory) -> None:
+    event, migration = str(record["event"]), str(record.get("migration", ""))
+    story.events.append(event)
+    if not migration:
+        return
+    if event == "migration.planned":
+        story.planned.add(migration)
+    elif event in ("migration.committed", "recovery.rolled_forward"):
+        story.committed.add(migration)
+    elif event == "recovery.rolled_back":
+        story.rolled_back.add(migration)
+    if event in ("migration.finished", "migration.failed", "migration.conflicted", "recovery.rolled_back"):
+        story.ended.add(migration)

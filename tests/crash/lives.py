@@ -1,0 +1,219 @@
+"""The short lives: open a data folder, import, migrate until nothing is due, resolve the conflict, close.
+
+Each phase is acknowledged when it is over, by a line in a file that lies elsewhere: from then on the owner counts on
+it. A life goes on where a killed one has stopped, so living it again and again until it closes has to come to the
+same end as living it once.
+"""
+
+import asyncio
+import importlib
+import json
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from tests.crash.job import Job
+from tests.crash.power import cut_power
+
+from modelkeep import failpoints, holdings
+from modelkeep.clock import now_ms
+from modelkeep.domain.naming import Root
+from modelkeep.domain.values import PendingState, Priority, Strategy
+from modelkeep.errors import ModelkeepError
+from modelkeep.holdings import Holdings, open_holdings
+from modelkeep.images import tiers  # noqa: F401 - loaded once, before the forks
+from modelkeep.importing import import_stream
+from modelkeep.pipeline.hash_pool import HashPool
+from modelkeep.pipeline.intake import Intake
+from modelkeep.pipeline.runner import Pipeline, PipelineOptions
+from modelkeep.settings import JournalSettings, RootSettings, Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TOLD_FAILURE, UNTOLD_FAILURE = 1, 2
+PATIENCE_SECONDS = 20.0
+SEGMENT_BYTES = 4096
+"""The least that the settings allow: the journal of such a life is rotated some times."""
+
+Acknowledge = Callable[[str], bool]
+"""Writes down that a phase is over; tells whether the life goes on."""
+
+
+def main(argument: str) -> None:
+    """Live one job, or serve."""
+    if argument == "--serve":
+        serve()
+    else:
+        live(Job.from_json(argument))
+
+
+def serve() -> None:
+    """Live each job of standard input in a fork, and answer with its exit status."""
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            live(Job.from_json(line))
+        _, status = os.waitpid(child, 0)
+        print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+
+
+def live(job: Job) -> None:
+    """Live one job and end this process, as soon as it is over and without any clean-up."""
+    output = os.open(job.output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    for number in (1, 2):
+        os.dup2(output, number)
+    end = os._exit
+    _prepare(job)
+    try:
+        asyncio.run(PROGRAMS[job.program](job, _acknowledger(job)))
+    except (ModelkeepError, OSError) as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+        end(TOLD_FAILURE)
+    except BaseException:
+        traceback.print_exc()
+        end(UNTOLD_FAILURE)
+    end(0)
+
+
+def _prepare(job: Job) -> None:
+    os.environ["MODELKEEPTEST_FAILPOINT"] = job.fail_point
+    os.environ["MODELKEEPTEST_FAILPOINT_LOG"] = job.fail_point_log
+    importlib.reload(failpoints)
+    if job.cut:
+        _cut_before_ending(job.cut)
+    if job.inline:
+        setattr(holdings, "WorkerPool", InlinePool)  # noqa: B010
+    if job.names_seed:
+        _fix_names(job.names_seed)
+
+
+def _cut_before_ending(mount_point: str) -> None:
+    end = os._exit
+
+    def cut_and_end(status: int) -> None:
+        cut_power(mount_point)
+        end(status)
+
+    setattr(os, "_exit", cut_and_end)  # noqa: B010
+
+
+def _fix_names(seed: int) -> None:
+    bits = random.Random(seed)
+    for module in (os, random):
+        setattr(module, "urandom" if module is os else "_urandom", bits.randbytes)
+
+
+def _acknowledger(job: Job) -> Acknowledge:
+    descriptor = os.open(job.acknowledgements, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def acknowledge(phase: str) -> bool:
+        os.write(descriptor, f"{phase}\n".encode())
+        return phase != job.until
+
+    return acknowledge
+
+
+class InlinePool:
+    """Stands in for the pool of worker processes: what a worker does is done in a thread."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function."""
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+    def shutdown(self) -> None:
+        """Do nothing."""
+
+
+# The whole
+
+
+async def life(job: Job, acknowledge: Acknowledge) -> None:
+    """Live the life of a data folder."""
+    settings = Settings(
+        data_dir=Path(job.data_dir),
+        roots=(RootSettings(path=Path(job.root)),),
+        journal=JournalSettings(segment_bytes=SEGMENT_BYTES, keep_segments=job.keep_segments),
+    )
+    async with open_holdings(settings, "a test") as kept:
+        if not acknowledge("recovered"):
+            return
+        async for _ in import_stream(kept, "hikaze", job.source, "", (), dry_run=False):
+            pass
+        if not acknowledge("imported"):
+            return
+        async with _pipeline(job, kept) as pipeline:
+            await _until_idle(kept, pipeline)
+            if not acknowledge("idle"):
+                return
+            for row in await kept.catalogue.pending_imports(PendingState.CONFLICT):
+                await pipeline.migrate_now(row.id, Strategy.OVERRIDE)
+            if not acknowledge("resolved"):
+                return
+    acknowledge("closed")
+
+
+@asynccontextmanager
+async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
+    roots = [Root(job.root)]
+    pool = HashPool(1, step_back=False, known_digest=_digest_of if job.inline else None)
+    pipeline = Pipeline(
+        PipelineOptions(settle_seconds=0.0, retry_base_seconds=0.02, strategy=Strategy.AUTO),
+        kept.catalogue,
+        kept.pictures,
+        kept.journal,
+        pool,
+        roots=lambda: roots,
+        is_reachable=lambda _: True,
+        clock_ms=now_ms,
+        accepts_empty=lambda _: False,
+        on_lost_track=lambda _: None,
+        troubles=kept.troubles,
+    )
+    intake = Intake(
+        kept.catalogue, pipeline, kept.journal.note_many, lambda: roots, (".safetensors",), now_ms, lambda _: False
+    )
+    running = asyncio.create_task(pipeline.run())
+    try:
+        await intake.scan(job.root, Priority.SWEEP)
+        yield pipeline
+    finally:
+        await pipeline.stop_hashing()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        pool.shutdown()
+
+
+def _digest_of(path: str) -> str:
+    from tests.libraries import sha256_of
+
+    return sha256_of(Path(path))
+
+
+async def _until_idle(kept: Holdings, pipeline: Pipeline) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while await _has_work(kept, pipeline):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it has not come to rest within {PATIENCE_SECONDS:g} s")
+        if pipeline.is_idle:
+            pipeline.sweep()
+        await asyncio.sleep(0.004)
+
+
+async def _has_work(kept: Holdings, pipeline: Pipeline) -> bool:
+    if not pipeline.is_idle or await kept.catalogue.claims(1):
+        return True
+    states = (PendingState.WAITING, PendingState.FAILED)
+    return any([await kept.catalogue.pending_imports(state, limit=1) for state in states])
+
+
+PROGRAMS: dict[str, Callable[[Job, Acknowledge], Awaitable[Any]]] = {"life": life}

@@ -1,0 +1,151 @@
+"""Start lives and come to know how they ended."""
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.crash.end_state import Reference, faults_of, normalised, reference_of
+from tests.crash.job import Job
+from tests.crash.tiny_library import TinyLibrary
+
+BATCH = Path(__file__).with_name("batch.py")
+KILLED = 137
+"""Exit status at a fail point."""
+
+
+class Nursery:
+    """A process that lives jobs in forks of itself."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, BATCH, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def live(self, job: Job) -> int:
+        """Live a job; returns its exit status."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(job.to_json() + "\n")
+        self._process.stdin.flush()
+        return int(json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate(timeout=60)
+
+
+@contextmanager
+def nursery() -> Iterator[Nursery]:
+    """Run a nursery."""
+    opened = Nursery()
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+class Scene:
+    """A library, what an undisturbed life makes of it, and room for disturbed ones.
+
+    Args:
+        folder: where the data folders are put.
+        library: what is imported.
+        nursery: lives the jobs.
+        prepared: a data folder from which each life starts; None: from nothing.
+        keep_segments: of the journal.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        library: TinyLibrary,
+        nursery: Nursery,
+        prepared: Path | None = None,
+        keep_segments: int = 1000,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.library = library
+        self.nursery = nursery
+        self.keep_segments = keep_segments
+        self._prepared = prepared
+        self._numbers = itertools.count(1)
+        undisturbed = self.new_job()
+        self.live_well(undisturbed)
+        self.reference: Reference = reference_of(Path(undisturbed.data_dir), library)
+
+    def new_job(self) -> Job:
+        """Return a life that nobody has lived yet."""
+        place = self.folder / str(next(self._numbers))
+        place.mkdir()
+        if self._prepared is not None:
+            shutil.copytree(self._prepared, place / "state")
+        return Job(
+            data_dir=str(place / "state"),
+            source=str(self.library.source),
+            root=str(self.library.root),
+            acknowledgements=str(place / "acknowledged"),
+            output=str(place / "output"),
+            keep_segments=self.keep_segments,
+        )
+
+    def live_well(self, job: Job) -> None:
+        """Live a job that has to come to its end."""
+        status = self.nursery.live(job)
+        assert status == 0, f"it ended with {status}; it said:\n{said(job)}"
+
+    def points(self, job: Job) -> list[str]:
+        """Live a job to its end; returns the fail points that it reached, as `name@n`, in their order."""
+        log = Path(job.output).with_name("points")
+        self.live_well(job.but(fail_point_log=str(log)))
+        reached = log.read_text().splitlines()
+        log.unlink()
+        return reached
+
+    def faults_after(self, job: Job) -> list[str]:
+        """Recover, judge, go on to the end, and compare with an undisturbed life.
+
+        What a crash at any instant leaves has to be in order after a recovery, and to come to the same end.
+        """
+        imported = "imported" in acknowledged(job)
+        data_dir = Path(job.data_dir)
+        well = job.but(fail_point="", cut="")
+        self.live_well(well.but(until="recovered"))
+        faults = faults_of(data_dir, self.library, self.reference, imported=imported)
+        self.live_well(well)
+        faults += faults_of(data_dir, self.library, self.reference, imported=True)
+        end = normalised(data_dir, self.library)
+        faults += [
+            f"{part} came to another end: {_difference(self.reference.end[part], end[part])}"
+            for part in end
+            if end[part] != self.reference.end[part]
+        ]
+        return faults
+
+    def remove(self, job: Job) -> None:
+        """Make room."""
+        shutil.rmtree(Path(job.data_dir).parent)
+
+
+def acknowledged(job: Job) -> list[str]:
+    """Return the phases that a life has acknowledged so far."""
+    path = Path(job.acknowledgements)
+    return path.read_text().split() if path.exists() else []
+
+
+def said(job: Job) -> str:
+    """Return what a life wrote on standard output and standard error."""
+    path = Path(job.output)
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _difference(expected: object, found: object) -> str:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        keys = [key for key in {**expected, **found} if expected.get(key) != found.get(key)]
+        return "; ".join(f"{key}: {found.get(key)} for {expected.get(key)}" for key in keys)
+    return f"{found} for {expected}"

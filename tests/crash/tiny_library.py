@@ -1,0 +1,92 @@
+"""A library so small that it is migrated in a moment, with one row for each fate that a row can have."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
+from tests.picture_files import jpeg, png, text_as_picture, truncated_png
+
+TINY = (48, 32)
+"""Pixels of its pictures: decoding them is not what is tested."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the legacy database says of one file."""
+
+    path: Path
+    content: str
+    description: str
+    tags: frozenset[str]
+    picture: bytes | None = None
+    claims: bool = False
+    picture_is_broken: bool = False
+
+
+@dataclass(frozen=True)
+class TinyLibrary:
+    """A legacy database, the files that it knows, and one that it does not."""
+
+    source: Path
+    root: Path
+    rows: tuple[Row, ...]
+    stranger: Path
+
+
+def make_library(folder: Path) -> TinyLibrary:
+    """Write the library below a folder."""
+    root = folder / "models"
+    rows = (
+        _row(root, "claimed", "alpha", "a", "b", picture=png(1, TINY), claims=True),
+        _row(root, "waiting", "beta", "b", "c", "d", picture=jpeg(2, TINY)),
+        _row(root, "first", "gamma", "a", picture=png(3, TINY), claims=True),
+        _row(root, "second", "delta", "e", content="first", picture=png(4, TINY)),
+        _row(root, "copy", "", "f", content="claimed", picture=png(5, TINY)),
+        _row(root, "broken", "epsilon", "a", picture=truncated_png(), is_broken=True),
+        _row(root, "blurred", "zeta", "c", picture=text_as_picture(), claims=True, is_broken=True),
+        _row(root, "plain", "eta", "b", "c"),
+    )
+    stranger = put(root / "loras" / "stranger.safetensors", safetensors("stranger", 512))
+    return TinyLibrary(_write_source(folder / "legacy", rows), root, rows, stranger)
+
+
+def change_source(library: TinyLibrary) -> TinyLibrary:
+    """Let the legacy database say something else of the row `waiting`: other words, a further tag, another picture."""
+    changed = [
+        replace(row, description="beta, revised", tags=row.tags | {"g"}, picture=jpeg(6, TINY))
+        if row.path.stem == "waiting"
+        else row
+        for row in library.rows
+    ]
+    shutil.rmtree(library.source.parent)
+    _write_source(library.source.parent, changed)
+    return replace(library, rows=tuple(changed))
+
+
+def _row(
+    root: Path,
+    name: str,
+    description: str,
+    *tags: str,
+    content: str = "",
+    picture: bytes | None = None,
+    claims: bool = False,
+    is_broken: bool = False,
+) -> Row:
+    path = put(root / "loras" / f"{name}.safetensors", safetensors(content or name, 512))
+    return Row(path, sha256_of(path), description, frozenset(tags), picture, claims, is_broken)
+
+
+def _write_source(folder: Path, rows: Sequence[Row]) -> Path:
+    library = LegacyLibrary(colours={"a": "#ff0000"})
+    for row in rows:
+        library.add(
+            row.path,
+            (".png", row.picture) if row.picture else None,
+            hash_hex=row.content if row.claims else "",
+            extra={"description": row.description} if row.description else None,
+            tags=sorted(row.tags),
+        )
+    return library.write(folder)

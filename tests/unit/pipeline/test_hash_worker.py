@@ -1,0 +1,129 @@
+"""What runs in a hashing process, called here directly: a digest is of what the file was before and after."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import FileChanged, HashCancelled
+from modelkeep.pipeline import hash_worker
+from modelkeep.pipeline.hash_worker import CHUNK_BYTES, Digest, digest_file
+
+from .conftest import NOT_UTF8
+
+
+class Shared:
+    """The array that the daemon and its workers share; does something to the file once the first chunk is read."""
+
+    def __init__(self, slots: int = 1, after_first_chunk: Callable[[], object] = lambda: None) -> None:
+        self.numbers = [0] * 2 * slots
+        self._once: list[Callable[[], object]] = [after_first_chunk]
+
+    def __getitem__(self, index: int) -> int:
+        return self.numbers[index]
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self.numbers[index] = value
+        if self._once:
+            self._once.pop()()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "a.pt"
+    path.write_bytes(os.urandom(1000) * (3 * CHUNK_BYTES // 1000))
+    return path
+
+
+@pytest.fixture
+def share(monkeypatch: pytest.MonkeyPatch) -> Callable[[Shared], Shared]:
+    def set_it(shared: Shared) -> Shared:
+        monkeypatch.setattr(hash_worker, "_shared", shared)
+        return shared
+
+    return set_it
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 7])
+def test_the_digest_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
+    path = tmp_path / NOT_UTF8
+    content = os.urandom(size)
+    path.write_bytes(content)
+    expected = Digest(hashlib.sha256(content).hexdigest(), Fingerprint.from_stat(path.stat()))
+    assert digest_file(str(path), 0) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: os.truncate(path, 4 * CHUNK_BYTES),
+        lambda path: os.truncate(path, 2 * CHUNK_BYTES),
+        lambda path: os.truncate(path, 0),
+        lambda path: os.utime(path, ns=(0, 5)),
+    ],
+    ids=["grows", "shrinks", "is emptied", "is written in place"],
+)
+def test_a_file_that_changes_while_it_is_read_has_no_digest(
+    model: Path, share: Callable[[Shared], Shared], change: Callable[[Path], object]
+) -> None:
+    share(Shared(after_first_chunk=lambda: change(model)))
+    with pytest.raises(FileChanged, match=r"a\.pt changed while it was read"):
+        digest_file(str(model), 0)
+
+
+def test_a_file_that_is_replaced_while_it_is_read_has_the_digest_and_fingerprint_of_what_was_read(
+    model: Path, share: Callable[[Shared], Shared], tmp_path: Path
+) -> None:
+    expected = Digest(hashlib.sha256(model.read_bytes()).hexdigest(), Fingerprint.from_stat(model.stat()))
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    share(Shared(after_first_chunk=lambda: other.replace(model)))
+    assert digest_file(str(model), 0) == expected
+    assert Fingerprint.from_stat(model.stat()) != expected.fingerprint
+
+
+def test_progress_is_told_in_the_slot_of_the_work(model: Path, share: Callable[[Shared], Shared]) -> None:
+    shared = share(Shared(slots=3))
+    digest_file(str(model), 1)
+    assert shared.numbers == [0, 0, model.stat().st_size, 0, 0, 0]
+
+
+def test_work_that_is_called_off_ends_after_the_chunk_in_hand(model: Path, share: Callable[[Shared], Shared]) -> None:
+    shared = share(Shared(slots=2))
+    shared[3] = 1
+    with pytest.raises(HashCancelled):
+        digest_file(str(model), 1)
+    assert shared[2] == CHUNK_BYTES
+
+
+def test_the_work_of_another_slot_is_not_called_off(model: Path, share: Callable[[Shared], Shared]) -> None:
+    shared = share(Shared(slots=2))
+    shared[1] = 1
+    assert digest_file(str(model), 1).fingerprint.size_bytes == model.stat().st_size
+
+
+def test_a_file_that_is_gone_is_told_by_the_systems_own_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        digest_file(str(tmp_path / "nowhere"), 0)
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_does_not_hold_the_worker(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.pt")
+    with pytest.raises(OSError, match="not a regular file") as caught:
+        digest_file(str(tmp_path / "a.pt"), 0)
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_no_descriptor_is_left_open(model: Path, share: Callable[[Shared], Shared]) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    share(Shared(after_first_chunk=lambda: os.truncate(model, 5)))
+    with pytest.raises(FileChanged):
+        digest_file(str(model), 0)
+    share(Shared())
+    digest_file(str(model), 0)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,337 @@
+"""Which file is hashed next, with a pool whose work ends when the test says so."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import cast
+
+import pytest
+from tests.waiting import wait_until_async
+
+from modelkeep.domain.values import Fingerprint, Priority
+from modelkeep.errors import FileChanged, HashCancelled, HashError, WorkerDied
+from modelkeep.pipeline import hashing
+from modelkeep.pipeline.hash_pool import HashPool
+from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.hashing import DEATHS_MAX, HashStage, is_rotating
+from modelkeep.pipeline.work import Work
+
+DISK, OTHER_DISK, SSD = 7, 8, 9
+
+
+def print_of(path: str, device: int = SSD) -> Fingerprint:
+    return Fingerprint(device, sum(map(ord, path)), 10, 5)
+
+
+class GatedPool:
+    """Begins what it is given and ends it when the test says how."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+        self.begun: list[str] = []
+        self.running: dict[str, asyncio.Future[Digest]] = {}
+
+    async def digest(self, path: str, size_bytes: int) -> Digest:
+        assert len(self.running) < self.workers, "more work than workers"
+        self.begun.append(path)
+        self.running[path] = asyncio.get_running_loop().create_future()
+        try:
+            return await self.running[path]
+        finally:
+            del self.running[path]
+
+    def cancel_all(self) -> None:
+        for path in list(self.running):
+            self.end(path, HashCancelled("called off"))
+
+    def end(self, path: str, error: HashError | None = None) -> None:
+        if error is None:
+            self.running[path].set_result(Digest(path * 2, print_of(path)))
+        else:
+            self.running[path].set_exception(error)
+
+
+class Bench:
+    """A stage, its pool, and what came out of it."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.pool = GatedPool(workers)
+        self.hashed: list[str] = []
+        self.failed: list[tuple[str, HashError]] = []
+        self.drained = 0
+        self.stage = HashStage(cast("HashPool", self.pool), self._on_hashed, self._on_failed, self._on_drained)
+
+    async def _on_hashed(self, work: Work, digest: Digest, seconds: float) -> None:
+        assert digest.sha256 == work.path * 2
+        assert seconds >= 0
+        self.hashed.append(work.path)
+
+    async def _on_failed(self, work: Work, error: HashError) -> None:
+        self.failed.append((work.path, error))
+
+    def _on_drained(self) -> None:
+        self.drained += 1
+
+    def put(self, *paths: str, priority: Priority = Priority.NEW, device: int = SSD) -> None:
+        for path in paths:
+            self.stage.put(Work(path, priority), print_of(path, device))
+
+    async def begun(self, count: int) -> list[str]:
+        await wait_until_async(lambda: len(self.pool.begun) >= count)
+        await settled()
+        return self.pool.begun
+
+    async def finish_all(self) -> list[str]:
+        """End work after work until none is left; returns the order in which all began."""
+        while self.pool.running or self.stage.hashing or self.stage.queued:
+            for path in list(self.pool.running):
+                self.pool.end(path)
+            await asyncio.sleep(0)
+        return self.pool.begun
+
+
+async def settled() -> None:
+    """Let everything happen that can happen now."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+MakeBench = Callable[[int], Bench]
+
+
+@pytest.fixture
+async def make_bench() -> AsyncIterator[MakeBench]:
+    made: list[Bench] = []
+
+    def make(workers: int) -> Bench:
+        made.append(Bench(workers))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        await bench.stage.stop()
+
+
+@pytest.fixture
+def bench(make_bench: MakeBench) -> Bench:
+    return make_bench(1)
+
+
+@pytest.fixture
+def rotating_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "is_rotating", lambda device: device in (DISK, OTHER_DISK))
+
+
+class TestOrder:
+    async def test_the_more_urgent_goes_first_and_of_equals_the_one_that_came_first(self, bench: Bench) -> None:
+        bench.put("running")
+        await bench.begun(1)
+        bench.put("claim 1", "claim 2", priority=Priority.CLAIM)
+        bench.put("sweep 1", "sweep 2", priority=Priority.SWEEP)
+        bench.put("new 1", "new 2", priority=Priority.NEW)
+        bench.put("asked 1", "asked 2", priority=Priority.INTERACTIVE)
+        assert bench.stage.queued == 8
+        assert bench.stage.queued_bytes == 80
+        order = await bench.finish_all()
+        assert order[1:] == [f"{kind} {number}" for kind in ("asked", "new", "sweep", "claim") for number in (1, 2)]
+        assert bench.hashed == order
+
+    async def test_all_workers_are_kept_busy_and_no_more(self, make_bench: MakeBench) -> None:
+        bench = make_bench(3)
+        bench.put(*"abcdefg")
+        assert await bench.begun(3) == ["a", "b", "c"]
+        assert set(bench.stage.hashing) == {"a", "b", "c"}
+        bench.pool.end("b")
+        assert await bench.begun(4) == ["a", "b", "c", "d"]
+        await bench.finish_all()
+        assert sorted(bench.hashed) == list("abcdefg")
+        assert (bench.stage.queued, bench.stage.hashing) == (0, {})
+
+    async def test_a_file_that_is_put_again_is_hashed_once_by_its_newest_work(self, bench: Bench) -> None:
+        bench.put("running")
+        await bench.begun(1)
+        bench.put("b", "a", priority=Priority.SWEEP)
+        bench.put("a", priority=Priority.NEW)
+        assert bench.stage.queued == 2
+        assert await bench.finish_all() == ["running", "a", "b"]
+
+    async def test_a_file_may_be_hurried(self, bench: Bench) -> None:
+        bench.put("running")
+        await bench.begun(1)
+        bench.put("b", "a", priority=Priority.SWEEP)
+        assert bench.stage.waits("a")
+        bench.stage.hurry("a")
+        bench.stage.hurry("unknown")
+        assert await bench.finish_all() == ["running", "a", "b"]
+        assert not bench.stage.waits("a")
+
+    async def test_it_is_told_when_little_is_left(self, bench: Bench) -> None:
+        bench.put("a")
+        await bench.begun(1)
+        before = bench.drained
+        bench.put("b", "c")
+        assert bench.drained == before
+        await bench.finish_all()
+        await settled()
+        assert bench.drained > before
+
+
+class TestTakingBack:
+    async def test_what_waits_can_be_taken_back(self, bench: Bench) -> None:
+        bench.put("running")
+        await bench.begun(1)
+        bench.put("a", "b")
+        taken = bench.stage.take_back("a")
+        assert taken is not None
+        assert (taken[0].path, taken[1]) == ("a", print_of("a"))
+        assert bench.stage.take_back("a") is None
+        assert bench.stage.take_back("unknown") is None
+        assert await bench.finish_all() == ["running", "b"]
+
+    async def test_what_runs_cannot_be_taken_back(self, bench: Bench) -> None:
+        bench.put("a")
+        await bench.begun(1)
+        assert bench.stage.take_back("a") is None
+        await bench.finish_all()
+        assert bench.hashed == ["a"]
+
+    async def test_what_was_taken_back_can_be_put_again(self, bench: Bench) -> None:
+        bench.put("running")
+        await bench.begun(1)
+        bench.put("a", "b")
+        bench.stage.take_back("a")
+        bench.put("a")
+        assert await bench.finish_all() == ["running", "b", "a"]
+
+    async def test_a_file_that_is_renamed_while_it_waits_is_hashed_under_its_new_name(self, bench: Bench) -> None:
+        bench.put("running")
+        await bench.begun(1)
+        bench.put("old")
+        bench.stage.rename("old", "new")
+        bench.stage.rename("unknown", "other")
+        assert await bench.finish_all() == ["running", "new"]
+        assert bench.hashed == ["running", "new"]
+
+
+class TestAPause:
+    async def test_only_what_somebody_waits_for_is_begun(self, bench: Bench) -> None:
+        bench.stage.paused = True
+        bench.put("a", priority=Priority.NEW)
+        await settled()
+        assert bench.pool.begun == []
+        bench.put("asked", priority=Priority.INTERACTIVE)
+        assert await bench.begun(1) == ["asked"]
+        bench.pool.end("asked")
+        await settled()
+        assert bench.pool.begun == ["asked"]
+        bench.stage.paused = False
+        bench.stage.dispatch()
+        assert await bench.finish_all() == ["asked", "a"]
+
+
+@pytest.mark.usefixtures("rotating_disks")
+class TestRotatingDisks:
+    async def test_a_rotating_disk_is_read_by_one_worker_at_a_time(self, make_bench: MakeBench) -> None:
+        bench = make_bench(4)
+        bench.put("a", "b", "c", device=DISK)
+        bench.put("x", "y", device=OTHER_DISK)
+        bench.put("s", "t", device=SSD)
+        assert sorted(await bench.begun(4)) == ["a", "s", "t", "x"]
+        bench.pool.end("a")
+        await settled()
+        assert sorted(bench.pool.running) == ["b", "s", "t", "x"]
+        await bench.finish_all()
+        assert sorted(bench.hashed) == sorted("abcxyst")
+
+    async def test_a_free_worker_takes_less_urgent_work_of_another_disk(self, make_bench: MakeBench) -> None:
+        bench = make_bench(2)
+        bench.put("a", "b", device=DISK, priority=Priority.NEW)
+        bench.put("x", device=OTHER_DISK, priority=Priority.CLAIM)
+        assert await bench.begun(2) == ["a", "x"]
+        await bench.finish_all()
+
+    async def test_a_disk_is_free_again_after_a_failure(self, make_bench: MakeBench) -> None:
+        bench = make_bench(2)
+        bench.put("a", "b", device=DISK)
+        await bench.begun(1)
+        bench.pool.end("a", FileChanged("changed"))
+        assert await bench.begun(2) == ["a", "b"]
+        await bench.finish_all()
+
+    async def test_within_a_disk_the_most_urgent_goes_first(self, bench: Bench) -> None:
+        bench.put("running", device=DISK)
+        await bench.begun(1)
+        bench.put("sweep", device=DISK, priority=Priority.SWEEP)
+        bench.put("asked", device=DISK, priority=Priority.INTERACTIVE)
+        assert await bench.finish_all() == ["running", "asked", "sweep"]
+
+
+class TestFailures:
+    async def test_a_failure_is_handed_on_and_the_next_file_is_hashed(self, bench: Bench) -> None:
+        bench.put("a", "b")
+        await bench.begun(1)
+        bench.pool.end("a", FileChanged("changed"))
+        await bench.begun(2)
+        await bench.finish_all()
+        assert [(path, str(error)) for path, error in bench.failed] == [("a", "changed")]
+        assert bench.hashed == ["b"]
+
+    async def test_a_file_under_which_workers_die_is_given_up_after_some_deaths(self, bench: Bench) -> None:
+        bench.put("a")
+        for death in range(DEATHS_MAX):
+            await bench.begun(death + 1)
+            assert bench.failed == []
+            bench.pool.end("a", WorkerDied("killed"))
+        await wait_until_async(lambda: bench.failed)
+        ((path, error),) = bench.failed
+        assert (path, type(error)) == ("a", WorkerDied)
+        assert str(DEATHS_MAX) in str(error)
+        assert bench.pool.begun == DEATHS_MAX * ["a"]
+
+    async def test_deaths_are_forgotten_after_a_success(self, bench: Bench) -> None:
+        for round_ in range(3):
+            bench.put("a")
+            for death in range(DEATHS_MAX - 1):
+                await bench.begun(round_ * DEATHS_MAX + death + 1)
+                bench.pool.end("a", WorkerDied("killed"))
+            await bench.begun((round_ + 1) * DEATHS_MAX)
+            bench.pool.end("a")
+            await settled()
+        assert bench.failed == []
+        assert bench.hashed == ["a", "a", "a"]
+
+
+class TestStopping:
+    async def test_what_runs_is_called_off_and_nothing_is_begun_any_more(self, make_bench: MakeBench) -> None:
+        bench = make_bench(2)
+        bench.put("a", "b", "c")
+        await bench.begun(2)
+        await bench.stage.stop()
+        assert [(path, type(error)) for path, error in bench.failed] == [("a", HashCancelled), ("b", HashCancelled)]
+        bench.put("d")
+        await settled()
+        assert bench.pool.begun == ["a", "b"]
+
+    async def test_a_worker_that_dies_during_a_stop_is_not_tried_again(self, bench: Bench) -> None:
+        bench.put("a")
+        await bench.begun(1)
+        bench.stage.stopping = True
+        bench.pool.end("a", WorkerDied("killed"))
+        await wait_until_async(lambda: bench.failed)
+        assert bench.pool.begun == ["a"]
+
+    async def test_stopping_when_nothing_runs_is_fine(self, bench: Bench) -> None:
+        await bench.stage.stop()
+        await bench.stage.stop()
+
+
+class TestKindsOfDisks:
+    def test_an_unknown_device_is_not_rotating(self) -> None:
+        assert not is_rotating(2**40)
+        assert not is_rotating(0)
+
+    def test_a_known_device_is_what_the_kernel_says(self) -> None:
+        device = os.stat("/").st_dev  # noqa: PTH116 - the device's number is wanted
+        major, minor = os.major(device), os.minor(device)
+        assert (device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00) == (major, minor)
+        assert is_rotating(device) in (True, False)
