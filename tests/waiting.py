@@ -7,7 +7,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_PAUSE_SECONDS = 0.02
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.005, 0.1
+"""Pauses grow: what comes soon is seen soon, and a long wait leaves the processors to what is waited for."""
 
 
 def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
@@ -18,19 +19,20 @@ def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = ""
         seconds: the deadline.
         what: what is waited for, for the failure's text.
     """
-    deadline = time.monotonic() + seconds
+    deadline, pause_seconds = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for {what or condition!r}; last value: {value!r}")
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(pause_seconds)
+        pause_seconds = min(1.5 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
 
 async def wait_until_async(condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0, what: str = "") -> T:
     """Do the same on an event loop; the condition may be a coroutine function."""
-    deadline = time.monotonic() + seconds
+    deadline, pause_seconds = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while True:
         asked = condition()
         value = await asked if isinstance(asked, Awaitable) else asked
@@ -38,4 +40,5 @@ async def wait_until_async(condition: Callable[[], T | Awaitable[T]], seconds: f
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for {what or condition!r}; last value: {value!r}")
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = min(1.5 * pause_seconds, _LONGEST_PAUSE_SECONDS)

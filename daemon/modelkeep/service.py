@@ -1,29 +1,22 @@
-"""The daemon: builds the parts, starts them in order, answers questions, stops them in order."""
+"""The daemon: builds the parts, starts them in order, stops them in order."""
 
 import asyncio
-import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from modelkeep.answers import Answers
 from modelkeep.clock import JumpWatch, now_ms
 from modelkeep.dev.mock_hasher import MockHasher
-from modelkeep.domain.details import ModelDetails, PendingDetails
-from modelkeep.domain.duplicates import Duplicate, find_duplicates
-from modelkeep.domain.naming import SHADOW_PREFIX, Root, root_of
-from modelkeep.domain.values import Action, Model, PendingImport, Strategy
-from modelkeep.errors import NotFound, OutsideRoots, SettingsError
+from modelkeep.domain.naming import SHADOW_PREFIX
+from modelkeep.errors import SettingsError
 from modelkeep.holdings import Holdings, identity, open_holdings
-from modelkeep.importing import import_stream
-from modelkeep.journal.query import Query
-from modelkeep.journal.reader import read
 from modelkeep.log import configure_logging, get_logger
 from modelkeep.pipeline.guard import persist
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.intake import EVENTS_MAX, Intake
-from modelkeep.pipeline.looking import leads_through_link
 from modelkeep.pipeline.mounts import is_network_file_system
 from modelkeep.pipeline.roots import RootKeeper
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
@@ -31,7 +24,6 @@ from modelkeep.pipeline.watch import EventQueue, Watcher
 from modelkeep.schedule import Job, Schedule
 from modelkeep.serving import HttpInterface
 from modelkeep.settings import Settings
-from modelkeep.status import of_type, status_report
 
 LOOK_AT_ROOTS_SECONDS = 5.0
 PICTURE_WORKERS_IDLE_SECONDS = 60.0
@@ -72,7 +64,7 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
 
 
 class Daemon:
-    """The parts and how they work together; what the HTTP interface asks is answered here."""
+    """The parts and how they work together."""
 
     def __init__(self, settings: Settings, holdings: Holdings) -> None:
         self._settings = settings
@@ -134,7 +126,10 @@ class Daemon:
                 Job("house", PICTURE_WORKERS_IDLE_SECONDS, self._keep_house),
             ]
         )
-        self._http = HttpInterface(settings, self)
+        self._answers = Answers(
+            holdings, self._pipeline, self._keeper, self._watcher, self._pool, lambda: self._state, self._learn_hashes
+        )
+        self._http = HttpInterface(settings, self._answers)
 
     # Life
 
@@ -197,11 +192,6 @@ class Daemon:
         """Where the HTTP interface is."""
         return self._http.url
 
-    @property
-    def ready(self) -> bool:
-        """Whether start-up is over and the stop has not begun."""
-        return self._state == "running"
-
     async def _take_in_events(self) -> None:
         while True:
             events = await self._events.take(EVENTS_MAX)
@@ -232,152 +222,6 @@ class Daemon:
             for pool in (self._pool, self._holdings.picture_pool):
                 await asyncio.to_thread(pool.release)
 
-    # Questions
-
-    async def status(self) -> dict[str, object]:
-        """Return what `modelkeep status --json` prints."""
-        counts = await self._catalogue.counts()
-        pipeline, journal = self._pipeline, self._journal
-        paused = pipeline.hashing.paused
-        hashing = {
-            "active": [
-                {
-                    "path": active.path,
-                    "bytes_done": active.bytes_done,
-                    "bytes_total": active.bytes_total,
-                    "bytes_per_s": active.bytes_per_s,
-                }
-                for active in self._pool.active()
-            ],
-            "queued": pipeline.hashing.queued,
-            "queued_bytes": pipeline.hashing.queued_bytes,
-            "workers": self._pool.workers,
-        }
-        return status_report(
-            "paused" if paused and self._state == "running" else self._state,
-            counts,
-            pid=os.getpid(),
-            uptime_s=time.monotonic() - self._began,
-            paused=paused,
-            hashing_rows=sum(1 for work in pipeline.hashing.hashing.values() if work.pending_id),
-            hashing=hashing,
-            roots=[
-                {"path": path, "state": watched.state.value, "directories": watched.folders}
-                for path, watched in self._keeper.watched.items()
-            ],
-            overflows=self._watcher.overflows,
-            journal={"seq": journal.seq, "segments": journal.segments, "bytes": journal.size_bytes},
-            troubles=self._holdings.troubles.current(),
-        )
-
-    async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
-        """Return a file's SHA-256, and what became of its pending row when that was asked for."""
-        self._require_inside(path)
-        row = await self._catalogue.pending_by_path(path) if migrate else None
-        if row is not None:
-            return await self._pipeline.migrate_now(row.id, None)
-        return (await self._pipeline.digest(path)).sha256, None
-
-    async def models(
-        self,
-        *,
-        type: str | None,  # noqa: A002 - the column's name
-        q: str,
-        tag: str,
-        limit: int,
-        offset: int,
-    ) -> list[tuple[Model, int]]:
-        """Return models with their numbers of pictures."""
-        return await self._catalogue.models(type=of_type(type), q=q, tag=tag, limit=limit, offset=offset)
-
-    async def model(self, sha256: str) -> ModelDetails | None:
-        """Return a model with its pictures and locations."""
-        return await self._catalogue.model(sha256)
-
-    async def find_models(self, text: str) -> list[Model]:
-        """Return the models that a hash, a path or a name means."""
-        return await self._catalogue.find_models(text)
-
-    async def duplicates(self) -> list[Duplicate]:
-        """Return the contents that lie at several places; looks at the disk."""
-        contents = await self._catalogue.contents_at_several_paths()
-        return await asyncio.to_thread(
-            find_duplicates, contents, partial(leads_through_link, roots=self._keeper.roots())
-        )
-
-    async def types(self) -> list[str]:
-        """Return every type in use or configured."""
-        configured = {root.type for root in self._keeper.roots() if root.type}
-        return sorted({*await self._catalogue.types(), *configured})
-
-    async def pending(self, *, state: str | None, limit: int, offset: int) -> list[PendingImport]:
-        """Return rows of the queue."""
-        return await self._catalogue.pending_imports(state, limit, offset)
-
-    async def pending_details(self, pending_id: int) -> PendingDetails | None:
-        """Return a row of the queue and the model that has its content already."""
-        return await self._catalogue.pending_details(pending_id)
-
-    async def resolve(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
-        """Hash and migrate a row of the queue; `path` says where its file lies now."""
-        row = await self._catalogue.pending(pending_id)
-        if row is None:
-            raise NotFound(f"there is no row {pending_id} in the queue")
-        self._require_inside(path or row.path)
-        return await self._pipeline.migrate_now(pending_id, strategy or (None if path else Strategy.ASK), path)
-
-    async def retry(self, pending_ids: Sequence[int] | None) -> int:
-        """Make rows due now."""
-        count = await self._catalogue.wait_again(now_ms(), pending_ids)
-        self._pipeline.sweep()
-        return count
-
-    async def drop(self, pending_id: int) -> None:
-        """Forget a row of the queue and its picture."""
-        row = await self._pipeline.drop(pending_id)
-        if row.image:
-            self._holdings.pictures.remove_pending(row.image)
-        self._journal.note("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
-
-    async def scan(self) -> dict[str, object]:
-        """Look through all roots now."""
-        before = {row.id for row in await self._catalogue.pending_imports()}
-        counts = await self._keeper.rescan_all("asked for")
-        after = await self._catalogue.pending_imports()
-        return {
-            "status": "success",
-            "scanned": counts["scanned"],
-            "added": counts["added"],
-            "pending_ids": [row.id for row in after if row.id not in before],
-            "skipped": counts["scanned"] - counts["added"],
-        }
-
-    async def pause(self) -> None:
-        """Begin no more hashing until `resume`, across restarts too."""
-        await self._catalogue.set_paused(True)
-        self._pipeline.pause()
-
-    async def resume(self) -> None:
-        """Go on hashing."""
-        await self._catalogue.set_paused(False)
-        self._pipeline.resume()
-
-    async def import_source(
-        self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
-    ) -> AsyncIterator[dict[str, object]]:
-        """Run stage 1."""
-        async for value in import_stream(self._holdings, kind, source, images, path_map, dry_run):
-            yield value
-        await self._learn_hashes()
-        self._pipeline.sweep()
-
-    def journal(
-        self, *, model: str, event: str, since_ms: int, failed: bool, after: int, limit: int
-    ) -> list[dict[str, object]]:
-        """Return journal records; reads files."""
-        query = Query(model=model, event=event, since_ms=since_ms, failed=failed, after=after, limit=limit)
-        return list(read(self._holdings.directory.journal, query))
-
     async def _learn_hashes(self) -> None:
         """Let the mock hasher of a developer's daemon know the hashes that older databases hold."""
         if self._mock is not None:
@@ -385,13 +229,6 @@ class Daemon:
 
     def _mock_digest(self, path: str) -> str | None:
         return self._mock.digest(path) if self._mock is not None else None
-
-    def _require_inside(self, path: str) -> None:
-        """Refuse a path that no root contains, links resolved on both sides."""
-        resolved = os.path.realpath(path)
-        roots = [Root(os.path.realpath(root.path)) for root in self._keeper.roots()]
-        if not Path(path).is_absolute() or root_of(resolved, roots) is None:
-            raise OutsideRoots("that path lies in none of the configured roots")
 
 
 def _is_shadow(path: str) -> bool:

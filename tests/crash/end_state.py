@@ -171,7 +171,7 @@ def database_faults(data_dir: Path) -> Iterator[str]:
 
 def story_faults(story: JournalStory, kept: Kept) -> Iterator[str]:
     """Yield where the journal is damaged, leaves a migration open or tells what is not so."""
-    yield from story.damages
+    yield from (f"the journal is damaged: {damage}" for damage in story.damages)
     still_open = story.planned - story.ended
     if still_open:
         yield f"the journal leaves migrations open: {sorted(still_open)}"

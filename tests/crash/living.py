@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.crash.end_state import Reference, faults_of, normalised, reference_of
 from tests.crash.job import Job
 from tests.crash.tiny_library import TinyLibrary
+from tests.integration.kept import read_kept
 
 BATCH = Path(__file__).with_name("batch.py")
 KILLED = 137
@@ -107,25 +108,45 @@ class Scene:
         log.unlink()
         return reached
 
-    def faults_after(self, job: Job) -> list[str]:
+    def faults_after(self, job: Job, *, damage_is_fine: bool = False) -> list[str]:
         """Recover, judge, go on to the end, and compare with an undisturbed life.
 
         What a crash at any instant leaves has to be in order after a recovery, and to come to the same end.
+
+        Args:
+            job: the life that was ended.
+            damage_is_fine: what the journal had not brought to the disk may be there in part.
         """
-        imported = "imported" in acknowledged(job)
-        data_dir = Path(job.data_dir)
-        well = job.but(fail_point="", cut="")
+        phases, data_dir = acknowledged(job), Path(job.data_dir)
+        well = job.but(fail_point="", cut="", until="closed")
         self.live_well(well.but(until="recovered"))
-        faults = faults_of(data_dir, self.library, self.reference, imported=imported)
+        faults = self._faults(data_dir, imported="imported" in phases)
+        faults += self._broken_promises(data_dir, phases)
         self.live_well(well)
-        faults += faults_of(data_dir, self.library, self.reference, imported=True)
+        faults += self._faults(data_dir, imported=True)
+        faults += self.differences(data_dir)
+        return [fault for fault in faults if not (damage_is_fine and fault.startswith("the journal is damaged"))]
+
+    def differences(self, data_dir: Path) -> list[str]:
+        """Return in what a data folder differs from the end of an undisturbed life."""
         end = normalised(data_dir, self.library)
-        faults += [
+        return [
             f"{part} came to another end: {_difference(self.reference.end[part], end[part])}"
             for part in end
             if end[part] != self.reference.end[part]
         ]
-        return faults
+
+    def _faults(self, data_dir: Path, *, imported: bool) -> list[str]:
+        return faults_of(data_dir, self.library, self.reference, imported=imported)
+
+    def _broken_promises(self, data_dir: Path, phases: list[str]) -> list[str]:
+        """Return what was acknowledged and is not so any more."""
+        if "resolved" in phases:
+            return self.differences(data_dir)
+        if "idle" in phases:
+            states = {row["state"] for row in read_kept(data_dir).pending.values()}
+            return [f"rows are {states} again"] if states - {"conflict"} else []
+        return []
 
     def remove(self, job: Job) -> None:
         """Make room."""

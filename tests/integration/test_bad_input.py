@@ -90,9 +90,9 @@ def test_a_source_that_is_no_legacy_database_is_refused_in_one_sentence_and_noth
         assert (answer.status_code, list(answer.json())) == (400, ["error"]), make
     assert daemon.status()["models"] == daemon.status()["pending"]["waiting"] == 0
     daemon.stop()
-    for number in range(len(SOURCES)):
+    for number, make in enumerate(SOURCES[:3]):
         source = tmp_path / f"source {number}" / "hikaze_mm.sqlite3"
-        assert str(source) in sentence_of(daemon.command("import", "hikaze", str(source)), 1)
+        assert str(source) in sentence_of(daemon.command("import", "hikaze", str(source)), 1), make
 
 
 def test_an_import_by_request_of_what_is_no_legacy_database_is_answered_with_400(

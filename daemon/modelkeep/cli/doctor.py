@@ -1,6 +1,5 @@
 """`modelkeep doctor`: look at everything that goes wrong on workstations, and repair what can safely be repaired."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -16,7 +15,6 @@ from modelkeep.cli.output import console, plain, print_json
 from modelkeep.cli.wording import clean, count
 
 if TYPE_CHECKING:
-    from modelkeep.doctor.examination import Examination
     from modelkeep.doctor.findings import Finding
     from modelkeep.doctor.repair import RepairReport
 
@@ -45,31 +43,41 @@ def doctor(
     if as_json:
         print_json(examination.as_json() | (report.as_json() if report else {}))
     else:
-        _show(call, examination, report, console())
+        show(examination.findings, report, call.command("doctor", "--repair"), console())
     if not examination.is_fine:
         raise typer.Exit(Status.FAILED)
 
 
 def _repair(call: Invocation) -> "RepairReport":
+    import asyncio
+
     from modelkeep.doctor.repair import repair
 
     with terminated_in_order():
         return asyncio.run(repair(call.settings))
 
 
-def _show(call: Invocation, examination: "Examination", report: "RepairReport | None", out: Console) -> None:
+def show(findings: Sequence["Finding"], report: "RepairReport | None", repair_command: str, out: Console) -> None:
+    """Write findings for people.
+
+    Args:
+        findings: what the checks say.
+        report: what was repaired before; None when nobody asked for that.
+        repair_command: what to type for that.
+        out: where to write.
+    """
     signs = signs_for(out.encoding)
     if report is not None:
         _show_repairs(report, signs, out)
-    for finding in examination.findings:
+    for finding in findings:
         severity = str(finding.severity)
         _show_line(signs[severity], _STYLES[severity], f"{finding.check}: {finding.sentence}", out)
         if finding.remedy:
             _show_line(" ", "", f"  {finding.remedy}", out, style="dim")
-    out.print(Text(summary(examination.findings), style="bold"))
-    mendable = sum(finding.repairable for finding in examination.findings)
+    out.print(Text(summary(findings), style="bold"))
+    mendable = sum(finding.repairable for finding in findings)
     if mendable and report is None:
-        out.print(plain(f"{call.command('doctor', '--repair')}   mends {mendable} of them, with the daemon off"))
+        out.print(plain(f"{repair_command}   mends {mendable} of them, with the daemon off"))
 
 
 def signs_for(encoding: str) -> Mapping[str, str]:

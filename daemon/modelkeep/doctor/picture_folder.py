@@ -11,17 +11,18 @@ from modelkeep.doctor.knowledge import Knowledge
 from modelkeep.doctor.pictures import HIGH, PictureDefects, Shelves, compare, spread
 from modelkeep.doctor.premises import Premises
 from modelkeep.doctor.webp import fault_of_tier
-from modelkeep.domain.pictures import TIERS, picture_name
+from modelkeep.domain.pictures import TIERS, Tier, picture_name
 from modelkeep.domain.values import ImageRow
+from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
 
 LOST_AND_FOUND = "lost+found"
-IMPORT_COPY_PREFIX = "modelkeep-import-"
 SAMPLE_PICTURES = 200
 YOUNG_SECONDS = 600.0
 """How long an import may take from placing originals to the commit of the rows that name them."""
 
 _OWN_FOLDERS = frozenset({"pending", ".staging", LOST_AND_FOUND})
 _FROM_BACKUP = "put them back from a backup of images/; without one, give those models a new picture"
+_CLEARED = "the next start of the daemon clears them away, and so does `modelkeep doctor --repair`"
 _MOVED = f"`modelkeep doctor --repair` moves them to images/{LOST_AND_FOUND}/; nothing is deleted"
 
 
@@ -119,19 +120,23 @@ def check_pictures(
 
 
 def find_damaged(images: Path, knowledge: Knowledge, defects: PictureDefects) -> Mapping[ImageRow, Mapping[str, str]]:
-    """Return, of a sample of the whole pictures, those with files that are damaged: quality and what is wrong."""
+    """Return, of a sample of the pictures, those with files that are damaged: quality and what is wrong."""
     damaged: dict[ImageRow, dict[str, str]] = {}
-    for row in spread((row for row in knowledge.images if row not in defects.lacking), SAMPLE_PICTURES):
-        for tier in TIERS:
-            try:
-                fault = fault_of_tier(images / picture_name(row.sha256, row.seq, tier.quality), row, tier)
-            except FileNotFoundError:  # replaced or still staged at this moment
-                continue
-            except OSError as error:
-                fault = f"cannot be read: {error.strerror or error}"
-            if fault:
-                damaged.setdefault(row, {})[tier.quality] = fault
+    for row in {*spread(knowledge.images, SAMPLE_PICTURES), *defects.lacking}:
+        lacks = defects.lacking.get(row, ())
+        faults = {tier.quality: _fault(images, row, tier) for tier in TIERS if tier.quality not in lacks}
+        if any(faults.values()):
+            damaged[row] = {quality: fault for quality, fault in faults.items() if fault}
     return damaged
+
+
+def _fault(images: Path, row: ImageRow, tier: Tier) -> str:
+    try:
+        return fault_of_tier(images / picture_name(row.sha256, row.seq, tier.quality), row, tier)
+    except FileNotFoundError:  # replaced or still staged at this moment
+        return ""
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
 
 
 def _incomplete(defects: PictureDefects) -> Iterator[Finding]:
@@ -181,11 +186,9 @@ def check_originals(knowledge: Knowledge, defects: PictureDefects) -> Iterator[F
         )
     if defects.unclaimed:
         sentence = f"{counted(len(defects.unclaimed), 'file')} in images/pending/ without a row in the catalogue"
-        yield problem("originals", f"{sentence}: {examples(sorted(defects.unclaimed))}", _MOVED, repairable=True)
+        yield warning("originals", f"{sentence}: {examples(sorted(defects.unclaimed))}", _CLEARED, repairable=True)
     if knowledge.refused:
-        sentence = (
-            f"{counted(len(knowledge.refused), 'original picture')} could not be used, and stay in images/pending/"
-        )
+        sentence = f"{counted(len(knowledge.refused), 'original picture')} could not be used; kept in images/pending/"
         yield note("originals", sentence, "`modelkeep models show MODEL` tells why")
     if not (defects.lost or defects.unclaimed):
         waiting = sum(1 for row in knowledge.queue if row.image)
@@ -200,21 +203,18 @@ def check_staging(premises: Premises, shelves: Shelves) -> Iterator[Finding]:
     if premises.is_at_work:
         return
     copies = import_copies(premises.directory.path)
-    remedy = "the next start of the daemon clears them away, and so does `modelkeep doctor --repair`"
     if shelves.staged:
         left = counted(len(shelves.staged), "staged file was", "staged files were")
         sentence = f"{left} left by a stop: {examples(sorted(shelves.staged))}"
-        yield warning("leftovers", sentence, remedy, repairable=True)
+        yield warning("leftovers", sentence, _CLEARED, repairable=True)
     if copies:
         sentence = f"{counted(len(copies), 'copy', 'copies')} of a legacy database left by an import"
         names = examples([path.name for path in copies])
-        yield warning(
-            "leftovers", f"{sentence}: {names}", "`modelkeep doctor --repair` deletes them", repairable=True
-        )
+        yield warning("leftovers", f"{sentence}: {names}", _CLEARED, repairable=True)
     if not (shelves.staged or copies):
         yield fine("leftovers", "nothing was left by a stop")
 
 
 def import_copies(folder: Path) -> list[Path]:
     """Return the private copies of legacy databases in the data folder."""
-    return sorted(path for path in folder.glob(f"{IMPORT_COPY_PREFIX}*") if path.is_dir() and not path.is_symlink())
+    return sorted(path for path in folder.glob(f"{SCRATCH_PREFIX}*") if path.is_dir() and not path.is_symlink())

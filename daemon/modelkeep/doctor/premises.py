@@ -52,7 +52,7 @@ def lock_holder(lock_file: Path) -> str:
             # Whoever ends in order empties the file; only what a killed process left has to be asked for: asking
             # takes the lock for a moment, and a daemon that starts in that moment would be turned away.
             return _described(told) if told and _is_locked(lock.fileno()) else ""
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
 
 

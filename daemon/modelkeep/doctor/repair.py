@@ -5,16 +5,16 @@ not touched, and nothing is judged by it.
 """
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
 from modelkeep.clock import now_ms
+from modelkeep.data_directory import DataDirectory
 from modelkeep.doctor.database import is_there
 from modelkeep.doctor.examination import catalogue_faults, know
-from modelkeep.doctor.findings import Finding, counted
+from modelkeep.doctor.findings import Finding, counted, examples
 from modelkeep.doctor.knowledge import Knowledge
 from modelkeep.doctor.picture_folder import LOST_AND_FOUND, find_damaged, find_defects, import_copies, look, shown
 from modelkeep.doctor.pictures import HIGH, PictureDefects
@@ -35,6 +35,27 @@ REPAIRED = "doctor.repaired"
 PURPOSE = "modelkeep doctor --repair"
 
 _ROWS_AT_ONCE = 500
+
+
+_ORIGINALS = ("original picture", "original pictures")
+_COPIES = ("copy of a legacy database", "copies of legacy databases")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What may be left in the data folder after a stop, by base names."""
+
+    staged: frozenset[str]
+    originals: frozenset[str]
+    copies: frozenset[str]
+
+
+def find_leftovers(directory: DataDirectory) -> Leftovers:
+    """Return what lies where leftovers may lie."""
+    shelves = look(directory.images)
+    return Leftovers(
+        shelves.staged, shelves.originals, frozenset(path.name for path in import_copies(directory.path))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +85,11 @@ async def repair(settings: Settings) -> RepairReport:
         if not is_there(premises):
             return RepairReport()
     _require_owner(settings.data_dir)
-    seq, staged = last_seq(premises.directory.journal), look(premises.directory.images).staged
+    seq, leftovers = last_seq(premises.directory.journal), find_leftovers(premises.directory)
     async with open_holdings(settings, PURPOSE) as holdings:
         holdings.journal.write("daemon.started", **identity(), reason=PURPOSE)
         work = _Repair(holdings, replace(premises, holder=PURPOSE, now_ms=now_ms()))
-        work.tell_recovery(seq, sorted(staged))
+        work.tell_recovery(seq, leftovers)
         try:
             await work.repair_all()
         finally:
@@ -103,17 +124,26 @@ class _Repair:
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
-    def tell_recovery(self, after_seq: int, staged: list[str]) -> None:
-        """Tell what opening the data folder has brought to an end already."""
+    def tell_recovery(self, after_seq: int, before: Leftovers) -> None:
+        """Tell what opening the data folder has brought to an end already, as the daemon does at each start.
+
+        Args:
+            after_seq: number of the journal's last record before that.
+            before: what lay there before that.
+        """
         for record in read(self.holdings.directory.journal, Query(after=after_seq)):
             sentence = _recovery_sentence(record)
             if sentence:
                 self.done.append(sentence)
-        left = look(self.holdings.directory.images)
-        swept = [name for name in staged if name not in left.staged]
-        if swept:
-            sentence = f"cleared {counted(len(swept), 'staged file')} away"
-            self._note(sentence, what="staged files that a stop had left were published or deleted", files=swept)
+        left = find_leftovers(self.holdings.directory)
+        for files, (noun, nouns), what in (
+            (before.staged - left.staged, ("staged file", "staged files"), "staged files were published or deleted"),
+            (before.originals - left.originals, _ORIGINALS, "originals that nothing names were deleted"),
+            (before.copies - left.copies, _COPIES, "copies of legacy databases that an import had left were deleted"),
+        ):
+            if files:
+                sentence = f"cleared {counted(len(files), noun, nouns)} away: {examples(sorted(files))}"
+                self._note(sentence, what=what, files=sorted(files))
 
     async def repair_all(self) -> None:
         """Repair what is left."""
@@ -121,10 +151,8 @@ class _Repair:
         defects, _ = find_defects(self._still, knowledge, lambda: knowledge)
         await self._render(knowledge, defects)
         self._put_strays_aside(defects)
-        self._put_originals_aside(defects)
         await self._let_wait(knowledge)
         await self._choose_paths(knowledge)
-        self._delete_copies()
         self.holdings.journal.sync()
 
     @property
@@ -135,11 +163,10 @@ class _Repair:
     async def _render(self, knowledge: Knowledge, defects: PictureDefects) -> None:
         """Make medium and low tiers anew from high ones."""
         damaged = find_damaged(self.holdings.directory.images, knowledge, defects)
-        wanted = dict(defects.renderable) | {
-            row: frozenset(faults) for row, faults in damaged.items() if HIGH not in faults
-        }
-        for row, qualities in wanted.items():
-            await self._render_one(row, sorted(qualities))
+        for row in sorted({*defects.lacking, *damaged}, key=lambda row: (row.sha256, row.seq)):
+            unusable = {*defects.lacking.get(row, ()), *damaged.get(row, ())}
+            if HIGH not in unusable:
+                await self._render_one(row, sorted(unusable))
 
     async def _render_one(self, row: ImageRow, qualities: list[str]) -> None:
         pictures, what = self.holdings.pictures, f"the {' and '.join(qualities)} one of picture {shown(row)}"
@@ -147,10 +174,6 @@ class _Repair:
             rendered = await pictures.render(pictures.published_path(row.sha256, row.seq, HIGH), uuid4().hex)
         except PictureError as error:
             self.failed.append(f"{what} could not be made anew: {error}")
-            return
-        if (rendered.width, rendered.height) != (row.width, row.height):
-            pictures.discard(rendered.staged.values())
-            self.failed.append(f"{what} could not be made anew: the high one is another picture")
             return
         files = [TierFile(rendered.staged[each], picture_name(row.sha256, row.seq, each)) for each in qualities]
         pictures.publish(files)
@@ -164,24 +187,17 @@ class _Repair:
         for name in sorted(defects.strays):
             parsed = parse_picture_name(name)
             about = {"sha256": parsed[0]} if parsed else {}
-            self._put_aside(images / name, name, "a picture that no row names was put aside", about)
+            self._put_aside(images / name, "a picture that no row names was put aside", about)
 
-    def _put_originals_aside(self, defects: PictureDefects) -> None:
-        pending = self.holdings.directory.images / "pending"
-        for name in sorted(defects.unclaimed):
-            what = "an original that no row names was put aside"
-            self._put_aside(pending / name, f"pending-{name}", what, {})
-
-    def _put_aside(self, path: Path, name: str, what: str, about: Mapping[str, object]) -> None:
-        images = self.holdings.directory.images
-        folder = images / LOST_AND_FOUND
+    def _put_aside(self, path: Path, what: str, about: Mapping[str, object]) -> None:
+        folder = path.parent / LOST_AND_FOUND
         make_folder(folder)
-        target = _free_name(folder, name)
+        target = _free_name(folder, path.name)
         path.rename(target)
         sync_folder(folder)
         sync_folder(path.parent)
-        moved = {"file": str(path.relative_to(images)), "to": str(target.relative_to(images))}
-        self._note(f"moved {moved['file']} to {moved['to']}", what=what, **moved, **about)
+        to = f"{LOST_AND_FOUND}/{target.name}"
+        self._note(f"moved images/{path.name} to images/{to}", what=what, file=path.name, to=to, **about)
 
     async def _let_wait(self, knowledge: Knowledge) -> None:
         """Have rows that nobody would take up hashed as new ones are."""
@@ -214,27 +230,21 @@ class _Repair:
             what = "the main path was chosen again"
             self._note(f"{model} is at {path} now", what=what, sha256=model.sha256, path=path, was=model.path)
 
-    def _delete_copies(self) -> None:
-        for folder in import_copies(self.holdings.directory.path):
-            shutil.rmtree(folder)
-            what = "the copy of a legacy database that an import had left was deleted"
-            self._note(f"deleted {folder.name}, a copy of a legacy database", what=what, file=folder.name)
-
     def _note(self, sentence: str, **fields: object) -> None:
         self.holdings.journal.write(REPAIRED, **fields)
         self.done.append(sentence)
 
 
 def _recovery_sentence(record: Mapping[str, object]) -> str:
-    about = record.get("path") or record.get("migration", "")
+    path = record.get("path", "")
     match record["event"]:
         case "journal.repaired":
             return f"cut {record.get('bytes_cut')} bytes of a torn record off the journal"
-        case "recovery.rolled_forward":
+        case "recovery.rolled_forward" if path:  # without: it had come to its end, and lost its pictures since
             lost = f" ({record['error']})" if record.get("error") else ""
-            return f"brought the migration of {about} to its end{lost}"
+            return f"brought the migration of {path} to its end{lost}"
         case "recovery.rolled_back":
-            return f"took the migration of {about} back; its row waits in the queue"
+            return f"took the migration of {path} back; its row waits in the queue"
         case _:
             return ""
 

@@ -14,15 +14,12 @@ from typing import Protocol
 from modelkeep.domain.detection import Found
 from modelkeep.domain.migration import Outcome
 from modelkeep.domain.naming import Root
-from modelkeep.domain.parking import Parked
-from modelkeep.domain.retry import retry_at
 from modelkeep.domain.settling import Verdict
 from modelkeep.domain.values import (
     Action,
     Fingerprint,
     Location,
     PendingImport,
-    PendingState,
     Priority,
     Strategy,
 )
@@ -44,6 +41,7 @@ from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.intake import age_seconds
 from modelkeep.pipeline.looking import fingerprint_of
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
+from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.questions import Questions
 from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill, missing
 from modelkeep.pipeline.settle import Refused, SettleStage, Taken
@@ -55,14 +53,11 @@ REASONS = {
 }
 
 
-class KeepsRows(MigratesRows, HoldsQueue, Protocol):
+class KeepsRows(MigratesRows, HoldsQueue, ParksRows, Protocol):
     """What the runner needs of the catalogue."""
 
     async def pending(self, pending_id: int) -> PendingImport | None:
         """Return a row of the queue."""
-
-    async def park(self, parked: Sequence[Parked]) -> list[Parked]:
-        """Note on rows why they could not be migrated; returns those for which that is news."""
 
     async def offer(self, files: Mapping[str, int]) -> list[tuple[PendingImport, str]]:
         """Offer files to the rows whose file is missing."""
@@ -132,10 +127,13 @@ class Pipeline:
         self._clock_ms = clock_ms
         self._on_lost_track = on_lost_track
         self._in_hand: dict[int, Work] = {}
+        self._parking = Parking(
+            catalogue, journal.note_many, self._let_go, clock_ms, options.retry_base_seconds, options.strategy
+        )
         self._refill = Refill(
             catalogue,
             self,
-            self._put_off,
+            self._parking.put_off,
             roots=roots,
             is_reachable=is_reachable,
             clock_ms=clock_ms,
@@ -272,12 +270,12 @@ class Pipeline:
             if verdict is None:
                 status = await asyncio.to_thread(fingerprint_of, work.path)
                 unreadable = HashError("it may not be read by the daemon's user: check its rights")
-                await self._park([work], missing(work.path) if status is None else unreadable)
+                await self._parking.park(work, missing(work.path) if status is None else unreadable)
             elif verdict is Verdict.NO_MODEL and work.knows_nothing:
                 await self._catalogue.drop_pending(work.pending_id)
                 self._let_go(work, HashError(REASONS[verdict]))
             else:
-                await self._park([work], HashError(REASONS[verdict]))
+                await self._parking.park(work, HashError(REASONS[verdict]))
 
     async def _hashed(self, work: Work, digest: Digest, seconds: float) -> None:
         self._questions.answer(work.path, digest)
@@ -322,7 +320,7 @@ class Pipeline:
             self._journal.note_many([("hash.failed", {"path": work.path, "sha256": work.claim, "error": str(error)})])
         else:
             async with self._letting_go([work]):
-                await self._park([work], error)
+                await self._parking.park(work, error)
 
     async def _migrated(self, done: list[Migrated]) -> None:
         for item in done:
@@ -332,7 +330,7 @@ class Pipeline:
                 if outcome in (Outcome.MOVED, Outcome.NEEDS_PICTURE):
                     await self._again(work)
                 elif outcome is Outcome.FAILED:
-                    await self._park([work], HashError(item.result.error), event="migration.failed")
+                    await self._parking.park(work, HashError(item.result.error), event="migration.failed")
                 else:
                     self._in_hand.pop(work.pending_id, None)
                     _answer(item)
@@ -368,52 +366,6 @@ class Pipeline:
         fresh = replace(work, path=row.path, picture=row.image)
         self._in_hand[row.id] = fresh
         self.settling.put(fresh, closed=False)
-
-    # What could not be migrated
-
-    async def _put_off(self, rows: Sequence[tuple[PendingImport, HashError]]) -> None:
-        """Park rows that cannot be taken up now."""
-        by_reason: dict[tuple[type[HashError], str], list[Work]] = {}
-        for row, error in rows:
-            work = Work.of_row(row, Priority.SWEEP, self.options.strategy)
-            by_reason.setdefault((type(error), str(error)), []).append(work)
-        await self._park_all([(works, kind(reason)) for (kind, reason), works in by_reason.items()])
-
-    async def _park(self, works: Sequence[Work], error: HashError, event: str = "hash.failed") -> None:
-        await self._park_all([(works, error)], event)
-
-    async def _park_all(
-        self, failures: Sequence[tuple[Sequence[Work], HashError]], event: str = "hash.failed"
-    ) -> None:
-        """Note on rows why they failed and when they are due again, in one transaction; then let go of them.
-
-        A row that stays as it was is no news: the journal is not filled with a missing file at every sweep.
-        """
-        now = self._clock_ms()
-        parked: list[Parked] = []
-        for works, error in failures:
-            state = PendingState.MISSING if isinstance(error, FileVanished) else PendingState.FAILED
-            for work in works:
-                due_at = retry_at(now, work.attempts + 1, self.options.retry_base_seconds)
-                parked.append(Parked(work.pending_id, work.path, state, str(error), due_at, work.attempts + 1))
-        news = await self._catalogue.park(parked)
-        self._journal.note_many(
-            [
-                (
-                    event,
-                    {
-                        "path": item.path,
-                        "pending_id": item.pending_id,
-                        "error": item.last_error,
-                        "retry_at": item.due_at,
-                    },
-                )
-                for item in news
-            ]
-        )
-        for works, error in failures:
-            for work in works:
-                self._let_go(work, error)
 
     def _let_go(self, work: Work, error: ModelkeepError) -> None:
         self._in_hand.pop(work.pending_id, None)
@@ -454,7 +406,7 @@ class Pipeline:
         try:
             digest = await self._questions.digest(row.path)
         except HashError as error:
-            await self._park([replace(work, migration_asked=None)], error)
+            await self._parking.park(replace(work, migration_asked=None), error)
             raise
         except BaseException:
             self._in_hand.pop(row.id, None)  # whoever asked has gone

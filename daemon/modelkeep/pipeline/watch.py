@@ -4,6 +4,7 @@ A handler only translates and hands over: an exception in one would end watchdog
 """
 
 import asyncio
+import errno
 import logging
 import os
 from collections import deque
@@ -16,12 +17,13 @@ from watchdog.events import (
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
+    FileModifiedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
 from watchdog.observers.api import BaseObserver, ObservedWatch
-from watchdog.observers.inotify import InotifyEmitter, InotifyObserver, InotifyWatchGroup
+from watchdog.observers.inotify import InotifyWatchGroup
 from watchdog.observers.polling import PollingObserver
 
 from modelkeep.domain.events import (
@@ -36,6 +38,7 @@ from modelkeep.domain.events import (
     WatchEvent,
 )
 from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file
+from modelkeep.pipeline.inotify import Emitter, Observer, watch_folder
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ _WANTED: list[type[FileSystemEvent]] = [
     DirMovedEvent,
     DirDeletedEvent,
 ]
+# Polling compares what it saw with what it sees, and tells no other way that a file was written again.
+_WANTED_OF_POLLING = [*_WANTED, FileModifiedEvent]
 _POLL_SECONDS = 10.0
 
 
@@ -104,7 +109,8 @@ class _Translator(FileSystemEventHandler):
         if isinstance(event, DirDeletedEvent):
             return FolderGone(path)
         if isinstance(event, FileDeletedEvent) and path.endswith(CONTROL_SUFFIX):
-            return FileClosed(path.removesuffix(CONTROL_SUFFIX))  # aria2 is done with the file beside it
+            path = path.removesuffix(CONTROL_SUFFIX)  # aria2 is done with the file beside it
+            return FileClosed(path) if self._is_model(path) else None
         if not self._is_model(path):
             return None
         if isinstance(event, FileClosedEvent):
@@ -122,34 +128,6 @@ class _Translator(FileSystemEventHandler):
         return is_model_file(os.path.basename(path), self._extensions)
 
 
-class _Emitter(InotifyEmitter):
-    """watchdog's emitter, with its own answer to a queue overflow replaced.
-
-    Its answer (7.1) is to remove and add every watch: with thousands of folders that overflows the queue again,
-    without end. The watches are good; what was dropped is found by looking, so the overflow is only reported.
-    """
-
-    on_overflow: Callable[[str], None]
-
-    def on_thread_start(self) -> None:
-        super().on_thread_start()
-        group = self._inotify
-        assert group is not None  # noqa: S101 - made by the line above
-        path = os.fsdecode(self.watch.path)
-        group.on_queue_overflow = lambda: type(self).on_overflow(path)  # type: ignore[method-assign]
-
-    @property
-    def group(self) -> InotifyWatchGroup | None:
-        """The kernel watches of this root."""
-        return self._inotify
-
-
-class _Observer(InotifyObserver):
-    def __init__(self, on_overflow: Callable[[str], None]) -> None:
-        super().__init__()
-        self._emitter_class = type("_ReportingEmitter", (_Emitter,), {"on_overflow": staticmethod(on_overflow)})
-
-
 class Watcher:
     """Watches roots and hands over what happens in them.
 
@@ -165,7 +143,7 @@ class Watcher:
         self._sink = sink
         self._translator = _Translator(sink, extensions)
         self._needs_polling = polling
-        self._inotify: _Observer | None = None
+        self._inotify: Observer | None = None
         self._polling: BaseObserver | None = None
         self._watches: dict[str, tuple[BaseObserver, ObservedWatch]] = {}
         self.overflows = 0
@@ -174,18 +152,21 @@ class Watcher:
         """Begin to watch a root; it has to exist.
 
         Raises:
-            OSError: it cannot be watched; ENOSPC when the kernel's limit of watches or instances is reached.
+            OSError: it cannot be watched; ENOSPC or EMFILE when the kernel's limit of watches or instances is
+                reached.
         """
         if root in self._watches:
             return
-        observer = self._polling_observer() if self._needs_polling(root) else self._inotify_observer()
-        watch = observer.schedule(self._translator, root, recursive=True, event_filter=_WANTED)
+        polls = self._needs_polling(root)
+        observer = self._polling_observer() if polls else self._inotify_observer()
+        wanted = _WANTED_OF_POLLING if polls else _WANTED
+        watch = observer.schedule(self._translator, root, recursive=True, event_filter=wanted)
         self._watches[root] = (observer, watch)
 
     def remove(self, root: str) -> None:
         """End watching a root; it may be gone."""
         observer, watch = self._watches.pop(root, (None, None))
-        if observer is not None and watch is not None:
+        if observer is not None and watch is not None and observer in (self._inotify, self._polling):
             observer.unschedule(watch)
 
     def polls(self, root: str) -> bool:
@@ -198,21 +179,23 @@ class Watcher:
         return len(group._active_callbacks_by_path) if group is not None else 0
 
     def watch_folders(self, root: str, folders: Sequence[str]) -> int:
-        """Watch folders of a root that are not watched yet; returns how many of them are watched by now."""
+        """Make sure that the kernel watches folders of a root; returns for how many its limit is high enough."""
         group = self._group(root)
         if group is None:
             return 0
-        with group._lock:
-            known = group._active_callbacks_by_path
-            for folder in map(os.fsencode, folders):
-                if folder not in known:
-                    group._add_callback(folder)
-            return sum(os.fsencode(folder) in known for folder in folders)
+        refused = 0
+        for folder in map(os.fsencode, folders):
+            try:
+                with group._lock:
+                    watch_folder(group, folder)
+            except OSError as error:  # else it is gone, or may not be read: the scan says so
+                refused += error.errno == errno.ENOSPC
+        return len(folders) - refused
 
     def is_alive(self, root: str) -> bool:
         """Tell whether the threads that watch a root run."""
         observer, watch = self._watches.get(root, (None, None))
-        if observer is None or not observer.is_alive():
+        if observer is None or not _hears(observer) or observer not in (self._inotify, self._polling):
             return False
         return any(emitter.watch == watch and emitter.is_alive() for emitter in observer.emitters)
 
@@ -220,9 +203,7 @@ class Watcher:
         """End watching."""
         self._watches.clear()
         for observer in (self._inotify, self._polling):
-            if observer is not None:
-                observer.stop()
-                observer.join()
+            _end(observer)
         self._inotify = self._polling = None
 
     def _overflowed(self, root: str) -> None:
@@ -234,16 +215,29 @@ class Watcher:
         if observer is None:
             return None
         emitters = (emitter for emitter in observer.emitters if emitter.watch == watch)
-        return next((emitter.group for emitter in emitters if isinstance(emitter, _Emitter)), None)
+        return next((emitter.group for emitter in emitters if isinstance(emitter, Emitter)), None)
 
     def _inotify_observer(self) -> BaseObserver:
-        if self._inotify is None:
-            self._inotify = _Observer(self._overflowed)
+        if self._inotify is None or not self._inotify.hears:
+            _end(self._inotify)
+            self._inotify = Observer(self._overflowed)
             self._inotify.start()
         return self._inotify
 
     def _polling_observer(self) -> BaseObserver:
-        if self._polling is None:
+        if self._polling is None or not self._polling.is_alive():
+            _end(self._polling)
             self._polling = PollingObserver(timeout=_POLL_SECONDS)
             self._polling.start()
         return self._polling
+
+
+def _hears(observer: BaseObserver) -> bool:
+    return observer.hears if isinstance(observer, Observer) else observer.is_alive()
+
+
+def _end(observer: BaseObserver | None) -> None:
+    if observer is not None:
+        observer.stop()
+        if observer.is_alive():
+            observer.join()

@@ -75,7 +75,7 @@ def test_a_look_that_runs_out_of_time_says_how_far_it_came(tmp_path: Path) -> No
 
 
 def test_names_that_are_no_utf8_are_no_hindrance(tmp_path: Path) -> None:
-    os.mkdir(os.fsencode(tmp_path) + b"/\xff\xfe")
+    (tmp_path / os.fsdecode(b"\xff\xfe")).mkdir()
 
     assert count_folders(str(tmp_path), 5.0)[0] == 2
 

@@ -16,39 +16,13 @@ from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import DEATHS_MAX, HashStage, is_rotating
 from modelkeep.pipeline.work import Work
 
+from .conftest import GatedPool, settled
+
 DISK, OTHER_DISK, SSD = 7, 8, 9
 
 
 def print_of(path: str, device: int = SSD) -> Fingerprint:
     return Fingerprint(device, sum(map(ord, path)), 10, 5)
-
-
-class GatedPool:
-    """Begins what it is given and ends it when the test says how."""
-
-    def __init__(self, workers: int = 1) -> None:
-        self.workers = workers
-        self.begun: list[str] = []
-        self.running: dict[str, asyncio.Future[Digest]] = {}
-
-    async def digest(self, path: str, size_bytes: int) -> Digest:
-        assert len(self.running) < self.workers, "more work than workers"
-        self.begun.append(path)
-        self.running[path] = asyncio.get_running_loop().create_future()
-        try:
-            return await self.running[path]
-        finally:
-            del self.running[path]
-
-    def cancel_all(self) -> None:
-        for path in list(self.running):
-            self.end(path, HashCancelled("called off"))
-
-    def end(self, path: str, error: HashError | None = None) -> None:
-        if error is None:
-            self.running[path].set_result(Digest(path * 2, print_of(path)))
-        else:
-            self.running[path].set_exception(error)
 
 
 class Bench:
@@ -88,12 +62,6 @@ class Bench:
                 self.pool.end(path)
             await asyncio.sleep(0)
         return self.pool.begun
-
-
-async def settled() -> None:
-    """Let everything happen that can happen now."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 MakeBench = Callable[[int], Bench]

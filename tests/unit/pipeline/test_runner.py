@@ -1,0 +1,522 @@
+"""The stages joined: a real catalogue, real files and a real journal; what is hashed ends when the test says so."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.libraries import safetensors, sha256_of
+from tests.waiting import wait_until_async
+
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.detection import Found
+from modelkeep.domain.legacy import LegacyRow, StagedRow
+from modelkeep.domain.naming import Root
+from modelkeep.domain.values import Action, LocationState, PendingImport, PendingState, Priority, Strategy
+from modelkeep.errors import (
+    Busy,
+    Conflict,
+    FileChanged,
+    FileVanished,
+    HashCancelled,
+    HashError,
+    NotFound,
+    WorkerDied,
+)
+from modelkeep.images.store import ImageStore
+from modelkeep.journal.keeper import JournalKeeper
+from modelkeep.journal.reader import read
+from modelkeep.journal.writer import JournalWriter
+from modelkeep.pipeline.hash_pool import HashPool
+from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.looking import fingerprint_of
+from modelkeep.pipeline.runner import Pipeline, PipelineOptions
+from modelkeep.workers import WorkerPool
+
+from .conftest import NOT_UTF8, GatedPool, settled
+
+NOW = 1_735_689_600_000
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+
+
+class Troubles:
+    """Hears what does not work."""
+
+    def __init__(self) -> None:
+        self.reported: list[str] = []
+
+    def report(self, part: str, error: Exception | str) -> None:
+        self.reported.append(f"{part}: {error}")
+
+    def clear(self, part: str) -> None:
+        """Hear that a part works."""
+
+
+class Line:
+    """A pipeline over one root."""
+
+    def __init__(self, folder: Path, pool: WorkerPool, settle_seconds: float) -> None:
+        self.root = folder / "models"
+        self.root.mkdir()
+        self.now = NOW
+        self.unreachable: set[str] = set()
+        self.pool = GatedPool(1)
+        self.catalogue = Catalogue.open(folder / "modelkeep.db")
+        self.journal_folder = folder / "journal"
+        self._writer = JournalWriter.open(self.journal_folder)
+        self.troubles = Troubles()
+        self.pipeline = Pipeline(
+            PipelineOptions(settle_seconds, 30.0, Strategy.AUTO),
+            self.catalogue,
+            ImageStore(folder / "images", pool),
+            JournalKeeper(lambda: self._writer),
+            cast("HashPool", self.pool),
+            roots=lambda: [Root(str(self.root))],
+            is_reachable=lambda root: root.path not in self.unreachable,
+            clock_ms=lambda: self.now,
+            accepts_empty=lambda _: False,
+            on_lost_track=lambda _: None,
+            troubles=self.troubles,
+        )
+
+    def close(self) -> None:
+        self.catalogue.close()
+        self._writer.close()
+
+    def file(self, name: str, content: bytes | None = None) -> str:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(safetensors(name.encode("utf-8", "replace")) if content is None else content)
+        return str(path)
+
+    async def found(self, name: str, content: bytes | None = None) -> PendingImport:
+        """Put a file into the root and hand it to the pipeline as the intake does."""
+        path = self.file(name, content)
+        ((row, _),) = await self.catalogue.detect([Found(path, 10)], [Root(str(self.root))], self.now)
+        self.take_up(row)
+        return row
+
+    async def described(self, path: str, **values: Any) -> PendingImport:
+        """Queue a legacy row for a path."""
+        row = LegacyRow(key=path, digest="d", path=path, original_path=path, **{"name": "Chosen", **values})
+        staged = StagedRow(row, on_disk=fingerprint_of(path))
+        await self.catalogue.import_rows("hikaze-v1", "source", [staged], self.now, lambda _: None)
+        pending = await self.catalogue.pending_by_path(path)
+        assert pending is not None
+        return pending
+
+    def take_up(self, row: PendingImport, priority: Priority = Priority.NEW) -> None:
+        fingerprint = fingerprint_of(row.path)
+        assert fingerprint is not None
+        self.pipeline.take_up([(row, fingerprint)], priority, closed=True)
+
+    async def hashing(self, path: str) -> None:
+        """Wait until a file is being read."""
+        await wait_until_async(lambda: path in self.pool.running, what=f"{path} to be read")
+
+    async def read(self, path: str) -> str:
+        """Let a file be read to its end; returns its digest."""
+        await self.hashing(path)
+        fingerprint = fingerprint_of(path)
+        assert fingerprint is not None
+        sha256 = await asyncio.to_thread(sha256_of, Path(path))
+        self.pool.end(path, digest=Digest(sha256, fingerprint))
+        return sha256
+
+    async def migrated(self, path: str) -> str:
+        """Let a file be read and wait until it is a model."""
+        sha256 = await self.read(path)
+        await wait_until_async(lambda: self.pipeline.is_idle, what=f"{path} to be migrated")
+        return sha256
+
+    def records(self, event: str) -> list[dict[str, object]]:
+        return [record for record in read(self.journal_folder) if record["event"] == event]
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[WorkerPool]:
+    workers = WorkerPool(1)
+    yield workers
+    workers.shutdown()
+
+
+MakeLine = Callable[[float], Line]
+
+
+@pytest.fixture
+async def make_line(tmp_path: Path, workers: WorkerPool) -> AsyncIterator[MakeLine]:
+    made: list[tuple[Line, asyncio.Task[None]]] = []
+
+    def make(settle_seconds: float) -> Line:
+        line = Line(tmp_path, workers, settle_seconds)
+        made.append((line, asyncio.create_task(line.pipeline.run())))
+        return line
+
+    yield make
+    for line, task in made:
+        await line.pipeline.stop_hashing()
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        line.close()
+
+
+@pytest.fixture
+async def line(make_line: MakeLine) -> Line:
+    return make_line(0.1)
+
+
+async def paths_of(line: Line, sha256: str) -> dict[str, LocationState]:
+    details = await line.catalogue.model(sha256)
+    return {place.path: place.state for place in details.locations} if details else {}
+
+
+class TestTheWayOfAFile:
+    @pytest.mark.parametrize("name", ["a.safetensors", f"loras/{NOT_UTF8}"])
+    async def test_a_new_file_becomes_a_model(self, line: Line, name: str) -> None:
+        row = await line.found(name)
+        sha256 = await line.migrated(row.path)
+        assert await paths_of(line, sha256) == {row.path: LocationState.PRESENT}
+        assert await line.catalogue.pending_imports() == []
+        assert [record["path"] for record in line.records("file.settled")] == [row.path]
+        assert [record["sha256"] for record in line.records("hash.finished")] == [sha256]
+
+    async def test_a_file_whose_fingerprint_is_known_is_not_read_again(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        sha256 = await line.migrated(row.path)
+        described = await line.described(row.path, meta={"description": "d"})
+        line.take_up(described)
+        await wait_until_async(lambda: len(line.records("migration.finished")) == 2)
+        assert line.pool.begun == [row.path]
+        details = await line.catalogue.model(sha256)
+        assert details is not None
+        assert (details.model.name, details.model.meta) == ("Chosen", {"description": "d"})
+
+    async def test_a_file_that_changed_while_it_was_read_is_read_again(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        line.pool.end(row.path, FileChanged("changed"))
+        await wait_until_async(lambda: line.pool.begun == [row.path, row.path])
+        await line.migrated(row.path)
+        assert await line.catalogue.pending_imports() == []
+
+    async def test_a_file_that_is_renamed_while_it_is_read_is_not_read_again(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        new = f"{line.root}/b.safetensors"
+        fingerprint = fingerprint_of(row.path)
+        assert fingerprint is not None
+        os.rename(row.path, new)  # noqa: PTH104 - no coroutine waits for it
+        await line.catalogue.move_path(row.path, new, NOW)
+        line.pipeline.renamed(row.path, new)
+        line.pool.end(row.path, digest=Digest("ab" * 32, fingerprint))
+        await wait_until_async(lambda: line.pipeline.is_idle)
+        assert await paths_of(line, "ab" * 32) == {new: LocationState.PRESENT}
+        assert line.pool.begun == [row.path]
+
+    @pytest.mark.parametrize("error", [FileVanished("there is no file"), WorkerDied("killed")])
+    async def test_a_file_that_is_renamed_before_it_is_read_is_not_lost(self, line: Line, error: HashError) -> None:
+        """The worker finds nothing at the old name, or dies and the old name is tried again."""
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        new = f"{line.root}/b.safetensors"
+        os.rename(row.path, new)  # noqa: PTH104 - no coroutine waits for it
+        await line.catalogue.move_path(row.path, new, NOW)
+        line.pipeline.renamed(row.path, new)
+        line.pool.end(row.path, error)
+        for _ in range(5):
+            await settled()
+            if row.path in line.pool.running:
+                line.pool.end(row.path, FileVanished("there is no file"))
+        await wait_until_async(lambda: row.id not in line.pipeline.in_hand or new in line.pool.running)
+        line.pipeline.sweep()
+        assert await line.catalogue.pending_by_path(new) is not None
+        await line.migrated(new)
+
+    async def test_a_file_that_is_gone_before_it_is_read_is_let_go(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        Path(row.path).unlink()  # noqa: ASYNC240 - it takes no time
+        line.pool.end(row.path, FileVanished(f"there is no file at {row.path}"))
+        await wait_until_async(lambda: line.pipeline.is_idle)
+        assert await line.catalogue.pending_imports() == []
+
+    async def test_a_file_that_cannot_be_read_is_put_off_with_the_reason(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        line.pool.end(row.path, HashError("it may not be read"))
+        await wait_until_async(lambda: line.pipeline.is_idle)
+        parked = await line.catalogue.pending(row.id)
+        assert parked is not None
+        assert (parked.state, parked.last_error, parked.attempts) == (PendingState.FAILED, "it may not be read", 1)
+        assert parked.due_at == NOW + 30_000
+        (told,) = line.records("hash.failed")
+        assert (told["path"], told["error"], told["retry_at"]) == (row.path, "it may not be read", NOW + 30_000)
+
+
+class TestStubs:
+    async def test_a_stranger_that_is_no_model_is_forgotten(self, line: Line) -> None:
+        row = await line.found("a.safetensors", LFS_POINTER)
+        await wait_until_async(lambda: row.id not in line.pipeline.in_hand)
+        assert await line.catalogue.pending_imports() == []
+
+    async def test_what_an_import_said_meanwhile_is_not_forgotten_with_the_stub(self, make_line: MakeLine) -> None:
+        line = make_line(0.5)
+        row = await line.found("a.safetensors", LFS_POINTER)
+        described = await line.described(row.path, meta={"description": "mine"})
+        assert described.id == row.id
+        await wait_until_async(lambda: row.id not in line.pipeline.in_hand)
+        after = await line.catalogue.pending(row.id)
+        assert after is not None
+        assert after.meta == {"description": "mine"}
+        assert after.state is PendingState.FAILED
+        assert "pointer" in after.last_error
+
+
+class TestTheSweep:
+    async def test_what_is_due_is_taken_up(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        await line.described(path)
+        line.pipeline.sweep()
+        sha256 = await line.migrated(path)
+        details = await line.catalogue.model(sha256)
+        assert details is not None
+        assert details.model.name == "Chosen"
+
+    async def test_what_lies_outside_the_roots_is_never_opened(self, line: Line, tmp_path: Path) -> None:
+        path = str(tmp_path / "outside.safetensors")
+        await asyncio.to_thread(Path(path).write_bytes, safetensors("x"))
+        row = await line.described(path)
+        line.pipeline.sweep()
+        await wait_until_async(lambda: line.records("hash.failed"))
+        parked = await line.catalogue.pending(row.id)
+        assert parked is not None
+        assert parked.state is PendingState.FAILED
+        assert "none of the configured roots" in parked.last_error
+        assert "--map" in parked.last_error
+        assert line.pool.begun == []
+
+    async def test_what_lies_in_a_root_that_is_gone_is_neither_missing_nor_opened(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        row = await line.described(path)
+        line.unreachable.add(str(line.root))
+        line.pipeline.sweep()
+        await wait_until_async(lambda: line.records("hash.failed"))
+        parked = await line.catalogue.pending(row.id)
+        assert parked is not None
+        assert parked.state is PendingState.FAILED
+        assert "mounted" in parked.last_error
+        assert line.pool.begun == []
+
+    async def test_a_missing_file_is_told_once_and_not_at_every_sweep(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        row = await line.described(path)
+        Path(path).unlink()  # noqa: ASYNC240 - it takes no time
+        for attempt in range(1, 4):
+            line.pipeline.sweep()
+            assert await _reaches(line, row.id, attempt)
+            line.now += 10**9
+        assert len(line.records("hash.failed")) == 1
+
+    async def test_claims_are_confirmed_when_nothing_else_is_to_do(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        sha256 = sha256_of(Path(path))
+        row = LegacyRow("k", "d", path, path, name="Mine", claim=sha256)
+        staged = StagedRow(row, on_disk=fingerprint_of(path))
+        await line.catalogue.import_rows("hikaze-v1", "s", [staged], NOW, lambda _: None)
+        line.pipeline.sweep()
+        await line.migrated(path)
+        await wait_until_async(lambda: line.records("claim.confirmed"))
+        assert await line.catalogue.claims(10) == []
+
+    async def test_a_claim_that_is_wrong_costs_nobody_anything(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        row = LegacyRow("k", "d", path, path, name="Mine", claim="ab" * 32)
+        staged = StagedRow(row, on_disk=fingerprint_of(path))
+        await line.catalogue.import_rows("hikaze-v1", "s", [staged], NOW, lambda _: None)
+        line.pipeline.sweep()
+        sha256 = await line.read(path)
+        await wait_until_async(lambda: line.records("migration.finished"))
+        (told,) = line.records("claim.refuted")
+        assert (told["claimed"], told["found"]) == ("ab" * 32, sha256)
+        assert await paths_of(line, sha256) == {path: LocationState.PRESENT}
+        claimed = await line.catalogue.model("ab" * 32)
+        assert claimed is not None
+        assert (claimed.model.name, claimed.locations) == ("Mine", ())
+
+
+async def _reaches(line: Line, pending_id: int, attempts: int) -> bool:
+    async def has_reached() -> bool:
+        row = await line.catalogue.pending(pending_id)
+        return row is not None and row.attempts == attempts
+
+    return await wait_until_async(has_reached)
+
+
+class TestQuestions:
+    async def test_those_who_ask_for_one_file_share_one_reading(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        asked = [asyncio.ensure_future(line.pipeline.digest(path)) for _ in range(3)]
+        sha256 = await line.read(path)
+        assert [digest.sha256 for digest in await asyncio.gather(*asked)] == 3 * [sha256]
+        assert line.pool.begun == [path]
+
+    async def test_a_known_file_is_answered_at_once(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        sha256 = await line.migrated(row.path)
+        assert (await line.pipeline.digest(row.path)).sha256 == sha256
+        assert line.pool.begun == [row.path]
+
+    async def test_a_question_for_a_file_in_the_queue_hurries_it_and_both_get_their_answer(self, line: Line) -> None:
+        first = await line.found("first.safetensors")
+        await line.hashing(first.path)
+        others = [await line.found(f"{number}.safetensors") for number in range(3)]
+        await wait_until_async(lambda: line.pipeline.hashing.queued == 3)
+        asked = asyncio.ensure_future(line.pipeline.digest(others[2].path))
+        await settled()
+        await line.read(first.path)
+        sha256 = await line.read(others[2].path)
+        assert (await asked).sha256 == sha256
+        for row in others[:2]:
+            await line.read(row.path)
+        await wait_until_async(lambda: line.pipeline.is_idle)
+        assert await line.catalogue.pending_imports() == []
+        assert len(line.pool.begun) == 4
+
+    async def test_a_question_during_a_pause_is_answered(self, line: Line) -> None:
+        line.pipeline.pause()
+        path = line.file("a.safetensors")
+        asked = asyncio.ensure_future(line.pipeline.digest(path))
+        sha256 = await line.read(path)
+        assert (await asked).sha256 == sha256
+
+    async def test_a_file_that_is_not_there_is_an_error(self, line: Line) -> None:
+        with pytest.raises(FileVanished):
+            await line.pipeline.digest(f"{line.root}/nowhere.safetensors")
+
+    async def test_whoever_asks_for_a_file_that_cannot_be_read_is_told_why(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        asked = asyncio.ensure_future(line.pipeline.digest(path))
+        await line.hashing(path)
+        line.pool.end(path, HashError("it may not be read"))
+        with pytest.raises(HashError, match="it may not be read"):
+            await asked
+
+    async def test_whoever_asks_for_a_file_that_goes_before_it_is_read_is_told(self, line: Line) -> None:
+        first = await line.found("first.safetensors")
+        await line.hashing(first.path)
+        path = line.file("a.safetensors")
+        asked = asyncio.ensure_future(line.pipeline.digest(path))
+        await wait_until_async(lambda: line.pipeline.hashing.queued == 1)
+        Path(path).unlink()  # noqa: ASYNC240 - it takes no time
+        line.pipeline.gone(path)
+        await line.read(first.path)
+        with pytest.raises(FileVanished):
+            await asyncio.wait_for(asked, 5)
+
+    async def test_whoever_asks_for_a_file_whose_row_is_dropped_is_answered(self, line: Line) -> None:
+        first = await line.found("first.safetensors")
+        await line.hashing(first.path)
+        row = await line.found("a.safetensors")
+        await wait_until_async(lambda: line.pipeline.hashing.queued == 1)
+        asked = asyncio.ensure_future(line.pipeline.digest(row.path))
+        await settled()
+        await line.pipeline.drop(row.id)
+        await line.read(first.path)
+        with suppress(AssertionError):
+            await wait_until_async(lambda: asked.done() or row.path in line.pool.running, seconds=2)
+        if row.path in line.pool.running:
+            await line.read(row.path)
+        with suppress(HashError):
+            await asyncio.wait_for(asked, 2)
+
+    async def test_a_stop_tells_those_who_wait(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        asked = asyncio.ensure_future(line.pipeline.digest(path))
+        await line.hashing(path)
+        await line.pipeline.stop_hashing()
+        with pytest.raises(HashCancelled):
+            await asyncio.wait_for(asked, 5)
+
+
+class TestMigratingNow:
+    async def test_a_row_is_migrated_before_all_else(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        row = await line.described(path)
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        sha256 = await line.read(path)
+        assert await asked == (sha256, Action.CREATED)
+
+    async def test_a_conflict_is_an_error_until_a_strategy_is_chosen(self, line: Line) -> None:
+        first = await line.found("a.safetensors", safetensors("same"))
+        sha256 = await line.migrated(first.path)
+        await line.described(first.path, meta={"description": "mine"})
+        row = await line.catalogue.pending_by_path(first.path)
+        assert row is not None
+        assert await line.pipeline.migrate_now(row.id, Strategy.MERGE) == (sha256, Action.MERGED)
+        path = line.file("b.safetensors", safetensors("same"))
+        row = await line.described(path, name="Theirs", meta={"description": "theirs"})
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        await line.read(path)
+        with pytest.raises(Conflict, match="choose a strategy"):
+            await asked
+        assert await line.pipeline.migrate_now(row.id, Strategy.IGNORE) == (sha256, Action.IGNORED)
+        assert await line.pipeline.migrate_now(row.id, Strategy.OVERRIDE) == (sha256, Action.OVERRIDDEN)
+        details = await line.catalogue.model(sha256)
+        assert details is not None
+        assert details.model.name == "Theirs"
+
+    async def test_a_row_that_is_being_read_is_busy(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        with pytest.raises(Busy, match="try again"):
+            await line.pipeline.migrate_now(row.id, None)
+        with pytest.raises(Busy):
+            await line.pipeline.drop(row.id)
+        await line.migrated(row.path)
+
+    async def test_a_row_that_is_not_there_is_an_error(self, line: Line) -> None:
+        with pytest.raises(NotFound):
+            await line.pipeline.migrate_now(4711, None)
+        with pytest.raises(NotFound):
+            await line.pipeline.drop(4711)
+
+    async def test_a_row_that_only_waits_can_be_dropped(self, line: Line) -> None:
+        first = await line.found("first.safetensors")
+        await line.hashing(first.path)
+        row = await line.found("a.safetensors")
+        await wait_until_async(lambda: line.pipeline.hashing.queued == 1)
+        await line.pipeline.drop(row.id)
+        await line.migrated(first.path)
+        assert line.pool.begun == [first.path]
+        assert await line.catalogue.pending_imports() == []
+
+    async def test_when_whoever_asked_has_gone_the_row_is_free_again(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        row = await line.described(path)
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        await line.hashing(path)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert row.id not in line.pipeline.in_hand
+        await line.read(path)
+        await settled()
+        line.pipeline.sweep()
+        await line.read(path)
+        await wait_until_async(lambda: line.records("migration.finished"))
+
+    async def test_a_file_that_cannot_be_read_is_an_error_and_noted_on_the_row(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        row = await line.described(path)
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        await line.hashing(path)
+        line.pool.end(path, HashError("it may not be read"))
+        with pytest.raises(HashError, match="it may not be read"):
+            await asked
+        parked = await line.catalogue.pending(row.id)
+        assert parked is not None
+        assert (parked.state, parked.last_error) == (PendingState.FAILED, "it may not be read")
