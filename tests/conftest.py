@@ -1,0 +1,22 @@
+"""What all tests share."""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Spell out what no UTF-8 can hold: tests are about such names, and a failing one must not end its worker."""
+    return _printable((yield))
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_printable(key): _printable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_printable(inner) for inner in value)
+    return value

@@ -75,9 +75,12 @@ def _tensor(size_bytes: int) -> dict[str, object]:
 def put(path: Path, content: bytes, *, age_seconds: float = 60.0) -> Path:
     """Write a file at once, dated back: it has lain there for a while."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
     then = time.time() - age_seconds
-    os.utime(path, (then, then))
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        # Before it is closed: who watches may have looked at it right afterwards.
+        os.utime(file.fileno(), (then, then))
     return path
 
 

@@ -76,13 +76,17 @@ class WorkerPool:
             self.shutdown()
 
     def _start(self) -> ProcessPoolExecutor:
-        self._executor = ProcessPoolExecutor(
+        executor = ProcessPoolExecutor(
             self.workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_begin_worker,
             initargs=(os.getpid(), self._initializer, self._initargs),
         )
-        return self._executor
+        # All workers start together, before anything can break: one that is started on demand in the instant in which
+        # the pool breaks is never ended, and the interpreter waits for it at its exit.
+        executor._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]
+        self._executor = executor
+        return executor
 
     def _discard(self, executor: ProcessPoolExecutor) -> None:
         # Several calls see the same break; only the first replaces the pool.

@@ -6,6 +6,7 @@ bytes and not its name, the fsync of a folder the names in it and nothing else. 
 index that is made anew.
 """
 
+import copy
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -50,6 +51,10 @@ class Disk:
             self._names[str(path)] = FOLDER if path.is_dir() else self._new_inode(path.read_bytes())
         self._durable_names = dict(self._names)
         self._unsynced_names: list[_NameChange] = []
+
+    def copy(self) -> "Disk":
+        """Return a disk that goes its own way from here."""
+        return copy.deepcopy(self)
 
     def take(self, calls: Iterable[Call]) -> None:
         """Take calls in, in their order."""

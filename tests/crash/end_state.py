@@ -178,9 +178,12 @@ def story_faults(story: JournalStory, kept: Kept) -> Iterator[str]:
     unended = set(kept.unfinished) - story.ended
     if unended:
         yield f"migrations are committed whose end the journal does not tell: {sorted(unended)}"
-    denied = story.rolled_back & (story.committed | set(kept.unfinished))
-    if denied:
-        yield f"the journal says of committed migrations that they were rolled back: {sorted(denied)}"
+    committed = story.rolled_back & (story.committed | set(kept.unfinished))
+    if committed:
+        yield f"the journal says of committed migrations that they were rolled back: {sorted(committed)}"
+    for path, sha256 in sorted(story.denied):
+        if kept.locations.get(path, {}).get("sha256") == sha256:
+            yield f"the journal says that {Path(path).name} was rolled back, but it is migrated"
 
 
 def _files(data_dir: Path) -> Iterator[tuple[Path, str]]:

@@ -16,7 +16,8 @@ class JournalStory:
     committed: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     rolled_back: set[str] = field(default_factory=set)
-    events: list[str] = field(default_factory=list)
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    """Path and hash of what was rolled back and not migrated since."""
 
 
 def read_story(folder: Path) -> JournalStory:
@@ -35,7 +36,9 @@ def read_story(folder: Path) -> JournalStory:
 
 def _take(record: dict[str, object], story: JournalStory) -> None:
     event, migration = str(record["event"]), str(record.get("migration", ""))
-    story.events.append(event)
+    content = (str(record.get("path")), str(record.get("sha256")))
+    if event == "migration.finished":
+        story.denied.discard(content)
     if not migration:
         return
     if event == "migration.planned":
@@ -44,5 +47,6 @@ def _take(record: dict[str, object], story: JournalStory) -> None:
         story.committed.add(migration)
     elif event == "recovery.rolled_back":
         story.rolled_back.add(migration)
+        story.denied.add(content)
     if event in ("migration.finished", "migration.failed", "migration.conflicted", "recovery.rolled_back"):
         story.ended.add(migration)

@@ -22,13 +22,16 @@ from tests.crash.job import Job
 from tests.crash.power import cut_power
 
 from modelkeep import failpoints, holdings
+from modelkeep.catalogue.upgrade import back_up
 from modelkeep.clock import now_ms
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import PendingState, Priority, Strategy
+from modelkeep.domain.values import PendingState, Priority, Strategy, TierFile
 from modelkeep.errors import ModelkeepError
 from modelkeep.holdings import Holdings, open_holdings
 from modelkeep.images import tiers  # noqa: F401 - loaded once, before the forks
+from modelkeep.images.store import ImageStore
 from modelkeep.importing import import_stream
+from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.intake import Intake
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
@@ -216,4 +219,47 @@ async def _has_work(kept: Holdings, pipeline: Pipeline) -> bool:
     return any([await kept.catalogue.pending_imports(state, limit=1) for state in states])
 
 
-PROGRAMS: dict[str, Callable[[Job, Acknowledge], Awaitable[Any]]] = {"life": life}
+# Parts of it, which promise that something is durable when they return
+
+
+async def write_journal(job: Job, acknowledge: Acknowledge) -> None:
+    """Write a journal over some segments; acknowledges the number of the last record that is durable."""
+    journal = JournalWriter.open(Path(job.data_dir) / "deep" / "journal", segment_bytes=SEGMENT_BYTES)
+    acknowledge(str(journal.seq))
+    for _ in range(4):
+        for number in range(15):
+            journal.write("file.detected", path=f"/models/{number}", note="x" * 60)
+        journal.sync()
+        acknowledge(str(journal.seq))
+    journal.write("daemon.stopped", reason="the end")
+    seq = journal.seq
+    journal.close()
+    acknowledge(str(seq))
+
+
+async def keep_pictures(job: Job, acknowledge: Acknowledge) -> None:
+    """Copy and render a picture; acknowledges each step that shall last."""
+    store = ImageStore(Path(job.data_dir) / "images", InlinePool(1))
+    source = Path(job.source)
+    staged = store.stage_copy(source, "copy")
+    store.place_pending(staged, "1.png")
+    store.sync_pending()
+    acknowledge("kept")
+    rendered = await store.render(source, "tier")
+    acknowledge("rendered")
+    store.publish([TierFile(staged, f"{quality}.webp") for quality, staged in rendered.staged.items()])
+    store.sync()
+    acknowledge("published")
+
+
+async def back_up_catalogue(job: Job, acknowledge: Acknowledge) -> None:
+    """Make the copy of a catalogue that precedes an upgrade."""
+    acknowledge(back_up(Path(job.data_dir) / "modelkeep.db", "0001"))
+
+
+PROGRAMS: dict[str, Callable[[Job, Acknowledge], Awaitable[Any]]] = {
+    "life": life,
+    "journal": write_journal,
+    "pictures": keep_pictures,
+    "backup": back_up_catalogue,
+}

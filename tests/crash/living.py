@@ -117,15 +117,18 @@ class Scene:
             job: the life that was ended.
             damage_is_fine: what the journal had not brought to the disk may be there in part.
         """
-        phases, data_dir = acknowledged(job), Path(job.data_dir)
-        well = job.but(fail_point="", cut="", until="closed")
-        self.live_well(well.but(until="recovered"))
-        faults = self._faults(data_dir, imported="imported" in phases)
-        faults += self._broken_promises(data_dir, phases)
-        self.live_well(well)
-        faults += self._faults(data_dir, imported=True)
-        faults += self.differences(data_dir)
+        faults = self.faults_of_recovery(job)
+        self.live_well(_undisturbed(job))
+        data_dir = Path(job.data_dir)
+        faults += faults_of(data_dir, self.library, self.reference, imported=True) + self.differences(data_dir)
         return [fault for fault in faults if not (damage_is_fine and fault.startswith("the journal is damaged"))]
+
+    def faults_of_recovery(self, job: Job) -> list[str]:
+        """Recover, and judge."""
+        phases, data_dir = acknowledged(job), Path(job.data_dir)
+        self.live_well(_undisturbed(job).but(until="recovered"))
+        faults = faults_of(data_dir, self.library, self.reference, imported="imported" in phases)
+        return faults + self._broken_promises(data_dir, phases)
 
     def differences(self, data_dir: Path) -> list[str]:
         """Return in what a data folder differs from the end of an undisturbed life."""
@@ -135,9 +138,6 @@ class Scene:
             for part in end
             if end[part] != self.reference.end[part]
         ]
-
-    def _faults(self, data_dir: Path, *, imported: bool) -> list[str]:
-        return faults_of(data_dir, self.library, self.reference, imported=imported)
 
     def _broken_promises(self, data_dir: Path, phases: list[str]) -> list[str]:
         """Return what was acknowledged and is not so any more."""
@@ -151,6 +151,10 @@ class Scene:
     def remove(self, job: Job) -> None:
         """Make room."""
         shutil.rmtree(Path(job.data_dir).parent)
+
+
+def _undisturbed(job: Job) -> Job:
+    return job.but(fail_point="", cut="", until="closed", inline=True, program="life")
 
 
 def acknowledged(job: Job) -> list[str]:

@@ -77,13 +77,13 @@ def strace(options: Sequence[str], job: Job, log: Path, sync_log: Path | None = 
     return subprocess.run([*command, job.to_json()], env=environment, timeout=90).returncode
 
 
-def trace(job: Job) -> list[Call]:
-    """Live a job that has to come to its end, and return all calls that change something in its folder."""
+def trace(job: Job, expect: int = 0) -> list[Call]:
+    """Live a job that has to end with a status, and return all calls that change something in its folder."""
     folder = Path(job.output).parent
     log, sync_log = folder / "trace", folder / "syncs"
     options = ["-y", "-xx", "-s", "1000000", "-e", f"trace={','.join(CALLS)}", "-e", "signal=none"]
     status = strace(options, job, log, sync_log)
-    assert status == 0, f"it ended with {status}; it said:\n{Path(job.output).read_text()}"
+    assert status == expect, f"it ended with {status}; it said:\n{Path(job.output).read_text()}"
     with log.open(encoding="ascii", errors="replace") as lines:
         calls = list(_numbered(_with_callers(read_calls(lines, str(folder)), str(sync_log))))
     log.unlink()

@@ -3,35 +3,39 @@
 Times are milliseconds since 1970, sizes bytes; absent text is the empty text, never NULL.
 """
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-_ESCAPE_BASE = 0x10FF00
-"""Bytes of names that are no UTF-8 are stored as these private-use characters: SQLite text cannot hold the surrogates
-by which Python spells them, and a path has to come back exactly as it was."""
+_BASE = 0x10FF00
+_MARK = chr(0x10FF7F)
+"""Bytes of names that are no UTF-8 are stored as the private-use characters U+10FF80 to U+10FFFF: SQLite text cannot
+hold the surrogates by which Python spells them, and a path has to come back exactly as it was. A character of a name
+that happens to be one of these, or the mark itself, is stored as the mark and a plain character."""
+
+_UNSTORABLE = re.compile("[\udc80-\udcff\U0010ff7f-\U0010ffff]")
+_STORED = re.compile("\U0010ff7f(.)|([\U0010ff80-\U0010ffff])", re.DOTALL)
 
 
 def storable_path(path: str) -> str:
-    """Return a path as SQLite text can hold it."""
-    if path.isascii() or not any("\udc80" <= character <= "\udcff" for character in path):
-        return path
-    return "".join(
-        chr(_ESCAPE_BASE + ord(character) - 0xDC00) if "\udc80" <= character <= "\udcff" else character
-        for character in path
-    )
+    """Return a path as SQLite text can hold it; no two paths become the same."""
+    return path if path.isascii() else _UNSTORABLE.sub(_store, path)
 
 
 def restored_path(text: str) -> str:
     """Undo `storable_path`."""
-    if text.isascii() or not any(ord(character) > _ESCAPE_BASE for character in text):
-        return text
-    return "".join(
-        chr(ord(character) - _ESCAPE_BASE + 0xDC00) if _ESCAPE_BASE + 0x80 <= ord(character) <= _ESCAPE_BASE + 0xFF
-        else character
-        for character in text
-    )  # fmt: skip
+    return text if text.isascii() else _STORED.sub(_restore, text)
+
+
+def _store(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(_BASE + code - 0xDC00) if code < _BASE else _MARK + chr(code - _BASE)
+
+
+def _restore(match: re.Match[str]) -> str:
+    return chr(_BASE + ord(match[1])) if match[1] else chr(ord(match[2]) - _BASE + 0xDC00)
 
 
 class PathText(TypeDecorator[str]):
@@ -63,6 +67,27 @@ class Unsigned64(TypeDecorator[int]):
         """Give it back unsigned."""
         return value + (1 << 64) if value is not None and value < 0 else value
 
+
+class Nanoseconds(TypeDecorator[int]):
+    """A file's time in nanoseconds since 1970, in SQLite's signed 64 bits.
+
+    They end in 2262, ext4's dates in 2446: what lies beyond is wrapped around to before any file system's past.
+    """
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
+        """Wrap it into the signed range."""
+        return value - (1 << 64) if value is not None and value >= 1 << 63 else value
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
+        """Give it back as it was."""
+        return value + (1 << 64) if value is not None and value < _EARLIEST_NS else value
+
+
+_EARLIEST_NS = -3_000_000_000_000_000_000
+"""The year 1874; the oldest date that a file system can hold is in 1901."""
 
 metadata = sa.MetaData()
 
@@ -146,7 +171,7 @@ locations = sa.Table(
     sa.Column("device", Unsigned64),
     sa.Column("inode", Unsigned64),
     sa.Column("size_bytes", sa.BigInteger),
-    sa.Column("mtime_ns", sa.BigInteger),
+    sa.Column("mtime_ns", Nanoseconds),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("claimed", sa.Boolean, nullable=False, server_default=sa.false()),
     _number("first_seen"),
@@ -192,7 +217,7 @@ imported_rows = sa.Table(
     metadata,
     sa.Column("kind", sa.String(32), primary_key=True),
     sa.Column("source", PathText, primary_key=True),
-    sa.Column("row_key", sa.Text, primary_key=True),
+    sa.Column("row_key", PathText, primary_key=True),
     sa.Column("digest", sa.String(64), nullable=False),
     _text("path"),
     sa.Column("sha256", sa.String(64), nullable=False, server_default=""),

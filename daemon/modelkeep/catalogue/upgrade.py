@@ -43,6 +43,7 @@ def _current_revision(path: Path, script: ScriptDirectory) -> str | None:
     """Return the revision of a catalogue, None for one that is still to be made."""
     if not path.exists() or not path.stat().st_size:
         return None
+    _undo_what_was_cut_short(path)
     engine = reading_engine(path)
     try:
         with engine.connect() as connection:
@@ -52,6 +53,13 @@ def _current_revision(path: Path, script: ScriptDirectory) -> str | None:
         engine.dispose()
     _refuse_what_is_not_ours(path, current, tables, script)
     return current
+
+
+def _undo_what_was_cut_short(path: Path) -> None:
+    """Let SQLite roll back what a crash in the making of a catalogue left: a reader may not, and refuses the file."""
+    if path.with_name(f"{path.name}-journal").exists():
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
 
 def _upgrade_to_head(path: Path, config: Config) -> None:

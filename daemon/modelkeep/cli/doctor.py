@@ -1,7 +1,8 @@
 """`modelkeep doctor`: look at everything that goes wrong on workstations, and repair what can safely be repaired."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,8 +39,9 @@ def doctor(
     from modelkeep.doctor.examination import examine
 
     call = invocation(context)
-    report = _repair(call) if repair else None
-    examination = examine(call.settings)
+    with _patience_asked():
+        report = _repair(call) if repair else None
+        examination = examine(call.settings)
     if as_json:
         print_json(examination.as_json() | (report.as_json() if report else {}))
     else:
@@ -55,6 +57,17 @@ def _repair(call: Invocation) -> "RepairReport":
 
     with terminated_in_order():
         return asyncio.run(repair(call.settings))
+
+
+@contextmanager
+def _patience_asked() -> Iterator[None]:
+    """Show on a terminal that something goes on: a large library takes half a minute."""
+    out = console(stderr=True)
+    if not out.is_terminal:
+        yield
+        return
+    with out.status("Looking at everything…"):
+        yield
 
 
 def show(findings: Sequence["Finding"], report: "RepairReport | None", repair_command: str, out: Console) -> None:

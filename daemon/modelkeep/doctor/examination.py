@@ -1,6 +1,5 @@
 """All checks, in the order in which a person reads them. Nothing is changed."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from modelkeep.doctor.database import (
 from modelkeep.doctor.findings import Finding, Severity, are_fine, problem
 from modelkeep.doctor.knowledge import Knowledge, opened, read_knowledge, size_of
 from modelkeep.doctor.models import check_models, read_refuted_claims
-from modelkeep.doctor.picture_folder import check_originals, check_pictures, check_staging, find_defects, look
+from modelkeep.doctor.picture_folder import check_leftovers, check_originals, check_pictures, find_defects
 from modelkeep.doctor.premises import Premises, lock_holder, take_premises
 from modelkeep.doctor.queue import check_queue
 from modelkeep.doctor.records import check_journal
@@ -57,7 +56,7 @@ def examine(settings: Settings) -> Examination:
     """
     premises = take_premises(settings)
     findings = list(_examine(premises))
-    if not premises.is_at_work and lock_holder(premises.directory.lock_file):
+    if premises.may_enter and not premises.is_at_work and lock_holder(premises.directory.lock_file):
         # Somebody began to work meanwhile: what was taken for still was not.
         findings = list(_examine(take_premises(settings)))
     return Examination(tuple(findings))
@@ -69,22 +68,17 @@ def _examine(premises: Premises) -> Iterator[Finding]:
         ("data folder", check_data_folder),
         ("rights", check_rights),
         ("free space", check_free_space),
-        ("daemon", check_lock),
-        ("address", check_address),
     ):
         yield from _guarded(check, partial(function, premises))
     yield check_sqlite()
-    if _may_enter(premises):
+    if premises.may_enter:  # else the rights have been told already
+        yield from _guarded("daemon", partial(check_lock, premises))
+        yield from _guarded("address", partial(check_address, premises))
+    if premises.may_enter and premises.directory.path.is_dir():
         yield from _guarded("catalogue", partial(_check_catalogue, premises))
-        yield from _guarded("leftovers", lambda: check_staging(premises, look(premises.directory.images)))
+        yield from _guarded("leftovers", partial(check_leftovers, premises))
         yield from _guarded("journal", partial(check_journal, premises))
     yield from _guarded("roots", partial(_check_roots, premises))
-
-
-def _may_enter(premises: Premises) -> bool:
-    """Tell whether there is a data folder that this user may look into; else the rights have been told already."""
-    folder = premises.directory.path
-    return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
 
 
 def _check_catalogue(premises: Premises) -> Iterator[Finding]:

@@ -34,11 +34,12 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """A model as a person recognises it."""
+    """A model as a person recognises it; `successor` is the hash of other content that lies at its path now."""
 
     sha256: str
     name: str
     path: str
+    successor: str = ""
 
     def __str__(self) -> str:
         return f"{self.name or self.path or 'without a name'} ({self.sha256[:12]})"
@@ -137,14 +138,19 @@ _CONTENTS_IN_CONFLICT = (
     .where(pending_import.c.state == PendingState.CONFLICT)
     .distinct()
 )
+_THERE = locations.alias()
 _KNOWN = sa.select(models.c.sha256, models.c.name, models.c.path).order_by(models.c.name, models.c.sha256)
 _HAS_LOCATION = sa.exists().where(locations.c.sha256 == models.c.sha256)
 _HAS_PRESENT = _HAS_LOCATION.where(locations.c.state == LocationState.PRESENT)
 _MISPLACED = _KNOWN.where(_HAS_PRESENT, ~_HAS_PRESENT.where(locations.c.path == models.c.path))
-_NOWHERE = _KNOWN.where(~_HAS_LOCATION)
+_NOWHERE = (
+    _KNOWN.add_columns(sa.func.coalesce(_THERE.c.sha256, ""))
+    .outerjoin(_THERE, _THERE.c.path == models.c.path)
+    .where(~_HAS_LOCATION)
+)
 
 
-def _known_models(connection: sa.Connection, query: sa.Select[str, str, str]) -> tuple[KnownModel, ...]:
+def _known_models(connection: sa.Connection, query: sa.Select[*tuple[str, ...]]) -> tuple[KnownModel, ...]:
     return tuple(KnownModel(*row) for row in connection.execute(query))
 
 

@@ -50,11 +50,15 @@ def _without_location(nowhere: Iterable[KnownModel], refuted: Mapping[str, Refut
         )
     rest = [model for model in models if model.sha256 not in refuted]
     if rest:
-        names = examples([str(model) for model in rest])
+        names = examples([_with_successor(model) for model in rest])
         sentence = f"{counted(len(rest), 'model has', 'models have')} no location: {names}"
         yield note(
             "models", sentence, "what is known of them returns with their files; `modelkeep models purge` forgets"
         )
+
+
+def _with_successor(model: KnownModel) -> str:
+    return f"{model}, at whose path {model.successor[:12]} lies" if model.successor else str(model)
 
 
 def _compare(model: KnownModel, claim: RefutedClaim) -> str:

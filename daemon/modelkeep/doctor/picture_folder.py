@@ -198,20 +198,21 @@ def check_originals(knowledge: Knowledge, defects: PictureDefects) -> Iterator[F
         )
 
 
-def check_staging(premises: Premises, shelves: Shelves) -> Iterator[Finding]:
+def check_leftovers(premises: Premises) -> Iterator[Finding]:
     """Tell of what a stop left behind; what lies there while somebody is at work is work."""
     if premises.is_at_work:
         return
+    staged = sorted(_files(premises.directory.images / ".staging")[0])
     copies = import_copies(premises.directory.path)
-    if shelves.staged:
-        left = counted(len(shelves.staged), "staged file was", "staged files were")
-        sentence = f"{left} left by a stop: {examples(sorted(shelves.staged))}"
+    if staged:
+        left = counted(len(staged), "staged file was", "staged files were")
+        sentence = f"{left} left by a stop: {examples(staged)}"
         yield warning("leftovers", sentence, _CLEARED, repairable=True)
     if copies:
         sentence = f"{counted(len(copies), 'copy', 'copies')} of a legacy database left by an import"
         names = examples([path.name for path in copies])
         yield warning("leftovers", f"{sentence}: {names}", _CLEARED, repairable=True)
-    if not (shelves.staged or copies):
+    if not (staged or copies):
         yield fine("leftovers", "nothing was left by a stop")
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,11 @@ class Premises:
     holder: str = ""
 
     @property
+    def may_enter(self) -> bool:
+        """Whether this user may look into the data folder; into one that is not there as well."""
+        return may_enter(self.directory.path)
+
+    @property
     def is_at_work(self) -> bool:
         """Whether a daemon or a command is changing the data folder: then much of what is seen is in motion."""
         return bool(self.holder)
@@ -37,7 +43,13 @@ def take_premises(settings: Settings) -> Premises:
     """Look at the present state of affairs."""
     directory = DataDirectory(settings.data_dir)
     roots, error = _roots(settings)
-    return Premises(settings, directory, now_ms(), roots, error, lock_holder(directory.lock_file))
+    holder = lock_holder(directory.lock_file) if may_enter(directory.path) else ""
+    return Premises(settings, directory, now_ms(), roots, error, holder)
+
+
+def may_enter(folder: Path) -> bool:
+    """Tell whether this user may look into a folder, should it be there."""
+    return not folder.is_dir() or os.access(folder, os.R_OK | os.X_OK)
 
 
 def lock_holder(lock_file: Path) -> str:

@@ -1,7 +1,8 @@
 """Repair what can be repaired without a risk: under the lock of the data folder, each repair in the journal.
 
-Nothing that the owner may miss is deleted: files that belong to nothing are put aside. A catalogue that is damaged is
-not touched, and nothing is judged by it.
+Opening the data folder brings to an end what a stop cut short, as at every start of the daemon; here it is told. Beyond
+that nothing is deleted: files that belong to nothing are put aside. A catalogue that is damaged is not touched, and
+nothing is judged by it.
 """
 
 import os
@@ -79,12 +80,12 @@ async def repair(settings: Settings) -> RepairReport:
         SettingsError: the data folder belongs to another user.
         JournalError: the journal cannot be written: then nothing may be changed.
     """
+    _require_owner(settings.data_dir)
     premises = take_premises(settings)
     if not premises.is_at_work:  # else opening says who is
         _require_reliable(catalogue_faults(premises))
         if not is_there(premises):
             return RepairReport()
-    _require_owner(settings.data_dir)
     seq, leftovers = last_seq(premises.directory.journal), find_leftovers(premises.directory)
     async with open_holdings(settings, PURPOSE) as holdings:
         holdings.journal.write("daemon.started", **identity(), reason=PURPOSE)
@@ -98,7 +99,7 @@ async def repair(settings: Settings) -> RepairReport:
 
 
 def _require_owner(folder: Path) -> None:
-    owner = folder.stat().st_uid
+    owner = folder.stat().st_uid if folder.is_dir() else os.geteuid()
     if owner != os.geteuid():
         name = user_name(owner)
         raise SettingsError(

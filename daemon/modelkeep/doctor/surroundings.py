@@ -69,7 +69,7 @@ def check_rights(premises: Premises) -> Iterator[Finding]:
         return
     owner = folder.stat().st_uid
     name = user_name(owner)
-    places = list(_places(premises))
+    places = list(_places(premises)) if premises.may_enter else [folder]
     foreign = [str(path.relative_to(folder)) for path in places if _owner(path) not in (owner, None)]
     if foreign:
         sentence = f"{counted(len(foreign), 'entry belongs', 'entries belong')} to another user than {folder}"

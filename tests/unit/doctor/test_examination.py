@@ -258,6 +258,15 @@ def test_a_model_without_any_location_is_a_note(house: House) -> None:
     assert B[:12] in house.notes("models")[0]
 
 
+def test_a_model_whose_path_holds_other_content_is_named_with_it(house: House) -> None:
+    ((path,),) = house.rows(f"SELECT path FROM locations WHERE sha256 = '{B}'")
+    house.execute(f"UPDATE locations SET sha256 = '{C}' WHERE path = '{path}'")
+
+    assert house.wrong() == []
+    (told,) = house.notes("models")
+    assert f"({B[:12]}), at whose path {C[:12]} lies" in told
+
+
 def test_both_truths_of_a_refuted_claim_are_listed(house: House) -> None:
     from modelkeep.journal.writer import JournalWriter
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.doctor.conftest import House
+from tests.unit.doctor.conftest import House, snapshot
 
 from modelkeep.doctor.examination import examine
 from modelkeep.doctor.findings import Finding, Severity
 from modelkeep.doctor.premises import Premises, lock_holder, take_premises
 from modelkeep.doctor.surroundings import check_address, check_data_folder, check_rights, check_settings, judge_space
+from modelkeep.errors import SettingsError
 from modelkeep.settings import Settings, load_settings
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -52,6 +53,34 @@ def test_whoever_is_not_the_owner_is_told_whose_rights_were_looked_at(house: Hou
 
     assert house.wrong() == []
     assert "12345" in house.notes("rights")[0]
+
+
+@needs_root
+def test_nothing_is_repaired_by_another_user_than_the_owner(house: House) -> None:
+    (house.images / "stray.webp").touch()
+    os.chown(house.directory.path, 12345, 12345)
+    before = snapshot(house.directory.path)
+
+    with pytest.raises(SettingsError, match="belongs to 12345"):
+        house.repair()
+
+    assert snapshot(house.directory.path) == before
+
+
+def test_a_folder_that_may_not_be_entered_is_told_and_nothing_in_it_is_judged(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.directory.lock("modelkeep run")
+    asked = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != house.directory.path and asked(path, mode))
+
+    finding = house.the_wrong("rights")
+
+    assert str(house.directory.path) in finding.sentence
+    told = {one.check for one in house.examine().findings}
+    assert not told & {"daemon", "address", "catalogue", "journal", "leftovers"}
+    assert "roots" in told
+    house.directory.unlock()
 
 
 def test_a_file_that_may_not_be_written_is_a_problem(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,17 @@ class Line:
         assert fingerprint is not None
         self.pipeline.take_up([(row, fingerprint)], priority, closed=True)
 
+    async def ask(self, path: str) -> "asyncio.Future[Digest]":
+        """Ask for a file that has to be read; returns when the question is known."""
+        before = self.waiting_for(path)
+        asked = asyncio.ensure_future(self.pipeline.digest(path))
+        await wait_until_async(lambda: self.waiting_for(path) > before)
+        return asked
+
+    def waiting_for(self, path: str) -> int:
+        """Return how many questions for a file wait for their answer."""
+        return len(self.pipeline._questions._asked.get(path, ()))
+
     async def hashing(self, path: str) -> None:
         """Wait until a file is being read."""
         await wait_until_async(lambda: path in self.pool.running, what=f"{path} to be read")
@@ -359,7 +370,7 @@ async def _reaches(line: Line, pending_id: int, attempts: int) -> bool:
 class TestQuestions:
     async def test_those_who_ask_for_one_file_share_one_reading(self, line: Line) -> None:
         path = line.file("a.safetensors")
-        asked = [asyncio.ensure_future(line.pipeline.digest(path)) for _ in range(3)]
+        asked = [await line.ask(path) for _ in range(3)]
         sha256 = await line.read(path)
         assert [digest.sha256 for digest in await asyncio.gather(*asked)] == 3 * [sha256]
         assert line.pool.begun == [path]
@@ -375,8 +386,7 @@ class TestQuestions:
         await line.hashing(first.path)
         others = [await line.found(f"{number}.safetensors") for number in range(3)]
         await wait_until_async(lambda: line.pipeline.hashing.queued == 3)
-        asked = asyncio.ensure_future(line.pipeline.digest(others[2].path))
-        await settled()
+        asked = await line.ask(others[2].path)
         await line.read(first.path)
         sha256 = await line.read(others[2].path)
         assert (await asked).sha256 == sha256
@@ -409,8 +419,7 @@ class TestQuestions:
         first = await line.found("first.safetensors")
         await line.hashing(first.path)
         path = line.file("a.safetensors")
-        asked = asyncio.ensure_future(line.pipeline.digest(path))
-        await wait_until_async(lambda: line.pipeline.hashing.queued == 1)
+        asked = await line.ask(path)
         Path(path).unlink()  # noqa: ASYNC240 - it takes no time
         line.pipeline.gone(path)
         await line.read(first.path)
@@ -422,8 +431,7 @@ class TestQuestions:
         await line.hashing(first.path)
         row = await line.found("a.safetensors")
         await wait_until_async(lambda: line.pipeline.hashing.queued == 1)
-        asked = asyncio.ensure_future(line.pipeline.digest(row.path))
-        await settled()
+        asked = await line.ask(row.path)
         await line.pipeline.drop(row.id)
         await line.read(first.path)
         with suppress(AssertionError):

@@ -84,7 +84,7 @@ def twins_of(connection: sa.Connection, fingerprints: Collection[Fingerprint]) -
     wanted = list(fingerprints)
     columns = sa.tuple_(locations.c.inode, locations.c.size_bytes, locations.c.mtime_ns)
     for start in range(0, len(wanted), _CHUNK // 4):
-        keys = [(sign(f.inode), f.size_bytes, f.mtime_ns) for f in wanted[start : start + _CHUNK // 4]]
+        keys = [(sign(f.inode), f.size_bytes, sign(f.mtime_ns)) for f in wanted[start : start + _CHUNK // 4]]
         query = _SELECT.where(columns.in_(keys), sa.not_(locations.c.claimed))
         for location in map(_location, connection.execute(query)):
             if location.fingerprint is not None and location.fingerprint in fingerprints:
@@ -183,6 +183,8 @@ def set_state_below(connection: sa.Connection, folder: str, old: LocationState, 
 
 def move_path(connection: sa.Connection, old: str, new: str, now_ms: int) -> Moved:
     """Follow the rename of a file: its location, its pending row and the main path of its model go with it."""
+    if old == new:
+        return Moved(old, new)
     place = location_of(connection, old)
     displaced = location_of(connection, new)
     if place is not None:
@@ -206,7 +208,7 @@ def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> l
     located = [place.path for place in locations_below(connection, old)]
     paths = sorted({*located, *pending_paths_below(connection, old)})
     if _is_free(connection, new):
-        return _move_below(connection, old, new, now_ms, paths)
+        return _move_below(connection, old, new, paths)
     return [move_path(connection, path, new + path[len(old) :], now_ms) for path in paths]
 
 
@@ -217,7 +219,7 @@ def _is_free(connection: sa.Connection, folder: str) -> bool:
     )
 
 
-def _move_below(connection: sa.Connection, old: str, new: str, now_ms: int, paths: Iterable[str]) -> list[Moved]:
+def _move_below(connection: sa.Connection, old: str, new: str, paths: Iterable[str]) -> list[Moved]:
     """Rewrite the prefix in three statements: nothing the catalogue knows lies below the new name."""
     hashes = {place.path: place.sha256 for place in locations_below(connection, old)}
     ids = sa.select(pending_import.c.path, pending_import.c.id).where(below(pending_import.c.path, old))
@@ -225,8 +227,6 @@ def _move_below(connection: sa.Connection, old: str, new: str, now_ms: int, path
     for column in (locations.c.path, pending_import.c.path, models.c.path):
         rewritten = sa.literal(storable_path(new)) + sa.func.substr(column, len(storable_path(old)) + 1)
         values: dict[str, object] = {"path": rewritten}
-        if column.table is locations:
-            values |= {"state": LocationState.PRESENT, "last_seen": now_ms}
         connection.execute(sa.update(column.table).where(below(column, old)).values(values))
     return [Moved(path, new + path[len(old) :], hashes.get(path, ""), queued.get(path, 0)) for path in paths]
 

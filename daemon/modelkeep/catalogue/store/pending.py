@@ -127,19 +127,21 @@ def detect(
     """
     held = get_pendings_at(connection, [file.path for file in found])
     next_id = next_pending_id(connection)
+    new: dict[str, PendingImport] = {}
     answer: list[tuple[PendingImport, bool]] = []
     for file in found:
         row = held.get(file.path)
-        if row is None:
-            answer.append((_row_of(file, roots, now_ms).evolve(id=next_id), True))
-            next_id += 1
+        if row is not None:
+            row = row.evolve(state=PendingState.WAITING, due_at=now_ms, last_error="", size_bytes=file.size_bytes)
+            update_pending(connection, row)
+            answer.append((row, False))
             continue
-        row = row.evolve(state=PendingState.WAITING, due_at=now_ms, last_error="", size_bytes=file.size_bytes)
-        update_pending(connection, row)
-        answer.append((row, False))
-    new = [{"id": row.id, **pending_values(row)} for row, is_new in answer if is_new]
+        is_new = file.path not in new
+        pending_id = next_id + len(new) if is_new else new[file.path].id
+        new[file.path] = _row_of(file, roots, now_ms).evolve(id=pending_id)
+        answer.append((new[file.path], is_new))
     if new:
-        connection.execute(sa.insert(pending_import), new)
+        connection.execute(sa.insert(pending_import), [{"id": row.id, **pending_values(row)} for row in new.values()])
     return answer
 
 
@@ -158,7 +160,7 @@ def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
     news = []
     for item in parked:
         row = rows.get(item.pending_id)
-        if row is None:
+        if row is None or row.path != item.path:  # gone, or renamed meanwhile: what was seen says nothing about it
             continue
         if item.state is PendingState.MISSING and row.knows_nothing:
             delete_pending(connection, row.id)

@@ -1,0 +1,192 @@
+"""Stage 1 for the rows that meet something known, or that an earlier run took otherwise: one by one, with care."""
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.store.control import migration_values, note_migrations
+from modelkeep.catalogue.store.import_run import Earlier, ImportRun, model_of, pending_of, waiting_row, with_picture
+from modelkeep.catalogue.store.locations import location_of, locations_of, put_location
+from modelkeep.catalogue.store.models import choose_main_paths, get_model, upsert_model
+from modelkeep.catalogue.store.pending import (
+    get_pending,
+    get_pending_by_path,
+    pending_values,
+    update_pending,
+)
+from modelkeep.catalogue.store.pictures import images_of, put_image
+from modelkeep.catalogue.store.tags import tag_model, tag_pending
+from modelkeep.catalogue.tables import (
+    imported_rows,
+    locations,
+    models,
+    pending_import,
+)
+from modelkeep.domain import metadata
+from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
+from modelkeep.domain.planning import Decision, decide
+from modelkeep.domain.values import (
+    Action,
+    Location,
+    LocationState,
+    Model,
+    PendingImport,
+    Strategy,
+)
+
+
+def take_with_care(run: ImportRun, staged: StagedRow) -> TakenRow:
+    """Take a row that was taken before and changed, or that meets something known."""
+    before = run.earlier.get(staged.row.key)
+    if before is not None:
+        taken = _take_again(run, staged, before)
+        if taken is not None:
+            return taken
+    if staged.row.claim:
+        return _take_claimed(run, staged)
+    return _queue(run, staged)
+
+
+def _take_again(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow | None:
+    """Take a row that an earlier run took under another path (`--map`) or with other contents."""
+    row = staged.row
+    pending = get_pending(run.connection, before.pending_id) if before.pending_id else None
+    if pending is not None:
+        if get_pending_by_path(run.connection, row.path) not in (None, pending):
+            return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
+        fresh = pending_of(run, staged, pending.id)
+        if _is_shared(run, row.key, pending.id):
+            return _update_shared(run, staged, pending)
+        # A picture that was taken already stays unless the row itself changed.
+        image = fresh.image if before.digest != row.digest else pending.image
+        update_pending(run.connection, fresh.evolve(image=image or pending.image))
+        tag_pending(run.connection, pending.id, run.tags_of(row) if before.digest != row.digest else [])
+        return waiting_row(staged, Taking.UPDATED, fresh, picture=before.digest != row.digest)
+    if before.digest != row.digest:
+        return None
+    if before.sha256 and _follow_claim(run, staged, before):
+        return TakenRow(row, Taking.UPDATED, before.sha256)
+    return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
+
+
+def _is_shared(run: ImportRun, key: str, pending_id: int) -> bool:
+    """Tell whether another row, of this source or another, is described by the same row of the queue."""
+    this = sa.and_(
+        imported_rows.c.kind == run.kind, imported_rows.c.source == run.source, imported_rows.c.row_key == key
+    )
+    others = sa.select(sa.literal(1)).where(imported_rows.c.pending_id == pending_id, sa.not_(this)).limit(1)
+    return run.connection.execute(others).first() is not None
+
+
+def _update_shared(run: ImportRun, staged: StagedRow, pending: PendingImport) -> TakenRow | None:
+    """Take a row whose row of the queue is not its own; None when it belongs to another path now."""
+    if staged.row.path != pending.path:
+        return None
+    fresh = _join(run.kind, pending, pending_of(run, staged, pending.id))
+    update_pending(run.connection, fresh)
+    tag_pending(run.connection, pending.id, run.tags_of(staged.row))
+    return waiting_row(staged, Taking.UPDATED, fresh, picture=not pending.image)
+
+
+def _follow_claim(run: ImportRun, staged: StagedRow, before: Earlier) -> bool:
+    """Move a claimed location that was never seen to the path that another `--map` gives; tells whether it did."""
+    place = location_of(run.connection, before.path)
+    if place is None or place.fingerprint is not None or location_of(run.connection, staged.row.path) is not None:
+        return False
+    run.connection.execute(sa.delete(locations).where(locations.c.path == before.path))
+    put_location(run.connection, _claimed_location(staged, before.sha256), run.now_ms)
+    _keep_main_path(run, before.sha256, before.path, staged.row.path)
+    return True
+
+
+def _take_claimed(run: ImportRun, staged: StagedRow) -> TakenRow:
+    """Take a row whose claimed hash is a known model, or whose path is known already."""
+    row = staged.row
+    place = location_of(run.connection, row.path)
+    existing = get_model(run.connection, row.claim)
+    if existing is None:
+        upsert_model(run.connection, model_of(row))
+        if place is None:
+            put_location(run.connection, _claimed_location(staged, row.claim), run.now_ms)
+        for tag_id in run.tags_of(row):
+            tag_model(run.connection, row.claim, tag_id)
+        return _store_picture(run, with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0), staged)
+    decision = _decide(run, staged, existing)
+    if decision.action is not Action.MERGED or decision.model is None:
+        return _queue(run, staged)
+    upsert_model(run.connection, decision.model)
+    for tag_id in run.tags_of(row):
+        tag_model(run.connection, row.claim, tag_id)
+    if place is None:
+        put_location(run.connection, _claimed_location(staged, row.claim), run.now_ms)
+    taken = with_picture(row, Taking.MERGED, row.claim, staged.rendered, decision.image_seq)
+    return _store_picture(run, taken, staged)
+
+
+def _decide(run: ImportRun, staged: StagedRow, existing: Model) -> Decision:
+    row = staged.row
+    incoming = pending_of(run, staged, 0)
+    digest = staged.rendered.source_digest if staged.rendered else ("unknown" if row.picture else None)
+    return decide(
+        incoming,
+        row.claim,
+        row.size_bytes,
+        existing,
+        [place.path for place in locations_of(run.connection, row.claim)],
+        images_of(run.connection, row.claim),
+        digest,
+        Strategy.AUTO,
+    )
+
+
+def _queue(run: ImportRun, staged: StagedRow) -> TakenRow:
+    """Put a row into the queue, into the row of its path if there is one."""
+    row = staged.row
+    held = get_pending_by_path(run.connection, row.path)
+    if held is None:
+        pending = pending_of(run, staged, run.take_pending_id())
+        run.connection.execute(sa.insert(pending_import).values(id=pending.id, **pending_values(pending)))
+        tag_pending(run.connection, pending.id, run.tags_of(row))
+        return waiting_row(staged, Taking.PENDING, pending)
+    fresh = pending_of(run, staged, held.id)
+    if not held.knows_nothing:
+        fresh = _join(run.kind, held, fresh)
+    update_pending(run.connection, fresh)
+    tag_pending(run.connection, held.id, run.tags_of(row))
+    return waiting_row(staged, Taking.PENDING, fresh, picture=not held.image)
+
+
+def _join(kind: str, held: PendingImport, fresh: PendingImport) -> PendingImport:
+    """Join two descriptions of one path: what is there stays, gaps are filled, what differs is kept beside."""
+    meta = metadata.merge(held.meta, fresh.meta)
+    columns = {"name": (held.name, fresh.name), "type": (held.type, fresh.type), "base": (held.base, fresh.base)}
+    differing = {key: new for key, (old, new) in columns.items() if old and new and old != new}
+    if differing or any(metadata.differences(held.meta, fresh.meta)):
+        meta = {**meta, f"also_{kind}": {**fresh.meta, **differing}}
+    return held.evolve(
+        name=held.name or fresh.name,
+        type=held.type or fresh.type,
+        base=held.base or fresh.base,
+        sha256=held.sha256 or fresh.sha256,
+        meta=meta,
+        image=held.image or fresh.image,
+        state=fresh.state,
+        due_at=fresh.due_at,
+        last_error=fresh.last_error,
+    )
+
+
+def _claimed_location(staged: StagedRow, sha256: str) -> Location:
+    state = LocationState.MISSING if staged.on_disk is None else LocationState.PRESENT
+    return Location(staged.row.path, sha256, state, claimed=True)
+
+
+def _keep_main_path(run: ImportRun, sha256: str, old: str, new: str) -> None:
+    run.connection.execute(sa.update(models).where(models.c.sha256 == sha256, models.c.path == old).values(path=new))
+    choose_main_paths(run.connection, [sha256])
+
+
+def _store_picture(run: ImportRun, taken: TakenRow, staged: StagedRow) -> TakenRow:
+    if taken.files and staged.rendered is not None:
+        seq = int(taken.files[0].final.split("_")[1])
+        put_image(run.connection, taken.sha256, seq, staged.rendered)
+        note_migrations(run.connection, [migration_values(taken.migration, run.now_ms, taken.files)])
+    return taken

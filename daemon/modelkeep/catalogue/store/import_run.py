@@ -1,0 +1,219 @@
+"""One run of stage 1: what it knows before it begins, what it gathers, and how a legacy row becomes one of ours."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from modelkeep.catalogue.store.pending import (
+    next_pending_id,
+)
+from modelkeep.catalogue.store.tags import create_tag
+from modelkeep.catalogue.tables import (
+    images,
+    imported_rows,
+    locations,
+    migrations,
+    model_tags,
+    models,
+    pending_import,
+    pending_model_tags,
+    tags,
+)
+from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, Taking
+from modelkeep.domain.naming import suggested_name
+from modelkeep.domain.pictures import picture_name
+from modelkeep.domain.values import (
+    Model,
+    PendingImport,
+    PendingState,
+    RenderedPicture,
+    TierFile,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier run did with a row."""
+
+    digest: str
+    path: str
+    sha256: str
+    pending_id: int
+
+
+@dataclass(slots=True)
+class ImportRun:
+    """One run: what it knows before it begins, and what it gathers."""
+
+    connection: sa.Connection
+    kind: str
+    source: str
+    now_ms: int
+    earlier: Mapping[str, Earlier]
+    tag_ids: Mapping[str, int]
+    known_models: set[str]
+    known_paths: set[str]
+    next_pending_id: int
+    new_models: list[dict[str, object]] = field(default_factory=list)
+    new_locations: list[dict[str, object]] = field(default_factory=list)
+    new_pending: list[dict[str, object]] = field(default_factory=list)
+    new_model_tags: list[dict[str, object]] = field(default_factory=list)
+    new_pending_tags: list[dict[str, object]] = field(default_factory=list)
+    new_images: list[dict[str, object]] = field(default_factory=list)
+    new_migrations: list[dict[str, object]] = field(default_factory=list)
+
+    def tags_of(self, row: LegacyRow) -> list[int]:
+        """Return the ids of a row's tags."""
+        return sorted({self.tag_ids[tag.name] for tag in row.tags})
+
+    def take_pending_id(self) -> int:
+        """Return the id of the next row of the queue."""
+        self.next_pending_id += 1
+        return self.next_pending_id - 1
+
+
+def begin(connection: sa.Connection, kind: str, source: str, rows: Sequence[StagedRow], now_ms: int) -> ImportRun:
+    """Learn what is known before an import begins, and make its tags."""
+    query = sa.select(
+        imported_rows.c.row_key,
+        imported_rows.c.digest,
+        imported_rows.c.path,
+        imported_rows.c.sha256,
+        imported_rows.c.pending_id,
+    ).where(imported_rows.c.kind == kind, imported_rows.c.source == source)
+    earlier = {key: Earlier(*values) for key, *values in connection.execute(query)}
+    return ImportRun(
+        connection,
+        kind,
+        source,
+        now_ms,
+        earlier,
+        _make_tags(connection, rows, earlier),
+        set(connection.execute(sa.select(models.c.sha256)).scalars()),
+        {
+            *connection.execute(sa.select(locations.c.path)).scalars(),
+            *connection.execute(sa.select(pending_import.c.path)).scalars(),
+        },
+        next_pending_id=next_pending_id(connection),
+    )
+
+
+def _make_tags(
+    connection: sa.Connection, rows: Sequence[StagedRow], earlier: Mapping[str, Earlier]
+) -> dict[str, int]:
+    """Make the tags of the rows that are new or changed; a tag that nobody carries any more does not come back."""
+    wanted: dict[str, LegacyTag] = {}
+    for staged in rows:
+        row = staged.row
+        before = earlier.get(row.key)
+        if before is None or before.digest != row.digest:
+            wanted.update((tag.name, tag) for tag in row.tags if tag.color or tag.name not in wanted)
+    for tag in wanted.values():
+        create_tag(connection, tag.name, tag.color, tag.created_at)
+    return {row.name: row.id for row in connection.execute(sa.select(tags.c.name, tags.c.id))}
+
+
+def write_gathered(run: ImportRun) -> None:
+    """Write set-wise what was gathered row by row."""
+    for table, values in (
+        (models, run.new_models),
+        (locations, run.new_locations),
+        (model_tags, run.new_model_tags),
+        (pending_import, run.new_pending),
+        (pending_model_tags, run.new_pending_tags),
+        (images, run.new_images),
+        (migrations, run.new_migrations),
+    ):
+        if values:
+            run.connection.execute(sa.insert(table), values)
+
+
+def remember(run: ImportRun, taken: Iterable[TakenRow]) -> None:
+    """Note what was done with each row, so that another run knows it."""
+    rows = [
+        {
+            "kind": run.kind,
+            "source": run.source,
+            "row_key": row.row.key,
+            "digest": row.row.digest,
+            "path": row.row.path,
+            "sha256": row.sha256 if not row.pending_id else "",
+            "pending_id": row.pending_id,
+        }
+        for row in taken
+        if row.taking is not Taking.UNCHANGED
+    ]
+    if rows:
+        statement = insert(imported_rows)
+        columns = ("digest", "path", "sha256", "pending_id")
+        run.connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["kind", "source", "row_key"],
+                set_={name: statement.excluded[name] for name in columns},
+            ),
+            rows,
+        )
+
+
+def model_of(row: LegacyRow) -> Model:
+    """Return the model that a row with a hash becomes."""
+    return Model(
+        sha256=row.claim,
+        path=row.path,
+        name=row.name or suggested_name(row.path),
+        type=row.type,
+        base=row.base,
+        size_bytes=row.size_bytes,
+        created_at=row.created_at,
+        meta=row.meta,
+    )
+
+
+def pending_of(run: ImportRun, staged: StagedRow, pending_id: int) -> PendingImport:
+    """Return the row of the queue that a legacy row becomes."""
+    row = staged.row
+    absent = staged.on_disk is None
+    suffix = staged.copied[staged.copied.rindex(".") :] if "." in staged.copied else ""
+    return PendingImport(
+        id=pending_id,
+        path=row.path,
+        sha256=row.claim,
+        name=row.name,
+        type=row.type,
+        base=row.base,
+        size_bytes=row.size_bytes,
+        created_at=row.created_at,
+        meta=row.meta,
+        source=run.kind,
+        state=PendingState.MISSING if absent else PendingState.WAITING,
+        due_at=run.now_ms,
+        last_error=f"there is no file at {row.path}" if absent else "",
+        image=f"{pending_id}{suffix}" if staged.copied else "",
+    )
+
+
+def with_picture(
+    row: LegacyRow, taking: Taking, sha256: str, rendered: RenderedPicture | None, seq: int | None
+) -> TakenRow:
+    """Return a taken row with the files that its picture publishes as that sequence number; None: it has none."""
+    taken = TakenRow(row, taking, sha256, wants_rendering=bool(row.picture) and seq is not None)
+    if rendered is None or seq is None:
+        return taken
+    files = tuple(TierFile(staged, picture_name(sha256, seq, quality)) for quality, staged in rendered.staged.items())
+    return replace(taken, migration=uuid4().hex, files=files)
+
+
+def waiting_row(staged: StagedRow, taking: Taking, pending: PendingImport, *, picture: bool = True) -> TakenRow:
+    """Return what is told of a row that waits in the queue now."""
+    wants_copy = picture and bool(staged.row.picture)
+    return TakenRow(
+        staged.row,
+        taking,
+        pending.sha256,
+        pending.id,
+        pending_image=pending.image if wants_copy and staged.copied else "",
+        wants_copy=wants_copy,
+    )
