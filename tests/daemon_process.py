@@ -12,7 +12,6 @@ import ssl
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.journal_files import Record as Record  # part of what this module offers
+from tests.journal_files import read_journal
+from tests.process_groups import characters_read, members
 from tests.waiting import wait_until
 
-Record = dict[str, Any]
 Tables = Mapping[str, Mapping[str, object]]
 
 STOP_SECONDS = 10.0
@@ -35,7 +36,6 @@ FAST: Tables = {
 }
 """Settings that keep the tests short."""
 
-_SEAL = re.compile(rb'"crc":"([0-9a-f]{8})"\}\Z')
 _OWN_FRAME = re.compile(r'File ".*/modelkeep/')
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read all certificates of the system anew for each client."""
@@ -152,11 +152,11 @@ class DaemonProcess:
 
     def processes(self) -> list[int]:
         """Return all live processes of its group: the daemon, its workers and their resource trackers."""
-        return [pid for group in self._groups for pid in _members(group)]
+        return [pid for group in self._groups for pid in members(group)]
 
     def read_characters(self) -> int:
         """Return how many bytes all its processes have read so far (`rchar` of proc_pid_io(5))."""
-        return sum(_rchar(pid) for pid in self.processes())
+        return sum(characters_read(pid) for pid in self.processes())
 
     def said(self) -> str:
         """Return what it wrote on standard output and standard error."""
@@ -302,22 +302,6 @@ class DaemonProcess:
             return probe.connect_ex(str(self.socket)) == 0
 
 
-def read_journal(folder: Path) -> list[Record]:
-    """Read the journal's segments, and check every line: its checksum, and its number one more than the last."""
-    records: list[Record] = []
-    for segment in sorted(folder.glob("migration-*.jsonl"), key=lambda path: int(path.stem.split("-")[1])):
-        lines = segment.read_bytes().split(b"\n")
-        for line in lines[:-1]:  # what follows the last newline is being written at this moment
-            seal = _SEAL.search(line)
-            assert seal, f"{segment.name}: no checksum in {line!r}"
-            assert int(seal[1], 16) == zlib.crc32(line[: seal.start()]), f"{segment.name}: wrong checksum in {line!r}"
-            record = json.loads(line)
-            expected = records[-1]["seq"] + 1 if records else record["seq"]
-            assert record["seq"] == expected, f"{segment.name}: {record['seq']} stands where {expected} should"
-            records.append(record)
-    return records
-
-
 def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
@@ -333,24 +317,3 @@ def _setpriv() -> list[str]:
         return []
     program = shutil.which("setpriv")
     return [program, _WITHOUT_RIGHTS] if program else []
-
-
-def _members(group: int) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            state, _, pgrp = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-        except OSError:  # ended meanwhile
-            continue
-        if int(pgrp) == group and state != "Z":
-            found.append(int(entry.name))
-    return found
-
-
-def _rchar(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/io").read_text().split()[1])
-    except OSError:
-        return 0

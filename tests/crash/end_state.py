@@ -97,7 +97,10 @@ class _Judge:
         if imported and not known:
             yield "the import was acknowledged and is gone"
         for row in known:
-            yield from (f"{row.path.stem}: {fault}" for fault in self._row_faults(row))
+            faults = list(self._row_faults(row))
+            if faults and row.before is not None and not imported:
+                faults = list(self._row_faults(row.before)) and faults
+            yield from (f"{row.path.stem}: {fault}" for fault in faults)
         yield from self._file_faults()
         yield from story_faults(read_story(self.data_dir / "journal"), self.kept)
 
@@ -182,7 +185,7 @@ def story_faults(story: JournalStory, kept: Kept) -> Iterator[str]:
     if committed:
         yield f"the journal says of committed migrations that they were rolled back: {sorted(committed)}"
     for path, sha256 in sorted(story.denied):
-        if kept.locations.get(path, {}).get("sha256") == sha256:
+        if path not in kept.pending and kept.locations.get(path, {}).get("sha256") == sha256:
             yield f"the journal says that {Path(path).name} was rolled back, but it is migrated"
 
 

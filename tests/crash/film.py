@@ -1,15 +1,12 @@
 """A film of lives, call by call, that can be stopped anywhere: what would a kill or a power cut leave there?"""
 
 import random
-import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from tests.crash.disk import Disk
 from tests.crash.job import Job
-from tests.crash.journal_story import read_story
-from tests.crash.living import KILLED, Scene, said
+from tests.crash.living import KILLED, Scene
 from tests.crash.system_calls import Call, trace
 
 Ending = Callable[[Disk, Path], None]
@@ -46,11 +43,12 @@ class Film:
         prepare: fills the folder before the first of them.
     """
 
-    def __init__(self, scene: Scene, *lives: Callable[[Job], Job], prepare: Callable[[Job], None] | None = None) -> None:
-        self._scene = scene
+    def __init__(
+        self, scene: Scene, *lives: Callable[[Job], Job], prepare: Callable[[Job], None] = lambda _: None
+    ) -> None:
+        self.scene = scene
         self.job = scene.new_job().but(inline=False)
-        if prepare is not None:
-            prepare(self.job)
+        prepare(self.job)
         self.home = Path(self.job.output).parent
         self._first = Disk(self.home)
         self.calls: list[Call] = []
@@ -62,6 +60,12 @@ class Film:
     def places(self) -> set[str]:
         """Every place of the program that has asked for a sync."""
         return {place_of(call) for call in self.calls if call.is_sync and call.callers}
+
+    @property
+    def acknowledgements(self) -> list[int]:
+        """Numbers of the calls that come right after something was acknowledged."""
+        path = self.job.acknowledgements
+        return [n for n, call in enumerate(self.calls, start=1) if call.path == path and call.name == "write"]
 
     def cuts(self) -> list[int]:
         """Return before which calls a crash leaves something else than before the one before."""
@@ -75,36 +79,24 @@ class Film:
             ending: the kind of crash.
             muted: places whose syncs do nothing.
         """
-        job = self._scene.new_job()
+        job = self.scene.new_job()
         place = Path(job.output).parent
         disk = self._first.copy()
         disk.take(call for call in self.calls[:number] if not (call.is_sync and place_of(call) in muted))
         ending(disk, place)
-        spoken = [call for call in self.calls[:number] if call.path == self.job.acknowledgements and call.data]
-        Path(job.acknowledgements).write_bytes(b"".join(call.data for call in spoken if call.name == "write"))
+        spoken = [self.calls[said - 1].data for said in self.acknowledgements if said <= number]
+        Path(job.acknowledgements).write_bytes(b"".join(spoken))
         Path(job.output).write_bytes(b"")
         return job
 
 
 def place_of(call: Call) -> str:
-    """Return which place of the program asked for a sync: its callers up to the first that does not only pass on."""
+    """Return which place of the program asked for a sync: what called fsync, and for whom; empty for SQLite's own."""
+    if not call.callers:
+        return ""
     frames = call.callers.split(" < ")
-    for number, frame in enumerate(frames, start=1):
-        if frame.rpartition(":")[2] not in _PASSING:
-            return " < ".join([frames[0], *(frames[number - 1 : number] if number > 1 else [])])
-    return " < ".join(dict.fromkeys((frames[0], frames[-1])))
-
-
-def unplanned(data_dir: Path) -> list[str]:
-    """Return what the catalogue has committed though the journal does not have its plan; changes the folder."""
-    database = data_dir / "modelkeep.db"
-    if not database.exists():
-        return []
-    with closing(sqlite3.connect(database)) as connection:
-        known = connection.execute("SELECT name FROM sqlite_master WHERE name = 'migrations'").fetchone()
-        committed = {row[0] for row in connection.execute("SELECT id FROM migrations")} if known else set()
-    lacking = committed - read_story(data_dir / "journal").planned
-    return [f"migrations are committed whose plans are gone: {sorted(lacking)}"] if lacking else []
+    asking = next((frame for frame in frames if frame.rpartition(":")[2] not in _PASSING), frames[-1])
+    return " < ".join(dict.fromkeys((frames[0], asking)))
 
 
 def _matters(call: Call) -> bool:

@@ -1,72 +1,93 @@
-"""What has to be so at a cut of a film, read from the disk as the cut left it."""
+"""What has to be so after a power cut at any call of a film. Each returns what is broken, as sentences."""
 
-import hashlib
+import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from tests.crash.end_state import QUALITIES
+from tests.crash.end_state import QUALITIES, database_faults
 from tests.crash.film import Film, kill, power_cut
 from tests.crash.job import PHASES, Job
 from tests.crash.journal_story import read_story
-from tests.crash.living import Scene, acknowledged
-from tests.integration.kept import read_kept
-
-Promise = Callable[[Job], list[str]]
-"""Returns what is broken in the folder that a cut left."""
+from tests.crash.living import acknowledged
 
 
-def promises_of_life(scene: Scene, film: Film) -> Callable[[int, Collection[str]], list[str]]:
-    """Return what tells what is wrong after a power cut in a life."""
-
-    def broken(number: int, muted: Collection[str]) -> list[str]:
-        job = film.end(number, power_cut, muted)
-        faults = unplanned(Path(job.data_dir))
-        if film.calls[number - 1].path == film.job.acknowledgements:
-            faults += _unfulfilled(job, film.end(number, kill))
-        return faults + scene.faults_of_recovery(job)
-
-    return broken
+def broken_by_life(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge a life: what lies on the disk after the cut, and what a recovery makes of it."""
+    faults = _broken_on_disk(film, number, muted)
+    return faults + film.scene.faults_of_recovery(film.end(number, power_cut, muted))
 
 
-def unplanned(data_dir: Path) -> list[str]:
-    """Return what the catalogue has committed though the journal does not have its plan."""
-    committed = set(_raw(data_dir, "SELECT id FROM migrations"))
-    lacking = committed - read_story(data_dir / "journal").planned
-    return [f"migrations are committed whose plans are gone: {sorted(lacking)}"] if lacking else []
-
-
-def _unfulfilled(job: Job, killed: Job) -> list[str]:
-    """Return what is not on the disk in the moment in which a phase is acknowledged."""
-    data_dir, phase = Path(job.data_dir), acknowledged(job)[-1]
-    faults = []
-    if phase != PHASES[0]:
-        query = "SELECT sha256 || '_' || seq FROM images"
-        names = [f"{name}_{quality}.webp" for name in _raw(data_dir, query) for quality in QUALITIES]
-        faults += [f"{name} has not its name yet" for name in names if not (data_dir / "images" / name).is_file()]
-    if phase == PHASES[-1] and _journal(data_dir) != _journal(Path(killed.data_dir)):
-        faults.append("the end of the journal is gone")
-    return faults
-
-
-def broken_journal(job: Job) -> list[str]:
-    """Return what is wrong with the journal of the program `journal`, which acknowledges its last durable record."""
-    spoken = [int(word) for word in acknowledged(job)]
-    folder = Path(job.data_dir) / "deep" / "journal"
-    numbers = {record["seq"] for record in _records(folder)}
-    lacking = set(range(1, max(spoken, default=0) + 1)) - numbers
+def broken_by_journal(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `journal`, which acknowledges the number of the last record that is durable."""
+    job = film.end(number, power_cut, muted)
+    durable = max((int(word) for word in acknowledged(job)), default=0)
+    kept = {record["seq"] for record in _records(Path(job.data_dir) / "deep" / "journal")}
+    lacking = set(range(1, durable + 1)) - kept
     return [f"records are gone: {sorted(lacking)}"] if lacking else []
 
 
-def broken_pictures(job: Job) -> list[str]:
-    """Return which pictures of the program `pictures` are not as it has acknowledged."""
+def broken_by_pictures(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `pictures`, which acknowledges what it has done with one."""
+    job = film.end(number, power_cut, muted)
     images, spoken = Path(job.data_dir) / "images", acknowledged(job)
-    wanted: list[Path] = []
-    if "kept" in spoken:
-        wanted.append(images / "pending" / "1.png")
+    wanted = [images / "pending" / "1.png"] if "kept" in spoken else []
     if spoken[-1:] == ["rendered"]:
+        # The plan that follows relies on them.
         wanted += [images / ".staging" / f"tier_{quality}.webp" for quality in QUALITIES]
     if "published" in spoken:
         wanted += [images / f"{quality}.webp" for quality in QUALITIES]
     return [f"{path.name} is not there, or empty" for path in wanted if not path.is_file() or not path.stat().st_size]
+
+
+def broken_by_backup(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `backup`, which acknowledges the name of the copy that it has made."""
+    job = film.end(number, power_cut, muted)
+    data_dir = Path(job.data_dir)
+    for name in acknowledged(job):
+        if not (data_dir / name).is_file():
+            return [f"the copy {name} is not there"]
+        if _rows(data_dir / name, "SELECT * FROM models") != _rows(data_dir / "modelkeep.db", "SELECT * FROM models"):
+            return [f"the copy {name} holds something else"]
+    return list(database_faults(data_dir))
+
+
+def _broken_on_disk(film: Film, number: int, muted: Collection[str]) -> list[str]:
+    job = film.end(number, power_cut, muted)
+    data_dir = Path(job.data_dir)
+    committed = {row[0] for row in _rows(data_dir / "modelkeep.db", "SELECT id FROM migrations")}
+    unplanned = committed - read_story(data_dir / "journal").planned
+    faults = [f"migrations are committed whose plans are gone: {sorted(unplanned)}"] if unplanned else []
+    if number in film.acknowledgements:
+        faults += _broken_at_once(job, film.end(number, kill))
+    return faults
+
+
+def _broken_at_once(job: Job, killed: Job) -> Iterator[str]:
+    """Yield what is not on the disk in the moment in which a phase is acknowledged."""
+    data_dir, phase = Path(job.data_dir), acknowledged(job)[-1]
+    if phase in PHASES[1:]:
+        pictures = _rows(data_dir / "modelkeep.db", "SELECT sha256 || '_' || seq FROM images")
+        names = [f"{name}_{quality}.webp" for (name,) in pictures for quality in QUALITIES]
+        yield from (f"{name} is not under its name" for name in names if not (data_dir / "images" / name).is_file())
+    if phase == PHASES[-1] and _journal(data_dir) != _journal(Path(killed.data_dir)):
+        yield "the end of the journal is gone"
+
+
+def _rows(database: Path, query: str) -> list[tuple[str, ...]]:
+    """Ask a catalogue that a crash left, which changes its files; none where its tables are not made yet."""
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(database)) as connection:
+        is_made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'models'").fetchone()
+        return connection.execute(query).fetchall() if is_made else []
+
+
+def _records(folder: Path) -> Iterator[dict[str, object]]:
+    for segment in sorted(folder.glob("migration-*.jsonl")):
+        yield from (json.loads(line) for line in segment.read_bytes().split(b"\n")[:-1])
+
+
+def _journal(data_dir: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (data_dir / "journal").glob("*")}

@@ -23,6 +23,8 @@ class Row:
     picture: bytes | None = None
     claims: bool = False
     picture_is_broken: bool = False
+    before: "Row | None" = None
+    """What it said of the file before it was changed."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def make_library(folder: Path) -> TinyLibrary:
 def change_source(library: TinyLibrary) -> TinyLibrary:
     """Let the legacy database say something else of the row `waiting`: other words, a further tag, another picture."""
     changed = [
-        replace(row, description="beta, revised", tags=row.tags | {"g"}, picture=jpeg(6, TINY))
+        replace(row, description="revised", tags=row.tags | {"g"}, picture=jpeg(6, TINY), before=row)
         if row.path.stem == "waiting"
         else row
         for row in library.rows

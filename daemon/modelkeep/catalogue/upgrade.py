@@ -78,17 +78,16 @@ def back_up(path: Path, revision: str) -> str:
     draft = copy.with_name(copy.name + ".tmp")
     draft.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(draft)) as target:
+        target.execute("PRAGMA synchronous=FULL")
         source.backup(target)
-    for entry in (draft, path.parent):
-        if entry == path.parent:
-            reach("backup.publish.before")
-            draft.replace(copy)
-            reach("backup.publish.after")
-        descriptor = os.open(entry, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    reach("backup.publish.before")
+    draft.replace(copy)
+    reach("backup.publish.after")
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     return copy.name
 
 

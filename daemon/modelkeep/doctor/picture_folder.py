@@ -13,9 +13,9 @@ from modelkeep.doctor.premises import Premises
 from modelkeep.doctor.webp import fault_of_tier
 from modelkeep.domain.pictures import TIERS, Tier, picture_name
 from modelkeep.domain.values import ImageRow
+from modelkeep.images.store import LOST_AND_FOUND
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
 
-LOST_AND_FOUND = "lost+found"
 SAMPLE_PICTURES = 200
 YOUNG_SECONDS = 600.0
 """How long an import may take from placing originals to the commit of the rows that name them."""

@@ -1,7 +1,7 @@
 """Repair what can be repaired without a risk: under the lock of the data folder, each repair in the journal.
 
-Opening the data folder brings to an end what a stop cut short, as at every start of the daemon; here it is told. Beyond
-that nothing is deleted: files that belong to nothing are put aside. A catalogue that is damaged is not touched, and
+Opening the data folder brings to an end what a stop cut short, as at every start of the daemon; here it is told.
+Beyond that nothing is deleted: files that belong to nothing are put aside. A damaged catalogue is not touched, and
 nothing is judged by it.
 """
 

@@ -7,6 +7,7 @@ what a migration has prepared. All three lie on one file system, so every move i
 import asyncio
 import contextlib
 import errno
+import itertools
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 _ANSWER_SECONDS = DECODE_SECONDS + 30.0
 """How long a worker may take to answer: it refuses slow pictures itself; starting and writing take a moment more."""
+
+LOST_AND_FOUND = "lost+found"
+"""Folder beside the published pictures, for those that nothing refers to."""
 
 _PLAIN_EXTENSION = re.compile(r"\.[a-z0-9]{1,9}")
 
@@ -154,15 +158,28 @@ class ImageStore:
 
     def sweep_staging(self, keep: Collection[str]) -> list[str]:
         """Delete the staged files that are not named in `keep`, and return their base names."""
-        return _sweep(self._staging, keep, "staging.sweep")
+        swept = _unnamed(self._staging, keep)
+        for name in swept:
+            reach("staging.sweep.before")
+            (self._staging / name).unlink(missing_ok=True)
+            reach("staging.sweep.after")
+        return swept
 
     def sweep_pending(self, keep: Collection[str]) -> list[str]:
-        """Delete the originals that are not named in `keep`, and return their base names.
+        """Put aside the originals that are not named in `keep`, and return their base names.
 
         A crash before the commit of an import leaves originals of rows that there never were, and a power cut may
-        bring one back whose row has been migrated.
+        bring one back whose row has been migrated. But so does a catalogue that was lost, or put back from an old
+        copy: then these are all that is left. So they go to `lost+found`, and the owner decides.
         """
-        return _sweep(self._pending, keep, "pending_folder.sweep")
+        swept = _unnamed(self._pending, keep)
+        if swept:
+            make_folder(self._folder / LOST_AND_FOUND)
+        for name in swept:
+            reach("pending_folder.sweep.before")
+            (self._pending / name).replace(_free_name(self._folder / LOST_AND_FOUND, name))
+            reach("pending_folder.sweep.after")
+        return swept
 
     async def _in_worker(self, source: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with contextlib.suppress(WorkerDied):
@@ -198,16 +215,18 @@ class ImageStore:
             yield
 
 
-def _sweep(folder: Path, keep: Collection[str], point: str) -> list[str]:
+def _unnamed(folder: Path, keep: Collection[str]) -> list[str]:
+    """Return the base names of the files of a folder that are not named in `keep`."""
     with os.scandir(folder) as entries:
-        swept = sorted(
+        return sorted(
             entry.name for entry in entries if entry.name not in keep and not entry.is_dir(follow_symlinks=False)
         )
-    for name in swept:
-        reach(f"{point}.before")
-        (folder / name).unlink(missing_ok=True)
-        reach(f"{point}.after")
-    return swept
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """Return a path in a folder at which nothing lies."""
+    candidates = (folder / (f"{name}.{number}" if number else name) for number in itertools.count())
+    return next(path for path in candidates if not path.exists())
 
 
 def _base_name(name: str) -> str:

@@ -6,6 +6,7 @@ transaction commits, then the pictures get their names, then the originals go.
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,6 +124,7 @@ class MigrateStage:
         self._finished: list[str] = []
         self._unpublished: list[Migrated] = []
         self._in_hand = False
+        self._publishing = threading.Lock()  # the housekeeping publishes too, in a thread of its own
 
     @property
     def busy(self) -> bool:
@@ -207,6 +209,10 @@ class MigrateStage:
         except (CatalogueError, JournalError, OSError) as error:
             self._finished = finished + self._finished
             self._discard([order.picture for order in orders if order.picture])
+            # An open plan would keep the journal's segments, and be rolled back at the next start.
+            self._journal.note_many(
+                [("migration.failed", _order_facts(order) | {"error": str(error)}) for order in orders]
+            )
             results = [MigrationResult(order, Outcome.FAILED, error=str(error)) for order in orders]
         done = [Migrated(asked[result.order.migration], result) for result in results]
         self._unpublished += [item for item in done if item.result.outcome is Outcome.DONE]
@@ -235,10 +241,11 @@ class MigrateStage:
 
     def publish(self) -> None:
         """Publish the pictures of all committed migrations and remove their originals; retries what failed before."""
-        concluded: list[Migrated] = []
-        for item in self._unpublished:
-            self._pictures.publish(item.result.files)
-            concluded.append(item)
+        with self._publishing:
+            self._publish()
+
+    def _publish(self) -> None:
+        concluded = [item for item in self._unpublished if self._has_published(item)]
         if any(item.result.files for item in concluded):
             self._pictures.sync()
         records: list[Record] = []
@@ -251,6 +258,15 @@ class MigrateStage:
             # An id leaves the catalogue only when its end is in the journal; else the next start takes care of both.
             self._finished += [item.result.order.migration for item in concluded]
         self._unpublished = [item for item in self._unpublished if item not in concluded]
+
+    def _has_published(self, item: Migrated) -> bool:
+        """Publish the pictures of one migration; one that cannot be published does not hold back the others."""
+        try:
+            self._pictures.publish(item.result.files)
+        except OSError as error:
+            _log.warning("the pictures of %s wait to be published: %s", item.result.order.sha256[:12], error)
+            return False
+        return True
 
     def _journal_outcome(self, item: Migrated) -> None:
         result = item.result
@@ -285,7 +301,10 @@ def _order(hashed: Hashed) -> MigrationOrder:
 
 
 def _facts(result: MigrationResult) -> dict[str, object]:
-    order = result.order
+    return _order_facts(result.order)
+
+
+def _order_facts(order: MigrationOrder) -> dict[str, object]:
     return {
         "migration": order.migration,
         "path": order.path,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from modelkeep.domain.values import Location, Priority
+from modelkeep.domain.values import Fingerprint, Location, Priority
 from modelkeep.errors import HashError
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
@@ -47,6 +47,11 @@ class Questions:
         elif path not in self._hashing.hashing:
             self._hashing.put(Work(path, Priority.INTERACTIVE, size_bytes=fingerprint.size_bytes), fingerprint)
         return await answer
+
+    def ask_again(self, path: str, fingerprint: Fingerprint) -> None:
+        """Have a file read for those who ask, after the queue's own interest in it has ended."""
+        if self._asked.get(path):
+            self._hashing.put(Work(path, Priority.INTERACTIVE, size_bytes=fingerprint.size_bytes), fingerprint)
 
     def answer(self, path: str, digest: Digest) -> None:
         """Tell those who asked."""

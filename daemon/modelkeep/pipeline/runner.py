@@ -215,6 +215,8 @@ class Pipeline:
     def gone(self, path: str) -> None:
         """Let go of a file in hand."""
         queued = self.hashing.take_back(path)
+        if path not in self.hashing.hashing:
+            self._questions.fail(path, missing(path))
         for work in (self.settling.forget(path), queued[0] if queued else None):
             if work is not None:
                 self._let_go(work, missing(path))
@@ -271,11 +273,16 @@ class Pipeline:
                 status = await asyncio.to_thread(fingerprint_of, work.path)
                 unreadable = HashError("it may not be read by the daemon's user: check its rights")
                 await self._parking.park(work, missing(work.path) if status is None else unreadable)
-            elif verdict is Verdict.NO_MODEL and work.knows_nothing:
+            elif verdict is Verdict.NO_MODEL and await self._knows_nothing(work):
                 await self._catalogue.drop_pending(work.pending_id)
                 self._let_go(work, HashError(REASONS[verdict]))
             else:
                 await self._parking.park(work, HashError(REASONS[verdict]))
+
+    async def _knows_nothing(self, work: Work) -> bool:
+        """Tell whether a row still knows nothing but its path: an import may have described it meanwhile."""
+        row = await self._catalogue.pending(work.pending_id)
+        return row is not None and row.knows_nothing
 
     async def _hashed(self, work: Work, digest: Digest, seconds: float) -> None:
         self._questions.answer(work.path, digest)
@@ -432,7 +439,10 @@ class Pipeline:
             raise NotFound(f"there is no row {pending_id} in the queue")
         held = self._in_hand.get(pending_id)
         if held is not None:
-            if self.settling.forget(held.path) is None and self.hashing.take_back(held.path) is None:
+            queued = self.hashing.take_back(held.path)
+            if queued is not None:
+                self._questions.ask_again(held.path, queued[1])
+            elif self.settling.forget(held.path) is None:
                 raise Busy(
                     f"row {pending_id} is being hashed or migrated at this moment: try again when that is done"
                 )

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import pytest
 
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import HashCancelled, HashError
+from modelkeep.pipeline import intake
 from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.scan import Listing, walk
 
 NOT_UTF8 = "caf\udce9 模型.safetensors"
 """A base name whose bytes are no UTF-8."""
@@ -81,6 +83,17 @@ def without_rights() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+@pytest.fixture
+def walks_without_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans run as a user to whom nothing belongs."""
+
+    def walk_so(folder: str, extensions: Sequence[str]) -> Listing:
+        with without_rights():
+            return walk(folder, extensions)
+
+    monkeypatch.setattr(intake, "walk", walk_so)
 
 
 class GatedPool:

@@ -1,0 +1,110 @@
+"""The films that are made: between them they show every place of the program that syncs anything."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.crash.film import Film
+from tests.crash.job import Job
+from tests.crash.living import Scene
+from tests.crash.promises import broken_by_backup, broken_by_journal, broken_by_life, broken_by_pictures
+
+Judge = Callable[[Film, int, Collection[str]], list[str]]
+
+
+@dataclass(frozen=True)
+class Programme:
+    """How a film is made, and who judges its cuts."""
+
+    make: Callable[[Scene], Film]
+    judge: Judge
+
+
+def _life(scene: Scene) -> Film:
+    return Film(scene, lambda job: job)
+
+
+def _recovery_of_pictures(scene: Scene) -> Film:
+    """A life that ends between its last commit and the names of the pictures, and the recovery from it."""
+    point = [point for point in scene.points(scene.new_job()) if point.startswith("picture.publish.before")][-1]
+    return Film(scene, _killed_at(point), _recovered)
+
+
+def _recovery_of_the_journal(scene: Scene) -> Film:
+    """A life that ends right after its last record, which is not on the disk then, and the recovery from it."""
+    point = [point for point in scene.points(scene.new_job()) if point.startswith("journal.append.after")][-1]
+    return Film(scene, _killed_at(point), _recovered)
+
+
+def _journal(scene: Scene) -> Film:
+    return Film(scene, lambda job: job.but(program="journal"))
+
+
+def _torn_journal(scene: Scene) -> Film:
+    def tear(job: Job) -> None:
+        scene.live_well(job.but(program="journal", inline=True))
+        Path(job.acknowledgements).unlink()
+        newest = max((Path(job.data_dir) / "deep" / "journal").iterdir())
+        newest.write_bytes(newest.read_bytes()[:-5])
+
+    return Film(scene, lambda job: job.but(program="journal"), prepare=tear)
+
+
+def _pictures(scene: Scene) -> Film:
+    picture = next((scene.library.source.parent / "images").glob("model_1_*"))
+    return Film(scene, lambda job: job.but(program="pictures", source=str(picture)))
+
+
+def _backup(scene: Scene) -> Film:
+    def live(job: Job) -> None:
+        scene.live_well(job.but(inline=True))
+        Path(job.acknowledgements).unlink()
+
+    return Film(scene, lambda job: job.but(program="backup"), prepare=live)
+
+
+def _killed_at(point: str) -> Callable[[Job], Job]:
+    return lambda job: job.but(inline=True, fail_point=point)
+
+
+def _recovered(job: Job) -> Job:
+    return job.but(until="recovered")
+
+
+PROGRAMMES: dict[str, Programme] = {
+    "life": Programme(_life, broken_by_life),
+    "recovery of pictures": Programme(_recovery_of_pictures, broken_by_life),
+    "recovery of the journal": Programme(_recovery_of_the_journal, broken_by_life),
+    "journal": Programme(_journal, broken_by_journal),
+    "torn journal": Programme(_torn_journal, broken_by_journal),
+    "pictures": Programme(_pictures, broken_by_pictures),
+    "backup": Programme(_backup, broken_by_backup),
+}
+
+SQLITE = ""
+"""Stands for all syncs that SQLite asks for: what `synchronous=FULL` turns on."""
+
+PLACES: tuple[tuple[str, str], ...] = (
+    (SQLITE, "life"),
+    (SQLITE, "backup"),
+    ("catalogue/upgrade.py:back_up", "backup"),
+    ("images/files.py:sync_folder < holdings.py:open_holdings", "life"),
+    ("images/files.py:sync_folder < images/render.py:render", "life"),
+    ("images/files.py:sync_folder < images/store.py:__init__", "life"),
+    ("images/files.py:sync_folder < importers/stage_one.py:_after_commit", "life"),
+    ("images/files.py:sync_folder < importers/stage_one.py:_place", "life"),
+    ("images/files.py:sync_folder < journal/recovery.py:recover", "recovery of pictures"),
+    ("images/files.py:sync_folder < pipeline/migrate.py:publish", "life"),
+    ("images/files.py:write_durably < images/render.py:render", "life"),
+    ("images/files.py:write_durably < images/store.py:stage_copy", "life"),
+    ("journal/segment_file.py:sync < holdings.py:open_holdings", "life"),
+    ("journal/segment_file.py:sync < importers/stage_one.py:_before_commit", "life"),
+    ("journal/segment_file.py:sync < journal/recovery.py:recover", "recovery of the journal"),
+    ("journal/segment_file.py:sync < journal/writer.py:_rotate", "journal"),
+    ("journal/segment_file.py:sync < journal/writer.py:_settle_on_disk", "torn journal"),
+    ("journal/segment_file.py:sync < pipeline/migrate.py:_journal_plans", "life"),
+    ("journal/segment_file.py:sync_folder < journal/writer.py:__init__", "journal"),
+    ("journal/segment_file.py:sync_folder < journal/writer.py:_rotate", "journal"),
+    ("journal/segment_file.py:sync_folder < journal/writer.py:_settle_on_disk", "journal"),
+)
+"""Each place that syncs, as `film.place_of` names it, and the film that shows what it is good for."""
