@@ -44,6 +44,9 @@ format: $(READY)  ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+soak: $(READY)  ## The long crash tests; ROUNDS=1000
+	@$(BIN)/python tests/crash/soak.py --rounds $(or $(ROUNDS),100)
+
 bench: $(READY)  ## Measure, side by side with other tools
 	@$(BIN)/python tests/bench/main.py
 

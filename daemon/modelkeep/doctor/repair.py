@@ -17,7 +17,7 @@ from modelkeep.doctor.database import is_there
 from modelkeep.doctor.examination import catalogue_faults, know
 from modelkeep.doctor.findings import Finding, counted, examples
 from modelkeep.doctor.knowledge import Knowledge
-from modelkeep.doctor.picture_folder import LOST_AND_FOUND, find_damaged, find_defects, import_copies, look, shown
+from modelkeep.doctor.picture_folder import find_damaged, find_defects, import_copies, look, shown
 from modelkeep.doctor.pictures import HIGH, PictureDefects
 from modelkeep.doctor.premises import Premises, take_premises
 from modelkeep.doctor.queue import find_queue_defects
@@ -28,6 +28,7 @@ from modelkeep.domain.values import ImageRow, LocationState, TierFile
 from modelkeep.errors import CatalogueError, PictureError, SettingsError
 from modelkeep.holdings import Holdings, identity, open_holdings
 from modelkeep.images.files import make_folder, sync_folder
+from modelkeep.images.store import LOST_AND_FOUND
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.settings import Settings
