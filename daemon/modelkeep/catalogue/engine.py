@@ -28,7 +28,7 @@ CACHE_KIB = 16_384
 
 
 def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[], sqlite3.Connection]:
-    uri = f"file:{quote(os.fsencode(path))}?mode={mode}"
+    uri = f"file:{quote(os.fsencode(path))}?{mode}"
 
     def connect() -> sqlite3.Connection:
         # isolation_level=None: the driver's own transaction handling sends no BEGIN before SELECT, DDL and SAVEPOINT.
@@ -51,13 +51,24 @@ def _begin_with(engine: sa.Engine, statement: str) -> sa.Engine:
 def writing_engine(path: Path) -> sa.Engine:
     """Return the engine of the one connection that writes; commits are durable when they return."""
     pragmas = ("journal_mode=WAL", "synchronous=FULL")
-    connect = _connector(path, mode="rwc", pragmas=pragmas)
+    connect = _connector(path, mode="mode=rwc", pragmas=pragmas)
     return _begin_with(sa.create_engine("sqlite://", creator=connect, poolclass=StaticPool), "BEGIN IMMEDIATE")
 
 
-def reading_engine(path: Path) -> sa.Engine:
+def resting_engine(path: Path) -> sa.Engine:
+    """Return an engine that reads a file which no daemon has open, and leaves nothing beside it.
+
+    Reading a WAL database makes its -shm and -wal, which then belong to whoever read: to root, after a `sudo`, and
+    the daemon could no longer write. Without a log to read there is no need for them.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    is_settled = not log.exists() or not log.stat().st_size
+    return reading_engine(path, mode="mode=ro&immutable=1" if is_settled else "mode=ro")
+
+
+def reading_engine(path: Path, *, mode: str = "mode=ro") -> sa.Engine:
     """Return an engine whose connections can only read a file that exists."""
-    connect = _connector(path, mode="ro", pragmas=("query_only=ON",))
+    connect = _connector(path, mode=mode, pragmas=("query_only=ON",))
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=READERS, max_overflow=0)
     return _begin_with(engine, "BEGIN")
 
@@ -74,8 +85,8 @@ class Database:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._writing = reading_engine(path) if read_only else writing_engine(path)
-        self._reading = reading_engine(path)
+        self._writing = resting_engine(path) if read_only else writing_engine(path)
+        self._reading = resting_engine(path) if read_only else reading_engine(path)
         self._writer = ThreadPoolExecutor(1, "catalogue-writer")
         self._readers = ThreadPoolExecutor(READERS, "catalogue-reader")
 

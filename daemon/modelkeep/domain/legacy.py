@@ -83,7 +83,7 @@ class TakenRow:
     """What the catalogue did with a row, not yet committed.
 
     `migration` and `files` are set when the row's picture has to be published, `pending_image` is the base name under
-    `images/pending/` to which the staged copy has to be renamed.
+    `images/pending/` to which the staged copy has to be renamed, `replaced_image` that of the one it replaces.
     """
 
     row: LegacyRow
@@ -93,7 +93,10 @@ class TakenRow:
     migration: str = ""
     files: tuple[TierFile, ...] = ()
     pending_image: str = ""
+    replaced_image: str = ""
     wants_rendering: bool = False
     """Its picture becomes a model's picture (asked by a dry run, before anything is staged)."""
+    found: str = ""
+    """The hash that the file at its path is known to have, when that is not the one it claims."""
     wants_copy: bool = False
     """Its picture becomes a pending picture."""

@@ -12,7 +12,7 @@ class MigrationOrder:
     """Everything that is needed to migrate a hashed pending row.
 
     `picture` are the staged tiers of its picture, `picture_refused` the reason why it has none though the row has a
-    picture.
+    picture, `original` the base name of the picture that either is about; None: whatever the row has.
     """
 
     migration: str
@@ -23,6 +23,7 @@ class MigrationOrder:
     strategy: Strategy
     picture: RenderedPicture | None = None
     picture_refused: str = ""
+    original: str | None = None
 
 
 class Outcome(StrEnum):
@@ -33,7 +34,7 @@ class Outcome(StrEnum):
     GONE = "gone"
     """The row is no longer in the queue."""
     MOVED = "moved"
-    """The row's path changed meanwhile."""
+    """The row's path or its picture changed meanwhile."""
     NEEDS_PICTURE = "needs picture"
     """Its picture has to be rendered first: what is known changed since it was looked at."""
     FAILED = "failed"

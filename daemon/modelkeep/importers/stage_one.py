@@ -239,6 +239,9 @@ class _Run:
         if files:
             self._pictures.publish(files)
             self._pictures.sync()
+        for row in taken:
+            if row.replaced_image:
+                self._pictures.remove_pending(row.replaced_image)
         self._journal.write_many(stories(taken, self._content.kind))
 
 

@@ -77,8 +77,8 @@ def recover(
     unnamed = [migration for migration in committed if migration not in unfinished]
     for migration in [*unnamed, *(migration for migration in unfinished if migration in committed)]:
         lost = _finish(committed[migration], pictures, wanted_pictures)
-        if migration in unfinished or lost:
-            records += _rolled_forward(unfinished.get(migration, {"migration": migration}), lost)
+        if migration in unfinished:  # the pictures of a finished one may have been replaced since
+            records += _rolled_forward(unfinished[migration], lost)
     back = [migration for migration in unfinished if migration not in committed]
     records += [("recovery.rolled_back", _facts(unfinished[migration])) for migration in back]
     if committed:

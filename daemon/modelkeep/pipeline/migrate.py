@@ -297,7 +297,15 @@ class MigrateStage:
 
 def _order(hashed: Hashed) -> MigrationOrder:
     work = hashed.work
-    return MigrationOrder(uuid4().hex, work.pending_id, work.path, hashed.sha256, hashed.fingerprint, work.strategy)
+    return MigrationOrder(
+        uuid4().hex,
+        work.pending_id,
+        work.path,
+        hashed.sha256,
+        hashed.fingerprint,
+        work.strategy,
+        original=work.picture,
+    )
 
 
 def _facts(result: MigrationResult) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """Stage 1 for the rows that meet something known, or that an earlier run took otherwise: one by one, with care."""
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
 from modelkeep.catalogue.store.control import migration_values, note_migrations
@@ -52,14 +54,15 @@ def _take_again(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow 
     if pending is not None:
         if get_pending_by_path(run.connection, row.path) not in (None, pending):
             return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
-        fresh = pending_of(run, staged, pending.id)
+        fresh = pending_of(run, staged, pending.id, pending.image)
         if _is_shared(run, row.key, pending.id):
             return _update_shared(run, staged, pending)
         # A picture that was taken already stays unless the row itself changed.
         image = fresh.image if before.digest != row.digest else pending.image
         update_pending(run.connection, fresh.evolve(image=image or pending.image))
         tag_pending(run.connection, pending.id, run.tags_of(row) if before.digest != row.digest else [])
-        return waiting_row(staged, Taking.UPDATED, fresh, picture=before.digest != row.digest)
+        taken = waiting_row(staged, Taking.UPDATED, fresh, picture=before.digest != row.digest)
+        return replace(taken, replaced_image=pending.image) if taken.pending_image else taken
     if before.digest != row.digest:
         return None
     if before.sha256 and _follow_claim(run, staged, before):
@@ -108,7 +111,10 @@ def _take_claimed(run: ImportRun, staged: StagedRow) -> TakenRow:
             put_location(run.connection, _claimed_location(staged, row.claim), run.now_ms)
         for tag_id in run.tags_of(row):
             tag_model(run.connection, row.claim, tag_id)
-        return _store_picture(run, with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0), staged)
+        taken = with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0)
+        if place is not None and not place.claimed and place.sha256 != row.claim:
+            taken = replace(taken, found=place.sha256)
+        return _store_picture(run, taken, staged)
     decision = _decide(run, staged, existing)
     if decision.action is not Action.MERGED or decision.model is None:
         return _queue(run, staged)

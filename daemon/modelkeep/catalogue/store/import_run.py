@@ -172,8 +172,8 @@ def model_of(row: LegacyRow) -> Model:
     )
 
 
-def pending_of(run: ImportRun, staged: StagedRow, pending_id: int) -> PendingImport:
-    """Return the row of the queue that a legacy row becomes."""
+def pending_of(run: ImportRun, staged: StagedRow, pending_id: int, held_image: str = "") -> PendingImport:
+    """Return the row of the queue that a legacy row becomes; `held_image` is the picture that it has already."""
     row = staged.row
     absent = staged.on_disk is None
     suffix = staged.copied[staged.copied.rindex(".") :] if "." in staged.copied else ""
@@ -191,8 +191,14 @@ def pending_of(run: ImportRun, staged: StagedRow, pending_id: int) -> PendingImp
         state=PendingState.MISSING if absent else PendingState.WAITING,
         due_at=run.now_ms,
         last_error=f"there is no file at {row.path}" if absent else "",
-        image=f"{pending_id}{suffix}" if staged.copied else "",
+        image=_image_name(pending_id, suffix, held_image) if staged.copied else "",
     )
+
+
+def _image_name(pending_id: int, suffix: str, held: str) -> str:
+    # Never that of the picture that is replaced: until the commit, and after a crash before it, the row means that.
+    name = f"{pending_id}{suffix}"
+    return name if name != held else f"{pending_id}-again{suffix}"
 
 
 def with_picture(
