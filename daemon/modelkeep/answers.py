@@ -14,7 +14,7 @@ from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
 from modelkeep.errors import NotFound, OutsideRoots
 from modelkeep.holdings import Holdings
-from modelkeep.importing import import_stream
+from modelkeep.importing import import_stream, require_rows
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.pipeline.hash_pool import HashPool
@@ -158,6 +158,7 @@ class Answers:
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due now."""
+        await require_rows(self._catalogue, pending_ids)
         count = await self._catalogue.wait_again(now_ms(), pending_ids)
         self._pipeline.sweep()
         return count

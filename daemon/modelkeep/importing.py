@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.clock import now_ms
 from modelkeep.domain.naming import PathMap
-from modelkeep.errors import SourceError
+from modelkeep.errors import NotFound, SourceError
 from modelkeep.holdings import Holdings
 from modelkeep.importers.base import SourceOptions
 from modelkeep.importers.registry import importer_for
@@ -50,12 +51,21 @@ async def _until_done(progress: asyncio.Queue[Progress], work: asyncio.Task[Impo
             waiting = asyncio.ensure_future(progress.get())
             await asyncio.wait({waiting, work}, return_when=asyncio.FIRST_COMPLETED)
             if waiting.done():
-                yield waiting.result()
+                step = waiting.result()
+                if step.phase != "reading":  # nothing is promised before the source has been read
+                    yield step
             else:
                 waiting.cancel()
     finally:
         await asyncio.shield(asyncio.wait({work}))
     work.result()
+
+
+async def require_rows(catalogue: Catalogue, pending_ids: Sequence[int] | None) -> None:
+    """Raise NotFound when one of these rows is not in the queue."""
+    for pending_id in pending_ids or ():
+        if await catalogue.pending(pending_id) is None:
+            raise NotFound(f"there is no row {pending_id} in the queue")
 
 
 def _thread_safe(progress: asyncio.Queue[Progress]) -> Callable[[Progress], None]:

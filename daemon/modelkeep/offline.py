@@ -14,7 +14,7 @@ from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.values import LocationState, Model, PendingImport, PendingState
 from modelkeep.errors import NotFound
 from modelkeep.holdings import Holdings, identity, open_holdings
-from modelkeep.importing import import_stream
+from modelkeep.importing import import_stream, require_rows
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.journal.segments import list_segments
@@ -145,6 +145,7 @@ class OfflineWriter:
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due at the daemon's next start."""
+        await require_rows(self._open.catalogue, pending_ids)
         return await self._open.catalogue.wait_again(now_ms(), pending_ids)
 
     async def drop(self, pending_id: int) -> None:

@@ -210,7 +210,7 @@ class Daemon:
         before = len(self._pipeline.in_hand)
         self._pipeline.sweep()
         counts = await self._catalogue.counts()
-        if any(counts["pending"].values()):
+        if before or counts["pending"]["waiting"]:  # rows that wait for the owner are no news
             self._journal.note("sweep.finished", in_hand=before, **counts["pending"])
 
     async def _rescan(self) -> None:

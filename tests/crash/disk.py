@@ -15,14 +15,17 @@ from pathlib import Path
 from tests.crash.system_calls import Call
 
 _SECTOR_BYTES = 512
+TORN_SHARE = 0.1
+
+_Write = tuple[int, bytes | None]
+"""Offset and bytes; None for a cut at the offset."""
 
 
 @dataclass
 class _Inode:
     content: bytearray = field(default_factory=bytearray)
     durable: bytes = b""
-    unsynced: list[tuple[int, bytes | None]] = field(default_factory=list)
-    """Writes since the last sync as (offset, bytes); None for a cut at the offset."""
+    unsynced: list[_Write] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,12 @@ class Disk:
     def take(self, calls: Iterable[Call]) -> None:
         """Take calls in, in their order."""
         for call in calls:
-            if not call.path.endswith("-shm"):
+            if call.path.endswith("-shm"):
+                continue
+            if not call.failed:
                 getattr(self, f"_{call.name}")(call)
+            elif call.is_sync:
+                self._fail_to_sync(call)
 
     # What a crash leaves
 
@@ -114,9 +121,15 @@ class Disk:
             self._sync_names(call.path)
         elif call.path in self._names:
             inode = self._inodes[self._names[call.path]]
-            inode.durable, inode.unsynced = bytes(inode.content), []
+            inode.durable, inode.unsynced = _written(inode, inode.unsynced), []
 
     _fdatasync = _fsync
+
+    def _fail_to_sync(self, call: Call) -> None:
+        # The kernel holds the pages for clean now: no later sync writes them.
+        number = self._names.get(call.path, FOLDER)
+        if number != FOLDER:
+            self._inodes[number].unsynced = []
 
     def _rename(self, call: Call) -> None:
         number = self._names[call.path]
@@ -174,15 +187,24 @@ def _write(content: bytearray, offset: int, data: bytes) -> None:
 
 
 def _partly(inode: _Inode, share: float, chance: random.Random) -> bytes:
+    kept = [_perhaps_torn(write, chance) for write in inode.unsynced if chance.random() < share]
+    return _written(inode, kept)
+
+
+def _perhaps_torn(write: _Write, chance: random.Random) -> _Write:
+    offset, data = write
+    if data is None or chance.random() > TORN_SHARE:
+        return write
+    return offset, data[: chance.randrange(0, len(data) + 1, _SECTOR_BYTES)]
+
+
+def _written(inode: _Inode, writes: Iterable[_Write]) -> bytes:
     content = bytearray(inode.durable)
-    for offset, data in inode.unsynced:
-        if chance.random() >= share:
-            continue
+    for offset, data in writes:
         if data is None:
             del content[offset:]
-            continue
-        is_torn = chance.random() < 0.1
-        _write(content, offset, data[: chance.randrange(0, len(data) + 1, _SECTOR_BYTES)] if is_torn else data)
+        else:
+            _write(content, offset, data)
     return bytes(content)
 
 

@@ -19,7 +19,8 @@ from tests.libraries import sha256_of
 
 QUALITIES = ("high", "medium", "low")
 
-_LOCK_AND_CATALOGUE = re.compile(r"modelkeep\.(lock|db(-wal|-shm)?)")
+_OF_NO_CONCERN = re.compile(r"modelkeep\.(lock|db(-wal|-shm)?)|journal/migration-.*|images/lost\+found/.*")
+"""The catalogue, the journal, and originals of rows that there never were, which the owner may look through."""
 
 
 @dataclass(frozen=True)
@@ -190,11 +191,10 @@ def story_faults(story: JournalStory, kept: Kept) -> Iterator[str]:
 
 
 def _files(data_dir: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every file of a data folder that is neither the catalogue itself nor the journal."""
+    """Yield every picture in a data folder, and whatever else does not belong there."""
     for path in sorted(data_dir.rglob("*")):
         name = str(path.relative_to(data_dir))
-        is_known = _LOCK_AND_CATALOGUE.fullmatch(name) or name.startswith("journal/migration-")
-        if not is_known and (path.is_file() or path.name.startswith("modelkeep-import-")):
+        if not _OF_NO_CONCERN.fullmatch(name) and (path.is_file() or path.name.startswith("modelkeep-import-")):
             yield path, name
 
 

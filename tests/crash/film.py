@@ -1,12 +1,12 @@
 """A film of lives, call by call, that can be stopped anywhere: what would a kill or a power cut leave there?"""
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from tests.crash.disk import Disk
 from tests.crash.job import Job
-from tests.crash.living import KILLED, Scene
+from tests.crash.living import KILLED, Scene, said
 from tests.crash.system_calls import Call, trace
 
 Ending = Callable[[Disk, Path], None]
@@ -41,10 +41,15 @@ class Film:
         scene: where they are lived.
         jobs: the lives; all but the last may end at a fail point.
         prepare: fills the folder before the first of them.
+        disturbance: options of strace that let calls fail.
     """
 
     def __init__(
-        self, scene: Scene, *lives: Callable[[Job], Job], prepare: Callable[[Job], None] = lambda _: None
+        self,
+        scene: Scene,
+        *lives: Callable[[Job], Job],
+        prepare: Callable[[Job], None] = lambda _: None,
+        disturbance: Sequence[str] = (),
     ) -> None:
         self.scene = scene
         self.job = scene.new_job().but(inline=False)
@@ -52,9 +57,13 @@ class Film:
         self.home = Path(self.job.output).parent
         self._first = Disk(self.home)
         self.calls: list[Call] = []
+        self.statuses: list[int] = []
         for live in lives:
             job = live(self.job)
-            self.calls += trace(job, expect=KILLED if job.fail_point else 0)
+            status, calls = trace(job, disturbance)
+            self.statuses.append(status)
+            self.calls += calls
+            assert disturbance or status == (KILLED if job.fail_point else 0), f"{status}; it said:\n{said(job)}"
 
     @property
     def places(self) -> set[str]:

@@ -1,5 +1,6 @@
 """The films that are made: between them they show every place of the program that syncs anything."""
 
+import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,13 @@ from pathlib import Path
 from tests.crash.film import Film
 from tests.crash.job import Job
 from tests.crash.living import Scene
-from tests.crash.promises import broken_by_backup, broken_by_journal, broken_by_life, broken_by_pictures
+from tests.crash.promises import (
+    broken_by_backup,
+    broken_by_journal,
+    broken_by_life,
+    broken_by_orphans,
+    broken_by_pictures,
+)
 
 Judge = Callable[[Film, int, Collection[str]], list[str]]
 
@@ -51,8 +58,18 @@ def _torn_journal(scene: Scene) -> Film:
 
 
 def _pictures(scene: Scene) -> Film:
-    picture = next((scene.library.source.parent / "images").glob("model_1_*"))
-    return Film(scene, lambda job: job.but(program="pictures", source=str(picture)))
+    return Film(scene, lambda job: job.but(program="pictures", source=str(_first_picture(scene))))
+
+
+def _orphans(scene: Scene) -> Film:
+    picture = _first_picture(scene)
+
+    def place(job: Job) -> None:
+        pending = Path(job.data_dir) / "images" / "pending"
+        pending.mkdir(parents=True)
+        shutil.copyfile(picture, pending / "orphan.png")
+
+    return Film(scene, lambda job: job.but(program="orphans", source=str(picture)), prepare=place)
 
 
 def _backup(scene: Scene) -> Film:
@@ -61,6 +78,10 @@ def _backup(scene: Scene) -> Film:
         Path(job.acknowledgements).unlink()
 
     return Film(scene, lambda job: job.but(program="backup"), prepare=live)
+
+
+def _first_picture(scene: Scene) -> Path:
+    return next((scene.library.source.parent / "images").glob("model_1_*"))
 
 
 def _killed_at(point: str) -> Callable[[Job], Job]:
@@ -72,39 +93,13 @@ def _recovered(job: Job) -> Job:
 
 
 PROGRAMMES: dict[str, Programme] = {
-    "life": Programme(_life, broken_by_life),
-    "recovery of pictures": Programme(_recovery_of_pictures, broken_by_life),
-    "recovery of the journal": Programme(_recovery_of_the_journal, broken_by_life),
     "journal": Programme(_journal, broken_by_journal),
     "torn journal": Programme(_torn_journal, broken_by_journal),
     "pictures": Programme(_pictures, broken_by_pictures),
+    "orphans": Programme(_orphans, broken_by_orphans),
     "backup": Programme(_backup, broken_by_backup),
+    "recovery of pictures": Programme(_recovery_of_pictures, broken_by_life),
+    "recovery of the journal": Programme(_recovery_of_the_journal, broken_by_life),
+    "life": Programme(_life, broken_by_life),
 }
-
-SQLITE = ""
-"""Stands for all syncs that SQLite asks for: what `synchronous=FULL` turns on."""
-
-PLACES: tuple[tuple[str, str], ...] = (
-    (SQLITE, "life"),
-    (SQLITE, "backup"),
-    ("catalogue/upgrade.py:back_up", "backup"),
-    ("images/files.py:sync_folder < holdings.py:open_holdings", "life"),
-    ("images/files.py:sync_folder < images/render.py:render", "life"),
-    ("images/files.py:sync_folder < images/store.py:__init__", "life"),
-    ("images/files.py:sync_folder < importers/stage_one.py:_after_commit", "life"),
-    ("images/files.py:sync_folder < importers/stage_one.py:_place", "life"),
-    ("images/files.py:sync_folder < journal/recovery.py:recover", "recovery of pictures"),
-    ("images/files.py:sync_folder < pipeline/migrate.py:publish", "life"),
-    ("images/files.py:write_durably < images/render.py:render", "life"),
-    ("images/files.py:write_durably < images/store.py:stage_copy", "life"),
-    ("journal/segment_file.py:sync < holdings.py:open_holdings", "life"),
-    ("journal/segment_file.py:sync < importers/stage_one.py:_before_commit", "life"),
-    ("journal/segment_file.py:sync < journal/recovery.py:recover", "recovery of the journal"),
-    ("journal/segment_file.py:sync < journal/writer.py:_rotate", "journal"),
-    ("journal/segment_file.py:sync < journal/writer.py:_settle_on_disk", "torn journal"),
-    ("journal/segment_file.py:sync < pipeline/migrate.py:_journal_plans", "life"),
-    ("journal/segment_file.py:sync_folder < journal/writer.py:__init__", "journal"),
-    ("journal/segment_file.py:sync_folder < journal/writer.py:_rotate", "journal"),
-    ("journal/segment_file.py:sync_folder < journal/writer.py:_settle_on_disk", "journal"),
-)
-"""Each place that syncs, as `film.place_of` names it, and the film that shows what it is good for."""
+"""Small ones first: what one of them shows need not be looked for in a whole life."""

@@ -13,7 +13,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -252,14 +252,24 @@ async def keep_pictures(job: Job, acknowledge: Acknowledge) -> None:
     acknowledge("published")
 
 
+async def put_orphans_aside(job: Job, acknowledge: Acknowledge) -> None:
+    """Put aside an original without a row, and place another."""
+    store = ImageStore(Path(job.data_dir) / "images", InlinePool(1))
+    store.sweep_pending(())
+    store.place_pending(store.stage_copy(Path(job.source), "copy"), "1.png")
+    store.sync_pending()
+    acknowledge("kept")
+
+
 async def back_up_catalogue(job: Job, acknowledge: Acknowledge) -> None:
     """Make the copy of a catalogue that precedes an upgrade."""
     acknowledge(back_up(Path(job.data_dir) / "modelkeep.db", "0001"))
 
 
-PROGRAMS: dict[str, Callable[[Job, Acknowledge], Awaitable[Any]]] = {
+PROGRAMS: dict[str, Callable[[Job, Acknowledge], Coroutine[Any, Any, None]]] = {
     "life": life,
     "journal": write_journal,
     "pictures": keep_pictures,
+    "orphans": put_orphans_aside,
     "backup": back_up_catalogue,
 }

@@ -144,8 +144,8 @@ class Scene:
         if "resolved" in phases:
             return self.differences(data_dir)
         if "idle" in phases:
-            states = {row["state"] for row in read_kept(data_dir).pending.values()}
-            return [f"rows are {states} again"] if states - {"conflict"} else []
+            waiting = [path for path, row in read_kept(data_dir).pending.items() if row["state"] == "waiting"]
+            return [f"rows wait again: {waiting}"] if waiting else []
         return []
 
     def remove(self, job: Job) -> None:
@@ -154,7 +154,7 @@ class Scene:
 
 
 def _undisturbed(job: Job) -> Job:
-    return job.but(fail_point="", cut="", until="closed", inline=True, program="life")
+    return job.but(fail_point="", cut="", until="closed", inline=True, names_seed=0, program="life")
 
 
 def acknowledged(job: Job) -> list[str]:

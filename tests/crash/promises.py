@@ -19,6 +19,13 @@ def broken_by_life(film: Film, number: int, muted: Collection[str] = ()) -> list
     return faults + film.scene.faults_of_recovery(film.end(number, power_cut, muted))
 
 
+def broken_by_orphans(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `orphans`: the original without a row may be all that is left."""
+    images = Path(film.end(number, power_cut, muted).data_dir) / "images"
+    kept = {path.name for folder in ("pending", "lost+found") for path in (images / folder).glob("*")}
+    return [] if "orphan.png" in kept else ["the original is gone"]
+
+
 def broken_by_journal(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
     """Judge the program `journal`, which acknowledges the number of the last record that is durable."""
     job = film.end(number, power_cut, muted)
@@ -32,13 +39,14 @@ def broken_by_pictures(film: Film, number: int, muted: Collection[str] = ()) -> 
     """Judge the program `pictures`, which acknowledges what it has done with one."""
     job = film.end(number, power_cut, muted)
     images, spoken = Path(job.data_dir) / "images", acknowledged(job)
-    wanted = [images / "pending" / "1.png"] if "kept" in spoken else []
-    if spoken[-1:] == ["rendered"]:
-        # The plan that follows relies on them.
-        wanted += [images / ".staging" / f"tier_{quality}.webp" for quality in QUALITIES]
-    if "published" in spoken:
-        wanted += [images / f"{quality}.webp" for quality in QUALITIES]
-    return [f"{path.name} is not there, or empty" for path in wanted if not path.is_file() or not path.stat().st_size]
+    wanted = [[images / "pending" / "1.png"]] if "kept" in spoken else []
+    for quality in QUALITIES:
+        published, staged = images / f"{quality}.webp", images / ".staging" / f"tier_{quality}.webp"
+        if "published" in spoken:
+            wanted.append([published])
+        elif "rendered" in spoken:  # the plan that follows relies on it
+            wanted.append([published, staged])
+    return [f"{paths[0].name} is not there, or empty" for paths in wanted if not any(map(_has_content, paths))]
 
 
 def broken_by_backup(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
@@ -73,6 +81,10 @@ def _broken_at_once(job: Job, killed: Job) -> Iterator[str]:
         yield from (f"{name} is not under its name" for name in names if not (data_dir / "images" / name).is_file())
     if phase == PHASES[-1] and _journal(data_dir) != _journal(Path(killed.data_dir)):
         yield "the end of the journal is gone"
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _rows(database: Path, query: str) -> list[tuple[str, ...]]:

@@ -55,7 +55,7 @@ def make_library(folder: Path) -> TinyLibrary:
 
 
 def change_source(library: TinyLibrary) -> TinyLibrary:
-    """Let the legacy database say something else of the row `waiting`: other words, a further tag, another picture."""
+    """Let the legacy database say something else of the row `waiting`: words, tags and picture."""
     changed = [
         replace(row, description="revised", tags=row.tags | {"g"}, picture=jpeg(6, TINY), before=row)
         if row.path.stem == "waiting"

@@ -3,7 +3,7 @@
 Reads may run beside a write; writes come one after the other, each committed durably when its call returns.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
+    claims,
     control,
     duplicates,
     importing,
@@ -23,6 +24,7 @@ from modelkeep.catalogue.store import (
     tags,
 )
 from modelkeep.catalogue.upgrade import upgrade
+from modelkeep.domain.claims import Refuted
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.detection import Found, Moved
 from modelkeep.domain.legacy import StagedRow, TakenRow
@@ -168,9 +170,23 @@ class Catalogue:
         """Note that the file at a path has the hash that an older database claimed."""
         await self._database.write(locations.confirm_claim, path, fingerprint, now_ms)
 
-    async def refute_claim(self, found: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
-        """Take a path from the model that claimed it, and queue it as a file of its own."""
-        return await self._database.write(_refute_claim, found, roots, now_ms)
+    async def has_claimed_picture(self, sha256: str, path: str) -> bool:
+        """Tell whether a model that no file is known to be has a picture."""
+        return await self._database.read(claims.has_claimed_picture, sha256, path)
+
+    async def refute_claim(
+        self,
+        refuted: Refuted,
+        picture: str,
+        roots: Sequence[Root],
+        now_ms: int,
+        before_commit: Callable[[PendingImport], None],
+    ) -> PendingImport:
+        """Take a path from the model that claimed it, and queue its file with what was said of it.
+
+        `before_commit` gets the row inside the transaction, to place the copied picture.
+        """
+        return await self._database.write(_refute_claim, refuted, picture, roots, now_ms, before_commit)
 
     # Migrations and stage 1
 
@@ -312,9 +328,17 @@ def _put_locations(connection: sa.Connection, places: Sequence[Location], now_ms
     return [locations.put_location(connection, place, now_ms) for place in places]
 
 
-def _refute_claim(connection: sa.Connection, found: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
-    locations.forget_location(connection, found.path)
-    return pending.detect(connection, [found], roots, now_ms)[0][0]
+def _refute_claim(
+    connection: sa.Connection,
+    refuted: Refuted,
+    picture: str,
+    roots: Sequence[Root],
+    now_ms: int,
+    before_commit: Callable[[PendingImport], None],
+) -> PendingImport:
+    row = claims.refute_claim(connection, refuted, picture, roots, now_ms)
+    before_commit(row)
+    return row
 
 
 def _model_details(connection: sa.Connection, sha256: str) -> ModelDetails | None:

@@ -12,7 +12,7 @@ class MigrationOrder:
     """Everything that is needed to migrate a hashed pending row.
 
     `picture` are the staged tiers of its picture, `picture_refused` the reason why it has none though the row has a
-    picture, `original` the base name of the picture that either is about; None: whatever the row has.
+    picture, `original` the base name of the picture that either is about, or empty.
     """
 
     migration: str
@@ -23,7 +23,7 @@ class MigrationOrder:
     strategy: Strategy
     picture: RenderedPicture | None = None
     picture_refused: str = ""
-    original: str | None = None
+    original: str = ""
 
 
 class Outcome(StrEnum):

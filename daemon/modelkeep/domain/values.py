@@ -72,6 +72,9 @@ class Priority(IntEnum):
     CLAIM = 3
 
 
+CLAIM_SOURCE = "claim"
+"""`source` of a row that holds what was known of a file under a hash that it does not have."""
+
 WATCH_SOURCE = "watch"
 """`source` of a pending row that detection made: nothing is known but the path."""
 

@@ -69,6 +69,7 @@ class HashStage:
         self._on_drained = on_drained
         self._lanes: dict[int, list[_Queued]] = {}
         self._queued: dict[str, _Queued] = {}
+        self._asked: dict[str, _Queued] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
         self._deaths: Counter[str] = Counter()
@@ -80,41 +81,43 @@ class HashStage:
     @property
     def queued(self) -> int:
         """Number of files that wait for a worker."""
-        return len(self._queued)
+        return len(self._queued) + len(self._asked)
 
     @property
     def queued_bytes(self) -> int:
         """Sum of the sizes of the files that wait for a worker."""
-        return sum(item.fingerprint.size_bytes for item in self._queued.values())
+        waiting = itertools.chain(self._queued.values(), self._asked.values())
+        return sum(item.fingerprint.size_bytes for item in waiting)
 
     def put(self, work: Work, fingerprint: Fingerprint) -> None:
         """Queue a file."""
         item = _Queued(work.priority, next(self._order), work, fingerprint)
-        self._queued[work.path] = item
+        self._waiting(work)[work.path] = item
         lane = fingerprint.device if is_rotating(fingerprint.device) else 0
         heapq.heappush(self._lanes.setdefault(lane, []), item)
         self.dispatch()
 
     def take_back(self, path: str) -> tuple[Work, Fingerprint] | None:
-        """Take a file out of the queue; None when it does not wait there."""
+        """Take a row's file, or a claim's, out of the queue; None when it does not wait there."""
         item = self._queued.pop(path, None)
         return (item.work, item.fingerprint) if item else None
 
     def waits(self, path: str) -> bool:
-        """Tell whether a file waits for a worker."""
-        return path in self._queued
+        """Tell whether a file waits for a worker and will be given one."""
+        return path in self._asked or (path in self._queued and not self.paused)
 
     def hurry(self, path: str) -> None:
-        """Put a file that waits before all else."""
+        """Put a file that waits before all else; a question is there already."""
         item = self.take_back(path)
         if item is not None:
             self.put(replace(item[0], priority=Priority.INTERACTIVE), item[1])
 
     def rename(self, old: str, new: str) -> None:
         """Follow the rename of a file that waits."""
-        item = self.take_back(old)
-        if item is not None:
-            self.put(item[0].at(new), item[1])
+        for waiting in (self._queued, self._asked):
+            item = waiting.pop(old, None)
+            if item is not None:
+                self.put(item.work.at(new), item.fingerprint)
 
     def dispatch(self) -> None:
         """Give work to every free worker."""
@@ -141,15 +144,19 @@ class HashStage:
     def _choose(self) -> tuple[int, _Queued] | None:
         best: tuple[int, _Queued] | None = None
         for lane, heap in self._lanes.items():
-            while heap and self._queued.get(heap[0].work.path) is not heap[0]:
+            while heap and self._waiting(heap[0].work).get(heap[0].work.path) is not heap[0]:
                 heapq.heappop(heap)  # taken back meanwhile
             if heap and not (lane and self._busy[lane]) and (best is None or heap[0] < best[1]):
                 best = (lane, heap[0])
         if best is None or (self.paused and best[1].priority is not Priority.INTERACTIVE):
             return None
         heapq.heappop(self._lanes[best[0]])
-        del self._queued[best[1].work.path]
+        del self._waiting(best[1].work)[best[1].work.path]
         return best
+
+    def _waiting(self, work: Work) -> dict[str, _Queued]:
+        """Return where a work waits: questions apart, for a row of the same file may wait as well."""
+        return self._queued if work.pending_id or work.claim else self._asked
 
     async def _hash(self, lane: int, item: _Queued) -> None:
         work = item.work

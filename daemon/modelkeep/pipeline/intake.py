@@ -136,7 +136,8 @@ class Intake:
             case FileGone(path):
                 await self._gone([path])
             case FolderAppeared(path):
-                await self.scan(path, Priority.NEW)
+                if self._is_visible(os.path.join(path, "file")):
+                    await self.scan(path, Priority.NEW)
             case FolderMoved(old, new):
                 await self._folder_moved(old, new)
             case FolderGone(path):
@@ -144,23 +145,41 @@ class Intake:
             case EventsLost(root):
                 self._line.lost_track(root)
 
-    async def scan(self, folder: str, priority: Priority) -> tuple[Listing, Differences]:
-        """Look at everything below a folder and take in what differs from the catalogue."""
+    async def scan(
+        self, folder: str, priority: Priority, is_same: Callable[[], bool] = lambda: True
+    ) -> tuple[Listing, Differences]:
+        """Look at everything below a folder and take in what differs from the catalogue.
+
+        Args:
+            folder: a root, or a folder in one.
+            priority: of what is queued.
+            is_same: tells afterwards whether the folder is still the one that was to be scanned; else nothing is
+                taken in.
+        """
         listing = await asyncio.to_thread(walk, folder, self._extensions)
+        if not await asyncio.to_thread(is_same):
+            return listing, Differences()
         known, pending = await self._catalogue.known_below(folder)
         found = await asyncio.to_thread(compare, listing.files, known, pending)
+        # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
         unreadable = tuple(path for path, _ in listing.unreadable)
-        if unreadable:
-            # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
-            found.missing = [path for path in found.missing if not _is_below_any(path, unreadable)]
+        found.missing = [
+            path for path in self._of_its_root(folder, found.missing) if not _is_below_any(path, unreadable)
+        ]
         await self.take_in(found, priority)
         return listing, found
+
+    def _of_its_root(self, folder: str, paths: Iterable[str]) -> list[str]:
+        """Leave out what lies in a root in this one: whether that is there is the other root's matter."""
+        roots = self._roots()
+        own = root_of(os.path.join(folder, "file"), roots)
+        return [path for path in paths if root_of(path, roots) == own]
 
     async def take_in(self, found: Differences, priority: Priority) -> None:
         """Take in the differences that a scan found."""
         await self._returned({**found.returned, **found.seen}, found.returned)
-        appeared = await self._without_twins(found.appeared)
-        for chunk in _chunks({**appeared, **found.changed, **found.queued}):
+        unknown = await self._without_twins({**found.appeared, **found.changed})
+        for chunk in _chunks({**unknown, **found.queued}):
             await self._detect(chunk, priority, closed=False, cause="scan")
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
         await self._gone(found.missing)
@@ -168,13 +187,17 @@ class Intake:
     async def _look_at(self, closed_by_path: Mapping[str, bool]) -> None:
         """Take in files of which an event told that something happened."""
         paths = [path for path in closed_by_path if self._is_visible(path)]
-        if not paths:
-            return
+        if paths:
+            concerned = await self._take_in_files(paths, closed_by_path)
+            await self._look_beside(concerned, paths)
+
+    async def _take_in_files(self, paths: Sequence[str], closed_by_path: Mapping[str, bool]) -> set[Fingerprint]:
+        """Look at files; returns the fingerprints of known content that is there no more, or is back."""
         present = await asyncio.to_thread(fingerprints_of, paths)
         known = await self._catalogue.locations_at(list(present))
         unknown: dict[str, Fingerprint] = {}
-        changed: dict[str, Fingerprint] = {}
         seen: dict[str, Fingerprint] = {}
+        concerned: set[Fingerprint] = set()
         for path, fingerprint in present.items():
             location = known.get(path)
             if location is None:
@@ -182,15 +205,26 @@ class Intake:
             elif location.fingerprint is None:
                 seen[path] = fingerprint
             elif not fingerprint.same_file_at_same_path(location.fingerprint):
-                changed[path] = fingerprint
+                unknown[path] = fingerprint
+                concerned.add(location.fingerprint)
             elif location.state is not LocationState.PRESENT:
                 seen[path] = fingerprint
+                concerned.add(location.fingerprint)
         await self._returned(seen, seen)
-        files = {**await self._without_twins(unknown), **changed}
+        files = await self._without_twins(unknown)
         for closed in (True, False):
             chosen = {path: status for path, status in files.items() if closed_by_path[path] is closed}
             for chunk in _chunks(chosen):
                 await self._detect(chunk, Priority.NEW, closed=closed, cause="watch")
+        return concerned
+
+    async def _look_beside(self, concerned: Collection[Fingerprint], looked_at: Collection[str]) -> None:
+        """Look at the links to files that changed, went or came back: nobody tells of them."""
+        twins = await self._catalogue.twins_of(concerned) if concerned else {}
+        paths = {place.path for places in twins.values() for place in places}.difference(looked_at)
+        if paths:
+            await self._take_in_files(sorted(paths), dict.fromkeys(paths, True))
+            await self._gone(sorted(paths))
 
     async def _detect(
         self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str
@@ -222,54 +256,68 @@ class Intake:
     ) -> dict[str, Fingerprint]:
         unknown: dict[str, Fingerprint] = {}
         links: list[Location] = []
-        taken: set[str] = set()
+        concerned: set[str] = set()
         for path, fingerprint in files.items():
-            places = [place for place in candidates.get(fingerprint, ()) if place.path not in taken]
+            places = candidates.get(fingerprint, ())
             twin = await asyncio.to_thread(find_twin, path, fingerprint, places, fingerprint_of) if places else None
             if twin is None:
                 unknown[path] = fingerprint
-            elif twin.moved:
-                taken.add(twin.location.path)
+            elif twin.moved and twin.location.path not in concerned:
+                concerned |= {twin.location.path, path}
                 await self._file_moved(twin.location.path, path)
-            else:
+            else:  # what it was moved from has been taken by another name of it, or by another file
                 links.append(_linked(path, fingerprint, twin))
         if links:
-            await self._catalogue.put_locations(links, self._clock_ms())
-            self._note(
-                [
-                    ("file.detected", {"path": link.path, "sha256": link.sha256, "cause": "link to known content"})
-                    for link in links
-                ]
-            )
+            await self._link(links)
         return unknown
 
+    async def _link(self, links: Sequence[Location]) -> None:
+        displaced = await self._catalogue.put_locations(links, self._clock_ms())
+        records: list[Record] = []
+        for link, before in zip(links, displaced, strict=True):
+            fields = {"path": link.path, "sha256": link.sha256, "cause": "link to known content"}
+            records.append(("file.detected", fields))
+            if before:
+                cause = "a link to other content lies at this path now"
+                records.append(("file.changed", {"path": link.path, "sha256": before, "cause": cause}))
+        self._note(records)
+
     async def _returned(self, seen: Mapping[str, Fingerprint], to_tell: Mapping[str, Fingerprint]) -> None:
+        known = await self._catalogue.locations_at(list(to_tell)) if to_tell else {}
         for chunk in _chunks(seen):
             await self._catalogue.set_seen(chunk, self._clock_ms())
-        if to_tell:
-            known = await self._catalogue.locations_at(list(to_tell))
-            self._note([("file.returned", {"path": path, "sha256": place.sha256}) for path, place in known.items()])
+        # That a whole root is back, or has another device number since it was mounted, is not told file by file.
+        back = [place for place in known.values() if place.state is LocationState.MISSING]
+        self._note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
 
     async def _file_moved(self, old: str, new: str) -> None:
-        status = await asyncio.to_thread(fingerprint_of, new)
-        if status is None or not self._is_visible(new):
+        if not self._is_visible(new):
             await self._gone([old])
             return
+        # Followed even when nothing lies there any more: what became of it is told by a later event, which knows the
+        # file by this name.
+        status = await asyncio.to_thread(fingerprint_of, new)
+        before = await self._catalogue.locations_at([old, new])
         moved = await self._catalogue.move_path(old, new, self._clock_ms())
         self._line.renamed(old, new)
         if not moved.sha256 and not moved.pending_id:
             await self._look_at({new: True})
             return
         self._tell_moved([moved])
+        await self._look_beside({place.fingerprint for place in before.values() if place.fingerprint}, [old, new])
+        if status is None:
+            await self._gone([new])
+            return
         known = (await self._catalogue.locations_at([new])).get(new)
-        if (
-            known is not None
-            and known.fingerprint is not None
-            and not status.same_file_at_same_path(known.fingerprint)
-        ):
+        is_known = known is not None and status.same_file_at_same_path(known.fingerprint)
+        if moved.pending_id or not is_known:
+            # A row that was put off because its file was gone hears of it again.
             await self._detect({new: status}, Priority.NEW, closed=True, cause="changed while it was moved")
 
     async def _folder_moved(self, old: str, new: str) -> None:
+        if not self._is_visible(os.path.join(new, "file")):
+            await self._folder_gone(old)
+            return
         moves = await self._catalogue.move_folder(old, new, self._clock_ms())
         for move in moves:
             self._line.renamed(move.old, move.new)
@@ -294,8 +342,10 @@ class Intake:
     async def _folder_gone(self, folder: str) -> None:
         if await asyncio.to_thread(os.path.isdir, folder):
             return  # made again meanwhile: its own event tells of it
+        if any(root.path == folder for root in self._roots()):
+            return  # nothing in it is missing then: it is unreachable as a whole
         known, pending = await self._catalogue.known_below(folder)
-        await self._gone([*(place.path for place in known), *pending])
+        await self._gone(self._of_its_root(folder, {*(place.path for place in known), *pending}))
 
     async def _gone(self, paths: Sequence[str]) -> None:
         """Note that files are gone; those that are there after all are not."""
@@ -314,6 +364,7 @@ class Intake:
                     for place in changed
                 ]
             )
+            await self._look_beside({place.fingerprint for place in changed if place.fingerprint}, chunk)
 
     def _is_visible(self, path: str) -> bool:
         root = root_of(path, self._roots())

@@ -119,11 +119,12 @@ class Refill:
         errors = {row.id: error for row in rows if (error := self._out_of_reach(row)) is not None}
         near = [row for row in rows if row.id not in errors]
         present = await asyncio.to_thread(fingerprints_of, [row.path for row in near])
+        # An event may have brought some of them in hand meanwhile.
+        rows, near = ([row for row in some if row.id not in self._line.in_hand] for some in (rows, near))
         errors |= {row.id: missing(row.path) for row in near if row.path not in present}
         if errors:
             await self._park([(row, errors[row.id]) for row in rows if row.id in errors])
-            if len(errors) == len(rows):
-                self.ask()  # all were put off: the next ones may not be
+            self.ask()  # the next ones may not have to be put off; and what was renamed meanwhile was not
         found = [(row, present[row.path]) for row in near if row.path in present]
         self._line.take_up(found, Priority.SWEEP, closed=False)
 

@@ -21,7 +21,7 @@ from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
 from modelkeep.pipeline.watch import Watcher
 
 SYSCTL = "sudo sysctl fs.inotify.max_user_watches=1048576"
-
+SYSCTL_INSTANCES = "sudo sysctl fs.inotify.max_user_instances=1024"
 
 ASKED = "events were lost or the root is new"
 
@@ -39,13 +39,19 @@ class RootState(StrEnum):
 
 @dataclass(slots=True)
 class WatchedRoot:
-    """A root and how it is followed; `identity` is its device and inode."""
+    """A root and how it is followed.
+
+    `identity` is its device and inode. `remedy` is the command that raises the limit for which the kernel does not
+    watch it, `reason` why it is unreachable or limited.
+    """
 
     root: Root
     state: RootState = RootState.UNREACHABLE
     folders: int = 0
+    files: int = 0
     identity: tuple[int, int] | None = None
     reason: str = ""
+    remedy: str = ""
     scanned: bool = False
 
 
@@ -133,13 +139,16 @@ class RootKeeper:
             self._wake.set()
 
     async def check(self) -> None:
-        """Look at each root itself: is it there, and is it the same one?"""
+        """Look at each root itself: is it there, is it the same one, and is it watched?"""
         for watched in list(self.watched.values()):
-            identity = await asyncio.to_thread(_identity, watched.root.path)
+            path = watched.root.path
+            identity = await asyncio.to_thread(_identity, path)
             if identity is None:
                 await self._lose(watched, "the folder is not there")
-            elif watched.identity != identity or not self._watcher.is_alive(watched.root.path):
+            elif watched.identity != identity:
                 await self._follow(watched, identity)
+            elif not self._watcher.is_alive(path):
+                await self._watch_again(watched)
 
     async def rescan_all(self, cause: str) -> dict[str, int]:
         """Rescan every reachable root; returns counts of files scanned and of files newly queued."""
@@ -147,7 +156,7 @@ class RootKeeper:
         for path, watched in list(self.watched.items()):
             if watched.state is not RootState.UNREACHABLE:
                 found = await self.rescan(path, cause)
-                scanned += found.unchanged + len(found.appeared) + len(found.changed) + len(found.returned)
+                scanned += watched.files
                 added += len(found.appeared) + len(found.changed)
         return {"scanned": scanned, "added": added}
 
@@ -157,12 +166,19 @@ class RootKeeper:
         if watched is None:  # no longer configured
             return Differences()
         async with self._scanning:
-            if watched.identity is None or await self._is_unmounted(watched):
+            identity = watched.identity
+            if identity is None or await self._is_out_of_reach(watched, identity):
                 return Differences()
-            listing, found = await self._intake.scan(path, Priority.SWEEP)
-            await self._catalogue.set_state_below(path, LocationState.UNREACHABLE, LocationState.MISSING)
+
+            def is_same() -> bool:
+                return _identity(path) == identity
+
+            listing, found = await self._intake.scan(path, Priority.SWEEP, is_same)
+            if not await asyncio.to_thread(is_same):  # the next check says what has become of it
+                return found
             by_kernel = await asyncio.to_thread(self._watcher.watch_folders, path, listing.folders)
         self._note_watches(watched, len(listing.folders), by_kernel)
+        watched.files = len(listing.files)
         counts = {
             "scanned": len(listing.files),
             "appeared": len(found.appeared),
@@ -178,14 +194,17 @@ class RootKeeper:
         watched.scanned = True
         return found
 
-    async def _is_unmounted(self, watched: WatchedRoot) -> bool:
-        """Tell, and note, that a root is an empty mount point: what was in it is unreachable, not missing."""
+    async def _is_out_of_reach(self, watched: WatchedRoot, identity: tuple[int, int]) -> bool:
+        """Tell, and note, that nobody knows what is in a root: it cannot be read, or is an empty mount point."""
         path = watched.root.path
-        if await asyncio.to_thread(_has_entries, path):
-            return False
+        try:
+            if await asyncio.to_thread(_has_entries, path):
+                return False
+        except OSError as error:
+            await self._lose(watched, f"it cannot be read: {error.strerror or error}")
+            return True
         known, _ = await self._catalogue.known_below(path)
-        device = watched.identity[0] if watched.identity else 0
-        if not looks_unmounted({}, device, known):
+        if not looks_unmounted({}, identity[0], known):
             return False
         await self._lose(watched, "the folder is empty and was full on another device: is its drive mounted?")
         return True
@@ -193,29 +212,40 @@ class RootKeeper:
     async def _follow(self, watched: WatchedRoot, identity: tuple[int, int]) -> None:
         """Watch a root that is there, for the first time or anew, and have it scanned."""
         path = watched.root.path
-        if (
-            watched.state is RootState.UNREACHABLE
-            and watched.reason
-            and not await asyncio.to_thread(_has_entries, path)
-        ):
-            known, _ = await self._catalogue.known_below(path)
-            if looks_unmounted({}, identity[0], known):
-                return
-        self._watcher.remove(path)
-        was_lost = bool(watched.reason)
-        try:
-            await asyncio.to_thread(self._watcher.add, path)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EMFILE):
-                await self._lose(watched, f"it cannot be watched: {error.strerror or error}")
-                return
-            watched.reason = str(error)
+        was_lost = watched.state is RootState.UNREACHABLE and bool(watched.reason)
+        if await self._is_out_of_reach(watched, identity) or not await self._watch(watched):
+            return
         watched.identity = identity
         watched.state = RootState.SCANNING
         if was_lost:
             watched.reason = ""
             self._note([("root.returned", {"root": path})])
-            await self._catalogue.wake_below(path, self._clock_ms())
+        # What could not be read before may be readable now, and what was cut off complete.
+        await self._catalogue.wake_below(path, self._clock_ms())
+        self.ask_rescan(path)
+
+    async def _watch(self, watched: WatchedRoot) -> bool:
+        """Have the kernel watch a root; tells whether the root can be followed, be it by rescans alone."""
+        path = watched.root.path
+        self._watcher.remove(path)
+        watched.remedy = ""
+        try:
+            await asyncio.to_thread(self._watcher.add, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EMFILE):
+                await self._lose(watched, f"it cannot be watched: {error.strerror or error}")
+                return False
+            watched.remedy = SYSCTL if error.errno == errno.ENOSPC else SYSCTL_INSTANCES
+        return True
+
+    async def _watch_again(self, watched: WatchedRoot) -> None:
+        """Watch a root of which nothing is heard any more, or that the kernel refused to watch until now."""
+        path = watched.root.path
+        was_refused = bool(watched.remedy)
+        if not await self._watch(watched) or watched.remedy:
+            return
+        if not was_refused:
+            self._note([("watch.restarted", {"root": path, "cause": "the thread that watched it had ended"})])
         self.ask_rescan(path)
 
     async def _lose(self, watched: WatchedRoot, reason: str) -> None:
@@ -224,7 +254,7 @@ class RootKeeper:
             return
         path = watched.root.path
         self._watcher.remove(path)
-        watched.state, watched.reason, watched.identity = RootState.UNREACHABLE, reason, None
+        watched.state, watched.reason, watched.identity, watched.remedy = RootState.UNREACHABLE, reason, None, ""
         count = await self._catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE)
         self._note([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
 
@@ -239,9 +269,10 @@ class RootKeeper:
             watched.state = RootState.WATCHING
         else:
             watched.state = RootState.LIMITED
-            watched.reason = f"{folders - by_kernel} of {folders} folders are not watched; raise the limit: {SYSCTL}"
+            remedy = watched.remedy or SYSCTL
+            watched.reason = f"{folders - by_kernel} of {folders} folders are not watched; raise the limit: {remedy}"
             if before is not RootState.LIMITED:
-                fields = {"root": path, "folders": folders, "watched": by_kernel, "remedy": SYSCTL}
+                fields = {"root": path, "folders": folders, "watched": by_kernel, "remedy": remedy}
                 self._note([("watch.limited", fields)])
 
 
@@ -254,8 +285,5 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _has_entries(path: str) -> bool:
-    try:
-        with os.scandir(path) as entries:
-            return next(entries, None) is not None
-    except OSError:
-        return False
+    with os.scandir(path) as entries:
+        return next(entries, None) is not None

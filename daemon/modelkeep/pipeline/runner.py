@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from modelkeep.domain.detection import Found
 from modelkeep.domain.migration import Outcome
 from modelkeep.domain.naming import Root
 from modelkeep.domain.settling import Verdict
@@ -34,6 +33,7 @@ from modelkeep.errors import (
     ModelkeepError,
     NotFound,
 )
+from modelkeep.pipeline.claims import Claims, CopiesPictures, KeepsClaims
 from modelkeep.pipeline.guard import CATALOGUE, LONGEST_WAIT_SECONDS, PASSING, HearsTroubles
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
@@ -53,7 +53,7 @@ REASONS = {
 }
 
 
-class KeepsRows(MigratesRows, HoldsQueue, ParksRows, Protocol):
+class KeepsRows(MigratesRows, HoldsQueue, ParksRows, KeepsClaims, Protocol):
     """What the runner needs of the catalogue."""
 
     async def pending(self, pending_id: int) -> PendingImport | None:
@@ -71,11 +71,9 @@ class KeepsRows(MigratesRows, HoldsQueue, ParksRows, Protocol):
     async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
         """Return the locations of these paths."""
 
-    async def confirm_claim(self, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
-        """Note that a claim is true."""
 
-    async def refute_claim(self, found: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
-        """Take a path from the model that claimed it."""
+class KeepsAndCopiesPictures(KeepsPictures, CopiesPictures, Protocol):
+    """What the stages need of the picture store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ class Pipeline:
         self,
         options: PipelineOptions,
         catalogue: KeepsRows,
-        pictures: KeepsPictures,
+        pictures: KeepsAndCopiesPictures,
         journal: WritesJournal,
         pool: HashPool,
         *,
@@ -127,6 +125,7 @@ class Pipeline:
         self._clock_ms = clock_ms
         self._on_lost_track = on_lost_track
         self._in_hand: dict[int, Work] = {}
+        self._claims = Claims(catalogue, pictures, journal.note_many, roots, clock_ms)
         self._parking = Parking(
             catalogue, journal.note_many, self._let_go, clock_ms, options.retry_base_seconds, options.strategy
         )
@@ -298,23 +297,14 @@ class Pipeline:
         self._journal.note_many([("hash.finished", fields)])
         if work.claim:
             async with self._letting_go([work]):
-                await self._judge_claim(work, digest)
+                row = await self._claims.judge(work, digest)
+                if row is not None:
+                    own = Work.of_row(row, Priority.CLAIM, self.options.strategy)
+                    self._in_hand[row.id] = own
+                    self.migrating.put(Hashed(own, digest.sha256, digest.fingerprint))
         if work.pending_id:
             current = self._in_hand.get(work.pending_id, work)  # it may have been renamed while it was read
             self.migrating.put(Hashed(current, digest.sha256, digest.fingerprint))
-
-    async def _judge_claim(self, work: Work, digest: Digest) -> None:
-        fields = {"path": work.path, "sha256": work.claim, "claimed": work.claim, "found": digest.sha256}
-        if digest.sha256 == work.claim:
-            await self._catalogue.confirm_claim(work.path, digest.fingerprint, self._clock_ms())
-            self._journal.note_many([("claim.confirmed", fields)])
-            return
-        self._journal.note_many([("claim.refuted", fields)])
-        found = Found(work.path, digest.fingerprint.size_bytes)
-        row = await self._catalogue.refute_claim(found, self._roots(), self._clock_ms())
-        own = Work.of_row(row, Priority.CLAIM, self.options.strategy)
-        self._in_hand[row.id] = own
-        self.migrating.put(Hashed(own, digest.sha256, digest.fingerprint))
 
     async def _hash_failed(self, work: Work, error: HashError) -> None:
         self._questions.fail(work.path, error)
@@ -402,6 +392,9 @@ class Pipeline:
             Conflict: the content is in the catalogue and the two differ.
             HashError: its file cannot be hashed now, with the reason.
         """
+        joined = self._join(pending_id) if strategy is None and not path else None
+        if joined is not None:
+            return await asyncio.shield(joined)  # others may wait for it too
         row = await self._row_taken_back(pending_id)
         if path and path != row.path:
             old, row = row.path, await self._catalogue.relocate(pending_id, path, self._clock_ms())
@@ -420,6 +413,16 @@ class Pipeline:
             raise
         self.migrating.put(Hashed(work, digest.sha256, digest.fingerprint))
         return await asked
+
+    def _join(self, pending_id: int) -> asyncio.Future[tuple[str, Action]] | None:
+        """Wait with a row that is being hashed, when it will be migrated in the way that is asked for."""
+        work = self._in_hand.get(pending_id)
+        if work is None or work.path not in self.hashing.hashing or work.strategy is not self.options.strategy:
+            return None
+        if work.migration_asked is None:
+            asked: asyncio.Future[tuple[str, Action]] = asyncio.get_running_loop().create_future()
+            self._in_hand[pending_id] = work = replace(work, migration_asked=asked)
+        return work.migration_asked
 
     async def drop(self, pending_id: int) -> PendingImport:
         """Delete a row of the queue; returns what it was.

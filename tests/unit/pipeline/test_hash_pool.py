@@ -5,7 +5,6 @@ import hashlib
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,16 +42,10 @@ def endless(tmp_path: Path) -> Path:
     return path
 
 
-def workers() -> list[int]:
-    """Return the process ids of the workers, of whatever pool."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            pid = int(entry.name)
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"spawn_main" in (entry / "cmdline").read_bytes():
-                found.append(pid)
-    return sorted(found)
+def workers(pool: HashPool) -> list[int]:
+    """Return the process ids of a pool's workers."""
+    executor = pool._pool._executor
+    return sorted(executor._processes) if executor is not None else []
 
 
 def niceness(pid: int) -> int:
@@ -95,7 +88,7 @@ async def test_after_calling_off_the_next_file_is_hashed(pool: HashPool, model: 
 async def test_a_killed_worker_is_told_and_the_next_call_works(pool: HashPool, endless: Path, model: Path) -> None:
     running = asyncio.ensure_future(pool.digest(str(endless), 2**40))
     await is_hashing(pool, endless)
-    for pid in workers():
+    for pid in workers(pool):
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(WorkerDied, match="killed"):
         await running
@@ -109,20 +102,21 @@ async def test_all_that_ran_beside_a_killed_worker_is_told(pool: HashPool, endle
     running = [asyncio.ensure_future(pool.digest(str(path), 2**40)) for path in (endless, other)]
     await is_hashing(pool, endless)
     await is_hashing(pool, other)
-    os.kill(workers()[0], signal.SIGKILL)
+    os.kill(workers(pool)[0], signal.SIGKILL)
     results = await asyncio.gather(*running, return_exceptions=True)
     assert [type(result) for result in results] == [WorkerDied, WorkerDied]
 
 
 async def test_workers_step_back_and_leave_the_terminals_signals_to_the_daemon(pool: HashPool, model: Path) -> None:
     await pool.digest(str(model), 300_000)
-    before = workers()
-    assert {niceness(pid) for pid in before} == {min(19, os.nice(0) + 10)}
+    before = workers(pool)
+    stepped_back = {min(19, os.nice(0) + 10)}
+    await wait_until_async(lambda: {niceness(pid) for pid in before} == stepped_back)  # one may be starting still
     for pid in before:
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGHUP)
     await pool.digest(str(model), 300_000)
-    assert workers() == before
+    assert workers(pool) == before
 
 
 @pytest.mark.parametrize(
@@ -155,9 +149,10 @@ def test_a_file_that_may_not_be_read_is_a_sentence_that_says_what_to_do() -> Non
 
 async def test_idle_workers_are_released_and_come_back(pool: HashPool, model: Path) -> None:
     await pool.digest(str(model), 300_000)
-    assert workers() != []
+    before = workers(pool)
+    assert before != []
     await asyncio.to_thread(pool.release)
-    wait_until(lambda: workers() == [])
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before))
     await pool.digest(str(model), 300_000)
 
 

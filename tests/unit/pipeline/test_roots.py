@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -166,6 +167,22 @@ def bench(tmp_path: Path, benches: list[Bench]) -> Bench:
     return benches[0]
 
 
+@pytest.fixture
+def mounted(bench: Bench) -> Iterator[Path]:
+    """A file system of its own at `models/drive`."""
+    folder = bench.folder / "models" / "drive"
+    folder.mkdir()
+    tried = subprocess.run(["mount", "-t", "tmpfs", "none", folder], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"nothing can be mounted here: {tried.stderr.strip()}")
+    yield folder
+    unmount(folder)
+
+
+def unmount(folder: Path) -> bool:
+    return subprocess.run(["umount", folder], capture_output=True, check=False).returncode == 0
+
+
 class TestComingAndGoing:
     async def test_a_root_that_is_there_is_watched_and_scanned(self, bench: Bench) -> None:
         put(bench.folder / "models" / "loras" / "a.pt")
@@ -281,6 +298,22 @@ class TestMountPoints:
         monkeypatch.setattr(intake_module, "walk", walk_what_is_left)
         await bench.rescan("models")
         assert await bench.place(A) is not MISSING
+
+
+class TestMountsInRoots:
+    @pytest.mark.parametrize("is_left", [True, False])
+    async def test_what_lies_on_a_drive_below_a_root_is_not_missing_when_it_is_unmounted(
+        self, bench: Bench, mounted: Path, is_left: bool
+    ) -> None:
+        """The mount is gone, though the root is there; with other files beside it or alone."""
+        await bench.hashed("models/drive/a.pt", A)
+        if is_left:
+            await bench.hashed("models/b.pt", B)
+        await bench.keeper.start()
+        await bench.rescan("models")
+        assert await asyncio.to_thread(unmount, mounted)
+        await bench.rescan("models")
+        assert await bench.place(A) is UNREACHABLE
 
 
 class TestRootsInRoots:

@@ -452,6 +452,7 @@ class TestQuestions:
 
 class TestMigratingNow:
     async def test_a_row_is_migrated_before_all_else(self, line: Line) -> None:
+        line.pipeline.pause()
         path = line.file("a.safetensors")
         row = await line.described(path)
         asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
@@ -461,6 +462,7 @@ class TestMigratingNow:
     async def test_a_conflict_is_an_error_until_a_strategy_is_chosen(self, line: Line) -> None:
         first = await line.found("a.safetensors", safetensors("same"))
         sha256 = await line.migrated(first.path)
+        line.pipeline.pause()
         await line.described(first.path, meta={"description": "mine"})
         row = await line.catalogue.pending_by_path(first.path)
         assert row is not None
@@ -503,6 +505,7 @@ class TestMigratingNow:
         assert await line.catalogue.pending_imports() == []
 
     async def test_when_whoever_asked_has_gone_the_row_is_free_again(self, line: Line) -> None:
+        line.pipeline.pause()
         path = line.file("a.safetensors")
         row = await line.described(path)
         asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
@@ -513,11 +516,13 @@ class TestMigratingNow:
         assert row.id not in line.pipeline.in_hand
         await line.read(path)
         await settled()
+        line.pipeline.resume()
         line.pipeline.sweep()
         await line.read(path)
         await wait_until_async(lambda: line.records("migration.finished"))
 
     async def test_a_file_that_cannot_be_read_is_an_error_and_noted_on_the_row(self, line: Line) -> None:
+        line.pipeline.pause()
         path = line.file("a.safetensors")
         row = await line.described(path)
         asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))

@@ -35,8 +35,14 @@ class Seen(list[WatchEvent]):
         self._root = root
         self._marks = 0
 
+    def wait_for(self, event: WatchEvent) -> None:
+        wait_until(lambda: event in self, what=str(event))
+
     def until_now(self) -> list[WatchEvent]:
-        """Return what happened before this call, without repetitions side by side."""
+        """Return what happened in the root before this call, without repetitions side by side.
+
+        Of another root nothing is known: each has a thread of its own.
+        """
         self._marks += 1
         mark = self._root / f"mark-{self._marks}.pt"
         mark.touch()
@@ -247,7 +253,8 @@ class TestRoots:
         watcher.add(str(other))
         watcher.add(str(other))
         (other / "b.pt").touch()
-        assert seen.until_now() == [FileAppeared(str(other / "b.pt")), FileClosed(str(other / "b.pt"))]
+        seen.wait_for(FileClosed(str(other / "b.pt")))
+        assert seen == [FileAppeared(str(other / "b.pt")), FileClosed(str(other / "b.pt"))]
 
     def test_several_roots_are_watched_at_once(
         self, watcher: Watcher, root: Path, seen: Seen, tmp_path: Path
@@ -256,7 +263,7 @@ class TestRoots:
         other.mkdir()
         watcher.add(str(other))
         (other / "a.pt").touch()
-        assert FileClosed(str(other / "a.pt")) in seen.until_now()
+        seen.wait_for(FileClosed(str(other / "a.pt")))
         assert watcher.is_alive(str(root))
         assert watcher.is_alive(str(other))
 
@@ -272,7 +279,7 @@ class TestRoots:
         other.mkdir()
         watcher.add(str(other))
         (other / "a.pt").touch()
-        assert FileClosed(str(other / "a.pt")) in seen.until_now()
+        seen.wait_for(FileClosed(str(other / "a.pt")))
 
     def test_when_the_kernel_drops_events_the_root_is_reported_and_goes_on_being_watched(
         self, watcher: Watcher, root: Path, seen: Seen

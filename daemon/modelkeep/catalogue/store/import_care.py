@@ -9,6 +9,7 @@ from modelkeep.catalogue.store.import_run import Earlier, ImportRun, model_of, p
 from modelkeep.catalogue.store.locations import location_of, locations_of, put_location
 from modelkeep.catalogue.store.models import choose_main_paths, get_model, upsert_model
 from modelkeep.catalogue.store.pending import (
+    delete_pending,
     get_pending,
     get_pending_by_path,
     pending_values,
@@ -52,8 +53,11 @@ def _take_again(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow 
     row = staged.row
     pending = get_pending(run.connection, before.pending_id) if before.pending_id else None
     if pending is not None:
-        if get_pending_by_path(run.connection, row.path) not in (None, pending):
-            return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
+        other = get_pending_by_path(run.connection, row.path)
+        if other is not None and other.id != pending.id:
+            if not other.knows_nothing:
+                return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
+            delete_pending(run.connection, other.id)  # detection found the file first, and knows only its path
         fresh = pending_of(run, staged, pending.id, pending.image)
         if _is_shared(run, row.key, pending.id):
             return _update_shared(run, staged, pending)

@@ -144,7 +144,11 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
 
 
 def confirm_claim(connection: sa.Connection, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
-    """Note that the file at a path has the hash that an older database claimed."""
+    """Note that the file at a path has the hash that an older database claimed; its size is known for certain now."""
+    place = location_of(connection, path)
+    if place is not None:
+        sized = sa.update(models).where(models.c.sha256 == place.sha256)
+        connection.execute(sized.values(size_bytes=fingerprint.size_bytes))
     connection.execute(sa.update(locations).where(locations.c.path == path).values(claimed=False))
     set_seen(connection, {path: fingerprint}, now_ms)
 

@@ -181,7 +181,7 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     pending = known.pending.get(order.pending_id)
     if pending is None:
         return MigrationResult(order, Outcome.GONE)
-    if pending.path != order.path or order.original not in (None, pending.image):
+    if pending.path != order.path or order.original not in ("", pending.image):
         return MigrationResult(order, Outcome.MOVED, pending)
     decision = _decide(order, pending, known)
     lacks_picture = pending.image and order.picture is None and not order.picture_refused

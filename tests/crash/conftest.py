@@ -1,0 +1,56 @@
+"""What the crash tests share: a nursery of lives, and scenes for them."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.crash.living import Nursery, Scene, nursery
+from tests.crash.scenes import first_import, import_again, short_journal
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs long, unless it is asked for by `-m soak`."""
+    if "soak" in config.getoption("-m"):
+        return
+    kept = [item for item in items if item.get_closest_marker("soak") is None]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def fast_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory where there is room for one: a kill loses nothing there either, and fsync takes no time."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield tmp_path_factory.mktemp("crash")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="modelkeep-crash-", dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def lives() -> Iterator[Nursery]:
+    """Lives jobs."""
+    with nursery() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def first(fast_folder: Path, lives: Nursery) -> Scene:
+    """A first import, from nothing."""
+    return first_import(fast_folder / "first", lives)
+
+
+@pytest.fixture(scope="session")
+def again(fast_folder: Path, lives: Nursery) -> Scene:
+    """A second import from a source that says something else of a row that waits, with another picture."""
+    return import_again(fast_folder / "again", lives)
+
+
+@pytest.fixture(scope="session")
+def short(fast_folder: Path, lives: Nursery) -> Scene:
+    """A first import with a journal of which only two segments are kept."""
+    return short_journal(fast_folder / "short", lives)

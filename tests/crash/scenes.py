@@ -1,0 +1,25 @@
+"""The scenes in which crashes happen."""
+
+from pathlib import Path
+
+from tests.crash.living import Nursery, Scene
+from tests.crash.tiny_library import change_source, make_library
+
+
+def first_import(folder: Path, nursery: Nursery) -> Scene:
+    """Return the scene of a first import, from nothing."""
+    return Scene(folder / "lives", make_library(folder), nursery)
+
+
+def short_journal(folder: Path, nursery: Nursery) -> Scene:
+    """Return the same with a journal of which only two segments are kept."""
+    return Scene(folder / "lives", make_library(folder), nursery, keep_segments=2)
+
+
+def import_again(folder: Path, nursery: Nursery) -> Scene:
+    """Return the scene of an import from a source that says something else of a row that waits."""
+    before = first_import(folder / "before", nursery)
+    imported = before.new_job()
+    before.live_well(imported.but(until="imported"))
+    changed = change_source(before.library)
+    return Scene(folder / "lives", changed, nursery, prepared=Path(imported.data_dir))

@@ -1,0 +1,52 @@
+"""A kill at every named point, before and after every durable step, and another one during the recovery from it."""
+
+import pytest
+from tests.crash.living import Scene
+from tests.crash.trials import assert_all_well, fail_point_trials, few_of_each_point, second_crash_trials, some
+
+PARTS = 4
+"""Each scene is divided among so many tests, which run at the same time."""
+
+RECOVERIES = (
+    *("catalogue.commit.before@4", "catalogue.commit.after@3", "journal.append.after@2", "journal.sync.after@2"),
+    *("pending_folder.sync.after@1", "picture.publish.after@2", "picture.publish.before@8"),
+    *("pending_picture.remove.before@2", "staged_copy.sync.after@11"),
+)
+"""Points from which a recovery has something to do."""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("scene", ["first", "again", "short"])
+def test_a_kill_at_every_point_leaves_nothing_half_and_comes_to_the_same_end(
+    scene: str, part: int, request: pytest.FixtureRequest
+) -> None:
+    trials = few_of_each_point(fail_point_trials(request.getfixturevalue(scene)))
+    share = trials if scene == "first" else [trial for trial in trials if _is_of(scene, trial.name)]
+    assert_all_well(share[part::PARTS])
+
+
+def _is_of(scene: str, name: str) -> bool:
+    """Tell whether a point is one for which a scene is made; the others are tried in the first one."""
+    wanted = ("remove_segment", "rotate") if scene == "short" else ("pending_", "commit", "staged_copy")
+    return any(part in name for part in wanted)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_second_kill_during_the_recovery_changes_nothing(first: Scene, part: int) -> None:
+    trials = list(second_crash_trials(first, RECOVERIES[part::PARTS]))
+    assert_all_well(some(trials, 15))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("scene", ["first", "again", "short"])
+def test_a_kill_whenever_a_point_is_reached(scene: str, request: pytest.FixtureRequest) -> None:
+    assert_all_well(fail_point_trials(request.getfixturevalue(scene)))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("scene", ["first", "again", "short"])
+def test_a_second_kill_at_every_point_of_every_recovery(scene: str, request: pytest.FixtureRequest) -> None:
+    stage: Scene = request.getfixturevalue(scene)
+    assert_all_well(list(second_crash_trials(stage, stage.points(stage.new_job()))))

@@ -1,0 +1,172 @@
+"""Trials: one crash each, with a name by which it can be had again. Tests take some of them, the soak takes all."""
+
+import random
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.crash.film import Film, kill, lucky_power_cut, power_cut
+from tests.crash.films import Programme
+from tests.crash.job import Job
+from tests.crash.living import KILLED, Scene, said
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A crash; `run` returns what is wrong after it."""
+
+    name: str
+    run: Callable[[], list[str]]
+
+
+def failures(trials: Iterable[Trial]) -> list[str]:
+    """Run trials; returns a sentence for each that went wrong."""
+    found = []
+    for trial in trials:
+        faults = trial.run()
+        if faults:
+            found.append(f"{trial.name}: {'; '.join(faults[:3])}")
+    return found
+
+
+def assert_all_well(trials: Sequence[Trial]) -> None:
+    """Fail with what is wrong after any of the trials."""
+    assert trials, "nothing was tried"
+    found = failures(trials)
+    assert not found, "\n".join([f"{len(found)} of {len(trials)} crashes left something wrong:", *found[:12]])
+
+
+def some(trials: Sequence[Trial], number: int, seed: int = 1) -> list[Trial]:
+    """Choose so many trials, the same ones each time, spread over all of them."""
+    if len(trials) <= number:
+        return list(trials)
+    step, shift = len(trials) / number, random.Random(seed).random()
+    return [trials[int((index + shift) * step) % len(trials)] for index in range(number)]
+
+
+# Fail points
+
+
+def fail_point_trials(scene: Scene) -> list[Trial]:
+    """Return a trial for each time at which a life reaches a fail point."""
+    return [Trial(f"killed at {point}", _killed_at(scene, point)) for point in scene.points(scene.new_job())]
+
+
+def few_of_each_point(trials: Sequence[Trial]) -> list[Trial]:
+    """Choose the first, a middle and the last time at which each point is reached."""
+    by_point: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        by_point[trial.name.partition("@")[0]].append(trial)
+    chosen = {trial.name for times in by_point.values() for trial in (times[0], times[len(times) // 2], times[-1])}
+    return [trial for trial in trials if trial.name in chosen]
+
+
+def second_crash_trials(scene: Scene, points: Iterable[str]) -> Iterator[Trial]:
+    """Yield, for each point of a life, a trial for each point of the recovery from a crash there."""
+    for point in points:
+        crashed = scene.new_job()
+        if not _crash(scene, crashed, point):
+            continue
+        rehearsed = _copy(scene, crashed)
+        for second in scene.points(rehearsed.but(until="recovered")):
+            name = f"killed at {point}, and at {second} of the recovery"
+            yield Trial(name, _killed_again_at(scene, crashed, second))
+
+
+def _killed_at(scene: Scene, point: str) -> Callable[[], list[str]]:
+    def run() -> list[str]:
+        job = scene.new_job()
+        if not _crash(scene, job, point):
+            return []  # threads took turns otherwise: the point is not reached so often this time
+        return _judged(scene, job)
+
+    return run
+
+
+def _killed_again_at(scene: Scene, crashed: Job, point: str) -> Callable[[], list[str]]:
+    def run() -> list[str]:
+        job = _copy(scene, crashed)
+        _crash(scene, job.but(until="recovered"), point)
+        return _judged(scene, job)
+
+    return run
+
+
+def _crash(scene: Scene, job: Job, point: str) -> bool:
+    status = scene.nursery.live(job.but(fail_point=point))
+    assert status in (0, KILLED), f"it ended with {status} at {point}; it said:\n{said(job)}"
+    return status == KILLED
+
+
+def _copy(scene: Scene, job: Job) -> Job:
+    copied = scene.new_job()
+    shutil.rmtree(copied.data_dir, ignore_errors=True)
+    if Path(job.data_dir).exists():
+        shutil.copytree(job.data_dir, copied.data_dir)
+    if Path(job.acknowledgements).exists():
+        shutil.copyfile(job.acknowledgements, copied.acknowledgements)
+    return copied
+
+
+def _judged(scene: Scene, job: Job, *, damage_is_fine: bool = False) -> list[str]:
+    faults = scene.faults_after(job, damage_is_fine=damage_is_fine)
+    if not faults:
+        scene.remove(job)
+    return faults
+
+
+# Films
+
+
+def power_cut_trials(programme: Programme, film: Film) -> list[Trial]:
+    """Return a trial for each call of a film before which the power may be cut."""
+    return [
+        Trial(f"power cut before call {number} ({_told(film, number)})", _cut(programme, film, number))
+        for number in film.cuts()
+    ]
+
+
+def end_of_film_trials(film: Film, seed: int) -> list[Trial]:
+    """Return trials that end a life before each call, by a kill and by a power cut on a lucky disk, and live on."""
+    return [
+        Trial(f"{name} before call {number} ({_told(film, number)})", _ended(film, number, name, seed))
+        for number in film.cuts()
+        for name in ("kill", f"lucky power cut {seed}")
+    ]
+
+
+def _cut(programme: Programme, film: Film, number: int) -> Callable[[], list[str]]:
+    return lambda: programme.judge(film, number, ())
+
+
+def _ended(film: Film, number: int, name: str, seed: int) -> Callable[[], list[str]]:
+    is_kill = name == "kill"
+
+    def run() -> list[str]:
+        job = film.end(number, kill if is_kill else lucky_power_cut((seed, number)))
+        return _judged(film.scene, job, damage_is_fine=not is_kill)
+
+    return run
+
+
+def _told(film: Film, number: int) -> str:
+    if number == len(film.calls):
+        return "the end"
+    call = film.calls[number]
+    return f"{call.name} {Path(call.path).relative_to(film.home)}"
+
+
+__all__ = [
+    "Trial",
+    "assert_all_well",
+    "end_of_film_trials",
+    "fail_point_trials",
+    "failures",
+    "few_of_each_point",
+    "power_cut",
+    "power_cut_trials",
+    "second_crash_trials",
+    "some",
+]
