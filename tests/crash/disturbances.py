@@ -1,11 +1,12 @@
 """Trials in which single system calls of a real process are its last, or fail."""
 
+import re
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.crash.film import Film, kill, power_cut
-from tests.crash.job import Job
 from tests.crash.living import Scene, said
 from tests.crash.system_calls import Call, strace
 from tests.crash.trials import Trial
@@ -17,9 +18,9 @@ NAMES_SEED = 1
 TOLD_OR_MASTERED = (0, 1)
 """Exit statuses of a life that said what was wrong, or that came to its end nevertheless."""
 
-_DISTURBED = frozenset(
-    {"write", "pwrite64", "fsync", "fdatasync", "rename", "unlink", "mkdir", "ftruncate", "rmdir"}
-)
+_SOON_AFTER = (1, 3, 6, 12, 25)
+_TIER = re.compile(r"\.staging/.*_(high|medium|low)\.webp$")
+_DISTURBED = frozenset({"write", "pwrite64", "fsync", "fdatasync", "rename", "unlink", "mkdir", "ftruncate", "rmdir"})
 
 
 @dataclass
@@ -28,7 +29,6 @@ class Census:
 
     disturbed: int = 0
     undisturbed: int = 0
-    names: set[str] = field(default_factory=set)
 
 
 def film_with_fixed_names(scene: Scene) -> Film:
@@ -37,8 +37,13 @@ def film_with_fixed_names(scene: Scene) -> Film:
 
 
 def kill_trials(film: Film, census: Census) -> list[Trial]:
-    """Return a trial for each call at which a process can be killed; workers are processes too."""
-    return [Trial(f"killed at {_told(film, call)}", _killed(film, call, census)) for call in _targets(film)]
+    """Return a trial for each call at which the process can be killed.
+
+    Not for those of the workers that draw pictures: strace would kill the second worker there too, after which a
+    picture counts as one that kills.
+    """
+    targets = [call for call in _targets(film) if not _is_of_worker(call)]
+    return [Trial(f"killed at {_told(film, call)}", _killed(film, call, census)) for call in targets]
 
 
 def error_trials(film: Film, error: str, census: Census) -> list[Trial]:
@@ -48,6 +53,42 @@ def error_trials(film: Film, error: str, census: Census) -> list[Trial]:
 
 def _targets(film: Film) -> list[Call]:
     return [call for call in film.calls if call.name in _DISTURBED and call.path.startswith(film.job.data_dir)]
+
+
+def sync_error_trials(film: Film, error: str) -> list[Trial]:
+    """Return trials in which a thread's n-th fsync or fdatasync fails, and the power is cut at several calls after."""
+    most = {name: max(_times(film, name)) for name in ("fsync", "fdatasync")}
+    return [
+        Trial(f"{error} of each thread's {name} number {number}", _failing_sync(film.scene, name, number, error))
+        for name, highest in most.items()
+        for number in range(1, highest + 1)
+    ]
+
+
+def _times(film: Film, name: str) -> Counter[int]:
+    return Counter(Counter(call.thread for call in film.calls if call.name == name).values())
+
+
+def _failing_sync(scene: Scene, name: str, number: int, error: str) -> Callable[[], list[str]]:
+    def run() -> list[str]:
+        film = Film(scene, lambda job: job, disturbance=["-e", f"inject={name}:error={error}:when={number}"])
+        if film.statuses[0] not in TOLD_OR_MASTERED:
+            return [f"it ended with {film.statuses[0]}; it said:\n{said(film.job)}"]
+        failed = [index for index, call in enumerate(film.calls) if call.failed and call.name == name]
+        cuts = {min(index + after, len(film.calls)) for index in failed for after in _SOON_AFTER} | {len(film.calls)}
+        return [
+            f"{ending.__name__} before call {cut}: {fault}"
+            for cut in sorted(cuts)
+            for ending in (kill, power_cut)
+            for fault in scene.faults_after(film.end(cut, ending), damage_is_fine=ending is power_cut)
+        ]
+
+    return run
+
+
+def _is_of_worker(call: Call) -> bool:
+    is_tier = _TIER.search(call.path) is not None or call.path.endswith(".staging")
+    return is_tier and not call.target
 
 
 def _killed(film: Film, call: Call, census: Census) -> Callable[[], list[str]]:

@@ -46,7 +46,7 @@ def judge(
         data_dir: the daemon's data folder; nothing is on its way in it any more.
         path_map: the prefix that was rewritten by `--map`, and what it became.
         report: of the import; tells of pictures that could not be taken.
-        claims_are_kept: a row whose stored hash is wrong may stay under that hash.
+        claims_are_kept: a row whose stored hash is wrong stays under that hash, and follows its file too.
     """
     case = _Case(read_legacy(database, path_map), read_kept(data_dir), data_dir, report or {}, claims_are_kept)
     for row in case.rows:
@@ -77,6 +77,8 @@ class _Case:
     complaints: list[str] = field(default_factory=list)
     fates: dict[int, str] = field(default_factory=dict)
     migrated: dict[str, list[LegacyFacts]] = field(default_factory=lambda: defaultdict(list))
+    followed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Claimed hashes under which something was said of a content that has another."""
 
     def complain(self, row: LegacyFacts, sentence: str) -> None:
         self.complaints.append(f"row {row.id} ({row.path.name}): {sentence}")
@@ -92,6 +94,9 @@ class _Case:
         elif content in self.kept.models and (place is not None or self.claims_are_kept):
             self.fates[row.id] = "migrated"
             self._judge_migrated(row, content)
+            if row.content and row.content != content and row.content in self.kept.models:
+                self.migrated[row.content].append(row)
+                self.followed[row.content].add(content)
         else:
             self.complain(row, "it is neither migrated nor pending")
 
@@ -192,6 +197,7 @@ class _Case:
             if _DERIVED & texts.keys():
                 self.complaints.append(f"{what} stores what is derived: {sorted(texts)}")
             said = {sha256_of(row.picture) for row in rows if row.picture is not None}
+            said |= {sha256_of(picture) for claim in self.followed[content] for picture in self._published(claim)}
             self._judge_images(what, content, said)
             if not rows and not self._explains(content):
                 self.complaints.append(f"{what} is there without a row and without a file")
@@ -218,6 +224,10 @@ class _Case:
         if [image["seq"] for image in images] != list(range(len(images))):
             self.complaints.append(f"{what} has the picture numbers {[image['seq'] for image in images]}")
 
+    def _published(self, content: str) -> list[Path]:
+        """Return the pictures of a content: what was said under a refuted hash follows the file as these."""
+        return sorted((self.data_dir / "images").glob(f"{content}_*_high.webp"))
+
     def _explains(self, content: str) -> bool:
         return any(place["sha256"] == content and Path(path).is_file() for path, place in self.kept.locations.items())
 
@@ -227,6 +237,9 @@ class _Case:
         """The folder of pictures holds what the catalogue names and nothing else."""
         folder = self.data_dir / "images"
         sources = {sha256_of(row.picture): row.picture for row in self.rows if row.picture is not None}
+        sources |= {
+            sha256_of(path): path for claims in self.followed.values() for c in claims for path in self._published(c)
+        }
         expected = set()
         for content, images in self.kept.images.items():
             for image in images:

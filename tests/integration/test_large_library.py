@@ -31,7 +31,7 @@ def test_every_row_of_a_large_library_is_accounted_for(
     assert (snapshot(models), snapshot(database.parent)) == before
 
 
-def test_what_was_said_of_a_file_with_a_wrong_hash_is_known_of_the_file_or_waits_with_a_reason(
+def test_what_was_said_of_a_file_with_a_wrong_hash_follows_the_file_and_stays_under_that_hash(
     tmp_path: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
     library, content = LegacyLibrary(), safetensors("wrongly hashed")
@@ -41,9 +41,17 @@ def test_what_was_said_of_a_file_with_a_wrong_hash_is_known_of_the_file_or_waits
     daemon = make_daemon()
     report = daemon.must("import", "hikaze", str(database), "--json").json
     daemon.start()
+    daemon.wait_model(path)
+    found = daemon.get(f"/api/models/{sha256_of(content)}")
+    assert found["meta_json"]["description"] == "mine"
+    assert "favourite" in [tag["name"] for tag in found["tags"]]
+    refuted = [record for record in daemon.journal() if record["event"] == "claim.refuted"]
+    assert [(record["claimed"], record["found"]) for record in refuted] == [
+        (sha256_of(b"something else"), sha256_of(content))
+    ]
     daemon.wait_idle()
     daemon.stop()
-    assert_none(judge(database, daemon.data_dir, report=report).complaints)
+    assert_none(judge(database, daemon.data_dir, report=report, claims_are_kept=True).complaints)
 
 
 def test_the_size_of_a_model_whose_hash_was_known_is_that_of_its_file(

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.detection import Found
+from modelkeep.domain.claims import Refuted
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
 from .conftest import (
     NOW,
-    ROOTS,
     A,
     B,
     dated,
+    dump,
     hashed,
     legacy,
     paths_of,
@@ -27,6 +27,8 @@ from .conftest import (
 )
 
 PRESENT, MISSING, UNREACHABLE = LocationState.PRESENT, LocationState.MISSING, LocationState.UNREACHABLE
+
+REFUTED = Refuted("/m/a.pt", claimed=A, found=B, fingerprint=print_of(1))
 
 
 async def link(catalogue: Catalogue, path: str, sha256: str, number: int = 500, now_ms: int = NOW) -> list[str]:
@@ -238,11 +240,51 @@ class TestClaims:
 
     async def test_a_refuted_claim_costs_the_model_its_path_and_nothing_else(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)))
-        row = await catalogue.refute_claim(Found("/m/a.pt", 99), ROOTS, NOW + 3)
-        assert (row.path, row.size_bytes, row.state, row.knows_nothing) == ("/m/a.pt", 99, PendingState.WAITING, True)
+        await catalogue.refute_claim(REFUTED, "", NOW + 3, lambda _: None)
         assert await paths_of(catalogue, A) == {}
         model = await the_model(catalogue, A)
         assert (model.name, [tag.name for tag in model.tags]) == ("Mine", ["x"])
+
+    async def test_the_file_of_a_refuted_claim_has_the_hash_that_it_has(self, catalogue: Catalogue) -> None:
+        await take(catalogue, legacy("a", claim=A, name="Mine", on_disk=print_of(1)))
+        await catalogue.refute_claim(REFUTED, "", NOW + 3, lambda _: None)
+        assert (await the_model(catalogue, B)).path == "/m/a.pt"
+        place = await catalogue.location("/m/a.pt")
+        assert place is not None
+        assert (place.sha256, place.claimed, place.fingerprint) == (B, False, print_of(1))
+
+    async def test_what_was_known_under_a_refuted_hash_is_offered_to_the_owner(self, catalogue: Catalogue) -> None:
+        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], meta={"description": "mine"}))
+        told: list[int] = []
+        pending_id = await catalogue.refute_claim(REFUTED, ".webp", NOW + 3, told.append)
+        row = await the_row(catalogue, "/m/a.pt")
+        assert told == [pending_id] == [row.id]
+        assert (row.state, row.sha256, row.name) == (PendingState.CONFLICT, B, "Mine")
+        assert (row.meta, [tag.name for tag in row.tags]) == ({"description": "mine"}, ["x"])
+        assert row.image == f"{row.id}.webp"
+        assert not row.knows_nothing
+
+    async def test_what_is_known_of_a_file_that_has_the_hash_is_not_offered_to_another(
+        self, catalogue: Catalogue
+    ) -> None:
+        await hashed(catalogue, "/m/true.pt", A)
+        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)))
+        assert await catalogue.refute_claim(REFUTED, "", NOW + 3, lambda _: None) == 0
+        assert await catalogue.pending_imports() == []
+        assert await paths_of(catalogue, A) == {"/m/true.pt": PRESENT}
+
+    async def test_a_refutation_that_cannot_be_finished_has_not_happened(
+        self, catalogue: Catalogue, file: Path
+    ) -> None:
+        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)))
+        before = dump(file)
+
+        def fail(_: int) -> None:
+            raise OSError("no space left")
+
+        with pytest.raises(OSError, match="no space left"):
+            await catalogue.refute_claim(REFUTED, ".png", NOW + 3, fail)
+        assert dump(file) == before
 
     async def test_seeing_a_claimed_file_does_not_confirm_it(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", claim=A))

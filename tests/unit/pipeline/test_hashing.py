@@ -48,7 +48,8 @@ class Bench:
 
     def put(self, *paths: str, priority: Priority = Priority.NEW, device: int = SSD) -> None:
         for path in paths:
-            self.stage.put(Work(path, priority), print_of(path, device))
+            pending_id = 0 if priority is Priority.INTERACTIVE else 1
+            self.stage.put(Work(path, priority, pending_id), print_of(path, device))
 
     async def begun(self, count: int) -> list[str]:
         await wait_until_async(lambda: len(self.pool.begun) >= count)
@@ -121,6 +122,17 @@ class TestOrder:
         bench.put("b", "a", priority=Priority.SWEEP)
         bench.put("a", priority=Priority.NEW)
         assert bench.stage.queued == 2
+        assert await bench.finish_all() == ["running", "a", "b"]
+
+    async def test_a_question_and_a_row_for_one_file_wait_side_by_side(self, bench: Bench) -> None:
+        bench.put("running")
+        await bench.begun(1)
+        bench.put("b", "a", priority=Priority.SWEEP)
+        bench.put("a", priority=Priority.INTERACTIVE)
+        assert bench.stage.queued == 3
+        taken = bench.stage.take_back("a")
+        assert taken is not None
+        assert taken[0].priority is Priority.SWEEP
         assert await bench.finish_all() == ["running", "a", "b"]
 
     async def test_a_file_may_be_hurried(self, bench: Bench) -> None:

@@ -350,7 +350,11 @@ class TestTheSweep:
         await line.catalogue.import_rows("hikaze-v1", "s", [staged], NOW, lambda _: None)
         line.pipeline.sweep()
         sha256 = await line.read(path)
-        await wait_until_async(lambda: line.records("migration.finished"))
+
+        async def is_refuted() -> bool:
+            return path in await paths_of(line, sha256)
+
+        await wait_until_async(is_refuted)
         (told,) = line.records("claim.refuted")
         assert (told["claimed"], told["found"]) == ("ab" * 32, sha256)
         assert await paths_of(line, sha256) == {path: LocationState.PRESENT}
@@ -479,14 +483,24 @@ class TestMigratingNow:
         assert details is not None
         assert details.model.name == "Theirs"
 
-    async def test_a_row_that_is_being_read_is_busy(self, line: Line) -> None:
+    async def test_a_row_that_is_being_read_is_busy_for_another_strategy(self, line: Line) -> None:
         row = await line.found("a.safetensors")
         await line.hashing(row.path)
         with pytest.raises(Busy, match="try again"):
-            await line.pipeline.migrate_now(row.id, None)
+            await line.pipeline.migrate_now(row.id, Strategy.OVERRIDE)
         with pytest.raises(Busy):
             await line.pipeline.drop(row.id)
         await line.migrated(row.path)
+
+    async def test_whoever_asks_for_a_row_that_is_being_read_waits_with_it(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        asked = [asyncio.ensure_future(line.pipeline.migrate_now(row.id, None)) for _ in range(2)]
+        await settled()
+        asked.pop().cancel()
+        sha256 = await line.read(row.path)
+        assert await asyncio.wait_for(asked[0], 10) == (sha256, Action.CREATED)
+        assert line.pool.begun == [row.path]
 
     async def test_a_row_that_is_not_there_is_an_error(self, line: Line) -> None:
         with pytest.raises(NotFound):
