@@ -56,7 +56,7 @@ def _targets(film: Film) -> list[Call]:
 
 
 def sync_error_trials(film: Film, error: str) -> list[Trial]:
-    """Return trials in which a thread's n-th fsync or fdatasync fails, and the power is cut at several calls after."""
+    """Return trials in which each thread's n-th sync fails, and a kill or a power cut comes soon after."""
     most = {name: max(_times(film, name)) for name in ("fsync", "fdatasync")}
     return [
         Trial(f"{error} of each thread's {name} number {number}", _failing_sync(film.scene, name, number, error))

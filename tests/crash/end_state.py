@@ -185,7 +185,7 @@ def story_faults(story: JournalStory, kept: Kept) -> Iterator[str]:
     committed = story.rolled_back & (story.committed | set(kept.unfinished))
     if committed:
         yield f"the journal says of committed migrations that they were rolled back: {sorted(committed)}"
-    for path, sha256 in sorted(story.denied):
+    for path, sha256 in sorted(story.denied - story.finished):
         if path not in kept.pending and kept.locations.get(path, {}).get("sha256") == sha256:
             yield f"the journal says that {Path(path).name} was rolled back, but it is migrated"
 

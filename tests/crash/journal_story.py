@@ -17,7 +17,9 @@ class JournalStory:
     ended: set[str] = field(default_factory=set)
     rolled_back: set[str] = field(default_factory=set)
     denied: set[tuple[str, str]] = field(default_factory=set)
-    """Path and hash of what was rolled back and not migrated since."""
+    """Path and hash of what was rolled back."""
+    finished: set[tuple[str, str]] = field(default_factory=set)
+    """Path and hash of what was migrated."""
 
 
 def read_story(folder: Path) -> JournalStory:
@@ -38,7 +40,7 @@ def _take(record: dict[str, object], story: JournalStory) -> None:
     event, migration = str(record["event"]), str(record.get("migration", ""))
     content = (str(record.get("path")), str(record.get("sha256")))
     if event == "migration.finished":
-        story.denied.discard(content)
+        story.finished.add(content)
     if not migration:
         return
     if event == "migration.planned":

@@ -50,8 +50,16 @@ def _begin_with(engine: sa.Engine, statement: str) -> sa.Engine:
 
 def writing_engine(path: Path) -> sa.Engine:
     """Return the engine of the one connection that writes; commits are durable when they return."""
-    pragmas = ("journal_mode=WAL", "synchronous=FULL")
-    connect = _connector(path, mode="mode=rwc", pragmas=pragmas)
+    open_file = _connector(path, mode="mode=rwc", pragmas=("journal_mode=WAL", "synchronous=FULL"))
+
+    def connect() -> sqlite3.Connection:
+        connection = open_file()
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            # Not every file system can have a WAL. Without one a commit is the removal of a file, and lasts only
+            # when the folder is synced too (https://sqlite.org/pragma.html#pragma_synchronous).
+            connection.execute("PRAGMA synchronous=EXTRA")
+        return connection
+
     return _begin_with(sa.create_engine("sqlite://", creator=connect, poolclass=StaticPool), "BEGIN IMMEDIATE")
 
 

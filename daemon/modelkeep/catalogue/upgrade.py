@@ -15,6 +15,9 @@ from modelkeep.catalogue.engine import reading_engine, writing_engine
 from modelkeep.errors import CatalogueError
 from modelkeep.failpoints import reach
 
+_SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
+"""Files of SQLite beside a database: without it they are nobody's, and must not become those of the next one."""
+
 
 def upgrade(path: Path) -> str | None:
     """Bring the catalogue's file to the newest schema.
@@ -32,6 +35,9 @@ def upgrade(path: Path) -> str | None:
         current = _current_revision(path, script)
         if current == script.get_current_head():
             return None
+        if not _holds_anything(path):
+            _make(path, config)
+            return None
         backup = None if current is None else back_up(path, current)
         _upgrade_to_head(path, config)
     except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
@@ -41,7 +47,7 @@ def upgrade(path: Path) -> str | None:
 
 def _current_revision(path: Path, script: ScriptDirectory) -> str | None:
     """Return the revision of a catalogue, None for one that is still to be made."""
-    if not path.exists() or not path.stat().st_size:
+    if not _holds_anything(path):
         return None
     _undo_what_was_cut_short(path)
     engine = reading_engine(path)
@@ -55,11 +61,31 @@ def _current_revision(path: Path, script: ScriptDirectory) -> str | None:
     return current
 
 
+def _holds_anything(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
 def _undo_what_was_cut_short(path: Path) -> None:
-    """Let SQLite roll back what a crash in the making of a catalogue left: a reader may not, and refuses the file."""
-    if path.with_name(f"{path.name}-journal").exists():
+    """Let SQLite roll back what a crash left where no WAL can be had: a reader may not, and refuses the file."""
+    if _beside(path, "-journal").exists():
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+
+
+def _make(path: Path, config: Config) -> None:
+    """Make a catalogue under another name first: a crash leaves none or a whole one, and no half."""
+    draft = _beside(path, ".new")
+    for stale in (draft, *(_beside(file, suffix) for file in (draft, path) for suffix in _SIDE_SUFFIXES)):
+        stale.unlink(missing_ok=True)
+    _upgrade_to_head(draft, config)
+    reach("catalogue.publish.before")
+    draft.replace(path)
+    reach("catalogue.publish.after")
+    _sync_folder(path.parent)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
 
 
 def _upgrade_to_head(path: Path, config: Config) -> None:
@@ -74,8 +100,8 @@ def _upgrade_to_head(path: Path, config: Config) -> None:
 
 def back_up(path: Path, revision: str) -> str:
     """Copy the catalogue, with what its write-ahead log holds, beside it; durable when this returns."""
-    copy = path.with_name(f"{path.name}.before-upgrade-from-{revision}")
-    draft = copy.with_name(copy.name + ".tmp")
+    copy = _beside(path, f".before-upgrade-from-{revision}")
+    draft = _beside(copy, ".tmp")
     draft.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(draft)) as target:
         target.execute("PRAGMA synchronous=FULL")
@@ -83,12 +109,16 @@ def back_up(path: Path, revision: str) -> str:
     reach("backup.publish.before")
     draft.replace(copy)
     reach("backup.publish.after")
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync_folder(path.parent)
+    return copy.name
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return copy.name
 
 
 def _config() -> Config:

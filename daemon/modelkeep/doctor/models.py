@@ -52,9 +52,7 @@ def _without_location(nowhere: Iterable[KnownModel], refuted: Mapping[str, Refut
     if rest:
         names = examples([_with_successor(model) for model in rest])
         sentence = f"{counted(len(rest), 'model has', 'models have')} no location: {names}"
-        yield note(
-            "models", sentence, "what is known of them returns with their files; `modelkeep models purge` forgets"
-        )
+        yield note("models", sentence, "what is known of them returns with their files")
 
 
 def _with_successor(model: KnownModel) -> str:
@@ -62,10 +60,8 @@ def _with_successor(model: KnownModel) -> str:
 
 
 def _compare(model: KnownModel, claim: RefutedClaim) -> str:
-    return (
-        f"compare `modelkeep models show {model.sha256[:12]}` with `modelkeep models show {claim.found[:12]}`;"
-        f" if the older database was wrong, `modelkeep models purge {model.sha256[:12]}`"
-    )
+    shown, found = model.sha256[:12], claim.found[:12]
+    return f"what it says follows the file too: compare `modelkeep models show {shown}` with `modelkeep models show {found}`"
 
 
 def read_refuted_claims(journal: Path) -> Iterator[RefutedClaim]:

@@ -1,5 +1,6 @@
 """Where a content is, or was: its paths, the best of them, and what becomes of them when files go and come."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.claims import Refuted
-from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
+from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState
 
 from .conftest import (
     NOW,
+    ROOTS,
     A,
     B,
     dated,
@@ -28,11 +30,16 @@ from .conftest import (
 
 PRESENT, MISSING, UNREACHABLE = LocationState.PRESENT, LocationState.MISSING, LocationState.UNREACHABLE
 
-REFUTED = Refuted("/m/a.pt", claimed=A, found=B, fingerprint=print_of(1))
-
 
 async def link(catalogue: Catalogue, path: str, sha256: str, number: int = 500, now_ms: int = NOW) -> list[str]:
     return await catalogue.put_locations([Location(path, sha256, PRESENT, print_of(number))], now_ms)
+
+
+async def refute(
+    catalogue: Catalogue, picture: str = "", before_commit: Callable[[PendingImport], None] = lambda _: None
+) -> PendingImport:
+    refuted = Refuted("/m/a.pt", claimed=A, found=B, fingerprint=print_of(1))
+    return await catalogue.refute_claim(refuted, picture, ROOTS, NOW + 3, before_commit)
 
 
 class TestFingerprints:
@@ -240,38 +247,43 @@ class TestClaims:
 
     async def test_a_refuted_claim_costs_the_model_its_path_and_nothing_else(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)))
-        await catalogue.refute_claim(REFUTED, "", NOW + 3, lambda _: None)
+        await refute(catalogue)
         assert await paths_of(catalogue, A) == {}
         model = await the_model(catalogue, A)
         assert (model.name, [tag.name for tag in model.tags]) == ("Mine", ["x"])
 
-    async def test_the_file_of_a_refuted_claim_has_the_hash_that_it_has(self, catalogue: Catalogue) -> None:
-        await take(catalogue, legacy("a", claim=A, name="Mine", on_disk=print_of(1)))
-        await catalogue.refute_claim(REFUTED, "", NOW + 3, lambda _: None)
-        assert (await the_model(catalogue, B)).path == "/m/a.pt"
-        place = await catalogue.location("/m/a.pt")
-        assert place is not None
-        assert (place.sha256, place.claimed, place.fingerprint) == (B, False, print_of(1))
-
-    async def test_what_was_known_under_a_refuted_hash_is_offered_to_the_owner(self, catalogue: Catalogue) -> None:
-        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], meta={"description": "mine"}))
-        told: list[int] = []
-        pending_id = await catalogue.refute_claim(REFUTED, ".webp", NOW + 3, told.append)
-        row = await the_row(catalogue, "/m/a.pt")
-        assert told == [pending_id] == [row.id]
-        assert (row.state, row.sha256, row.name) == (PendingState.CONFLICT, B, "Mine")
-        assert (row.meta, [tag.name for tag in row.tags]) == ({"description": "mine"}, ["x"])
-        assert row.image == f"{row.id}.webp"
+    async def test_what_was_said_of_a_file_with_a_wrong_hash_is_said_of_its_row(self, catalogue: Catalogue) -> None:
+        meta = {"description": "mine"}
+        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], meta=meta, on_disk=print_of(1)))
+        told: list[PendingImport] = []
+        row = await refute(catalogue, ".webp", told.append)
+        assert told == [row]
+        assert row == await the_row(catalogue, "/m/a.pt")
+        assert (row.state, row.name, row.meta, row.size_bytes) == (PendingState.WAITING, "Mine", meta, 10)
+        assert ([tag.name for tag in row.tags], row.image) == (["x"], f"{row.id}.webp")
         assert not row.knows_nothing
 
-    async def test_what_is_known_of_a_file_that_has_the_hash_is_not_offered_to_another(
+    async def test_what_is_known_of_a_file_that_has_the_hash_is_not_said_of_another(
         self, catalogue: Catalogue
     ) -> None:
         await hashed(catalogue, "/m/true.pt", A)
         await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)))
-        assert await catalogue.refute_claim(REFUTED, "", NOW + 3, lambda _: None) == 0
-        assert await catalogue.pending_imports() == []
+        row = await refute(catalogue)
+        assert row.knows_nothing
         assert await paths_of(catalogue, A) == {"/m/true.pt": PRESENT}
+
+    @pytest.mark.parametrize("described", [True, False])
+    async def test_a_row_that_waits_for_the_file_already_keeps_what_it_knows(
+        self, catalogue: Catalogue, described: bool
+    ) -> None:
+        if described:
+            await take(catalogue, legacy("b", "/m/a.pt", name="Theirs", copied="s.png"), source="/other")
+        else:
+            await queue(catalogue, "/m/a.pt")
+        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)))
+        row = await refute(catalogue)
+        assert [row] == await catalogue.pending_imports()
+        assert row.name == ("Theirs" if described else "Mine")
 
     async def test_a_refutation_that_cannot_be_finished_has_not_happened(
         self, catalogue: Catalogue, file: Path
@@ -279,11 +291,11 @@ class TestClaims:
         await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)))
         before = dump(file)
 
-        def fail(_: int) -> None:
+        def fail(_: PendingImport) -> None:
             raise OSError("no space left")
 
         with pytest.raises(OSError, match="no space left"):
-            await catalogue.refute_claim(REFUTED, ".png", NOW + 3, fail)
+            await refute(catalogue, ".png", fail)
         assert dump(file) == before
 
     async def test_seeing_a_claimed_file_does_not_confirm_it(self, catalogue: Catalogue) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 from tests.libraries import safetensors, sha256_of
@@ -15,7 +16,16 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.detection import Found
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import Action, LocationState, PendingImport, PendingState, Priority, Strategy
+from modelkeep.domain.parking import Parked
+from modelkeep.domain.values import (
+    Action,
+    LocationState,
+    PendingImport,
+    PendingState,
+    Priority,
+    RenderedPicture,
+    Strategy,
+)
 from modelkeep.errors import (
     Busy,
     Conflict,
@@ -67,11 +77,12 @@ class Line:
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.journal_folder = folder / "journal"
         self._writer = JournalWriter.open(self.journal_folder)
+        self.store = ImageStore(folder / "images", pool)
         self.troubles = Troubles()
         self.pipeline = Pipeline(
             PipelineOptions(settle_seconds, 30.0, Strategy.AUTO),
             self.catalogue,
-            ImageStore(folder / "images", pool),
+            self.store,
             JournalKeeper(lambda: self._writer),
             cast("HashPool", self.pool),
             roots=lambda: [Root(str(self.root))],
@@ -350,17 +361,33 @@ class TestTheSweep:
         await line.catalogue.import_rows("hikaze-v1", "s", [staged], NOW, lambda _: None)
         line.pipeline.sweep()
         sha256 = await line.read(path)
-
-        async def is_refuted() -> bool:
-            return path in await paths_of(line, sha256)
-
-        await wait_until_async(is_refuted)
+        await wait_until_async(lambda: line.records("migration.finished"))
         (told,) = line.records("claim.refuted")
         assert (told["claimed"], told["found"]) == ("ab" * 32, sha256)
         assert await paths_of(line, sha256) == {path: LocationState.PRESENT}
         claimed = await line.catalogue.model("ab" * 32)
         assert claimed is not None
         assert (claimed.model.name, claimed.locations) == ("Mine", ())
+
+    async def test_a_refuted_claim_leaves_the_picture_of_a_row_that_waits_for_the_file(self, line: Line) -> None:
+        path = line.file("a.safetensors")
+        tiers = RenderedPicture({"high": "staged.webp"}, 1, 1, "digest")
+        claim = LegacyRow("k", "d", path, path, name="Mine", claim="ab" * 32, picture="/x.webp")
+        claimed = StagedRow(claim, tiers, on_disk=fingerprint_of(path))
+        await line.catalogue.import_rows("hikaze-v1", "s", [claimed], NOW, lambda _: None)
+        line.store.published_path("ab" * 32, 0, "high").write_bytes(b"the picture of the claimed model")
+        described = StagedRow(LegacyRow("k", "d", path, path, name="Theirs", picture="/y.webp"), copied="s.webp")
+        (taken,) = await line.catalogue.import_rows("hikaze-v1", "other", [described], NOW, lambda _: None)
+        line.store.pending_path(taken.pending_image).write_bytes(b"its own picture")
+        await line.catalogue.park([Parked(taken.pending_id, path, PendingState.FAILED, "later", NOW + 10**9, 1)])
+        line.pipeline.sweep()
+        await line.hashing(path)
+        fingerprint = fingerprint_of(path)
+        assert fingerprint is not None
+        with patch.object(line.pipeline.migrating, "put"):
+            line.pool.end(path, digest=Digest("cd" * 32, fingerprint))
+            await wait_until_async(lambda: line.records("claim.refuted"))
+        assert line.store.pending_path(taken.pending_image).read_bytes() == b"its own picture"
 
 
 async def _reaches(line: Line, pending_id: int, attempts: int) -> bool:
