@@ -154,6 +154,14 @@ class Catalogue:
         """Note that no file is at these paths; returns the locations that this changed."""
         return await self._database.write(_set_missing, paths, reason, due_at)
 
+    async def lose_content(self, path: str) -> list[Location]:
+        """Note that the content known at a path lies there no more; returns the location if that is news."""
+        return await self._database.write(locations.set_locations_missing, [path])
+
+    async def set_unreachable(self, paths: Sequence[str]) -> list[Location]:
+        """Note that the drive of these paths is not there; returns the locations that this changed."""
+        return await self._database.write(locations.set_locations_unreachable, paths)
+
     async def set_state_below(self, folder: str, old: LocationState, new: LocationState) -> int:
         """Change the state of every location below a folder; returns how many."""
         return await self._database.write(locations.set_state_below, folder, old, new)
@@ -184,7 +192,7 @@ class Catalogue:
     ) -> PendingImport:
         """Take a path from the model that claimed it, and queue its file with what was said of it.
 
-        `before_commit` gets the row inside the transaction, to place the copied picture.
+        `before_commit` gets the row inside the transaction, to place the copied picture; only when it takes it.
         """
         return await self._database.write(_refute_claim, refuted, picture, roots, now_ms, before_commit)
 
@@ -336,8 +344,9 @@ def _refute_claim(
     now_ms: int,
     before_commit: Callable[[PendingImport], None],
 ) -> PendingImport:
-    row = claims.refute_claim(connection, refuted, picture, roots, now_ms)
-    before_commit(row)
+    row, takes_picture = claims.refute_claim(connection, refuted, picture, roots, now_ms)
+    if takes_picture:
+        before_commit(row)
     return row
 
 

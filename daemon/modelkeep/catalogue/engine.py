@@ -34,7 +34,8 @@ def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[
         # isolation_level=None: the driver's own transaction handling sends no BEGIN before SELECT, DDL and SAVEPOINT.
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         for pragma in (f"busy_timeout={LOCK_WAIT_MS}", "foreign_keys=ON", f"cache_size=-{CACHE_KIB}", *pragmas):
-            connection.execute(f"PRAGMA {pragma}")
+            # To its end: a failure to change the journal mode shows after the first row.
+            connection.execute(f"PRAGMA {pragma}").fetchall()
         return connection
 
     return connect

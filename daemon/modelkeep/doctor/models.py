@@ -61,7 +61,9 @@ def _with_successor(model: KnownModel) -> str:
 
 def _compare(model: KnownModel, claim: RefutedClaim) -> str:
     shown, found = model.sha256[:12], claim.found[:12]
-    return f"what it says follows the file too: compare `modelkeep models show {shown}` with `modelkeep models show {found}`"
+    return (
+        f"what it says follows the file too: `modelkeep models show {shown}` beside `modelkeep models show {found}`"
+    )
 
 
 def read_refuted_claims(journal: Path) -> Iterator[RefutedClaim]:

@@ -94,9 +94,8 @@ class Claims:
         suffix = Path(staged).suffix
 
         def place(row: PendingImport) -> None:
-            if staged and row.image == f"{row.id}{suffix}":
-                self._pictures.place_pending(staged, row.image)
-                self._pictures.sync_pending()
+            self._pictures.place_pending(staged, row.image)
+            self._pictures.sync_pending()
 
         try:
             return await self._catalogue.refute_claim(refuted, suffix, self._roots(), self._clock_ms(), place)

@@ -25,6 +25,7 @@ from modelkeep.domain.naming import Root, is_hidden_below, root_of
 from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState, Priority
 from modelkeep.pipeline.looking import fingerprint_of, fingerprints_of
+from modelkeep.pipeline.mounts import is_unplugged, mounted_devices
 from modelkeep.pipeline.scan import Listing, walk
 
 EVENTS_MAX = 2_000
@@ -61,6 +62,9 @@ class KnowsPaths(Protocol):
 
     async def set_missing(self, paths: Sequence[str], reason: str, due_at: int) -> list[Location]:
         """Note that no file is at these paths."""
+
+    async def set_unreachable(self, paths: Sequence[str]) -> list[Location]:
+        """Note that the drive of these paths is not there."""
 
     async def move_path(self, old: str, new: str, now_ms: int) -> Moved:
         """Follow the rename of a file."""
@@ -352,7 +356,7 @@ class Intake:
         if not paths:
             return
         present = await asyncio.to_thread(fingerprints_of, paths)
-        absent = [path for path in paths if path not in present]
+        absent = await self._without_unplugged([path for path in paths if path not in present])
         for path in absent:
             self._line.gone(path)
         for start in range(0, len(absent), ROWS_MAX):
@@ -366,9 +370,36 @@ class Intake:
             )
             await self._look_beside({place.fingerprint for place in changed if place.fingerprint}, chunk)
 
+    async def _without_unplugged(self, paths: Sequence[str]) -> list[str]:
+        """Note which files lay on a drive that is not mounted any more; returns those that did not."""
+        known = await self._catalogue.locations_at(paths) if paths else {}
+        unplugged = await asyncio.to_thread(_unplugged, known.values())
+        if unplugged:
+            changed = await self._catalogue.set_unreachable(sorted(unplugged))
+            self._note(
+                [
+                    (
+                        "file.missing",
+                        {"path": place.path, "sha256": place.sha256, "cause": "its drive is not mounted"},
+                    )
+                    for place in changed
+                ]
+            )
+        return [path for path in paths if path not in unplugged]
+
     def _is_visible(self, path: str) -> bool:
         root = root_of(path, self._roots())
         return root is not None and not is_hidden_below(path, root.path)
+
+
+def _unplugged(places: Iterable[Location]) -> set[str]:
+    seen = [place for place in places if place.fingerprint is not None]
+    mounted = mounted_devices() if seen else set()
+    return {
+        place.path
+        for place in seen
+        if place.fingerprint and is_unplugged(place.path, place.fingerprint.device, mounted)
+    }
 
 
 def age_seconds(fingerprint: Fingerprint) -> float:

@@ -2,7 +2,11 @@
 
 import os
 import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+_MOUNTINFO = Path("/proc/self/mountinfo")
 
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "davfs", "fuse", "vboxsf", "virtiofs")
 """Beginnings of the names of file systems whose changes, made elsewhere, the kernel does not tell."""
@@ -14,24 +18,70 @@ _LOCAL_FUSE = ("fuseblk",)
 """A local disk behind FUSE (NTFS, exFAT): every change passes through this kernel."""
 
 
-def is_network_file_system(path: str, mountinfo: Path = Path("/proc/self/mountinfo")) -> bool:
+def is_network_file_system(path: str, mountinfo: Path = _MOUNTINFO) -> bool:
     """Tell whether changes under a path may be made by another machine, unseen by the kernel."""
     kind = file_system_of(path, mountinfo)
     return kind.startswith(NETWORK_FILE_SYSTEMS) and kind not in _LOCAL_FUSE
 
 
-def file_system_of(path: str, mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
-    """Return the type of the file system that a path lies on; empty when the kernel does not tell."""
-    best, kind = "", ""
+def mounted_devices(mountinfo: Path = _MOUNTINFO) -> set[int]:
+    """Return the device numbers of everything that is mounted."""
     try:
         lines = mountinfo.read_bytes().splitlines()
     except OSError:
-        return ""
+        return set()
+    numbers = (line.split(b" ")[2].split(b":") for line in lines)
+    return {os.makedev(int(major), int(minor)) for major, minor in numbers}
+
+
+def is_unplugged(path: str, device: int, mounted: Collection[int]) -> bool:
+    """Tell whether the drive on which a file lay is gone: not mounted, and another one's folder in its place."""
+    folder = os.path.dirname(path)
+    while True:
+        try:
+            return device not in mounted and os.stat(folder).st_dev != device
+        except OSError:
+            if folder == os.path.dirname(folder):
+                return False
+            folder = os.path.dirname(folder)
+
+
+def file_system_of(path: str, mountinfo: Path = _MOUNTINFO) -> str:
+    """Return the type of the file system that a path lies on; empty when the kernel does not tell."""
+    best, kind = "", ""
     resolved = str(Path(path).resolve())
+    for mount in _mounts(mountinfo):
+        if _is_at_or_below(resolved, mount.point) and len(mount.point) >= len(best):
+            best, kind = mount.point, mount.kind
+    return kind
+
+
+def mounts_below(path: str, mountinfo: Path = _MOUNTINFO) -> frozenset[tuple[int, str]]:
+    """Return number and place of every mount at a path or below it; a file system mounted anew has another number."""
+    resolved = str(Path(path).resolve())
+    return frozenset(
+        (mount.number, mount.point) for mount in _mounts(mountinfo) if _is_at_or_below(mount.point, resolved)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Mount:
+    number: int
+    point: str
+    kind: str
+
+
+def _mounts(mountinfo: Path) -> Iterator[_Mount]:
+    try:
+        lines = mountinfo.read_bytes().splitlines()
+    except OSError:
+        return
     for line in lines:
         before, _, after = line.partition(b" - ")
-        mount_point = os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), before.split(b" ")[4]))
-        is_below = resolved == mount_point or resolved.startswith(mount_point.rstrip("/") + "/")
-        if is_below and len(mount_point) >= len(best):
-            best, kind = mount_point, after.split(b" ", 1)[0].decode(errors="replace")
-    return kind
+        fields = before.split(b" ")
+        point = os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields[4]))
+        yield _Mount(int(fields[0]), point, after.split(b" ", 1)[0].decode(errors="replace"))
+
+
+def _is_at_or_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

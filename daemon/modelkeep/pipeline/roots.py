@@ -18,6 +18,7 @@ from modelkeep.domain.reconcile import Differences, looks_unmounted
 from modelkeep.domain.values import LocationState, Priority
 from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
+from modelkeep.pipeline.mounts import mounts_below
 from modelkeep.pipeline.watch import Watcher
 
 SYSCTL = "sudo sysctl fs.inotify.max_user_watches=1048576"
@@ -53,6 +54,7 @@ class WatchedRoot:
     reason: str = ""
     remedy: str = ""
     scanned: bool = False
+    mounts: frozenset[tuple[int, str]] | None = None
 
 
 class MarksRoots(KnowsPaths, Protocol):
@@ -149,6 +151,13 @@ class RootKeeper:
                 await self._follow(watched, identity)
             elif not self._watcher.is_alive(path):
                 await self._watch_again(watched)
+            if await self._has_other_mounts(watched):
+                self.ask_rescan(path)
+
+    async def _has_other_mounts(self, watched: WatchedRoot) -> bool:
+        """Tell whether something was mounted or unmounted below a root since the last look; no event says so."""
+        before, watched.mounts = watched.mounts, await asyncio.to_thread(mounts_below, watched.root.path)
+        return before is not None and before != watched.mounts
 
     async def rescan_all(self, cause: str) -> dict[str, int]:
         """Rescan every reachable root; returns counts of files scanned and of files newly queued."""

@@ -23,7 +23,7 @@ def has_claimed_picture(connection: sa.Connection, sha256: str, path: str) -> bo
 
 def refute_claim(
     connection: sa.Connection, refuted: Refuted, picture: str, roots: Sequence[Root], now_ms: int
-) -> PendingImport:
+) -> tuple[PendingImport, bool]:
     """Take a path from the model that claimed it, and queue its file.
 
     The model keeps all that it knows. When no other file is known to be it, that was said of this file, so the row of
@@ -37,27 +37,27 @@ def refute_claim(
         now_ms: time of the transaction.
 
     Returns:
-        The row of the file.
+        The row of the file, and whether it takes the copied picture.
     """
     claimed = get_model(connection, refuted.claimed)
     is_about_the_file = _is_only_claimed(connection, refuted.claimed, refuted.path)
     forget_location(connection, refuted.path)
     waiting = get_pending_by_path(connection, refuted.path)
     if waiting is not None and not waiting.knows_nothing:
-        return waiting
+        return waiting, False
     if claimed is None or not is_about_the_file:
-        return detect(connection, [Found(refuted.path, refuted.fingerprint.size_bytes)], roots, now_ms)[0][0]
+        return detect(connection, [Found(refuted.path, refuted.fingerprint.size_bytes)], roots, now_ms)[0][0], False
     if waiting is not None:
         delete_pending(connection, waiting.id)
     row = _row_of(claimed, refuted, now_ms)
     row = row.evolve(id=insert_pending(connection, row), tags=claimed.tags)
     tag_pending(connection, row.id, [tag.id for tag in claimed.tags])
     if not picture:
-        return row
+        return row, False
     # The picture is named after the row, whose id is known only now.
     row = row.evolve(image=f"{row.id}{picture}")
     connection.execute(sa.update(pending_import).where(pending_import.c.id == row.id).values(image=row.image))
-    return row
+    return row, True
 
 
 def _is_only_claimed(connection: sa.Connection, sha256: str, path: str) -> bool:

@@ -163,14 +163,19 @@ def forget_location(connection: sa.Connection, path: str) -> None:
 
 def set_locations_missing(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
     """Note that no file is at these paths; returns the locations that this changed."""
-    changed = [
-        place for place in locations_at(connection, paths).values() if place.state is not LocationState.MISSING
-    ]
+    return _set_state(connection, paths, LocationState.MISSING)
+
+
+def set_locations_unreachable(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
+    """Note that nobody can tell what is at these paths; returns the locations that this changed."""
+    return _set_state(connection, paths, LocationState.UNREACHABLE)
+
+
+def _set_state(connection: sa.Connection, paths: Sequence[str], state: LocationState) -> list[Location]:
+    changed = [place for place in locations_at(connection, paths).values() if place.state is not state]
     for start in range(0, len(changed), _CHUNK):
         chunk = [place.path for place in changed[start : start + _CHUNK]]
-        connection.execute(
-            sa.update(locations).where(locations.c.path.in_(chunk)).values(state=LocationState.MISSING)
-        )
+        connection.execute(sa.update(locations).where(locations.c.path.in_(chunk)).values(state=state))
     choose_main_paths(connection, sorted({place.sha256 for place in changed}))
     return changed
 
