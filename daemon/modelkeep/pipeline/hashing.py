@@ -5,7 +5,7 @@ import heapq
 import itertools
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -73,6 +73,7 @@ class HashStage:
         self._running: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
         self._deaths: Counter[str] = Counter()
+        self._suspects: deque[_Queued] = deque()
         self._order = itertools.count()
         self.hashing: dict[str, Work] = {}
         self.paused = False
@@ -81,7 +82,7 @@ class HashStage:
     @property
     def queued(self) -> int:
         """Number of files that wait for a worker."""
-        return len(self._queued) + len(self._asked)
+        return len(self._queued) + len(self._asked) + len(self._suspects)
 
     @property
     def queued_bytes(self) -> int:
@@ -121,18 +122,31 @@ class HashStage:
 
     def dispatch(self) -> None:
         """Give work to every free worker."""
-        while len(self._running) < self._pool.workers and not self.stopping:
+        if self._suspects:
+            # A killed worker takes all that is being hashed along. Each of those is hashed alone now, so that only the
+            # one that is to blame dies again.
+            if not self._running and not self.stopping:
+                self._begin(0, self._suspects.popleft())
+            return
+        while len(self._running) < self._pool.workers and not self._is_alone and not self.stopping:
             chosen = self._choose()
             if chosen is None:
                 break
-            lane, item = chosen
-            self._busy[lane] += 1
-            self.hashing[item.work.path] = item.work
-            task = asyncio.create_task(self._hash(lane, item))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+            self._begin(*chosen)
         if self.queued < self._pool.workers:
             self._on_drained()
+
+    def _begin(self, lane: int, item: _Queued) -> None:
+        self._busy[lane] += 1
+        self.hashing[item.work.path] = item.work
+        task = asyncio.create_task(self._hash(lane, item))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether a file is being hashed under which a worker may have been killed."""
+        return any(self._deaths[path] for path in self.hashing)
 
     async def stop(self) -> None:
         """Call off what runs and wait for its end; what is queued stays in the catalogue's queue."""
@@ -184,7 +198,7 @@ class HashStage:
         if isinstance(error, WorkerDied) and not self.stopping:
             self._deaths[path] += 1
             if self._deaths[path] < DEATHS_MAX:
-                self.put(item.work, item.fingerprint)
+                self._suspects.append(item)
                 return
             del self._deaths[path]
             error = WorkerDied(f"{DEATHS_MAX} hashing processes were killed under this file; is there enough memory?")
