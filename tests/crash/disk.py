@@ -144,7 +144,14 @@ class Disk:
         self._change(call.path, FOLDER)
 
     def _sendfile(self, call: Call) -> None:
-        """The importer's scratch copy: what is in it is of no interest."""
+        """Copy; what lies elsewhere is the legacy database, whose scratch copy is of no interest."""
+        source = self._names.get(call.target, FOLDER)
+        if source != FOLDER:
+            target = self._inodes[self._names[call.path]]
+            begin, size = len(target.content), call.offset or 0
+            data = bytes(self._inodes[source].content[begin : begin + size])
+            target.unsynced.append((begin, data))
+            target.content.extend(data)
 
     # Inner state
 

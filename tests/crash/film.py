@@ -109,4 +109,4 @@ def place_of(call: Call) -> str:
 
 
 def _matters(call: Call) -> bool:
-    return not call.path.endswith("-shm") and call.name != "sendfile"
+    return not call.path.endswith("-shm") and not call.failed

@@ -37,9 +37,9 @@ class Call:
         thread: which thread made it.
         name: of the call.
         path: what it changed.
-        target: the new name in a rename.
+        target: the new name in a rename; what is copied by `sendfile`.
         data: what was written, or the text of the arguments.
-        offset: where it was written; None: at the end.
+        offset: where it was written, None: at the end; how many bytes were copied.
         callers: functions of the program that asked for a sync, the innermost first; empty for SQLite's own.
         nth: which of this thread's calls of this name on this path it is, from 1 on.
     """
@@ -140,6 +140,8 @@ def _read_call(thread: int, text: str) -> Call | None:
         written = texts[0][: int(result)]
         offset = int(arguments.rpartition(",")[2]) if name == "pwrite64" else None
         return Call(thread, name, described[0], data=written, offset=offset)
+    if name == "sendfile":
+        return Call(thread, name, described[0], described[1], offset=int(result))
     return Call(thread, name, described[0], data=arguments.encode())
 
 

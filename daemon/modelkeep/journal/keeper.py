@@ -147,6 +147,7 @@ class JournalKeeper:
         if self._clock() - self._given_up_at < REOPEN_SECONDS:
             raise JournalError("the journal had to be given up after a failed fsync; it is opened again soon")
         self._given_up_at = self._clock()
+        self._writer.write_anew()
         self._writer = self._open_writer()
         for listener in self._listeners:
             self._writer.subscribe(listener)

@@ -7,6 +7,7 @@ pages for clean although they are not on the disk, so a second fsync would succe
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +25,9 @@ _ADVICE = {
     errno.EPERM: "give the daemon the right to write there",
     errno.EMFILE: "raise the daemon's limit of open files",
 }
+
+
+_DRAFT = ".anew"
 
 
 class SegmentFile:
@@ -101,6 +105,26 @@ class SegmentFile:
         """Whether every further call raises."""
         return bool(self._given_up)
 
+    def write_anew(self) -> None:
+        """Put a copy of the file, made of what can be read of it, in its place; it has to be opened anew then.
+
+        Raises:
+            JournalError: the copy could not be made; the file is as it was.
+        """
+        path, draft = self.segment.path, self.segment.path.with_name(self.segment.name + _DRAFT)
+        try:
+            shutil.copyfile(path, draft)
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            reach("journal.write_anew.before")
+            draft.replace(path)
+            reach("journal.write_anew.after")
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
+
     def close(self) -> None:
         """Close the file; every further call but this one raises JournalError."""
         if self._descriptor >= 0:
@@ -141,6 +165,15 @@ def unwritable(folder: Path, error: OSError) -> JournalError:
     """Return what is raised when a file of the journal cannot be written."""
     advice = _ADVICE.get(error.errno or 0, "look at its disk")
     return JournalError(f"the journal in {folder} cannot be written: {error.strerror}; {advice}")
+
+
+def sweep_drafts(folder: Path) -> None:
+    """Remove the copies that `write_anew` did not bring to an end."""
+    try:
+        for draft in folder.glob(f"*{_DRAFT}"):
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def sync_folder(folder: Path) -> None:

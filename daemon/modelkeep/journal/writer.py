@@ -10,7 +10,7 @@ from modelkeep.failpoints import reach
 from modelkeep.journal.chain import LineSink, journal_logger
 from modelkeep.journal.listeners import Listener, Listeners, Unsubscribe
 from modelkeep.journal.records import Damage
-from modelkeep.journal.segment_file import SegmentFile, sync_folder, unwritable
+from modelkeep.journal.segment_file import SegmentFile, sweep_drafts, sync_folder, unwritable
 from modelkeep.journal.segments import segment_at
 from modelkeep.journal.survey import TornTail, take_survey
 from modelkeep.log import get_logger
@@ -44,6 +44,7 @@ class JournalWriter:
         self._syncing = Lock()  # taken after _lock, never before it
         self._listeners = Listeners()
         _make_folder(folder)
+        sweep_drafts(folder)
         survey = take_survey(folder)
         self._damages, self._unfinished = survey.damages, survey.unfinished
         newest = max(survey.sizes, default=segment_at(folder, survey.next_seq))
@@ -112,6 +113,15 @@ class JournalWriter:
         It must not change the record. What is guaranteed of order and threads: see `listeners`.
         """
         return self._listeners.subscribe(listener)
+
+    def write_anew(self) -> None:
+        """Put a copy in the place of the newest segment, after a failed sync: what is read from it may not last.
+
+        Raises:
+            JournalError: it could not be copied; the segment is as it was.
+        """
+        with self._lock, self._syncing:
+            self._sink.file.write_anew()
 
     def close(self) -> None:
         """Sync and close; closing twice is fine.

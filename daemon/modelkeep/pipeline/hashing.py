@@ -123,8 +123,8 @@ class HashStage:
     def dispatch(self) -> None:
         """Give work to every free worker."""
         if self._suspects:
-            # A killed worker takes all that is being hashed along. Each of those is hashed alone now, so that only the
-            # one that is to blame dies again.
+            # A killed worker takes all that is being hashed along. Each of those is hashed alone now: only the file
+            # that is to blame kills again.
             if not self._running and not self.stopping:
                 self._begin(0, self._suspects.popleft())
             return

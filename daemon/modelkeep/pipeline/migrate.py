@@ -5,6 +5,7 @@ transaction commits, then the pictures get their names, then the originals go.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -123,6 +124,10 @@ class MigrateStage:
         self._ready: asyncio.Queue[Hashed] = asyncio.Queue()
         self._finished: list[str] = []
         self._unpublished: list[Migrated] = []
+        self._plans_are_durable = False
+        # Their commit failed, perhaps after it was on the disk: a start would find it there, and carry it on. The
+        # next commit takes its place in SQLite's log; until then their pictures and plans have to stay.
+        self._doubtful: list[MigrationResult] = []
         self._in_hand = False
         self._publishing = threading.Lock()  # the housekeeping publishes too, in a thread of its own
 
@@ -204,16 +209,19 @@ class MigrateStage:
         if not orders:
             return []
         finished, self._finished = self._finished, []
+        self._plans_are_durable = False
         try:
             results = await self._catalogue.migrate(orders, finished, self._clock_ms(), self._journal_plans)
         except (CatalogueError, JournalError, OSError) as error:
             self._finished = finished + self._finished
-            self._discard([order.picture for order in orders if order.picture])
-            # An open plan would keep the journal's segments, and be rolled back at the next start.
-            self._journal.note_many(
-                [("migration.failed", _order_facts(order) | {"error": str(error)}) for order in orders]
-            )
             results = [MigrationResult(order, Outcome.FAILED, error=str(error)) for order in orders]
+            if self._plans_are_durable and isinstance(error, CatalogueError):
+                self._doubtful += results
+            else:
+                self._close_failed(results)
+        else:
+            self._close_failed(self._doubtful)
+            self._doubtful = []
         done = [Migrated(asked[result.order.migration], result) for result in results]
         self._unpublished += [item for item in done if item.result.outcome is Outcome.DONE]
         try:
@@ -229,13 +237,24 @@ class MigrateStage:
         if planned:
             self._journal.write_many([("migration.planned", _plan(result)) for result in planned])
         self._journal.sync()
+        self._plans_are_durable = True
+
+    def _close_failed(self, failed: Sequence[MigrationResult]) -> None:
+        """Clear away what migrations had prepared that have certainly not committed."""
+        orders = [result.order for result in failed]
+        with contextlib.suppress(OSError):  # what is left over is swept at the next start
+            self._discard([order.picture for order in orders if order.picture])
+        # An open plan would keep the journal's segments, and be rolled back at the next start.
+        self._journal.note_many(
+            [("migration.failed", _order_facts(result.order) | {"error": result.error}) for result in failed]
+        )
 
     def _conclude(self, done: Sequence[Migrated]) -> None:
         """Publish what is committed and close it in the journal; runs in a thread."""
         for item in done:
             self._journal_outcome(item)
             order, published = item.result.order, {file.staged for file in item.result.files}
-            if order.picture:
+            if order.picture and item.result.outcome is not Outcome.FAILED:
                 self._pictures.discard([name for name in order.picture.staged.values() if name not in published])
         self.publish()
 
@@ -245,7 +264,8 @@ class MigrateStage:
             self._publish()
 
     def _publish(self) -> None:
-        concluded = [item for item in self._unpublished if self._has_published(item)]
+        stuck: set[str] = set()
+        concluded = [item for item in self._unpublished if self._has_published(item, stuck)]
         if any(item.result.files for item in concluded):
             self._pictures.sync()
         records: list[Record] = []
@@ -259,12 +279,16 @@ class MigrateStage:
             self._finished += [item.result.order.migration for item in concluded]
         self._unpublished = [item for item in self._unpublished if item not in concluded]
 
-    def _has_published(self, item: Migrated) -> bool:
-        """Publish the pictures of one migration; one that cannot be published does not hold back the others."""
+    def _has_published(self, item: Migrated, stuck: set[str]) -> bool:
+        """Publish the pictures of one migration; one that cannot be published holds back those of its model alone."""
+        sha256 = item.result.order.sha256
+        if sha256 in stuck:  # a later picture may have the same name, and has to come later
+            return False
         try:
             self._pictures.publish(item.result.files)
         except OSError as error:
-            _log.warning("the pictures of %s wait to be published: %s", item.result.order.sha256[:12], error)
+            _log.warning("the pictures of %s wait to be published: %s", sha256[:12], error)
+            stuck.add(sha256)
             return False
         return True
 
