@@ -14,7 +14,7 @@ from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
 from modelkeep.errors import NotFound, OutsideRoots
 from modelkeep.holdings import Holdings
-from modelkeep.importing import import_stream, require_rows
+from modelkeep.importing import import_stream, is_reading, require_rows
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.pipeline.hash_pool import HashPool
@@ -198,7 +198,8 @@ class Answers:
     ) -> AsyncIterator[dict[str, object]]:
         """Run stage 1."""
         async for value in import_stream(self._holdings, kind, source, images, path_map, dry_run):
-            yield value
+            if not is_reading(value):  # a source that cannot be read is answered with a status of its own
+                yield value
         await self._after_import()
         self._pipeline.sweep()
 

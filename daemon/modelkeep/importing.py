@@ -1,7 +1,7 @@
 """Run an import for whoever asks: as a stream of its progress and, at last, its report."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from modelkeep.catalogue.catalogue import Catalogue
@@ -45,15 +45,19 @@ async def import_stream(
     yield {"report": work.result().as_json()}
 
 
+def is_reading(value: Mapping[str, object]) -> bool:
+    """Tell whether a value of the stream says no more than that the source is being read."""
+    progress = value.get("progress")
+    return isinstance(progress, dict) and progress["phase"] == "reading"
+
+
 async def _until_done(progress: asyncio.Queue[Progress], work: asyncio.Task[ImportReport]) -> AsyncIterator[Progress]:
     try:
         while not work.done():
             waiting = asyncio.ensure_future(progress.get())
             await asyncio.wait({waiting, work}, return_when=asyncio.FIRST_COMPLETED)
             if waiting.done():
-                step = waiting.result()
-                if step.phase != "reading":  # nothing is promised before the source has been read
-                    yield step
+                yield waiting.result()
             else:
                 waiting.cancel()
     finally:

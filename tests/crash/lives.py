@@ -58,11 +58,12 @@ def main(argument: str) -> None:
 
 
 def serve() -> None:
-    """Live each job of standard input in a fork, and answer with its exit status."""
+    """Live each job of standard input in a fork; answer with its process id, and with its exit status at its end."""
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
             live(Job.from_json(line))
+        print(json.dumps(child), flush=True)
         _, status = os.waitpid(child, 0)
         print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
 

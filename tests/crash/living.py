@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,13 +27,24 @@ class Nursery:
             [sys.executable, BATCH, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def live(self, job: Job) -> int:
-        """Live a job; returns its exit status."""
+    def live(self, job: Job, meanwhile: Callable[[int], None] = lambda _: None) -> int:
+        """Live a job; returns its exit status, negative for a signal.
+
+        Args:
+            job: the life.
+            meanwhile: called with the id of its process while it lives.
+        """
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(job.to_json() + "\n")
         self._process.stdin.flush()
-        return int(json.loads(self._process.stdout.readline()))
+        meanwhile(self._answer())
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the nursery has ended; see what it wrote on standard error"
+        return int(json.loads(line))
 
     def close(self) -> None:
         """End it."""
@@ -59,6 +70,7 @@ class Scene:
         nursery: lives the jobs.
         prepared: a data folder from which each life starts; None: from nothing.
         keep_segments: of the journal.
+        data_in: where the data folders are put, when that is elsewhere: on a disk that loses its power.
     """
 
     def __init__(
@@ -68,8 +80,10 @@ class Scene:
         nursery: Nursery,
         prepared: Path | None = None,
         keep_segments: int = 1000,
+        data_in: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._data_in = data_in or folder
         self.folder = folder
         self.library = library
         self.nursery = nursery
@@ -82,12 +96,13 @@ class Scene:
 
     def new_job(self) -> Job:
         """Return a life that nobody has lived yet."""
-        place = self.folder / str(next(self._numbers))
+        number = str(next(self._numbers))
+        place, data_dir = self.folder / number, self._data_in / number / "state"
         place.mkdir()
         if self._prepared is not None:
-            shutil.copytree(self._prepared, place / "state")
+            shutil.copytree(self._prepared, data_dir)
         return Job(
-            data_dir=str(place / "state"),
+            data_dir=str(data_dir),
             source=str(self.library.source),
             root=str(self.library.root),
             acknowledgements=str(place / "acknowledged"),
@@ -150,7 +165,8 @@ class Scene:
 
     def remove(self, job: Job) -> None:
         """Make room."""
-        shutil.rmtree(Path(job.data_dir).parent)
+        for folder in {Path(job.output).parent, Path(job.data_dir).parent}:
+            shutil.rmtree(folder)
 
 
 def _undisturbed(job: Job) -> Job:

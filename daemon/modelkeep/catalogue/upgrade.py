@@ -78,6 +78,9 @@ def _make(path: Path, config: Config) -> None:
     for stale in (draft, *(_beside(file, suffix) for file in (draft, path) for suffix in _SIDE_SUFFIXES)):
         stale.unlink(missing_ok=True)
     _upgrade_to_head(draft, config)
+    if _holds_anything(_beside(draft, "-wal")):
+        # Closing does not tell that it could not bring the log into the file.
+        raise CatalogueError(f"{path} cannot be made: its disk does not take it")
     reach("catalogue.publish.before")
     draft.replace(path)
     reach("catalogue.publish.after")

@@ -4,11 +4,13 @@ import errno
 import os
 from collections.abc import Callable
 
+from watchdog.events import DirMovedEvent, FileMovedEvent
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter, InotifyObserver, InotifyWatchGroup
 from watchdog.observers.inotify_c import (
     CallbackId,
     InotifyConstants,
+    InotifyEvent,
     InotifyFD,
     Mask,
     Watch,
@@ -20,7 +22,36 @@ from watchdog.observers.inotify_move_event_grouper import GroupedInotifyEvent, P
 _REFUSED = WatchDescriptor(-1)
 
 
-class _Kernel(InotifyFD):
+_RENAMES_MAX = 10_000
+"""Renames of which the other half may still come."""
+
+
+class Kernel(InotifyFD):
+    """The kernel's events for all roots; it knows where a file came from that was moved from one root to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moved_from: dict[int, bytes] = {}
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        """Hand an event to the roots that it concerns."""
+        if event.is_moved_from:
+            self._remember(event)
+        super().handle_event(event)
+
+    def source_of(self, event: InotifyEvent) -> bytes | None:
+        """Return the path from which something was moved to where an event says."""
+        return self._moved_from.pop(event.cookie, None)
+
+    def _remember(self, event: InotifyEvent) -> None:
+        watch = self._watch_for_wd.get(event.wd)
+        for group in watch.callbacks.values() if watch is not None else ():
+            folder = group._active_callbacks_by_watch.get(event.wd) if isinstance(group, InotifyWatchGroup) else None
+            if folder is not None:
+                self._moved_from[event.cookie] = os.path.join(folder, event.name)
+        if len(self._moved_from) > _RENAMES_MAX:
+            del self._moved_from[next(iter(self._moved_from))]
+
     def _get_or_create_watch(self, path: bytes, mask: Mask) -> Watch:
         # Theirs takes a folder that may not be read for a watched one.
         watch = super()._get_or_create_watch(path, mask)
@@ -63,12 +94,23 @@ class Emitter(InotifyEmitter):
 
     def build_and_queue_event(self, event: GroupedInotifyEvent, *, full_events: bool = False) -> None:
         """Translate an event into watchdog's own."""
+        if isinstance(event, PathedInotifyEvent) and event.ev.is_moved_to and self._queue_move_between_roots(event):
+            return
         super().build_and_queue_event(event, full_events=full_events)
         group = self._inotify
         if group is None or not isinstance(event, PathedInotifyEvent):  # both halves of a rename are known
             return
         if event.ev.is_moved_from and event.ev.is_directory:
             _unwatch_below(group, event.path)
+
+    def _queue_move_between_roots(self, event: PathedInotifyEvent) -> bool:
+        # Theirs pairs the halves of a rename within one root only.
+        source = self._inotify_fd.source_of(event.ev) if isinstance(self._inotify_fd, Kernel) else None
+        if source is None:
+            return False
+        kind = DirMovedEvent if event.ev.is_directory else FileMovedEvent
+        self.queue_event(kind(os.fsdecode(source), os.fsdecode(event.path)))
+        return True
 
     @property
     def group(self) -> InotifyWatchGroup | None:
@@ -80,7 +122,7 @@ class Observer(InotifyObserver):
     """Watches roots; `on_overflow` gets the path of each root of which the kernel dropped events."""
 
     def __init__(self, on_overflow: Callable[[str], None]) -> None:
-        self._inotify_fd = _Kernel()
+        self._inotify_fd = Kernel()
         self._inotify_fd.start()
         emitter_class = type("_ReportingEmitter", (Emitter,), {"on_overflow": staticmethod(on_overflow)})
         BaseObserver.__init__(self, emitter_class, inotify_fd=self._inotify_fd)

@@ -119,6 +119,8 @@ class Intake:
         self._extensions = extensions
         self._clock_ms = clock_ms
         self._accepts_empty = accepts_empty
+        self.is_same: Callable[[Root], bool] = lambda _: True
+        """Tells whether the folder of a root is still the one that is followed, when files in it are absent."""
 
     async def apply(self, events: Sequence[WatchEvent]) -> None:
         """Take in events in their order; neighbours that only say "look at this file" are taken together."""
@@ -149,20 +151,9 @@ class Intake:
             case EventsLost(root):
                 self._line.lost_track(root)
 
-    async def scan(
-        self, folder: str, priority: Priority, is_same: Callable[[], bool] = lambda: True
-    ) -> tuple[Listing, Differences]:
-        """Look at everything below a folder and take in what differs from the catalogue.
-
-        Args:
-            folder: a root, or a folder in one.
-            priority: of what is queued.
-            is_same: tells afterwards whether the folder is still the one that was to be scanned; else nothing is
-                taken in.
-        """
+    async def scan(self, folder: str, priority: Priority) -> tuple[Listing, Differences]:
+        """Look at everything below a folder and take in what differs from the catalogue."""
         listing = await asyncio.to_thread(walk, folder, self._extensions)
-        if not await asyncio.to_thread(is_same):
-            return listing, Differences()
         known, pending = await self._catalogue.known_below(folder)
         found = await asyncio.to_thread(compare, listing.files, known, pending)
         # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
@@ -356,7 +347,8 @@ class Intake:
         if not paths:
             return
         present = await asyncio.to_thread(fingerprints_of, paths)
-        absent = await self._without_unplugged([path for path in paths if path not in present])
+        absent = await asyncio.to_thread(self._in_same_roots, [path for path in paths if path not in present])
+        absent = await self._without_unplugged(absent)
         for path in absent:
             self._line.gone(path)
         for start in range(0, len(absent), ROWS_MAX):
@@ -369,6 +361,13 @@ class Intake:
                 ]
             )
             await self._look_beside({place.fingerprint for place in changed if place.fingerprint}, chunk)
+
+    def _in_same_roots(self, paths: Sequence[str]) -> list[str]:
+        """Leave out what lies in roots that are not there themselves, or have another folder in their place."""
+        roots = self._roots()
+        root_by_path = {path: root_of(path, roots) for path in paths}
+        there = {root: root is None or self.is_same(root) for root in set(root_by_path.values())}
+        return [path for path in paths if there[root_by_path[path]]]
 
     async def _without_unplugged(self, paths: Sequence[str]) -> list[str]:
         """Note which files lay on a drive that is not mounted any more; returns those that did not."""

@@ -43,7 +43,7 @@ class WatchedRoot:
     """A root and how it is followed.
 
     `identity` is its device and inode. `remedy` is the command that raises the limit for which the kernel does not
-    watch it, `reason` why it is unreachable or limited.
+    watch it, `reason` why it is unreachable or limited. `doubtful` while it was not the same when somebody looked.
     """
 
     root: Root
@@ -54,6 +54,7 @@ class WatchedRoot:
     reason: str = ""
     remedy: str = ""
     scanned: bool = False
+    doubtful: bool = False
     mounts: frozenset[tuple[int, str]] | None = None
 
 
@@ -100,6 +101,7 @@ class RootKeeper:
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
         self.watched = {root.path: WatchedRoot(root) for root in roots}
+        intake.is_same = self.is_same
 
     def roots(self) -> list[Root]:
         """Return the configured roots."""
@@ -109,6 +111,15 @@ class RootKeeper:
         """Tell whether a root is there now."""
         watched = self.watched.get(root.path)
         return watched is not None and watched.state is not RootState.UNREACHABLE
+
+    def is_same(self, root: Root) -> bool:
+        """Tell whether the folder at a root's path is the one that is followed; else it is rescanned once it is."""
+        watched = self.watched.get(root.path)
+        if watched is None or watched.identity is None:
+            return False
+        same = _identity(root.path) == watched.identity
+        watched.doubtful |= not same
+        return same
 
     async def start(self) -> None:
         """Begin to watch the roots that are there; the first scan of each follows by `run`."""
@@ -151,7 +162,8 @@ class RootKeeper:
                 await self._follow(watched, identity)
             elif not self._watcher.is_alive(path):
                 await self._watch_again(watched)
-            if await self._has_other_mounts(watched):
+            if await self._has_other_mounts(watched) or watched.doubtful:
+                watched.doubtful = False
                 self.ask_rescan(path)
 
     async def _has_other_mounts(self, watched: WatchedRoot) -> bool:
@@ -175,15 +187,10 @@ class RootKeeper:
         if watched is None:  # no longer configured
             return Differences()
         async with self._scanning:
-            identity = watched.identity
-            if identity is None or await self._is_out_of_reach(watched, identity):
+            if watched.identity is None or await self._is_out_of_reach(watched, watched.identity):
                 return Differences()
-
-            def is_same() -> bool:
-                return _identity(path) == identity
-
-            listing, found = await self._intake.scan(path, Priority.SWEEP, is_same)
-            if not await asyncio.to_thread(is_same):  # the next check says what has become of it
+            listing, found = await self._intake.scan(path, Priority.SWEEP)
+            if not await asyncio.to_thread(self.is_same, watched.root):  # the next check says what has become of it
                 return found
             by_kernel = await asyncio.to_thread(self._watcher.watch_folders, path, listing.folders)
         self._note_watches(watched, len(listing.folders), by_kernel)

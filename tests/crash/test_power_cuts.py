@@ -1,0 +1,25 @@
+"""Real power cuts, by FS_IOC_SHUTDOWN on loop-mounted ext4 and XFS: what was acknowledged is there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.crash.file_systems import LoopDisk, loop_disk
+from tests.crash.living import Nursery, Scene
+from tests.crash.power_cut_rounds import power_cut_rounds
+from tests.crash.tiny_library import make_library
+from tests.crash.trials import assert_all_well
+
+ROUNDS = 12
+
+
+@pytest.fixture(params=["ext4", "xfs"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LoopDisk]:
+    with loop_disk(request.param, tmp_path) as mounted:
+        yield mounted
+
+
+def test_what_was_acknowledged_outlasts_a_real_power_cut(tmp_path: Path, disk: LoopDisk, lives: Nursery) -> None:
+    library = make_library(tmp_path / "library")
+    scene = Scene(tmp_path / "lives", library, lives, data_in=disk.mount_point)
+    assert_all_well(list(power_cut_rounds(scene, disk, ROUNDS, seed=1)))

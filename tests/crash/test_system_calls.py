@@ -1,0 +1,72 @@
+"""Real processes whose n-th system call on a path is their last, or fails: no step is left out that has no point."""
+
+import pytest
+from tests.crash.disturbances import (
+    ERRORS,
+    Census,
+    error_trials,
+    film_with_fixed_names,
+    kill_trials,
+    sync_error_trials,
+)
+from tests.crash.living import Scene
+from tests.crash.system_calls import require_strace
+from tests.crash.trials import assert_all_well, some
+
+KILLS = 10
+FAILURES = 2
+FAILING_SYNCS = 3
+LEAST_SHARE = 0.6
+"""Threads take turns otherwise from run to run, so not every call is met again."""
+
+
+@pytest.fixture(autouse=True)
+def _strace() -> None:
+    require_strace()
+
+
+def assert_met(census: Census) -> None:
+    assert census.disturbed >= LEAST_SHARE * (census.disturbed + census.undisturbed), census
+
+
+def test_a_kill_at_a_system_call_leaves_nothing_half_and_comes_to_the_same_end(first: Scene) -> None:
+    census = Census()
+    assert_all_well(some(kill_trials(film_with_fixed_names(first), census), KILLS))
+    assert_met(census)
+
+
+def test_a_system_call_that_fails_is_told_or_mastered_and_comes_to_the_same_end(first: Scene) -> None:
+    film, census = film_with_fixed_names(first), Census()
+    for seed, error in enumerate(ERRORS):
+        assert_all_well(some(error_trials(film, error, census), FAILURES, seed))
+    assert_met(census)
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_what_a_failed_sync_has_left_in_doubt_is_in_order_after_a_crash(first: Scene, error: str) -> None:
+    trials = sync_error_trials(film_with_fixed_names(first), error)
+    assert_all_well(some(trials, FAILING_SYNCS, seed=len(error)))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_a_kill_at_every_system_call(first: Scene) -> None:
+    census = Census()
+    assert_all_well(kill_trials(film_with_fixed_names(first), census))
+    assert_met(census)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_of_every_system_call(first: Scene, error: str) -> None:
+    census = Census()
+    assert_all_well(error_trials(film_with_fixed_names(first), error, census))
+    assert_met(census)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_an_error_of_every_sync_and_a_crash_after_it(first: Scene, error: str) -> None:
+    assert_all_well(sync_error_trials(film_with_fixed_names(first), error))
