@@ -22,9 +22,10 @@ class Job:
         fail_point: `name@n` at which the process ends.
         fail_point_log: file that takes the points that are reached.
         cut: mount point whose power is cut at the fail point.
+        careless: the program's own syncs do nothing, to show that a cut of the power is one.
         inline: decode and hash in threads of the one process, so that a kill at a point ends all at once.
         names_seed: lets ids and names of staged files come out the same in every run; 0: they are random.
-        keep_segments: of the journal.
+        segment_bytes, keep_segments: of the journal; the segments are as small as the settings allow.
         program: which part lives; see `lives.py`.
     """
 
@@ -37,8 +38,10 @@ class Job:
     fail_point: str = ""
     fail_point_log: str = ""
     cut: str = ""
+    careless: bool = False
     inline: bool = True
     names_seed: int = 0
+    segment_bytes: int = 4096
     keep_segments: int = 1000
     program: str = "life"
 

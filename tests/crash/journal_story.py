@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modelkeep.journal.records import is_sound
 from modelkeep.journal.soundness import check
 
 
@@ -12,6 +13,7 @@ class JournalStory:
     """Ids of migrations by what the journal says of them; `damages` are sentences."""
 
     damages: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
     planned: set[str] = field(default_factory=set)
     committed: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
@@ -27,17 +29,15 @@ def read_story(folder: Path) -> JournalStory:
     damages = [f"{damage.segment} at {damage.offset}: {damage.reason}" for damage in check(folder)]
     story = JournalStory(damages)
     for segment in sorted(folder.glob("migration-*.jsonl")):
-        for line in segment.read_bytes().split(b"\n"):
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue  # `check` has told of it
-            _take(record, story)
+        for line in segment.read_bytes().splitlines(keepends=True):
+            if is_sound(line):  # `check` tells of the others
+                _take(json.loads(line), story)
     return story
 
 
 def _take(record: dict[str, object], story: JournalStory) -> None:
     event, migration = str(record["event"]), str(record.get("migration", ""))
+    story.events.append(event)
     content = (str(record.get("path")), str(record.get("sha256")))
     if event == "migration.finished":
         story.finished.add(content)

@@ -42,9 +42,6 @@ T = TypeVar("T")
 
 TOLD_FAILURE, UNTOLD_FAILURE = 1, 2
 PATIENCE_SECONDS = 20.0
-SEGMENT_BYTES = 4096
-"""The least that the settings allow: the journal of such a life is rotated some times."""
-
 Acknowledge = Callable[[str], bool]
 """Writes down that a phase is over; tells whether the life goes on."""
 
@@ -92,6 +89,9 @@ def _prepare(job: Job) -> None:
     importlib.reload(failpoints)
     if job.cut:
         _cut_before_ending(job.cut)
+    if job.careless:
+        for name in ("fsync", "fdatasync"):
+            setattr(os, name, lambda _: None)
     if job.inline:
         setattr(holdings, "WorkerPool", InlinePool)  # noqa: B010
     if job.names_seed:
@@ -146,7 +146,7 @@ async def life(job: Job, acknowledge: Acknowledge) -> None:
     settings = Settings(
         data_dir=Path(job.data_dir),
         roots=(RootSettings(path=Path(job.root)),),
-        journal=JournalSettings(segment_bytes=SEGMENT_BYTES, keep_segments=job.keep_segments),
+        journal=JournalSettings(segment_bytes=job.segment_bytes, keep_segments=job.keep_segments),
     )
     async with open_holdings(settings, "a test") as kept:
         if not acknowledge("recovered"):
@@ -225,7 +225,7 @@ async def _has_work(kept: Holdings, pipeline: Pipeline) -> bool:
 
 async def write_journal(job: Job, acknowledge: Acknowledge) -> None:
     """Write a journal over some segments; acknowledges the number of the last record that is durable."""
-    journal = JournalWriter.open(Path(job.data_dir) / "deep" / "journal", segment_bytes=SEGMENT_BYTES)
+    journal = JournalWriter.open(Path(job.data_dir) / "deep" / "journal", segment_bytes=job.segment_bytes)
     acknowledge(str(journal.seq))
     for _ in range(4):
         for number in range(15):

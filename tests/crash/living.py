@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Scene:
         library: what is imported.
         nursery: lives the jobs.
         prepared: a data folder from which each life starts; None: from nothing.
-        keep_segments: of the journal.
+        journal: options of the journal, as in a job.
         data_in: where the data folders are put, when that is elsewhere: on a disk that loses its power.
     """
 
@@ -79,7 +79,7 @@ class Scene:
         library: TinyLibrary,
         nursery: Nursery,
         prepared: Path | None = None,
-        keep_segments: int = 1000,
+        journal: Mapping[str, int] | None = None,
         data_in: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class Scene:
         self.folder = folder
         self.library = library
         self.nursery = nursery
-        self.keep_segments = keep_segments
+        self._journal = dict(journal or {})
         self._prepared = prepared
         self._numbers = itertools.count(1)
         undisturbed = self.new_job()
@@ -107,8 +107,7 @@ class Scene:
             root=str(self.library.root),
             acknowledgements=str(place / "acknowledged"),
             output=str(place / "output"),
-            keep_segments=self.keep_segments,
-        )
+        ).but(**self._journal)
 
     def live_well(self, job: Job) -> None:
         """Live a job that has to come to its end."""
@@ -170,7 +169,7 @@ class Scene:
 
 
 def _undisturbed(job: Job) -> Job:
-    return job.but(fail_point="", cut="", until="closed", inline=True, names_seed=0, program="life")
+    return job.but(fail_point="", cut="", careless=False, until="closed", inline=True, names_seed=0, program="life")
 
 
 def acknowledged(job: Job) -> list[str]:

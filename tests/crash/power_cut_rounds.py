@@ -1,18 +1,13 @@
-"""Rounds in which a life on a real file system loses its power: at a point, at any moment, or again in the recovery."""
+"""Rounds in which a life on a real file system loses its power: at a point, at any moment, again in the recovery."""
 
-import os
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator
 
 from tests.crash.file_systems import LoopDisk
 from tests.crash.job import Job
 from tests.crash.living import KILLED, Scene, said
-from tests.crash.trials import Trial
-
-LIFE_SECONDS = 0.35
-"""About as long as a life takes; at a moment in it the power goes off."""
+from tests.crash.trials import LIFE_SECONDS, Trial, kill_after
 
 _OF_RECOVERY = (
     *("journal.append.after", "journal.sync.after", "picture.publish.after", "picture_folder.sync.after"),
@@ -41,12 +36,12 @@ def _round(scene: Scene, disk: LoopDisk, point: str, chance: random.Random) -> C
     def run() -> list[str]:
         job = scene.new_job()
         if point:
-            _lose_power_at(scene, disk, job, point)
+            lose_power_at(scene, disk, job, point)
         else:
             _lose_power_after(scene, disk, job, chance.uniform(0, LIFE_SECONDS))
         if chance.random() < 0.3:
             again = f"{chance.choice(_OF_RECOVERY)}@{chance.randint(1, 3)}"
-            _lose_power_at(scene, disk, job.but(until="recovered"), again)
+            lose_power_at(scene, disk, job.but(until="recovered"), again)
         faults = scene.faults_after(job)
         if not faults:
             scene.remove(job)
@@ -55,7 +50,7 @@ def _round(scene: Scene, disk: LoopDisk, point: str, chance: random.Random) -> C
     return run
 
 
-def _lose_power_at(scene: Scene, disk: LoopDisk, job: Job, point: str) -> None:
+def lose_power_at(scene: Scene, disk: LoopDisk, job: Job, point: str) -> None:
     """Live until a point, and cut the power there; threads may take turns so that it is not reached."""
     status = scene.nursery.live(job.but(fail_point=point, cut=str(disk.mount_point)))
     assert status in (0, KILLED), f"it ended with {status} at {point}; it said:\n{said(job)}"
@@ -69,7 +64,7 @@ def _lose_power_after(scene: Scene, disk: LoopDisk, job: Job, seconds: float) ->
     def cut(process: int) -> None:
         time.sleep(seconds)
         disk.lose_power()
-        os.kill(process, signal.SIGKILL)
+        kill_after(0)(process)
 
     scene.nursery.live(job, cut)
     disk.restart()

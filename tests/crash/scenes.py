@@ -13,7 +13,12 @@ def first_import(folder: Path, nursery: Nursery) -> Scene:
 
 def short_journal(folder: Path, nursery: Nursery) -> Scene:
     """Return the same with a journal of which only two segments are kept."""
-    return Scene(folder / "lives", make_library(folder), nursery, keep_segments=2)
+    return Scene(folder / "lives", make_library(folder), nursery, journal={"keep_segments": 2})
+
+
+def one_segment(folder: Path, nursery: Nursery) -> Scene:
+    """Return the same with a journal in one segment."""
+    return Scene(folder / "lives", make_library(folder), nursery, journal={"segment_bytes": 1 << 26})
 
 
 def import_again(folder: Path, nursery: Nursery) -> Scene:

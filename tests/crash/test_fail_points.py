@@ -2,7 +2,14 @@
 
 import pytest
 from tests.crash.living import Scene
-from tests.crash.trials import assert_all_well, fail_point_trials, few_of_each_point, second_crash_trials, some
+from tests.crash.trials import (
+    assert_all_well,
+    fail_point_trials,
+    few_of_each_point,
+    moment_trials,
+    second_crash_trials,
+    some,
+)
 
 PARTS = 4
 """Each scene is divided among so many tests, which run at the same time."""
@@ -35,6 +42,10 @@ def _is_of(scene: str, name: str) -> bool:
 def test_a_second_kill_during_the_recovery_changes_nothing(first: Scene, part: int) -> None:
     trials = list(second_crash_trials(first, RECOVERIES[part::PARTS]))
     assert_all_well(some(trials, 15))
+
+
+def test_kills_at_any_moment_come_to_the_same_end(first: Scene, again: Scene) -> None:
+    assert_all_well([*moment_trials(first, 15, seed=1), *moment_trials(again, 10, seed=2)])
 
 
 @pytest.mark.soak

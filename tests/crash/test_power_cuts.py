@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.crash.file_systems import LoopDisk, loop_disk
 from tests.crash.living import Nursery, Scene
-from tests.crash.power_cut_rounds import power_cut_rounds
+from tests.crash.power_cut_rounds import lose_power_at, power_cut_rounds
 from tests.crash.tiny_library import make_library
 from tests.crash.trials import assert_all_well
 
@@ -23,3 +23,11 @@ def test_what_was_acknowledged_outlasts_a_real_power_cut(tmp_path: Path, disk: L
     library = make_library(tmp_path / "library")
     scene = Scene(tmp_path / "lives", library, lives, data_in=disk.mount_point)
     assert_all_well(list(power_cut_rounds(scene, disk, ROUNDS, seed=1)))
+
+
+def test_the_power_cuts_are_real(tmp_path: Path, disk: LoopDisk, lives: Nursery) -> None:
+    """A program that syncs nothing itself, and leaves that to SQLite, loses pictures."""
+    scene = Scene(tmp_path / "lives", make_library(tmp_path / "library"), lives, data_in=disk.mount_point)
+    job = scene.new_job()
+    lose_power_at(scene, disk, job.but(careless=True), "journal.append.after@25")
+    assert scene.faults_of_recovery(job)

@@ -1,16 +1,23 @@
 """Trials: one crash each, with a name by which it can be had again. Tests take some of them, the soak takes all."""
 
+import os
 import random
 import shutil
+import signal
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crash.film import Film, kill, lucky_power_cut, power_cut
+from tests.crash.film import Film, kill, lucky_power_cut
 from tests.crash.films import Programme
 from tests.crash.job import Job
 from tests.crash.living import KILLED, Scene, said
+
+LIFE_SECONDS = 0.35
+"""About as long as a life takes."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +74,47 @@ def second_crash_trials(scene: Scene, points: Iterable[str]) -> Iterator[Trial]:
     """Yield, for each point of a life, a trial for each point of the recovery from a crash there."""
     for point in points:
         crashed = scene.new_job()
-        if not _crash(scene, crashed, point):
+        if not crash(scene, crashed, point):
             continue
-        rehearsed = _copy(scene, crashed)
+        rehearsed = copy_of(scene, crashed)
         for second in scene.points(rehearsed.but(until="recovered")):
             name = f"killed at {point}, and at {second} of the recovery"
             yield Trial(name, _killed_again_at(scene, crashed, second))
 
 
+def moment_trials(scene: Scene, rounds: int, seed: object) -> Iterator[Trial]:
+    """Yield trials that kill a life at any moment, and at times its recovery too."""
+    for number in range(rounds):
+        yield Trial(f"round {number} of seed {seed}: killed at any moment", _killed_any_time(scene, (seed, number)))
+
+
+def _killed_any_time(scene: Scene, seed: object) -> Callable[[], list[str]]:
+    def run() -> list[str]:
+        chance, job = random.Random(repr(seed)), scene.new_job()
+        scene.nursery.live(job, kill_after(chance.uniform(0, LIFE_SECONDS)))
+        while chance.random() < 0.4:
+            recovering = job.but(until=chance.choice(("recovered", "closed")))
+            scene.nursery.live(recovering, kill_after(chance.uniform(0, LIFE_SECONDS / 2)))
+        return _judged(scene, job)
+
+    return run
+
+
+def kill_after(seconds: float) -> Callable[[int], None]:
+    """Return what kills a process after a while, if it is still there."""
+
+    def wait_and_kill(process: int) -> None:
+        time.sleep(seconds)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+    return wait_and_kill
+
+
 def _killed_at(scene: Scene, point: str) -> Callable[[], list[str]]:
     def run() -> list[str]:
         job = scene.new_job()
-        if not _crash(scene, job, point):
+        if not crash(scene, job, point):
             return []  # threads took turns otherwise: the point is not reached so often this time
         return _judged(scene, job)
 
@@ -87,20 +123,22 @@ def _killed_at(scene: Scene, point: str) -> Callable[[], list[str]]:
 
 def _killed_again_at(scene: Scene, crashed: Job, point: str) -> Callable[[], list[str]]:
     def run() -> list[str]:
-        job = _copy(scene, crashed)
-        _crash(scene, job.but(until="recovered"), point)
+        job = copy_of(scene, crashed)
+        crash(scene, job.but(until="recovered"), point)
         return _judged(scene, job)
 
     return run
 
 
-def _crash(scene: Scene, job: Job, point: str) -> bool:
+def crash(scene: Scene, job: Job, point: str) -> bool:
+    """Live a job until a point; tells whether it was reached: threads may take turns otherwise."""
     status = scene.nursery.live(job.but(fail_point=point))
     assert status in (0, KILLED), f"it ended with {status} at {point}; it said:\n{said(job)}"
     return status == KILLED
 
 
-def _copy(scene: Scene, job: Job) -> Job:
+def copy_of(scene: Scene, job: Job) -> Job:
+    """Return a new job whose folder is as another's."""
     copied = scene.new_job()
     shutil.rmtree(copied.data_dir, ignore_errors=True)
     if Path(job.data_dir).exists():
@@ -156,17 +194,3 @@ def _told(film: Film, number: int) -> str:
         return "the end"
     call = film.calls[number]
     return f"{call.name} {Path(call.path).relative_to(film.home)}"
-
-
-__all__ = [
-    "Trial",
-    "assert_all_well",
-    "end_of_film_trials",
-    "fail_point_trials",
-    "failures",
-    "few_of_each_point",
-    "power_cut",
-    "power_cut_trials",
-    "second_crash_trials",
-    "some",
-]

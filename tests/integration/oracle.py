@@ -86,7 +86,8 @@ class _Case:
     # Rows
 
     def judge_row(self, row: LegacyFacts) -> None:
-        content = row.claim if (self.claims_are_kept and row.claim) or not row.content else row.content
+        is_kept = self.claims_are_kept and row.claim in self.kept.models
+        content = row.claim if row.claim and (is_kept or not row.content) else row.content
         waiting, place = self.kept.pending.get(str(row.path)), self.kept.locations.get(str(row.path))
         if waiting is not None and waiting["source"] != "watch":
             self.fates[row.id] = "pending"

@@ -20,11 +20,11 @@ def stories(taken: Iterable[TakenRow], kind: str) -> Iterator[JournalRecord]:
     for row in taken:
         if _is_model(row):
             yield "migration.finished", _of_model(row, kind)
-            if row.found:
-                truth = {"path": row.row.path, "sha256": row.sha256, "claimed": row.sha256, "found": row.found}
-                yield "claim.refuted", {**truth, **_origin(row, kind)}
         elif row.taking is not Taking.UNCHANGED:
             yield "file.detected", _of_file(row, kind)
+        if row.found:
+            truth = {"path": row.row.path, "sha256": row.found, "claimed": row.row.claim, "found": row.found}
+            yield "claim.refuted", {**truth, "pending_id": row.pending_id, **_origin(row, kind)}
 
 
 def _is_model(row: TakenRow) -> bool:

@@ -21,16 +21,20 @@ from watchdog.observers.inotify_move_event_grouper import GroupedInotifyEvent, P
 
 _REFUSED = WatchDescriptor(-1)
 
-
 _RENAMES_MAX = 10_000
 """Renames of which the other half may still come."""
 
 
 class Kernel(InotifyFD):
-    """The kernel's events for all roots; it knows where a file came from that was moved from one root to another."""
+    """The kernel's events for all roots; it knows where a file came from that was moved from one root to another.
 
-    def __init__(self) -> None:
+    Args:
+        on_overflow: gets the path of each root of which the kernel dropped events.
+    """
+
+    def __init__(self, on_overflow: Callable[[str], None]) -> None:
         super().__init__()
+        self.on_overflow = on_overflow
         self._moved_from: dict[int, bytes] = {}
 
     def handle_event(self, event: InotifyEvent) -> None:
@@ -46,7 +50,7 @@ class Kernel(InotifyFD):
     def _remember(self, event: InotifyEvent) -> None:
         watch = self._watch_for_wd.get(event.wd)
         for group in watch.callbacks.values() if watch is not None else ():
-            folder = group._active_callbacks_by_watch.get(event.wd) if isinstance(group, InotifyWatchGroup) else None
+            folder = group.path_of(event.wd) if isinstance(group, Group) else None
             if folder is not None:
                 self._moved_from[event.cookie] = os.path.join(folder, event.name)
         if len(self._moved_from) > _RENAMES_MAX:
@@ -67,22 +71,76 @@ class Kernel(InotifyFD):
         return watch.wd
 
 
-class Emitter(InotifyEmitter):
-    """Hands over the events of one root.
+class Group(InotifyWatchGroup):
+    """The watches of one root.
 
     After a queue overflow 7.1 removes and adds every watch: with thousands of folders that overflows the queue again,
     without end. The watches are good; what was dropped is found by looking, so the overflow is only reported.
     """
 
-    on_overflow: Callable[[str], None]
+    def on_queue_overflow(self) -> None:
+        """Report that events were lost."""
+        if isinstance(self._inotify_fd, Kernel):
+            self._inotify_fd.on_overflow(os.fsdecode(self.path))
+
+    def path_of(self, descriptor: WatchDescriptor) -> bytes | None:
+        """Return the folder that a descriptor watches."""
+        return self._active_callbacks_by_watch.get(descriptor)
+
+    @property
+    def count(self) -> int:
+        """Number of folders that the kernel watches."""
+        return len(self._active_callbacks_by_path)
+
+    def watch(self, folder: bytes) -> None:
+        """Have the kernel watch a folder, or make sure that it does.
+
+        Raises:
+            OSError: it cannot be watched; ENOSPC when the kernel's limit is reached.
+        """
+        with self._lock:
+            # A link to a folder stands for the folder: the link itself never changes.
+            mask = Mask(self.event_mask & ~InotifyConstants.IN_DONT_FOLLOW)
+            descriptor = self._inotify_fd.add_callback(folder, mask, self, self._id)
+            before = self.path_of(descriptor)
+            if before is not None and self._active_callbacks_by_path.get(before) == descriptor:
+                del self._active_callbacks_by_path[before]  # perhaps it was renamed, and the event was lost
+            self._active_callbacks_by_path[folder] = descriptor
+            self._active_callbacks_by_watch[descriptor] = folder
+
+    def unwatch_below(self, folder: bytes) -> None:
+        """Let go of a folder that was moved out: it would go on reporting under its old path, for ever."""
+        with self._lock:
+            if not self.is_active:
+                return
+            is_back = os.path.isdir(folder)
+            for descriptor, path in list(self._active_callbacks_by_watch.items()):
+                is_below = path == folder or path.startswith(folder + b"/")
+                is_current = self._active_callbacks_by_path.get(path) == descriptor
+                if is_below and not (is_back and is_current):
+                    self._remove_callbacks([descriptor])
+
+    def _remove_watch_internally(self, wd: WatchDescriptor) -> None:
+        # Theirs fails when a path has had another folder meanwhile, which ends the thread.
+        path = self._active_callbacks_by_watch.pop(wd, None)
+        if path is not None and self._active_callbacks_by_path.get(path) == wd:
+            del self._active_callbacks_by_path[path]
+
+
+class Emitter(InotifyEmitter):
+    """Hands over the events of one root."""
+
+    group: Group | None = None
 
     def on_thread_start(self) -> None:
         """Begin to watch."""
-        super().on_thread_start()
-        group = self._inotify
-        assert group is not None  # noqa: S101 - made by the line above
-        path = os.fsdecode(self.watch.path)
-        group.on_queue_overflow = lambda: type(self).on_overflow(path)  # type: ignore[method-assign]
+        self._inotify = self.group = Group(
+            self._inotify_fd,
+            os.fsencode(self.watch.path),
+            is_recursive=self.watch.is_recursive,
+            event_mask=self.get_event_mask_from_filter(),
+            follow_symlink=self.watch.follow_symlink,
+        )
 
     def queue_events(self, timeout: float, *, full_events: bool = False) -> None:  # noqa: ARG002 - theirs
         """Hand over the next event."""
@@ -94,14 +152,12 @@ class Emitter(InotifyEmitter):
 
     def build_and_queue_event(self, event: GroupedInotifyEvent, *, full_events: bool = False) -> None:
         """Translate an event into watchdog's own."""
-        if isinstance(event, PathedInotifyEvent) and event.ev.is_moved_to and self._queue_move_between_roots(event):
-            return
-        super().build_and_queue_event(event, full_events=full_events)
-        group = self._inotify
-        if group is None or not isinstance(event, PathedInotifyEvent):  # both halves of a rename are known
-            return
-        if event.ev.is_moved_from and event.ev.is_directory:
-            _unwatch_below(group, event.path)
+        if not isinstance(event, PathedInotifyEvent):  # a rename within this root
+            super().build_and_queue_event(event, full_events=full_events)
+        elif not (event.ev.is_moved_to and self._queue_move_between_roots(event)):
+            super().build_and_queue_event(event, full_events=full_events)
+            if event.ev.is_moved_from and event.ev.is_directory and self.group is not None:
+                self.group.unwatch_below(event.path)
 
     def _queue_move_between_roots(self, event: PathedInotifyEvent) -> bool:
         # Theirs pairs the halves of a rename within one root only.
@@ -112,52 +168,16 @@ class Emitter(InotifyEmitter):
         self.queue_event(kind(os.fsdecode(source), os.fsdecode(event.path)))
         return True
 
-    @property
-    def group(self) -> InotifyWatchGroup | None:
-        """The kernel watches of this root."""
-        return self._inotify
-
 
 class Observer(InotifyObserver):
     """Watches roots; `on_overflow` gets the path of each root of which the kernel dropped events."""
 
     def __init__(self, on_overflow: Callable[[str], None]) -> None:
-        self._inotify_fd = Kernel()
+        self._inotify_fd = Kernel(on_overflow)
         self._inotify_fd.start()
-        emitter_class = type("_ReportingEmitter", (Emitter,), {"on_overflow": staticmethod(on_overflow)})
-        BaseObserver.__init__(self, emitter_class, inotify_fd=self._inotify_fd)
+        BaseObserver.__init__(self, Emitter, inotify_fd=self._inotify_fd)
 
     @property
     def hears(self) -> bool:
         """Whether the threads run that read the kernel's events and hand them over."""
         return self.is_alive() and self._inotify_fd.is_alive()
-
-
-def watch_folder(group: InotifyWatchGroup, folder: bytes) -> None:
-    """Have the kernel watch a folder, or make sure that it does; the caller holds the group's lock.
-
-    Raises:
-        OSError: it cannot be watched; ENOSPC when the kernel's limit is reached.
-    """
-    # A link to a folder stands for the folder: the link itself never changes.
-    mask = Mask(group.event_mask & ~InotifyConstants.IN_DONT_FOLLOW)
-    descriptor = group._inotify_fd.add_callback(folder, mask, group, group._id)
-    before = group._active_callbacks_by_watch.get(descriptor)
-    if before is not None and before != folder and group._active_callbacks_by_path.get(before) == descriptor:
-        del group._active_callbacks_by_path[before]  # it was renamed, and the event was lost
-    group._active_callbacks_by_path[folder] = descriptor
-    group._active_callbacks_by_watch[descriptor] = folder
-
-
-def _unwatch_below(group: InotifyWatchGroup, folder: bytes) -> None:
-    """Let go of a folder that was moved out: it would go on reporting under its old path, for ever."""
-    with group._lock:
-        if not group.is_active or os.path.isdir(folder):  # it is back, and watched anew
-            return
-        watched = group._active_callbacks_by_path
-        for path in [path for path in watched if path == folder or path.startswith(folder + b"/")]:
-            descriptor = watched[path]
-            if group._active_callbacks_by_watch.get(descriptor) == path:
-                group._remove_callbacks([descriptor])
-            else:
-                del watched[path]

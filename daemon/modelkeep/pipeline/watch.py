@@ -23,7 +23,6 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers.api import BaseObserver, ObservedWatch
-from watchdog.observers.inotify import InotifyWatchGroup
 from watchdog.observers.polling import PollingObserver
 
 from modelkeep.domain.events import (
@@ -38,7 +37,7 @@ from modelkeep.domain.events import (
     WatchEvent,
 )
 from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file
-from modelkeep.pipeline.inotify import Emitter, Observer, watch_folder
+from modelkeep.pipeline.inotify import Emitter, Group, Observer
 
 _log = logging.getLogger(__name__)
 
@@ -176,7 +175,7 @@ class Watcher:
     def watched_folders(self, root: str) -> int:
         """Return how many folders of a root the kernel watches."""
         group = self._group(root)
-        return len(group._active_callbacks_by_path) if group is not None else 0
+        return group.count if group is not None else 0
 
     def watch_folders(self, root: str, folders: Sequence[str]) -> int:
         """Make sure that the kernel watches folders of a root; returns for how many its limit is high enough."""
@@ -186,8 +185,7 @@ class Watcher:
         refused = 0
         for folder in map(os.fsencode, folders):
             try:
-                with group._lock:
-                    watch_folder(group, folder)
+                group.watch(folder)
             except OSError as error:  # else it is gone, or may not be read: the scan says so
                 refused += error.errno == errno.ENOSPC
         return len(folders) - refused
@@ -210,7 +208,7 @@ class Watcher:
         self.overflows += 1
         self._sink(EventsLost(root))
 
-    def _group(self, root: str) -> InotifyWatchGroup | None:
+    def _group(self, root: str) -> Group | None:
         observer, watch = self._watches.get(root, (None, None))
         if observer is None:
             return None

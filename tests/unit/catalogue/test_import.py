@@ -243,9 +243,11 @@ class TestWhatMeetsTheKnown:
         self, catalogue: Catalogue
     ) -> None:
         place = await hashed(catalogue, "/m/a.pt", A)
-        await take(catalogue, legacy("a", claim=B, name="Mine"))
+        (taken,) = await take(catalogue, legacy("a", claim=B, name="Mine"))
         assert await catalogue.location("/m/a.pt") == place
-        assert (await the_model(catalogue, B)).name == "Mine"
+        assert (taken.taking, taken.found) == (Taking.PENDING, A)
+        row = await the_row(catalogue, "/m/a.pt")
+        assert (row.name, row.sha256) == ("Mine", "")
 
     async def test_a_row_for_a_path_that_is_known_waits_and_its_picture_too(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, "/m/a.pt", A)

@@ -108,6 +108,10 @@ def _take_claimed(run: ImportRun, staged: StagedRow) -> TakenRow:
     """Take a row whose claimed hash is a known model, or whose path is known already."""
     row = staged.row
     place = location_of(run.connection, row.path)
+    if place is not None and not place.claimed and place.sha256 != row.claim:
+        # The file has been read, and has another hash: what is said here is said of the file.
+        taken = _queue(run, replace(staged, row=replace(row, claim="")))
+        return replace(taken, row=row, found=place.sha256)
     existing = get_model(run.connection, row.claim)
     if existing is None:
         upsert_model(run.connection, model_of(row))
@@ -115,10 +119,7 @@ def _take_claimed(run: ImportRun, staged: StagedRow) -> TakenRow:
             put_location(run.connection, _claimed_location(staged, row.claim), run.now_ms)
         for tag_id in run.tags_of(row):
             tag_model(run.connection, row.claim, tag_id)
-        taken = with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0)
-        if place is not None and not place.claimed and place.sha256 != row.claim:
-            taken = replace(taken, found=place.sha256)
-        return _store_picture(run, taken, staged)
+        return _store_picture(run, with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0), staged)
     decision = _decide(run, staged, existing)
     if decision.action is not Action.MERGED or decision.model is None:
         return _queue(run, staged)
