@@ -24,29 +24,23 @@ from modelkeep.domain.events import (
 from modelkeep.domain.naming import Root, is_hidden_below, root_of
 from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState, Priority
+from modelkeep.pipeline.absence import ROWS_MAX, Absences, KnowsAbsences
 from modelkeep.pipeline.looking import fingerprint_of, fingerprints_of
-from modelkeep.pipeline.mounts import is_unplugged, mounted_devices
 from modelkeep.pipeline.scan import Listing, walk
 
 EVENTS_MAX = 2_000
 """Events taken in at once."""
 
-ROWS_MAX = 2_000
-"""Rows written in one transaction: others want to write too."""
-
 Record = tuple[str, Mapping[str, object]]
 
 
-class KnowsPaths(Protocol):
+class KnowsPaths(KnowsAbsences, Protocol):
     """What the intake needs of the catalogue."""
 
     async def detect(
         self, found: Sequence[Found], roots: Sequence[Root], now_ms: int
     ) -> list[tuple[PendingImport, bool]]:
         """Make sure that each found file has a waiting row."""
-
-    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
-        """Return the locations of these paths."""
 
     async def known_below(self, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
         """Return what is known below a folder."""
@@ -59,12 +53,6 @@ class KnowsPaths(Protocol):
 
     async def set_seen(self, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
         """Note that paths are present."""
-
-    async def set_missing(self, paths: Sequence[str], reason: str, due_at: int) -> list[Location]:
-        """Note that no file is at these paths."""
-
-    async def set_unreachable(self, paths: Sequence[str]) -> list[Location]:
-        """Note that the drive of these paths is not there."""
 
     async def move_path(self, old: str, new: str, now_ms: int) -> Moved:
         """Follow the rename of a file."""
@@ -119,8 +107,11 @@ class Intake:
         self._extensions = extensions
         self._clock_ms = clock_ms
         self._accepts_empty = accepts_empty
-        self.is_same: Callable[[Root], bool] = lambda _: True
-        """Tells whether the folder of a root is still the one that is followed, when files in it are absent."""
+        self._absences = Absences(catalogue, line, note, roots, clock_ms, self._look_beside)
+
+    def doubt_by(self, is_same: Callable[[Root], bool]) -> None:
+        """Take files for gone only while the folder of their root is the one that is followed."""
+        self._absences.is_same = is_same
 
     async def apply(self, events: Sequence[WatchEvent]) -> None:
         """Take in events in their order; neighbours that only say "look at this file" are taken together."""
@@ -140,7 +131,7 @@ class Intake:
             case FileMoved(old, new):
                 await self._file_moved(old, new)
             case FileGone(path):
-                await self._gone([path])
+                await self._absences.note([path])
             case FolderAppeared(path):
                 if self._is_visible(os.path.join(path, "file")):
                     await self.scan(path, Priority.NEW)
@@ -177,7 +168,7 @@ class Intake:
         for chunk in _chunks({**unknown, **found.queued}):
             await self._detect(chunk, priority, closed=False, cause="scan")
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
-        await self._gone(found.missing)
+        await self._absences.note(found.missing)
 
     async def _look_at(self, closed_by_path: Mapping[str, bool]) -> None:
         """Take in files of which an event told that something happened."""
@@ -219,7 +210,7 @@ class Intake:
         paths = {place.path for places in twins.values() for place in places}.difference(looked_at)
         if paths:
             await self._take_in_files(sorted(paths), dict.fromkeys(paths, True))
-            await self._gone(sorted(paths))
+            await self._absences.note(sorted(paths))
 
     async def _detect(
         self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str
@@ -259,7 +250,8 @@ class Intake:
                 unknown[path] = fingerprint
             elif twin.moved and twin.location.path not in concerned:
                 concerned |= {twin.location.path, path}
-                await self._file_moved(twin.location.path, path)
+                before = await self._catalogue.locations_at([twin.location.path, path])
+                await self._follow(twin.location.path, path, fingerprint, before.values())
             else:  # what it was moved from has been taken by another name of it, or by another file
                 links.append(_linked(path, fingerprint, twin))
         if links:
@@ -287,27 +279,47 @@ class Intake:
 
     async def _file_moved(self, old: str, new: str) -> None:
         if not self._is_visible(new):
-            await self._gone([old])
+            await self._absences.note([old])
             return
-        # Followed even when nothing lies there any more: what became of it is told by a later event, which knows the
-        # file by this name.
-        status = await asyncio.to_thread(fingerprint_of, new)
+        there = await asyncio.to_thread(fingerprints_of, [old, new])
         before = await self._catalogue.locations_at([old, new])
+        if old in before and old in there and there[old].same_file_at_same_path(before[old].fingerprint):
+            # It tells of an earlier file: events of different roots do not come in their order.
+            await self._look_at({old: True, new: True})
+            return
+        await self._follow(old, new, there.get(new), before.values())
+        if old in there:  # another file has taken its place
+            await self._look_at({old: True})
+
+    async def _follow(self, old: str, new: str, status: Fingerprint | None, before: Iterable[Location]) -> None:
+        """Give what is known of a path to another one.
+
+        Args:
+            old: the path that the file had.
+            new: the path that it got.
+            status: what lies there now. Nothing may: what became of it is told by a later event, which knows the file
+                by this name.
+            before: the locations of both paths.
+        """
         moved = await self._catalogue.move_path(old, new, self._clock_ms())
         self._line.renamed(old, new)
-        if not moved.sha256 and not moved.pending_id:
+        if moved.sha256 or moved.pending_id:
+            self._tell_moved([moved])
+            await self._look_beside({place.fingerprint for place in before if place.fingerprint}, [old, new])
+            await self._arrived(moved, status)
+        else:
             await self._look_at({new: True})
-            return
-        self._tell_moved([moved])
-        await self._look_beside({place.fingerprint for place in before.values() if place.fingerprint}, [old, new])
+
+    async def _arrived(self, moved: Moved, status: Fingerprint | None) -> None:
+        """Look at a known file at its new path."""
         if status is None:
-            await self._gone([new])
+            await self._absences.note([moved.new])
             return
-        known = (await self._catalogue.locations_at([new])).get(new)
+        known = (await self._catalogue.locations_at([moved.new])).get(moved.new)
         is_known = known is not None and status.same_file_at_same_path(known.fingerprint)
         if moved.pending_id or not is_known:
             # A row that was put off because its file was gone hears of it again.
-            await self._detect({new: status}, Priority.NEW, closed=True, cause="changed while it was moved")
+            await self._detect({moved.new: status}, Priority.NEW, closed=True, cause="changed while it was moved")
 
     async def _folder_moved(self, old: str, new: str) -> None:
         if not self._is_visible(os.path.join(new, "file")):
@@ -317,7 +329,9 @@ class Intake:
         for move in moves:
             self._line.renamed(move.old, move.new)
         self._tell_moved(moves)
-        await self.scan(new, Priority.NEW)
+        for folder in (new, old):  # another folder may have taken the place of the old one
+            if await asyncio.to_thread(os.path.isdir, folder):
+                await self.scan(folder, Priority.NEW)
 
     def _tell_moved(self, moves: Iterable[Moved]) -> None:
         records: list[Record] = []
@@ -340,65 +354,11 @@ class Intake:
         if any(root.path == folder for root in self._roots()):
             return  # nothing in it is missing then: it is unreachable as a whole
         known, pending = await self._catalogue.known_below(folder)
-        await self._gone(self._of_its_root(folder, {*(place.path for place in known), *pending}))
-
-    async def _gone(self, paths: Sequence[str]) -> None:
-        """Note that files are gone; those that are there after all are not."""
-        if not paths:
-            return
-        present = await asyncio.to_thread(fingerprints_of, paths)
-        absent = await asyncio.to_thread(self._in_same_roots, [path for path in paths if path not in present])
-        absent = await self._without_unplugged(absent)
-        for path in absent:
-            self._line.gone(path)
-        for start in range(0, len(absent), ROWS_MAX):
-            chunk = absent[start : start + ROWS_MAX]
-            changed = await self._catalogue.set_missing(chunk, "the file is gone", self._clock_ms())
-            self._note(
-                [
-                    ("file.missing", {"path": place.path, "sha256": place.sha256, "cause": "no file there any more"})
-                    for place in changed
-                ]
-            )
-            await self._look_beside({place.fingerprint for place in changed if place.fingerprint}, chunk)
-
-    def _in_same_roots(self, paths: Sequence[str]) -> list[str]:
-        """Leave out what lies in roots that are not there themselves, or have another folder in their place."""
-        roots = self._roots()
-        root_by_path = {path: root_of(path, roots) for path in paths}
-        there = {root: root is None or self.is_same(root) for root in set(root_by_path.values())}
-        return [path for path in paths if there[root_by_path[path]]]
-
-    async def _without_unplugged(self, paths: Sequence[str]) -> list[str]:
-        """Note which files lay on a drive that is not mounted any more; returns those that did not."""
-        known = await self._catalogue.locations_at(paths) if paths else {}
-        unplugged = await asyncio.to_thread(_unplugged, known.values())
-        if unplugged:
-            changed = await self._catalogue.set_unreachable(sorted(unplugged))
-            self._note(
-                [
-                    (
-                        "file.missing",
-                        {"path": place.path, "sha256": place.sha256, "cause": "its drive is not mounted"},
-                    )
-                    for place in changed
-                ]
-            )
-        return [path for path in paths if path not in unplugged]
+        await self._absences.note(self._of_its_root(folder, {*(place.path for place in known), *pending}))
 
     def _is_visible(self, path: str) -> bool:
         root = root_of(path, self._roots())
         return root is not None and not is_hidden_below(path, root.path)
-
-
-def _unplugged(places: Iterable[Location]) -> set[str]:
-    seen = [place for place in places if place.fingerprint is not None]
-    mounted = mounted_devices() if seen else set()
-    return {
-        place.path
-        for place in seen
-        if place.fingerprint and is_unplugged(place.path, place.fingerprint.device, mounted)
-    }
 
 
 def age_seconds(fingerprint: Fingerprint) -> float:

@@ -101,7 +101,7 @@ class RootKeeper:
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
         self.watched = {root.path: WatchedRoot(root) for root in roots}
-        intake.is_same = self.is_same
+        intake.doubt_by(self.is_same)
 
     def roots(self) -> list[Root]:
         """Return the configured roots."""
