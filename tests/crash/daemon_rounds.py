@@ -65,7 +65,7 @@ class Rounds:
             self.daemon.journal()
         finally:
             self.daemon.close()
-        said = ["the daemon wrote a traceback"] if "Traceback" in self.daemon.said() else []
+        said = ["the daemon wrote a traceback"] if self.daemon.has_failed_inside() else []
         return said + faults_of_world(self.world, self.daemon.data_dir)
 
     def _one_round(self) -> None:

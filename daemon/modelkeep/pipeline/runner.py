@@ -59,6 +59,9 @@ class KeepsRows(MigratesRows, HoldsQueue, ParksRows, KeepsClaims, Protocol):
     async def pending(self, pending_id: int) -> PendingImport | None:
         """Return a row of the queue."""
 
+    async def lose_content(self, path: str) -> list[Location]:
+        """Note that what lies at a path is no longer what it was."""
+
     async def offer(self, files: Mapping[str, int]) -> list[tuple[PendingImport, str]]:
         """Offer files to the rows whose file is missing."""
 
@@ -277,6 +280,13 @@ class Pipeline:
                 self._let_go(work, HashError(REASONS[verdict]))
             else:
                 await self._parking.park(work, HashError(REASONS[verdict]))
+                await self._tell_replaced(work)
+
+    async def _tell_replaced(self, work: Work) -> None:
+        """Note that a file which is no whole model is not the one either that was at its path."""
+        cause = "it is being replaced, and not whole yet"
+        for place in await self._catalogue.lose_content(work.path):
+            self._journal.note_many([("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause})])
 
     async def _knows_nothing(self, work: Work) -> bool:
         """Tell whether a row still knows nothing but its path: an import may have described it meanwhile."""
