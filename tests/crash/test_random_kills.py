@@ -9,9 +9,7 @@ ROUNDS = 9
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_kills_of_a_daemon_under_load_lose_nothing_and_double_nothing(
-    tmp_path: Path, seed: int
-) -> None:
+def test_kills_of_a_daemon_under_load_lose_nothing_and_double_nothing(tmp_path: Path, seed: int) -> None:
     rounds = Rounds(tmp_path, seed)
     try:
         rounds.run(ROUNDS)

@@ -1,4 +1,4 @@
-"""Whatever happens to the files, and to the daemon: the catalogue says what lies on disk, and nothing known is lost."""
+"""Whatever happens to files and daemon: the catalogue says what lies on disk, and nothing known is lost."""
 
 import itertools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A tree of models to which things happen, and what the catalogue should say of it, worked out from the disk alone."""
+"""A tree of models to which things happen, and what the catalogue should say of it, by the disk alone."""
 
 import os
 import shutil
@@ -120,7 +120,7 @@ def _wrong_models(daemon: DaemonProcess, memory: Memory) -> Iterator[str]:
         yield f"the model {_name(digest)} is lost"
     for digest, paths in present.items():
         if models.get(digest) not in paths:
-            yield f"the main path of {_name(digest)} is {models.get(digest)}, which is none of its {len(paths)} places"
+            yield f"the main path of {_name(digest)} is {models.get(digest)}, none of its {len(paths)} places"
 
 
 def _wrong_rows(daemon: DaemonProcess, tree: Tree) -> Iterator[str]:

@@ -23,7 +23,7 @@ TRUTH_SECONDS = 10.0
 QUIET_SECONDS = 0.8
 """Longer than anything is held back: a rename whose other half does not come takes half a second."""
 
-TABLES = {
+TABLES: dict[str, dict[str, object]] = {
     "watch": {"settle_seconds": SETTLE_SECONDS, "rescan_seconds": 900},
     # What is found has to be found by watching and by looking, not by trying again for long enough.
     "sweep": {"interval_seconds": 600, "retry_base_seconds": 300},
