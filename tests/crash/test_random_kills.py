@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from tests.crash.daemon_rounds import Rounds
 
+pytestmark = pytest.mark.soak  # it runs as long as it is let, and what it meets is chance
+
 ROUNDS = 9
 
 

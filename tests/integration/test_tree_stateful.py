@@ -12,6 +12,8 @@ from tests.integration.tree_machine import TABLES, TreeMachine
 
 from modelkeep import service
 
+pytestmark = pytest.mark.soak  # it runs as long as it is let, and what it meets is chance
+
 ALWAYS = settings(
     deadline=None,
     print_blob=True,
