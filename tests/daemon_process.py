@@ -223,15 +223,15 @@ class DaemonProcess:
     def wait_paused(self) -> None:
         """Wait until every root has been looked through and nothing is being hashed, for all the rest is paused."""
 
-        last_seq, unchanged_since = -1, 0.0
+        last_told, unchanged_since = -1, 0.0
 
         def rests() -> bool:
-            nonlocal last_seq, unchanged_since
+            nonlocal last_told, unchanged_since
             status = self.status()
             is_scanning = any(root["state"] == "scanning" for root in status["watch"]["roots"])
-            seq = status["journal"]["seq"]
-            if seq != last_seq:  # what was hashed before the pause is being migrated
-                last_seq, unchanged_since = seq, time.monotonic()
+            told = len([record for record in self.journal() if not record["event"].startswith("sweep.")])
+            if told != last_told:  # what was hashed before the pause is being migrated
+                last_told, unchanged_since = told, time.monotonic()
             is_quiet = time.monotonic() - unchanged_since > 0.5
             return bool(status["paused"] and not status["hashing"]["active"] and not is_scanning and is_quiet)
 

@@ -11,6 +11,8 @@ from tests.libraries import LegacyLibrary, put, safetensors
 from tests.picture_files import png
 from tests.waiting import wait_until
 
+from modelkeep import failpoints
+
 GIB = 1 << 30
 ZEROS = {
     1: "49bc20df15e412a64472421e13fe86ff1c5165e18b2afccf160d4dc19fe68a14",
@@ -121,17 +123,12 @@ def test_kills_in_the_midst_of_migrations_lose_nothing_and_double_nothing(
     assert planned <= ended
 
 
-def kill_import(daemon: DaemonProcess, database: Path, made: str) -> None:
-    """Begin an import, and kill it as soon as it has made a file of that kind."""
-
-    def found() -> set[Path]:
-        return set((daemon.data_dir / "images").rglob(made))
-
-    before = found()
-    importing = daemon.begin("import", "hikaze", str(database))
-    wait_until(lambda: found() - before, 20, f"a new {made}")
-    importing.kill()
-    importing.wait(10)
+def end_import_at(daemon: DaemonProcess, database: Path, point: str) -> None:
+    """Begin an import that ends at a fail point, as if it were killed there."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MODELKEEPTEST_FAILPOINT", point)
+        importing = daemon.begin("import", "hikaze", str(database))
+    assert importing.wait(60) == failpoints.EXIT_STATUS
     wait_gone(daemon)
 
 
@@ -139,8 +136,8 @@ def test_an_import_that_is_killed_can_be_run_again(tmp_path: Path, models: Path,
     library = LargeLibrary(models, seed=5).fill(150)
     database = library.legacy.write(tmp_path / "data")
     daemon = make_daemon()
-    kill_import(daemon, database, "*_high.webp")  # while pictures are rendered
-    kill_import(daemon, database, "*.png")  # while they are copied
+    for point in ("pending_picture.place.after@5", "catalogue.commit.before@2"):
+        end_import_at(daemon, database, point)
     report = daemon.must("import", "hikaze", str(database), "--json").json
     daemon.start()
     daemon.wait_idle(60)
