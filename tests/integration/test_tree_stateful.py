@@ -12,10 +12,9 @@ from tests.integration.tree_machine import TABLES, TreeMachine
 
 from modelkeep import service
 
-pytestmark = pytest.mark.soak  # it runs as long as it is let, and what it meets is chance
-
 ALWAYS = settings(
     deadline=None,
+    database=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),
     # A failing example takes seconds and time is part of it: it is shown as it is rather than made smaller.

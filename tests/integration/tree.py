@@ -126,7 +126,8 @@ def _wrong_models(daemon: DaemonProcess, memory: Memory) -> Iterator[str]:
 def _wrong_rows(daemon: DaemonProcess, tree: Tree) -> Iterator[str]:
     halves = tree.halves()
     for row in daemon.rows("SELECT path, state, last_error FROM pending_import"):
-        if row["path"] not in halves:
+        is_away = not any(root.is_dir() and Path(row["path"]).is_relative_to(root) for root in tree.roots)
+        if row["path"] not in halves and not is_away:
             yield f"{_short(tree, row['path'])} waits in the queue: {row['state']} {row['last_error']}"
 
 

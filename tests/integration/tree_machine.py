@@ -30,6 +30,9 @@ TABLES: dict[str, dict[str, object]] = {
     "hashing": {"workers": 1},
 }
 
+PROVABLE = (".safetensors", ".part")
+"""Endings under which a half is never taken for a whole; a link may come to lead to any file."""
+
 FOLDERS = ("", "loras", "loras/deep", "other", ".hidden")
 NAMES = ("a.safetensors", "b.safetensors", "c.ckpt", "d.gguf", "e.part")
 
@@ -74,6 +77,7 @@ class TreeMachine(RuleBasedStateMachine):
         if path is None or not (hold or path.suffix == ".safetensors"):
             return
         self.tell("write in pieces, held open" if hold else "write in pieces, closed between", path, number)
+        self.make_room(path)
         whole = content(number, path.name)
         third = len(whole) // 3
         file = path.open("wb")
@@ -90,8 +94,9 @@ class TreeMachine(RuleBasedStateMachine):
     def write_half(self, place: Any, number: int, pause: float) -> None:
         """Begin a file that is left as it is, until somebody finishes it."""
         path = self.path_of(place)
-        if path is not None and path.suffix in (".safetensors", ".part"):
+        if path is not None and path.suffix in PROVABLE:
             self.tell("write half", path, number)
+            self.make_room(path)
             whole = content(number, "x.safetensors")
             path.write_bytes(whole[: len(whole) // 2])
             time.sleep(pause)
@@ -143,6 +148,8 @@ class TreeMachine(RuleBasedStateMachine):
         path, new = self.choose(self.tree.files(), choice), self.path_of(place)
         if path is None or new is None or not path.exists() or os.path.lexists(new) or not self.fits(path, new):
             return
+        if kind == "symbolic link" and new.suffix not in PROVABLE:
+            return
         self.tell(kind, path, new)
         ways: dict[str, Callable[[Path, Path], object]] = {
             "copy": shutil.copyfile,
@@ -192,7 +199,8 @@ class TreeMachine(RuleBasedStateMachine):
         """Rename a folder, or move it to elsewhere in the roots."""
         folders = [path for path in self.tree.folders() if path not in self.tree.roots]
         folder, new = self.choose(folders, choice), self.tree.roots[root] / name
-        if folder is None or new.exists() or new.is_relative_to(folder) or not new.parent.is_dir():
+        is_possible = new.parent.is_dir() and not new.exists() and self.tree.roots[root] not in self.away
+        if folder is None or not is_possible or new.is_relative_to(folder):
             return
         self.tell("move folder", folder, new)
         folder.rename(new)
@@ -286,7 +294,7 @@ class TreeMachine(RuleBasedStateMachine):
             return
         number = next(self.numbers)
         library = LegacyLibrary()
-        library.add(chosen, type="", tags=(f"tag {number}",), extra={f"note {number}": f"text {number}"})
+        library.add(chosen, name="", type="", tags=(f"tag {number}",), extra={f"note {number}": f"text {number}"})
         self.tell("describe", chosen, f"tag {number}")
         done = self.daemon.post(
             "/api/import", {"kind": "hikaze", "source": str(library.write(self.tree.folder / f"old {number}"))}
@@ -315,7 +323,7 @@ class TreeMachine(RuleBasedStateMachine):
         try:
             wait_until(is_true, TRUTH_SECONDS, "the catalogue to tell the truth")
         except AssertionError:
-            raise AssertionError("\n".join([*found, *self.last_records()])) from None
+            raise AssertionError("\n".join([*found, *self.last_records(found)])) from None
         self.memory.seen.update(self.tree.models().values())
 
     def teardown(self) -> None:
@@ -363,7 +371,12 @@ class TreeMachine(RuleBasedStateMachine):
 
     def fits(self, old: Path, new: Path) -> bool:
         """Tell whether a half still can be told from a whole under another name."""
-        return new.suffix in (".safetensors", ".part") or not self.is_half(old)
+        return new.suffix in PROVABLE or not (old.is_symlink() or self.is_half(old))
+
+    def make_room(self, path: Path) -> None:
+        """Part a path from other names of the file: under those nobody could tell a half from a whole."""
+        if path.exists() and (path.is_symlink() or path.stat().st_nlink > 1):
+            path.unlink()
 
     def is_half(self, path: Path) -> bool:
         """Tell whether a file is not complete."""
@@ -396,11 +409,13 @@ class TreeMachine(RuleBasedStateMachine):
         texts = [str(word).replace(f"{self.tree.folder}/", "") for word in words]
         note(f"{time.monotonic() - self.began:8.3f} {': '.join(texts[:1])} {' '.join(texts[1:])}")
 
-    def last_records(self) -> list[str]:
-        """Return the end of the journal, a line a record."""
-        left_out = ("seq", "crc", "bytes", "seconds", "migration", "files", "pending", "strategy")
-        records = [
-            {key: value for key, value in record.items() if key not in left_out}
-            for record in self.daemon.journal()[-60:]
-        ]
-        return [str(record).replace(f"{self.tree.folder}/", "") for record in records]
+    def last_records(self, differences_told: list[str]) -> list[str]:
+        """Return what the journal says of the files that differ, a line a record."""
+        left_out = ("seq", "crc", "bytes", "seconds", "migration", "files", "pending", "strategy", "sha256")
+        lines = []
+        for record in self.daemon.journal():
+            names = {str(record.get(key, "")).replace(f"{self.tree.folder}/", "") for key in ("path", "old_path")}
+            if "path" not in record or any(name in told for name in names for told in differences_told if name):
+                fields = {key: value for key, value in record.items() if key not in left_out}
+                lines.append(str(fields).replace(f"{self.tree.folder}/", ""))
+        return lines[-60:]

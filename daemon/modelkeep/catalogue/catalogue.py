@@ -134,6 +134,10 @@ class Catalogue:
         """Return the locations below a folder, and the paths below it that the queue holds."""
         return await self._database.read(_known_below, folder)
 
+    async def failed_sizes_below(self, folder: str) -> dict[str, int]:
+        """Return the paths below a folder whose rows failed, with the size that each file had then."""
+        return await self._database.read(locations.failed_sizes_below, folder)
+
     async def twins_of(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
         """Return, for each fingerprint, the hashed locations that have it."""
         return await self._database.read(locations.twins_of, fingerprints)
@@ -166,9 +170,9 @@ class Catalogue:
         """Change the state of every location below a folder; returns how many."""
         return await self._database.write(locations.set_state_below, folder, old, new)
 
-    async def move_path(self, old: str, new: str, now_ms: int) -> Moved:
-        """Follow the rename of a file."""
-        return await self._database.write(locations.move_path, old, new, now_ms)
+    async def move_path(self, old: str, new: str, now_ms: int, expected_sha256: str | None = None) -> Moved:
+        """Follow the rename of a file, unless something else is known at its old path by now than was expected."""
+        return await self._database.write(locations.move_path, old, new, now_ms, expected_sha256)
 
     async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
         """Follow the rename of a folder with everything that is known below it."""

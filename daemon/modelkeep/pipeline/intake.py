@@ -45,6 +45,9 @@ class KnowsPaths(KnowsAbsences, Protocol):
     async def known_below(self, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
         """Return what is known below a folder."""
 
+    async def failed_sizes_below(self, folder: str) -> dict[str, int]:
+        """Return the paths below a folder whose rows failed, with the size that each file had then."""
+
     async def twins_of(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
         """Return the hashed locations of fingerprints."""
 
@@ -54,8 +57,8 @@ class KnowsPaths(KnowsAbsences, Protocol):
     async def set_seen(self, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
         """Note that paths are present."""
 
-    async def move_path(self, old: str, new: str, now_ms: int) -> Moved:
-        """Follow the rename of a file."""
+    async def move_path(self, old: str, new: str, now_ms: int, expected_sha256: str | None = None) -> Moved:
+        """Follow the rename of a file, unless something else is known at its old path by now than was expected."""
 
     async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
         """Follow the rename of a folder."""
@@ -133,8 +136,7 @@ class Intake:
             case FileGone(path):
                 await self._absences.note([path])
             case FolderAppeared(path):
-                if self._is_visible(os.path.join(path, "file")):
-                    await self.scan(path, Priority.NEW)
+                await self._scan_folder(path)
             case FolderMoved(old, new):
                 await self._folder_moved(old, new)
             case FolderGone(path):
@@ -142,11 +144,23 @@ class Intake:
             case EventsLost(root):
                 self._line.lost_track(root)
 
-    async def scan(self, folder: str, priority: Priority) -> tuple[Listing, Differences]:
-        """Look at everything below a folder and take in what differs from the catalogue."""
+    async def scan(
+        self, folder: str, priority: Priority, *, tries_again: bool = False
+    ) -> tuple[Listing, Differences]:
+        """Look at everything below a folder and take in what differs from the catalogue.
+
+        Args:
+            folder: a root, or a folder in one.
+            priority: of what is queued.
+            tries_again: also queue what failed before, not only when its size is another since.
+        """
         listing = await asyncio.to_thread(walk, folder, self._extensions)
         known, pending = await self._catalogue.known_below(folder)
         found = await asyncio.to_thread(compare, listing.files, known, pending)
+        for path, size_bytes in (await self._catalogue.failed_sizes_below(folder)).items():
+            status = listing.files.get(path)
+            if status is not None and (tries_again or status.size_bytes != size_bytes):
+                found.queued[path] = status
         # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
         unreadable = tuple(path for path, _ in listing.unreadable)
         found.missing = [
@@ -250,8 +264,9 @@ class Intake:
                 unknown[path] = fingerprint
             elif twin.moved and twin.location.path not in concerned:
                 concerned |= {twin.location.path, path}
-                before = await self._catalogue.locations_at([twin.location.path, path])
-                await self._follow(twin.location.path, path, fingerprint, before.values())
+                displaced = await self._catalogue.locations_at([path])
+                before = {**displaced, twin.location.path: twin.location}
+                await self._follow(twin.location.path, path, fingerprint, before)
             else:  # what it was moved from has been taken by another name of it, or by another file
                 links.append(_linked(path, fingerprint, twin))
         if links:
@@ -287,11 +302,11 @@ class Intake:
             # It tells of an earlier file: events of different roots do not come in their order.
             await self._look_at({old: True, new: True})
             return
-        await self._follow(old, new, there.get(new), before.values())
+        await self._follow(old, new, there.get(new), before)
         if old in there:  # another file has taken its place
             await self._look_at({old: True})
 
-    async def _follow(self, old: str, new: str, status: Fingerprint | None, before: Iterable[Location]) -> None:
+    async def _follow(self, old: str, new: str, status: Fingerprint | None, before: Mapping[str, Location]) -> None:
         """Give what is known of a path to another one.
 
         Args:
@@ -301,11 +316,13 @@ class Intake:
                 by this name.
             before: the locations of both paths.
         """
-        moved = await self._catalogue.move_path(old, new, self._clock_ms())
-        self._line.renamed(old, new)
+        expected = before[old].sha256 if old in before else ""
+        moved = await self._catalogue.move_path(old, new, self._clock_ms(), expected)
+        if moved.sha256 or moved.pending_id or not expected:
+            self._line.renamed(old, new)
         if moved.sha256 or moved.pending_id:
             self._tell_moved([moved])
-            await self._look_beside({place.fingerprint for place in before if place.fingerprint}, [old, new])
+            await self._look_beside({place.fingerprint for place in before.values() if place.fingerprint}, [old, new])
             await self._arrived(moved, status)
         else:
             await self._look_at({new: True})
@@ -329,9 +346,12 @@ class Intake:
         for move in moves:
             self._line.renamed(move.old, move.new)
         self._tell_moved(moves)
-        for folder in (new, old):  # another folder may have taken the place of the old one
-            if await asyncio.to_thread(os.path.isdir, folder):
-                await self.scan(folder, Priority.NEW)
+        await self._scan_folder(new)
+        await self._scan_folder(old)  # another folder may have taken its place
+
+    async def _scan_folder(self, folder: str) -> None:
+        if self._is_visible(os.path.join(folder, "file")) and await asyncio.to_thread(os.path.isdir, folder):
+            await self.scan(folder, Priority.NEW)
 
     def _tell_moved(self, moves: Iterable[Moved]) -> None:
         records: list[Record] = []

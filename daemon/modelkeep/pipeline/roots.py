@@ -189,7 +189,8 @@ class RootKeeper:
         async with self._scanning:
             if watched.identity is None or await self._is_out_of_reach(watched, watched.identity):
                 return Differences()
-            listing, found = await self._intake.scan(path, Priority.SWEEP)
+            # In a root that is followed anew, what could not be read may be readable, and what was cut off complete.
+            listing, found = await self._intake.scan(path, Priority.SWEEP, tries_again=not watched.scanned)
             if not await asyncio.to_thread(self.is_same, watched.root):  # the next check says what has become of it
                 return found
             by_kernel = await asyncio.to_thread(self._watcher.watch_folders, path, listing.folders)
@@ -236,7 +237,7 @@ class RootKeeper:
         if was_lost:
             watched.reason = ""
             self._note([("root.returned", {"root": path})])
-        # What could not be read before may be readable now, and what was cut off complete.
+        watched.scanned = False
         await self._catalogue.wake_below(path, self._clock_ms())
         self.ask_rescan(path)
 

@@ -78,6 +78,15 @@ def pending_paths_below(connection: sa.Connection, folder: str) -> dict[str, Pen
     return {path: PendingState(state) for path, state in connection.execute(query)}
 
 
+def failed_sizes_below(connection: sa.Connection, folder: str) -> dict[str, int]:
+    """Return the paths below a folder whose rows failed, with the size that each file had when it was detected."""
+    columns = (pending_import.c.path, pending_import.c.size_bytes)
+    query = sa.select(*columns).where(
+        below(pending_import.c.path, folder), pending_import.c.state == PendingState.FAILED
+    )
+    return {row.path: row.size_bytes for row in connection.execute(query)}
+
+
 def twins_of(connection: sa.Connection, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
     """Return, for each fingerprint, the hashed locations that have it."""
     found: dict[Fingerprint, list[Location]] = {}
@@ -190,11 +199,22 @@ def set_state_below(connection: sa.Connection, folder: str, old: LocationState, 
     return count
 
 
-def move_path(connection: sa.Connection, old: str, new: str, now_ms: int) -> Moved:
-    """Follow the rename of a file: its location, its pending row and the main path of its model go with it."""
-    if old == new:
-        return Moved(old, new)
+def move_path(
+    connection: sa.Connection, old: str, new: str, now_ms: int, expected_sha256: str | None = None
+) -> Moved:
+    """Follow the rename of a file: its location, its pending row and the main path of its model go with it.
+
+    Args:
+        connection: the writer's connection.
+        old: the path that the file had.
+        new: the path that it got.
+        now_ms: time of the transaction.
+        expected_sha256: what was known at the old path when that was decided, empty for nothing; when something else
+            is known there by now, it stays. None: whatever it is, it is moved.
+    """
     place = location_of(connection, old)
+    if old == new or expected_sha256 not in (None, place.sha256 if place else ""):
+        return Moved(old, new)
     displaced = location_of(connection, new)
     if place is not None:
         connection.execute(sa.delete(locations).where(locations.c.path == new))
