@@ -205,7 +205,9 @@ class Daemon:
     async def _sweep(self) -> None:
         jump = self._clock.look()
         if jump is not None:
-            rows = await self._catalogue.shift_due(jump.before_ms, jump.shift_ms)
+            # Set forward, it makes rows due early, and that is all. Set back, what was due has to be so by it too.
+            back_ms = min(0, jump.shift_ms)
+            rows = await self._catalogue.shift_due(jump.before_ms + back_ms, back_ms) if back_ms else 0
             self._journal.note("clock.jumped", shift_ms=jump.shift_ms, rows=rows)
         before = len(self._pipeline.in_hand)
         self._pipeline.sweep()

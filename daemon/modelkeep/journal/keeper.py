@@ -112,9 +112,11 @@ class JournalKeeper:
     def close(self) -> None:
         """Write what waits, if that is possible, and close."""
         with self._lock:
-            if self._given_up_at is None:
-                self._write_backlog(self._writer)
-            self._writer.close()
+            try:
+                if self._given_up_at is None:
+                    self._write_backlog(self._writer)
+            finally:
+                self._writer.close()
 
     @property
     def seq(self) -> int:
