@@ -44,8 +44,8 @@ format: $(READY)  ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-soak: $(READY)  ## The tests that run long: random kills, a tree of random events
-	@$(BIN)/pytest -m soak --timeout 3600
+soak: $(READY)  ## The long crash tests; ROUNDS=1000
+	@$(BIN)/python tests/crash/soak.py --rounds $(or $(ROUNDS),100)
 
 bench: $(READY)  ## Measure, side by side with other tools
 	@$(BIN)/python tests/bench/main.py

@@ -3,13 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.crash.film import Film, kill, power_cut
 from tests.crash.living import Scene, said
 from tests.crash.system_calls import Call, strace
-from tests.crash.trials import Trial
+from tests.crash.trials import Trial, judged
 
 ERRORS = ("EIO", "ENOSPC", "EROFS", "EINTR")
 NAMES_SEED = 1
@@ -18,17 +17,12 @@ NAMES_SEED = 1
 TOLD_OR_MASTERED = (0, 1)
 """Exit statuses of a life that said what was wrong, or that came to its end nevertheless."""
 
+KILLED_STATUSES = (137, -9)
+"""strace ends as what it traces."""
+
 _SOON_AFTER = (1, 3, 6, 12, 25)
 _TIER = re.compile(r"\.staging/.*_(high|medium|low)\.webp$")
 _DISTURBED = frozenset({"write", "pwrite64", "fsync", "fdatasync", "rename", "unlink", "mkdir", "ftruncate", "rmdir"})
-
-
-@dataclass
-class Census:
-    """How many of the processes that were to be killed were killed, and how many calls were to fail and did."""
-
-    disturbed: int = 0
-    undisturbed: int = 0
 
 
 def film_with_fixed_names(scene: Scene) -> Film:
@@ -36,19 +30,19 @@ def film_with_fixed_names(scene: Scene) -> Film:
     return Film(scene, lambda job: job.but(names_seed=NAMES_SEED))
 
 
-def kill_trials(film: Film, census: Census) -> list[Trial]:
+def kill_trials(film: Film) -> list[Trial]:
     """Return a trial for each call at which the process can be killed.
 
     Not for those of the workers that draw pictures: strace would kill the second worker there too, after which a
     picture counts as one that kills.
     """
     targets = [call for call in _targets(film) if not _is_of_worker(call)]
-    return [Trial(f"killed at {_told(film, call)}", _killed(film, call, census)) for call in targets]
+    return [Trial(f"killed at {_told(film, call)}", _killed(film, call)) for call in targets]
 
 
-def error_trials(film: Film, error: str, census: Census) -> list[Trial]:
+def error_trials(film: Film, error: str) -> list[Trial]:
     """Return a trial for each call that can fail."""
-    return [Trial(f"{error} of {_told(film, call)}", _failing(film, call, error, census)) for call in _targets(film)]
+    return [Trial(f"{error} of {_told(film, call)}", _failing(film, call, error)) for call in _targets(film)]
 
 
 def _targets(film: Film) -> list[Call]:
@@ -91,31 +85,26 @@ def _is_of_worker(call: Call) -> bool:
     return is_tier and not call.target
 
 
-def _killed(film: Film, call: Call, census: Census) -> Callable[[], list[str]]:
-    return lambda: _disturbed(film, call, "signal=KILL", census, (0, 137, -9))
+def _killed(film: Film, call: Call) -> Callable[[], list[str] | None]:
+    return lambda: _disturbed(film, call, "signal=KILL", KILLED_STATUSES)
 
 
-def _failing(film: Film, call: Call, error: str, census: Census) -> Callable[[], list[str]]:
-    return lambda: _disturbed(film, call, f"error={error}", census, TOLD_OR_MASTERED)
+def _failing(film: Film, call: Call, error: str) -> Callable[[], list[str] | None]:
+    return lambda: _disturbed(film, call, f"error={error}", TOLD_OR_MASTERED)
 
 
-def _disturbed(film: Film, call: Call, what: str, census: Census, statuses: tuple[int, ...]) -> list[str]:
-    scene = film.scene
-    job = scene.new_job().but(inline=False, names_seed=NAMES_SEED)
+def _disturbed(film: Film, call: Call, what: str, statuses: tuple[int, ...]) -> list[str] | None:
+    job = film.scene.new_job().but(inline=False, names_seed=NAMES_SEED)
     folder = Path(job.output).parent
     path = folder / Path(call.target or call.path).relative_to(film.home)
     log = folder / "injected"
     options = ["-P", str(path), "-e", f"trace={call.name}", "-e", f"inject={call.name}:{what}:when={call.nth}"]
     status = strace(options, job, log)
-    took_place = "INJECTED" in log.read_text() or status in (137, -9)
-    census.disturbed += took_place
-    census.undisturbed += not took_place
+    if status == 0 and "INJECTED" not in log.read_text():
+        return None
     if status not in statuses:
         return [f"it ended with {status}; it said:\n{said(job)}"]
-    faults = scene.faults_after(job)
-    if not faults:
-        scene.remove(job)
-    return faults
+    return judged(film.scene, job)
 
 
 def _told(film: Film, call: Call) -> str:

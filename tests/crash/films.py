@@ -66,7 +66,7 @@ def _orphans(scene: Scene) -> Film:
 
     def place(job: Job) -> None:
         pending = Path(job.data_dir) / "images" / "pending"
-        pending.mkdir(parents=True)
+        pending.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(picture, pending / "orphan.png")
 
     return Film(scene, lambda job: job.but(program="orphans", source=str(picture)), prepare=place)

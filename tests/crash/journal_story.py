@@ -13,6 +13,8 @@ class JournalStory:
     """Ids of migrations by what the journal says of them; `damages` are sentences."""
 
     damages: list[str] = field(default_factory=list)
+    is_whole: bool = False
+    """Whether it begins with the first record: old segments go."""
     events: list[str] = field(default_factory=list)
     planned: set[str] = field(default_factory=set)
     committed: set[str] = field(default_factory=set)
@@ -27,8 +29,9 @@ class JournalStory:
 def read_story(folder: Path) -> JournalStory:
     """Read the journal."""
     damages = [f"{damage.segment} at {damage.offset}: {damage.reason}" for damage in check(folder)]
-    story = JournalStory(damages)
-    for segment in sorted(folder.glob("migration-*.jsonl")):
+    segments = sorted(folder.glob("migration-*.jsonl"))
+    story = JournalStory(damages, bool(segments) and int(segments[0].stem.split("-")[1]) == 1)
+    for segment in segments:
         for line in segment.read_bytes().splitlines(keepends=True):
             if is_sound(line):  # `check` tells of the others
                 _take(json.loads(line), story)

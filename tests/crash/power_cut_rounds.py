@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from tests.crash.file_systems import LoopDisk
 from tests.crash.job import Job
 from tests.crash.living import KILLED, Scene, said
-from tests.crash.trials import LIFE_SECONDS, Trial, kill_after
+from tests.crash.trials import LIFE_SECONDS, Trial, judged, kill_after
 
 _OF_RECOVERY = (
     *("journal.append.after", "journal.sync.after", "picture.publish.after", "picture_folder.sync.after"),
@@ -42,10 +42,7 @@ def _round(scene: Scene, disk: LoopDisk, point: str, chance: random.Random) -> C
         if chance.random() < 0.3:
             again = f"{chance.choice(_OF_RECOVERY)}@{chance.randint(1, 3)}"
             lose_power_at(scene, disk, job.but(until="recovered"), again)
-        faults = scene.faults_after(job)
-        if not faults:
-            scene.remove(job)
-        return faults
+        return judged(scene, job)
 
     return run
 

@@ -11,6 +11,7 @@ from tests.crash.trials import (
     some,
 )
 
+SCENES = ("first", "again", "short")
 PARTS = 4
 """Each scene is divided among so many tests, which run at the same time."""
 
@@ -23,7 +24,7 @@ RECOVERIES = (
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("scene", ["first", "again", "short"])
+@pytest.mark.parametrize("scene", SCENES)
 def test_a_kill_at_every_point_leaves_nothing_half_and_comes_to_the_same_end(
     scene: str, part: int, request: pytest.FixtureRequest
 ) -> None:
@@ -50,14 +51,23 @@ def test_kills_at_any_moment_come_to_the_same_end(first: Scene, again: Scene) ->
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("scene", ["first", "again", "short"])
-def test_a_kill_whenever_a_point_is_reached(scene: str, request: pytest.FixtureRequest) -> None:
-    assert_all_well(fail_point_trials(request.getfixturevalue(scene)))
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_kill_whenever_a_point_is_reached(scene: str, rounds: int, request: pytest.FixtureRequest) -> None:
+    assert_all_well(some(fail_point_trials(request.getfixturevalue(scene)), rounds))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("scene", ["first", "again", "short"])
-def test_a_second_kill_at_every_point_of_every_recovery(scene: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_second_kill_at_every_point_of_every_recovery(
+    scene: str, rounds: int, seed: int, request: pytest.FixtureRequest
+) -> None:
     stage: Scene = request.getfixturevalue(scene)
-    assert_all_well(list(second_crash_trials(stage, stage.points(stage.new_job()))))
+    assert_all_well(some(list(second_crash_trials(stage, stage.points(stage.new_job()))), rounds, seed))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("scene", SCENES)
+def test_many_kills_at_any_moment(scene: str, rounds: int, seed: int, request: pytest.FixtureRequest) -> None:
+    assert_all_well(moment_trials(request.getfixturevalue(scene), rounds, seed))

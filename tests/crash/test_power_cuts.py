@@ -22,7 +22,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LoopDisk]:
 def test_what_was_acknowledged_outlasts_a_real_power_cut(tmp_path: Path, disk: LoopDisk, lives: Nursery) -> None:
     library = make_library(tmp_path / "library")
     scene = Scene(tmp_path / "lives", library, lives, data_in=disk.mount_point)
-    assert_all_well(list(power_cut_rounds(scene, disk, ROUNDS, seed=1)))
+    assert_all_well(power_cut_rounds(scene, disk, ROUNDS, seed=1))
 
 
 def test_the_power_cuts_are_real(tmp_path: Path, disk: LoopDisk, lives: Nursery) -> None:
@@ -31,3 +31,10 @@ def test_the_power_cuts_are_real(tmp_path: Path, disk: LoopDisk, lives: Nursery)
     job = scene.new_job()
     lose_power_at(scene, disk, job.but(careless=True), "journal.append.after@25")
     assert scene.faults_of_recovery(job)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+def test_many_real_power_cuts(tmp_path: Path, disk: LoopDisk, lives: Nursery, rounds: int, seed: int) -> None:
+    scene = Scene(tmp_path / "lives", make_library(tmp_path / "library"), lives, data_in=disk.mount_point)
+    assert_all_well(power_cut_rounds(scene, disk, rounds, seed))

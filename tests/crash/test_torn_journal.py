@@ -19,7 +19,6 @@ POINT = "picture.publish.before@8"
 """There, some migrations are finished, some committed and not published, and some only planned."""
 
 CUTS, FLIPS = 45, 40
-SOAK_FLIPS = 10_000
 
 Tampering = Callable[[list[bytes], random.Random], None]
 """Changes the lines of the newest segment in place."""
@@ -160,11 +159,11 @@ def test_a_journal_that_is_gone_loses_nothing(scene: Scene, killed: Job) -> None
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_a_journal_that_is_cut_at_every_byte(scene: Scene, killed: Job) -> None:
-    assert_all_well(cut_trials(scene, killed))
+def test_a_journal_that_is_cut_at_every_byte(scene: Scene, killed: Job, rounds: int, seed: int) -> None:
+    assert_all_well(some(cut_trials(scene, killed), 10 * rounds, seed))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_ten_thousand_flipped_bits(scene: Scene, killed: Job) -> None:
-    assert_all_well(flip_trials(scene, killed, SOAK_FLIPS))
+def test_many_flipped_bits(scene: Scene, killed: Job, rounds: int) -> None:
+    assert_all_well(flip_trials(scene, killed, 10 * rounds))

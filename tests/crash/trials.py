@@ -1,5 +1,6 @@
 """Trials: one crash each, with a name by which it can be had again. Tests take some of them, the soak takes all."""
 
+import json
 import os
 import random
 import shutil
@@ -16,33 +17,45 @@ from tests.crash.films import Programme
 from tests.crash.job import Job
 from tests.crash.living import KILLED, Scene, said
 
+TALLY = "MODELKEEPTEST_TALLY"
+"""Names the file to which each test writes how many crashes it has tried."""
+
+LEAST_SHARE = 0.4
+"""So many of the crashes that are tried have to come about."""
+
 LIFE_SECONDS = 0.35
 """About as long as a life takes."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A crash; `run` returns what is wrong after it."""
+    """A crash; `run` returns what is wrong after it, or None when it did not come about.
+
+    Threads take turns otherwise from run to run, so not every point and every call is met again.
+    """
 
     name: str
-    run: Callable[[], list[str]]
+    run: Callable[[], list[str] | None]
 
 
-def failures(trials: Iterable[Trial]) -> list[str]:
-    """Run trials; returns a sentence for each that went wrong."""
-    found = []
-    for trial in trials:
-        faults = trial.run()
-        if faults:
-            found.append(f"{trial.name}: {'; '.join(faults[:3])}")
-    return found
+def assert_all_well(trials: Iterable[Trial]) -> None:
+    """Run trials; fail with what is wrong after any of them."""
+    results = {trial.name: trial.run() for trial in trials}
+    crashes = {name: faults for name, faults in results.items() if faults is not None}
+    found = [f"{name}: {'; '.join(faults[:3])}" for name, faults in crashes.items() if faults]
+    count(len(crashes), len(found))
+    assert not found, "\n".join([f"{len(found)} of {len(crashes)} crashes left something wrong:", *found[:12]])
+    assert crashes, "nothing was tried"
+    assert len(crashes) >= LEAST_SHARE * len(results), f"of {len(results)} crashes only {len(crashes)} came about"
 
 
-def assert_all_well(trials: Sequence[Trial]) -> None:
-    """Fail with what is wrong after any of the trials."""
-    assert trials, "nothing was tried"
-    found = failures(trials)
-    assert not found, "\n".join([f"{len(found)} of {len(trials)} crashes left something wrong:", *found[:12]])
+def count(crashes: int, failed: int) -> None:
+    """Add to the soak's tally, if there is one."""
+    tally = os.environ.get(TALLY)
+    if tally:
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0].rpartition("::")[2]
+        with Path(tally).open("a") as file:
+            file.write(json.dumps({"test": test, "crashes": crashes, "failed": failed}) + "\n")
 
 
 def some(trials: Sequence[Trial], number: int, seed: int = 1) -> list[Trial]:
@@ -95,7 +108,7 @@ def _killed_any_time(scene: Scene, seed: object) -> Callable[[], list[str]]:
         while chance.random() < 0.4:
             recovering = job.but(until=chance.choice(("recovered", "closed")))
             scene.nursery.live(recovering, kill_after(chance.uniform(0, LIFE_SECONDS / 2)))
-        return _judged(scene, job)
+        return judged(scene, job)
 
     return run
 
@@ -111,27 +124,24 @@ def kill_after(seconds: float) -> Callable[[int], None]:
     return wait_and_kill
 
 
-def _killed_at(scene: Scene, point: str) -> Callable[[], list[str]]:
-    def run() -> list[str]:
+def _killed_at(scene: Scene, point: str) -> Callable[[], list[str] | None]:
+    def run() -> list[str] | None:
         job = scene.new_job()
-        if not crash(scene, job, point):
-            return []  # threads took turns otherwise: the point is not reached so often this time
-        return _judged(scene, job)
+        return judged(scene, job) if crash(scene, job, point) else None
 
     return run
 
 
-def _killed_again_at(scene: Scene, crashed: Job, point: str) -> Callable[[], list[str]]:
-    def run() -> list[str]:
+def _killed_again_at(scene: Scene, crashed: Job, point: str) -> Callable[[], list[str] | None]:
+    def run() -> list[str] | None:
         job = copy_of(scene, crashed)
-        crash(scene, job.but(until="recovered"), point)
-        return _judged(scene, job)
+        return judged(scene, job) if crash(scene, job.but(until="recovered"), point) else None
 
     return run
 
 
 def crash(scene: Scene, job: Job, point: str) -> bool:
-    """Live a job until a point; tells whether it was reached: threads may take turns otherwise."""
+    """Live a job until a point; tells whether it was reached."""
     status = scene.nursery.live(job.but(fail_point=point))
     assert status in (0, KILLED), f"it ended with {status} at {point}; it said:\n{said(job)}"
     return status == KILLED
@@ -148,7 +158,8 @@ def copy_of(scene: Scene, job: Job) -> Job:
     return copied
 
 
-def _judged(scene: Scene, job: Job, *, damage_is_fine: bool = False) -> list[str]:
+def judged(scene: Scene, job: Job, *, damage_is_fine: bool = False) -> list[str]:
+    """Return what is wrong after a crash; makes room when that is nothing."""
     faults = scene.faults_after(job, damage_is_fine=damage_is_fine)
     if not faults:
         scene.remove(job)
@@ -184,7 +195,7 @@ def _ended(film: Film, number: int, name: str, seed: int) -> Callable[[], list[s
 
     def run() -> list[str]:
         job = film.end(number, kill if is_kill else lucky_power_cut((seed, number)))
-        return _judged(film.scene, job, damage_is_fine=not is_kill)
+        return judged(film.scene, job, damage_is_fine=not is_kill)
 
     return run
 
