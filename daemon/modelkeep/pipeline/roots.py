@@ -237,6 +237,8 @@ class RootKeeper:
         if was_lost:
             watched.reason = ""
             self._note([("root.returned", {"root": path})])
+            for other in self.watched:  # links there may lead here, and no event tells that they do again
+                self.ask_rescan(other)
         watched.scanned = False
         await self._catalogue.wake_below(path, self._clock_ms())
         self.ask_rescan(path)

@@ -135,6 +135,12 @@ class Bench:
         (place,) = details.locations
         return place.state
 
+    async def places(self, sha256: str, count: int) -> dict[str, LocationState]:
+        """Return the locations of a model once there are so many."""
+        details = await self.catalogue.model(sha256)
+        places = {place.path: place.state for place in details.locations} if details else {}
+        return places if len(places) == count else {}
+
     async def rescan(self, name: str) -> None:
         await self.keeper.rescan(self.at(name), "asked for")
 
@@ -425,3 +431,23 @@ class TestOtherRoots:
         await bench.keeper.check()
         assert await bench.keeper.rescan_all("asked for") == {"scanned": 3, "added": 3}
         assert (await bench.keeper.rescan_all("asked for"))["added"] == 0
+
+    async def test_a_link_into_a_root_that_is_back_is_found_though_no_event_tells_of_it(
+        self, tmp_path: Path, benches: list[Bench]
+    ) -> None:
+        benches.append(Bench(tmp_path, "one", "two"))
+        bench = benches[0]
+        path = await bench.hashed("one/a.pt", A)
+        await bench.keeper.start()
+        task = asyncio.create_task(bench.keeper.run())
+        await wait_until_async(lambda: len(bench.events("rescan.finished")) == 2)
+        (tmp_path / "one").rename(tmp_path / "away")
+        await bench.keeper.check()
+        (tmp_path / "two" / "link.pt").symlink_to(path)
+        await bench.rescan("two")
+        (tmp_path / "away").rename(tmp_path / "one")
+        await bench.keeper.check()
+        details = await wait_until_async(lambda: bench.places(A, 2))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert details == {path: PRESENT, bench.at("two/link.pt"): PRESENT}
