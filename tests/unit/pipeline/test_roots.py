@@ -447,7 +447,7 @@ class TestOtherRoots:
         await bench.rescan("two")
         (tmp_path / "away").rename(tmp_path / "one")
         await bench.keeper.check()
-        details = await wait_until_async(lambda: bench.places(A, 2))
+        details: dict[str, LocationState] = await wait_until_async(lambda: bench.places(A, 2))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert details == {path: PRESENT, bench.at("two/link.pt"): PRESENT}
