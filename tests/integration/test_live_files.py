@@ -229,3 +229,36 @@ def test_hidden_folders_are_left_alone_wherever_they_come_from(
     daemon.wait_idle()
     assert daemon.status()["models"] == 1
     assert daemon.rows("SELECT path, state FROM locations") == [{"path": str(shown), "state": "missing"}]
+
+
+def test_a_file_that_gets_another_time_is_read_again_and_no_other_is(models: Path, daemon: DaemonProcess) -> None:
+    touched, other = (put(models / "loras" / f"{name}.safetensors", safetensors(name)) for name in ("a", "b"))
+    for path in (touched, other):
+        daemon.wait_model(path)
+    os.utime(touched, (1_700_000_000, 1_700_000_000))
+    wait_until(lambda: len(hashes_of(daemon, touched)) == 2, what="the file to be read again")
+    daemon.wait_idle()
+    assert (len(hashes_of(daemon, touched)), len(hashes_of(daemon, other))) == (2, 1)
+    assert len(daemon.rows("SELECT * FROM models")) == 2
+
+
+def test_a_folder_that_may_be_read_at_last_is_looked_through_and_followed(
+    models: Path, make_daemon: DaemonMaker
+) -> None:
+    closed = models / "loras"
+    first = put(closed / "deep" / "first.safetensors", safetensors("first"))
+    closed.chmod(0)
+    daemon = make_daemon(obeys_rights=True).start()
+    closed.chmod(0o755)
+    daemon.wait_model(first)
+    daemon.wait_model(put(closed / "second.safetensors", safetensors("second")))
+    daemon.wait_model(put(closed / "deep" / "third.safetensors", safetensors("third")))
+
+
+def test_a_file_that_may_be_read_at_last_is_read_at_once(models: Path, make_daemon: DaemonMaker) -> None:
+    daemon = make_daemon(obeys_rights=True, tables={"sweep": {"retry_base_seconds": 600}}).start()
+    closed = models / "loras" / "closed.ckpt"
+    put(closed, checkpoint("closed")).chmod(0)
+    wait_until(lambda: daemon.rows("SELECT * FROM pending_import WHERE state = 'failed'"), what="it to be parked")
+    closed.chmod(0o644)
+    daemon.wait_model(closed)

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 from watchdog.events import DirMovedEvent, FileMovedEvent
 from watchdog.observers.api import BaseObserver
@@ -108,6 +109,14 @@ class Group(InotifyWatchGroup):
             self._active_callbacks_by_path[folder] = descriptor
             self._active_callbacks_by_watch[descriptor] = folder
 
+    def watch_if_new(self, folder: bytes) -> None:
+        """Watch a folder and all below it, unless it is watched: it may just have become readable."""
+        if folder in self._active_callbacks_by_path:
+            return
+        for path, _, _ in os.walk(folder):
+            with suppress(OSError):  # rescans find what the kernel does not watch
+                self.watch(path)
+
     def unwatch_below(self, folder: bytes) -> None:
         """Let go of a folder that was moved out: it would go on reporting under its old path, for ever."""
         with self._lock:
@@ -142,6 +151,10 @@ class Emitter(InotifyEmitter):
             follow_symlink=self.watch.follow_symlink,
         )
 
+    def get_event_mask_from_filter(self) -> Mask:
+        """Return what the kernel is asked to tell of: theirs forgets the attributes, which the filter names."""
+        return Mask(super().get_event_mask_from_filter() | InotifyConstants.IN_ATTRIB)
+
     def queue_events(self, timeout: float, *, full_events: bool = False) -> None:  # noqa: ARG002 - theirs
         """Hand over the next event."""
         # Theirs logs an error when it is stopped at this point.
@@ -155,6 +168,8 @@ class Emitter(InotifyEmitter):
         if not isinstance(event, PathedInotifyEvent):  # a rename within this root
             super().build_and_queue_event(event, full_events=full_events)
         elif not (event.ev.is_moved_to and self._queue_move_between_roots(event)):
+            if event.ev.is_attrib and event.ev.is_directory and self.group is not None:
+                self.group.watch_if_new(event.path)
             super().build_and_queue_event(event, full_events=full_events)
             if event.ev.is_moved_from and event.ev.is_directory and self.group is not None:
                 self.group.unwatch_below(event.path)

@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from watchdog.events import (
+    DirAttribEvent,
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileAttribEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -50,6 +52,9 @@ _WANTED: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
     DirDeletedEvent,
+    # New times, which are part of what a file is known by, and new rights: what could not be read can be now.
+    FileAttribEvent,
+    DirAttribEvent,
 ]
 # Polling compares what it saw with what it sees, and tells no other way that a file was written again.
 _WANTED_OF_POLLING = [*_WANTED, FileModifiedEvent]
@@ -103,7 +108,7 @@ class _Translator(FileSystemEventHandler):
     def _translate(self, event: FileSystemEvent, path: str) -> WatchEvent | None:
         if isinstance(event, FileMovedEvent | DirMovedEvent):
             return None if event.is_synthetic else self._moved(event, path, os.fsdecode(event.dest_path))
-        if isinstance(event, DirCreatedEvent):
+        if isinstance(event, DirCreatedEvent | DirAttribEvent):
             return FolderAppeared(path)
         if isinstance(event, DirDeletedEvent):
             return FolderGone(path)

@@ -107,9 +107,21 @@ class TestFiles:
         path.write_bytes(b"x")
         seen.until_now()
         path.read_bytes()
-        os.utime(path)
         list(root.iterdir())
         assert seen.until_now() == []
+
+    def test_a_file_that_gets_another_time_or_other_rights_is_to_be_looked_at(self, root: Path, seen: Seen) -> None:
+        path = root / "a.pt"
+        path.write_bytes(b"x")
+        seen.until_now()
+        os.utime(path)
+        assert seen.until_now() == [FileAppeared(str(path))]
+        path.chmod(0o600)
+        assert seen.until_now() == [FileAppeared(str(path))]
+
+    def test_a_folder_that_gets_other_rights_is_to_be_looked_through(self, root: Path, seen: Seen) -> None:
+        (root / "loras").chmod(0o750)
+        assert seen.until_now() == [FolderAppeared(str(root / "loras"))]
 
     def test_a_file_that_is_moved_in_appears(self, root: Path, seen: Seen, tmp_path: Path) -> None:
         outside = tmp_path / "a.pt"
