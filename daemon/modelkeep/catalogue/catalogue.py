@@ -26,7 +26,7 @@ from modelkeep.catalogue.store import (
 from modelkeep.catalogue.upgrade import upgrade
 from modelkeep.domain.claims import Refuted
 from modelkeep.domain.details import ModelDetails, PendingDetails
-from modelkeep.domain.detection import Found, Moved
+from modelkeep.domain.detection import Found, Moved, Rename
 from modelkeep.domain.legacy import StagedRow, TakenRow
 from modelkeep.domain.migration import MigrationOrder, MigrationResult
 from modelkeep.domain.naming import Root
@@ -170,9 +170,9 @@ class Catalogue:
         """Change the state of every location below a folder; returns how many."""
         return await self._database.write(locations.set_state_below, folder, old, new)
 
-    async def move_path(self, old: str, new: str, now_ms: int, expected_sha256: str | None = None) -> Moved:
-        """Follow the rename of a file, unless something else is known at its old path by now than was expected."""
-        return await self._database.write(locations.move_path, old, new, now_ms, expected_sha256)
+    async def move_paths(self, renames: Sequence[Rename], now_ms: int) -> list[Moved]:
+        """Follow renames of files, in their order, in one transaction."""
+        return await self._database.write(locations.move_paths, renames, now_ms)
 
     async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
         """Follow the rename of a folder with everything that is known below it."""

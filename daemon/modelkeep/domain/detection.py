@@ -1,4 +1,4 @@
-"""A file that detection found."""
+"""What detection found: files, and renames of files."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,19 @@ class Found:
 
     path: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A file got another path.
+
+    `expected_sha256` is what was known at the old path when that was decided, empty for nothing; when something else
+    is known there by now, it stays. None: whatever it is, it goes along.
+    """
+
+    old: str
+    new: str
+    expected_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

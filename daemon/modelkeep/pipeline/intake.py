@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Protocol
 
 from modelkeep.domain.detection import Found, Moved
@@ -26,6 +27,7 @@ from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState, Priority
 from modelkeep.pipeline.absence import ROWS_MAX, Absences, KnowsAbsences
 from modelkeep.pipeline.looking import fingerprint_of, fingerprints_of
+from modelkeep.pipeline.renames import Followed, KnowsRenames, Renames, apart
 from modelkeep.pipeline.scan import Listing, walk
 
 EVENTS_MAX = 2_000
@@ -34,7 +36,7 @@ EVENTS_MAX = 2_000
 Record = tuple[str, Mapping[str, object]]
 
 
-class KnowsPaths(KnowsAbsences, Protocol):
+class KnowsPaths(KnowsAbsences, KnowsRenames, Protocol):
     """What the intake needs of the catalogue."""
 
     async def detect(
@@ -56,9 +58,6 @@ class KnowsPaths(KnowsAbsences, Protocol):
 
     async def set_seen(self, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
         """Note that paths are present."""
-
-    async def move_path(self, old: str, new: str, now_ms: int, expected_sha256: str | None = None) -> Moved:
-        """Follow the rename of a file, unless something else is known at its old path by now than was expected."""
 
     async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
         """Follow the rename of a folder."""
@@ -110,29 +109,42 @@ class Intake:
         self._extensions = extensions
         self._clock_ms = clock_ms
         self._accepts_empty = accepts_empty
-        self._absences = Absences(catalogue, line, note, roots, clock_ms, self._look_beside)
+        self._absences = Absences(catalogue, line, note, roots, clock_ms, self.look_beside)
+        self._renames = Renames(catalogue, line, note, clock_ms, self)
 
     def doubt_by(self, is_same: Callable[[Root], bool]) -> None:
         """Take files for gone only while the folder of their root is the one that is followed."""
         self._absences.is_same = is_same
 
     async def apply(self, events: Sequence[WatchEvent]) -> None:
-        """Take in events in their order; neighbours that only say "look at this file" are taken together."""
+        """Take in events in their order; neighbours of one kind are taken together where that changes nothing."""
+        for _, neighbours in groupby(events, _kind):
+            together = list(neighbours)
+            looks = [event for event in together if isinstance(event, FileAppeared | FileClosed)]
+            moves = [event for event in together if isinstance(event, FileMoved)]
+            if looks:
+                await self._look_at_each(looks)
+            elif moves:
+                await self._files_moved(moves)
+            else:
+                for event in together:
+                    await self._apply_one(event)
+
+    async def _look_at_each(self, events: Sequence[FileAppeared | FileClosed]) -> None:
         together: dict[str, bool] = {}
         for event in events:
-            if isinstance(event, FileAppeared | FileClosed):
-                closed = isinstance(event, FileClosed) or event.complete
-                together[event.path] = together.get(event.path, False) or closed
-                continue
-            await self._look_at(together)
-            together = {}
-            await self._apply_one(event)
-        await self._look_at(together)
+            closed = isinstance(event, FileClosed) or event.complete
+            together[event.path] = together.get(event.path, False) or closed
+        await self.look_at(together)
+
+    async def _files_moved(self, moves: Sequence[FileMoved]) -> None:
+        for together in apart(moves):
+            visible = [(move.old, move.new) for move in together if self._is_visible(move.new)]
+            await self.note_absent([move.old for move in together if not self._is_visible(move.new)])
+            await self._renames.take_in(visible)
 
     async def _apply_one(self, event: WatchEvent) -> None:
         match event:
-            case FileMoved(old, new):
-                await self._file_moved(old, new)
             case FileGone(path):
                 await self._absences.note([path])
             case FolderAppeared(path):
@@ -180,16 +192,16 @@ class Intake:
         await self._returned({**found.returned, **found.seen}, found.returned)
         unknown = await self._without_twins({**found.appeared, **found.changed})
         for chunk in _chunks({**unknown, **found.queued}):
-            await self._detect(chunk, priority, closed=False, cause="scan")
+            await self.detect(chunk, priority, closed=False, cause="scan")
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
         await self._absences.note(found.missing)
 
-    async def _look_at(self, closed_by_path: Mapping[str, bool]) -> None:
+    async def look_at(self, closed_by_path: Mapping[str, bool]) -> None:
         """Take in files of which an event told that something happened."""
         paths = [path for path in closed_by_path if self._is_visible(path)]
         if paths:
             concerned = await self._take_in_files(paths, closed_by_path)
-            await self._look_beside(concerned, paths)
+            await self.look_beside(concerned, paths)
 
     async def _take_in_files(self, paths: Sequence[str], closed_by_path: Mapping[str, bool]) -> set[Fingerprint]:
         """Look at files; returns the fingerprints of known content that is there no more, or is back."""
@@ -215,10 +227,14 @@ class Intake:
         for closed in (True, False):
             chosen = {path: status for path, status in files.items() if closed_by_path[path] is closed}
             for chunk in _chunks(chosen):
-                await self._detect(chunk, Priority.NEW, closed=closed, cause="watch")
+                await self.detect(chunk, Priority.NEW, closed=closed, cause="watch")
         return concerned
 
-    async def _look_beside(self, concerned: Collection[Fingerprint], looked_at: Collection[str]) -> None:
+    async def note_absent(self, paths: Sequence[str]) -> None:
+        """Note that files are gone; those that are there after all are not."""
+        await self._absences.note(paths)
+
+    async def look_beside(self, concerned: Collection[Fingerprint], looked_at: Collection[str]) -> None:
         """Look at the links to files that changed, went or came back: nobody tells of them."""
         twins = await self._catalogue.twins_of(concerned) if concerned else {}
         paths = {place.path for places in twins.values() for place in places}.difference(looked_at)
@@ -226,9 +242,7 @@ class Intake:
             await self._take_in_files(sorted(paths), dict.fromkeys(paths, True))
             await self._absences.note(sorted(paths))
 
-    async def _detect(
-        self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str
-    ) -> None:
+    async def detect(self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str) -> None:
         """Queue files that have to be hashed. An empty one is no model: it will have another event, or a scan."""
         counted = {path: f for path, f in files.items() if f.size_bytes or self._accepts_empty(path)}
         if not counted:
@@ -255,6 +269,7 @@ class Intake:
         self, files: Mapping[str, Fingerprint], candidates: Mapping[Fingerprint, list[Location]]
     ) -> dict[str, Fingerprint]:
         unknown: dict[str, Fingerprint] = {}
+        moved: list[Followed] = []
         links: list[Location] = []
         concerned: set[str] = set()
         for path, fingerprint in files.items():
@@ -264,11 +279,13 @@ class Intake:
                 unknown[path] = fingerprint
             elif twin.moved and twin.location.path not in concerned:
                 concerned |= {twin.location.path, path}
-                displaced = await self._catalogue.locations_at([path])
-                before = {**displaced, twin.location.path: twin.location}
-                await self._follow(twin.location.path, path, fingerprint, before)
+                moved.append(Followed(twin.location.path, path, fingerprint, twin.location))
             else:  # what it was moved from has been taken by another name of it, or by another file
                 links.append(_linked(path, fingerprint, twin))
+        if moved:
+            displaced = await self._catalogue.locations_at([file.new for file in moved])
+            before = [*displaced.values(), *(file.before for file in moved if file.before)]
+            await self._renames.follow(moved, before)
         if links:
             await self._link(links)
         return unknown
@@ -292,52 +309,6 @@ class Intake:
         back = [place for place in known.values() if place.state is LocationState.MISSING]
         self._note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
 
-    async def _file_moved(self, old: str, new: str) -> None:
-        if not self._is_visible(new):
-            await self._absences.note([old])
-            return
-        there = await asyncio.to_thread(fingerprints_of, [old, new])
-        before = await self._catalogue.locations_at([old, new])
-        if old in before and old in there and there[old].same_file_at_same_path(before[old].fingerprint):
-            # It tells of an earlier file: events of different roots do not come in their order.
-            await self._look_at({old: True, new: True})
-            return
-        await self._follow(old, new, there.get(new), before)
-        if old in there:  # another file has taken its place
-            await self._look_at({old: True})
-
-    async def _follow(self, old: str, new: str, status: Fingerprint | None, before: Mapping[str, Location]) -> None:
-        """Give what is known of a path to another one.
-
-        Args:
-            old: the path that the file had.
-            new: the path that it got.
-            status: what lies there now. Nothing may: what became of it is told by a later event, which knows the file
-                by this name.
-            before: the locations of both paths.
-        """
-        expected = before[old].sha256 if old in before else ""
-        moved = await self._catalogue.move_path(old, new, self._clock_ms(), expected)
-        if moved.sha256 or moved.pending_id or not expected:
-            self._line.renamed(old, new)
-        if moved.sha256 or moved.pending_id:
-            self._tell_moved([moved])
-            await self._look_beside({place.fingerprint for place in before.values() if place.fingerprint}, [old, new])
-            await self._arrived(moved, status)
-        else:
-            await self._look_at({new: True})
-
-    async def _arrived(self, moved: Moved, status: Fingerprint | None) -> None:
-        """Look at a known file at its new path."""
-        if status is None:
-            await self._absences.note([moved.new])
-            return
-        known = (await self._catalogue.locations_at([moved.new])).get(moved.new)
-        is_known = known is not None and status.same_file_at_same_path(known.fingerprint)
-        if moved.pending_id or not is_known:
-            # A row that was put off because its file was gone hears of it again.
-            await self._detect({moved.new: status}, Priority.NEW, closed=True, cause="changed while it was moved")
-
     async def _folder_moved(self, old: str, new: str) -> None:
         if not self._is_visible(os.path.join(new, "file")):
             await self._folder_gone(old)
@@ -345,28 +316,13 @@ class Intake:
         moves = await self._catalogue.move_folder(old, new, self._clock_ms())
         for move in moves:
             self._line.renamed(move.old, move.new)
-        self._tell_moved(moves)
+        self._renames.tell(moves)
         await self._scan_folder(new)
         await self._scan_folder(old)  # another folder may have taken its place
 
     async def _scan_folder(self, folder: str) -> None:
         if self._is_visible(os.path.join(folder, "file")) and await asyncio.to_thread(os.path.isdir, folder):
             await self.scan(folder, Priority.NEW)
-
-    def _tell_moved(self, moves: Iterable[Moved]) -> None:
-        records: list[Record] = []
-        for move in moves:
-            fields: dict[str, object] = {"path": move.new, "old_path": move.old, "cause": "renamed"}
-            if move.sha256:
-                fields["sha256"] = move.sha256
-            if move.pending_id:
-                fields["pending_id"] = move.pending_id
-            records.append(("file.moved", fields))
-            if move.displaced:
-                cause = f"replaced by {os.path.basename(move.old)}"
-                records.append(("file.changed", {"path": move.new, "sha256": move.displaced, "cause": cause}))
-        if records:
-            self._note(records)
 
     async def _folder_gone(self, folder: str) -> None:
         if await asyncio.to_thread(os.path.isdir, folder):
@@ -379,6 +335,13 @@ class Intake:
     def _is_visible(self, path: str) -> bool:
         root = root_of(path, self._roots())
         return root is not None and not is_hidden_below(path, root.path)
+
+
+def _kind(event: WatchEvent) -> str:
+    """Return by what neighbours are taken together."""
+    if isinstance(event, FileAppeared | FileClosed):
+        return "look"
+    return "move" if isinstance(event, FileMoved) else "other"
 
 
 def age_seconds(fingerprint: Fingerprint) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.detection import Rename
 from modelkeep.domain.migration import MigrationResult, Outcome
 from modelkeep.domain.values import (
     Action,
@@ -227,7 +228,7 @@ class TestWhatCannotBeDoneNow:
 
     async def test_a_row_whose_file_was_renamed_meanwhile(self, catalogue: Catalogue, file: Path) -> None:
         row = await described(catalogue, "a")
-        await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW)
+        await catalogue.move_paths([Rename("/m/a.pt", "/m/b.pt")], NOW)
         before = dump(file)
         (result,) = await migrate(catalogue, order(row, A))
         assert result.outcome is Outcome.MOVED

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.detection import Moved
+from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.values import Location, LocationState, PendingState
 
 from .conftest import (
@@ -33,10 +33,15 @@ async def link(catalogue: Catalogue, path: str, sha256: str, number: int = 500) 
     await catalogue.put_locations([Location(path, sha256, PRESENT, print_of(number))], NOW)
 
 
+async def move(catalogue: Catalogue, old: str, new: str, now_ms: int = NOW) -> Moved:
+    (moved,) = await catalogue.move_paths([Rename(old, new)], now_ms)
+    return moved
+
+
 class TestAFile:
     async def test_its_location_and_main_path_go_along(self, catalogue: Catalogue) -> None:
         before = await hashed(catalogue, "/m/a.pt", A)
-        assert await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW + 9) == Moved("/m/a.pt", "/m/b.pt", A)
+        assert await move(catalogue, "/m/a.pt", "/m/b.pt", NOW + 9) == Moved("/m/a.pt", "/m/b.pt", A)
         assert await catalogue.location("/m/a.pt") is None
         after = await catalogue.location("/m/b.pt")
         assert after == Location("/m/b.pt", A, PRESENT, before.fingerprint, False, before.first_seen, NOW + 9)
@@ -45,33 +50,33 @@ class TestAFile:
     async def test_its_waiting_row_goes_along_with_all_that_it_knows(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", name="Mine", tags=["x"], meta={"description": "mine"}))
         row = await the_row(catalogue, "/m/a.pt")
-        assert await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW) == Moved("/m/a.pt", "/m/b.pt", "", row.id)
+        assert await move(catalogue, "/m/a.pt", "/m/b.pt") == Moved("/m/a.pt", "/m/b.pt", "", row.id)
         assert await the_row(catalogue, "/m/b.pt") == row.evolve(path="/m/b.pt")
         assert await catalogue.pending_by_path("/m/a.pt") is None
 
     async def test_an_unknown_file_changes_nothing(self, catalogue: Catalogue, file: Path) -> None:
         await hashed(catalogue, "/m/other.pt", A)
         before = dump(file)
-        assert await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW) == Moved("/m/a.pt", "/m/b.pt")
+        assert await move(catalogue, "/m/a.pt", "/m/b.pt", NOW) == Moved("/m/a.pt", "/m/b.pt")
         assert dump(file) == before
 
     async def test_a_missing_file_that_moved_is_there(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, "/m/a.pt", A)
         await catalogue.set_missing(["/m/a.pt"], "gone", NOW)
-        await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW)
+        await move(catalogue, "/m/a.pt", "/m/b.pt")
         assert await paths_of(catalogue, A) == {"/m/b.pt": PRESENT}
 
     async def test_a_move_onto_itself_changes_nothing(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, "/m/a.pt", A)
-        await catalogue.move_path("/m/a.pt", "/m/a.pt", NOW)
+        await move(catalogue, "/m/a.pt", "/m/a.pt")
         assert await paths_of(catalogue, A) == {"/m/a.pt": PRESENT}
 
     @pytest.mark.parametrize("folder", ODD_FOLDERS)
     async def test_any_name_will_do(self, catalogue: Catalogue, folder: str) -> None:
         await hashed(catalogue, f"{folder}/a.pt", A)
         (row,) = await queue(catalogue, f"{folder}/b.pt")
-        assert (await catalogue.move_path(f"{folder}/a.pt", NOT_UTF8, NOW)).sha256 == A
-        assert (await catalogue.move_path(f"{folder}/b.pt", f"{folder}\udcff/b.pt", NOW)).pending_id == row.id
+        assert (await move(catalogue, f"{folder}/a.pt", NOT_UTF8)).sha256 == A
+        assert (await move(catalogue, f"{folder}/b.pt", f"{folder}\udcff/b.pt")).pending_id == row.id
         assert await paths_of(catalogue, A) == {NOT_UTF8: PRESENT}
         assert (await catalogue.pending(row.id) or row).path == f"{folder}\udcff/b.pt"
 
@@ -81,14 +86,14 @@ class TestAFileOntoAnother:
         await hashed(catalogue, "/m/a.pt", A)
         await hashed(catalogue, "/m/b.pt", B)
         await link(catalogue, "/m/b-copy.pt", B)
-        assert await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW) == Moved("/m/a.pt", "/m/b.pt", A, 0, B)
+        assert await move(catalogue, "/m/a.pt", "/m/b.pt") == Moved("/m/a.pt", "/m/b.pt", A, 0, B)
         assert await paths_of(catalogue, A) == {"/m/b.pt": PRESENT}
         assert (await the_model(catalogue, B)).path == "/m/b-copy.pt"
 
     async def test_a_copy_of_the_same_content_is_no_loss(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, "/m/a.pt", A)
         await link(catalogue, "/m/b.pt", A)
-        moved = await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW)
+        moved = await move(catalogue, "/m/a.pt", "/m/b.pt")
         assert moved == Moved("/m/a.pt", "/m/b.pt", A)
         assert await paths_of(catalogue, A) == {"/m/b.pt": PRESENT}
         assert (await the_model(catalogue, A)).path == "/m/b.pt"
@@ -97,14 +102,14 @@ class TestAFileOntoAnother:
         await take(catalogue, legacy("a", name="Mine"))
         mine = await the_row(catalogue, "/m/a.pt")
         await queue(catalogue, "/m/b.pt")
-        assert (await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW)).pending_id == mine.id
+        assert (await move(catalogue, "/m/a.pt", "/m/b.pt")).pending_id == mine.id
         assert [(row.id, row.path, row.name) for row in await catalogue.pending_imports()] == [
             (mine.id, "/m/b.pt", "Mine")
         ]
 
     async def test_of_two_descriptions_none_is_lost(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", name="Mine", tags=["x"]), legacy("b", name="Theirs", tags=["y"]))
-        await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW)
+        await move(catalogue, "/m/a.pt", "/m/b.pt")
         rows = await catalogue.pending_imports()
         assert {(row.name, row.tags[0].name) for row in rows} == {("Mine", "x"), ("Theirs", "y")}
 
@@ -113,7 +118,7 @@ class TestAFileOntoAnother:
     ) -> None:
         (row,) = await queue(catalogue, "/m/a.pt")
         await hashed(catalogue, "/m/b.pt", B)
-        assert await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW) == Moved("/m/a.pt", "/m/b.pt", "", row.id)
+        assert await move(catalogue, "/m/a.pt", "/m/b.pt") == Moved("/m/a.pt", "/m/b.pt", "", row.id)
         assert await paths_of(catalogue, B) == {"/m/b.pt": PRESENT}
         assert (await the_row(catalogue, "/m/b.pt")).id == row.id
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.detection import Found
+from modelkeep.domain.detection import Found, Rename
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.values import LocationState, PendingImport, PendingState
@@ -206,7 +206,7 @@ class TestParkAndWaitAgain:
     ) -> None:
         """What was seen at the old path says nothing about the file, which lies at the new one."""
         (row,) = await queue(catalogue, "/m/a.pt")
-        await catalogue.move_path("/m/a.pt", "/m/b.pt", NOW)
+        await catalogue.move_paths([Rename("/m/a.pt", "/m/b.pt")], NOW)
         assert await park(catalogue, row, state, NOW + 99) == []
         after = await the_row(catalogue, "/m/b.pt")
         assert (after.id, after.state, after.due_at) == (row.id, PendingState.WAITING, NOW)

@@ -27,6 +27,7 @@ from modelkeep.domain.migration import MigrationOrder
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import (
     Fingerprint,
+    Location,
     LocationState,
     PendingImport,
     PendingState,
@@ -132,8 +133,23 @@ class Bench:
         details = await self.catalogue.model(sha256)
         return {place.path: place.state for place in details.locations} if details else {}
 
+    async def locations(self) -> list[Location]:
+        known, _ = await self.catalogue.known_below(str(self.root))
+        return known
+
+    def writes(self) -> int:
+        """Return how often something was committed: SQLite counts in the head of each page of its log."""
+        return commits_in((self.root.parent / "modelkeep.db-wal").read_bytes())
+
     def events(self, event: str) -> list[dict[str, object]]:
         return [dict(fields) for name, fields in self.journal if name == event]
+
+
+def commits_in(log: bytes) -> int:
+    """Count the frames that end a transaction; https://sqlite.org/fileformat2.html#the_write_ahead_log."""
+    page_bytes = int.from_bytes(log[8:12], "big")
+    heads = (log[start : start + 24] for start in range(32, len(log), 24 + page_bytes))
+    return sum(head[4:8] != bytes(4) for head in heads)
 
 
 @pytest.fixture
@@ -275,6 +291,29 @@ class TestRenames:
         assert await bench.paths(A) == {target: PRESENT}
         (told,) = bench.events("file.changed")
         assert (told["path"], told["sha256"]) == (target, B)
+
+    async def test_renames_that_follow_one_another_are_followed_in_their_order(self, bench: Bench) -> None:
+        await bench.hashed("a.pt", A, b"a")
+        await bench.hashed("b.pt", B, b"bb")
+        moves = [("a.pt", "swap.pt"), ("b.pt", "a.pt"), ("swap.pt", "b.pt"), ("b.pt", "loras/c.pt"), ("a.pt", "d.pt")]
+        for old, new in moves:
+            bench.rename(old, new)
+        await bench.apply(*(FileMoved(bench.at(old), bench.at(new)) for old, new in moves))
+        assert await bench.paths(A) == {bench.at("loras/c.pt"): PRESENT}
+        assert await bench.paths(B) == {bench.at("d.pt"): PRESENT}
+        assert await bench.queued() == {}
+        told = [(told["old_path"], told["path"]) for told in bench.events("file.moved")]
+        assert told == [(bench.at(old), bench.at(new)) for old, new in moves]
+
+    async def test_many_renames_are_written_together(self, bench: Bench) -> None:
+        names = [f"{number}.pt" for number in range(60)]
+        for name in names:
+            await bench.hashed(name, f"{names.index(name):064x}", name.encode())
+            bench.rename(name, f"loras/{name}")
+        before = bench.writes()
+        await bench.apply(*(FileMoved(bench.at(name), bench.at(f"loras/{name}")) for name in names))
+        assert bench.writes() - before < 10
+        assert {place.path for place in await bench.locations()} == {bench.at(f"loras/{name}") for name in names}
 
 
 class TestTwins:

@@ -13,7 +13,7 @@ from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.detection import Found
+from modelkeep.domain.detection import Found, Rename
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
@@ -232,7 +232,7 @@ class TestTheWayOfAFile:
         fingerprint = fingerprint_of(row.path)
         assert fingerprint is not None
         os.rename(row.path, new)  # noqa: PTH104 - no coroutine waits for it
-        await line.catalogue.move_path(row.path, new, NOW)
+        await line.catalogue.move_paths([Rename(row.path, new)], NOW)
         line.pipeline.renamed(row.path, new)
         line.pool.end(row.path, digest=Digest("ab" * 32, fingerprint))
         await wait_until_async(lambda: line.pipeline.is_idle)
@@ -246,7 +246,7 @@ class TestTheWayOfAFile:
         await line.hashing(row.path)
         new = f"{line.root}/b.safetensors"
         os.rename(row.path, new)  # noqa: PTH104 - no coroutine waits for it
-        await line.catalogue.move_path(row.path, new, NOW)
+        await line.catalogue.move_paths([Rename(row.path, new)], NOW)
         line.pipeline.renamed(row.path, new)
         line.pool.end(row.path, error)
         for _ in range(5):

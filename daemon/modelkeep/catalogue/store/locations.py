@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.tables import below, locations, models, pending_import, storable_path
-from modelkeep.domain.detection import Moved
+from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
 _SELECT = sa.select(
@@ -199,19 +199,19 @@ def set_state_below(connection: sa.Connection, folder: str, old: LocationState, 
     return count
 
 
-def move_path(
-    connection: sa.Connection, old: str, new: str, now_ms: int, expected_sha256: str | None = None
-) -> Moved:
-    """Follow the rename of a file: its location, its pending row and the main path of its model go with it.
+def move_paths(connection: sa.Connection, renames: Iterable[Rename], now_ms: int) -> list[Moved]:
+    """Follow renames of files: their locations, pending rows and the main paths of their models go with them.
 
     Args:
         connection: the writer's connection.
-        old: the path that the file had.
-        new: the path that it got.
+        renames: in the order in which they happened.
         now_ms: time of the transaction.
-        expected_sha256: what was known at the old path when that was decided, empty for nothing; when something else
-            is known there by now, it stays. None: whatever it is, it is moved.
     """
+    return [_move_path(connection, rename, now_ms) for rename in renames]
+
+
+def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
+    old, new, expected_sha256 = rename.old, rename.new, rename.expected_sha256
     place = location_of(connection, old)
     if old == new or expected_sha256 not in (None, place.sha256 if place else ""):
         return Moved(old, new)
@@ -238,7 +238,7 @@ def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> l
     paths = sorted({*located, *pending_paths_below(connection, old)})
     if _is_free(connection, new):
         return _move_below(connection, old, new, paths)
-    return [move_path(connection, path, new + path[len(old) :], now_ms) for path in paths]
+    return move_paths(connection, [Rename(path, new + path[len(old) :]) for path in paths], now_ms)
 
 
 def _is_free(connection: sa.Connection, folder: str) -> bool:
