@@ -16,12 +16,14 @@ class Rename:
     """A file got another path.
 
     `expected_sha256` is what was known at the old path when that was decided, empty for nothing; when something else
-    is known there by now, it stays. None: whatever it is, it goes along.
+    is known there by now, it stays. None: whatever it is, it goes along. `is_replaced`: another file lies at the old
+    path, and what waits in the queue there is about that one.
     """
 
     old: str
     new: str
     expected_sha256: str | None = None
+    is_replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,10 +72,14 @@ def _note_present(location: Location, status: Fingerprint, found: Differences) -
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """The location whose content a new path has by its fingerprint; `moved` when nothing lies there any more."""
+    """The location whose content a new path has by its fingerprint.
+
+    `moved` when that lies there no more, and `replaced` when another file does.
+    """
 
     location: Location
     moved: bool
+    replaced: bool = False
 
 
 def find_twin(
@@ -96,8 +100,9 @@ def find_twin(
     for location in candidates:
         if location.path == path:
             continue
-        if status_of(location.path) != fingerprint:
-            return Twin(location, moved=True)
+        there = status_of(location.path)
+        if there != fingerprint:
+            return Twin(location, moved=True, replaced=there is not None)
         link = link or Twin(location, moved=False)
     return link
 

@@ -279,7 +279,7 @@ class Intake:
                 unknown[path] = fingerprint
             elif twin.moved and twin.location.path not in concerned:
                 concerned |= {twin.location.path, path}
-                moved.append(Followed(twin.location.path, path, fingerprint, twin.location))
+                moved.append(Followed(twin.location.path, path, fingerprint, twin.location, twin.replaced))
             else:  # what it was moved from has been taken by another name of it, or by another file
                 links.append(_linked(path, fingerprint, twin))
         if moved:

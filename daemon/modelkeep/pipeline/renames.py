@@ -54,13 +54,14 @@ class Followed:
     """A file that got another path.
 
     `status` is what lies there now. Nothing may: what became of it is told by a later event, which knows the file by
-    this name. `before` is what was known of its old path.
+    this name. `before` is what was known of its old path; `is_replaced` says that another file lies there.
     """
 
     old: str
     new: str
     status: Fingerprint | None
     before: Location | None
+    is_replaced: bool = False
 
 
 class Renames:
@@ -121,10 +122,13 @@ class Renames:
         await self._intake.look_at({move.new: True for move in moved if not (move.sha256 or move.pending_id)})
 
     async def _move(self, files: Sequence[Followed]) -> list[Moved]:
-        renames = [Rename(file.old, file.new, file.before.sha256 if file.before else "") for file in files]
+        renames = [
+            Rename(file.old, file.new, file.before.sha256 if file.before else "", file.is_replaced) for file in files
+        ]
         moved = await self._catalogue.move_paths(renames, self._clock_ms())
         for rename, move in zip(renames, moved, strict=True):
-            if move.sha256 or move.pending_id or not rename.expected_sha256:
+            is_followed = move.sha256 or move.pending_id or not rename.expected_sha256
+            if is_followed and not rename.is_replaced:
                 self._line.renamed(rename.old, rename.new)
         return moved
 

@@ -118,7 +118,7 @@ class TestFindTwin:
 
     def test_content_whose_old_path_holds_something_else_has_moved(self) -> None:
         twin = find_twin("/m/b.pt", PRINT, [place()], lambda _: OTHER)
-        assert twin == Twin(place(), moved=True)
+        assert twin == Twin(place(), moved=True, replaced=True)
 
     def test_content_that_still_lies_at_its_path_is_a_link(self) -> None:
         twin = find_twin("/m/b.pt", PRINT, [place()], lambda _: PRINT)

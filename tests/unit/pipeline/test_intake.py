@@ -343,6 +343,16 @@ class TestTwins:
         assert await bench.paths(A) == {bench.at("b.pt"): PRESENT}
         assert [path for path, _, _ in bench.line.taken_up] == [old]
 
+    async def test_a_file_that_waits_in_the_place_of_a_moved_one_stays_in_the_queue(self, bench: Bench) -> None:
+        old = await bench.hashed("a.pt", A)
+        bench.rename("a.pt", "b.pt")
+        bench.put("a.pt", b"another")
+        await bench.apply(FileClosed(old))
+        await bench.apply(FileAppeared(bench.at("b.pt")))
+        assert await bench.paths(A) == {bench.at("b.pt"): PRESENT}
+        assert await bench.queued() == {old: PendingState.WAITING}
+        assert bench.line.moved == []
+
     async def test_two_files_that_swapped_their_names_keep_their_contents(self, bench: Bench) -> None:
         a, b = await bench.hashed("a.pt", A), await bench.hashed("b.pt", B, b"other")
         bench.rename("a.pt", "c")

@@ -224,7 +224,7 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
         connection.execute(
             sa.update(models).where(models.c.sha256 == place.sha256, models.c.path == old).values(path=new)
         )
-    pending_id = _move_pending(connection, old, new)
+    pending_id = 0 if rename.is_replaced else _move_pending(connection, old, new)
     other = (
         displaced.sha256 if displaced is not None and place is not None and displaced.sha256 != place.sha256 else ""
     )
