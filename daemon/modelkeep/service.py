@@ -10,6 +10,7 @@ from pathlib import Path
 from modelkeep.answers import Answers
 from modelkeep.clock import JumpWatch, now_ms
 from modelkeep.dev.mock_hasher import MockHasher
+from modelkeep.domain.events import FileAppeared
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.errors import SettingsError
 from modelkeep.holdings import Holdings, identity, open_holdings
@@ -98,6 +99,7 @@ class Daemon:
             clock_ms=now_ms,
             accepts_empty=_is_shadow if settings.dev else lambda _: False,
             on_lost_track=self._lost_track,
+            on_touched=lambda path: self._events.put(FileAppeared(path)),
             troubles=holdings.troubles,
         )
         self._intake = Intake(

@@ -102,6 +102,7 @@ class Pipeline:
         clock_ms: milliseconds since 1970.
         accepts_empty: tells of a path whether a file of zero bytes counts there.
         on_lost_track: has a root looked at as a whole.
+        on_touched: has a file looked at again to which something happened while it was on its way.
         troubles: is told when the catalogue cannot be read or written.
     """
 
@@ -118,6 +119,7 @@ class Pipeline:
         clock_ms: Callable[[], int],
         accepts_empty: Callable[[str], bool],
         on_lost_track: Callable[[str], None],
+        on_touched: Callable[[str], None],
         troubles: HearsTroubles,
     ) -> None:
         self._troubles = troubles
@@ -127,7 +129,9 @@ class Pipeline:
         self._roots = roots
         self._clock_ms = clock_ms
         self._on_lost_track = on_lost_track
+        self._on_touched = on_touched
         self._in_hand: dict[int, Work] = {}
+        self._touched: set[int] = set()
         self._claims = Claims(catalogue, pictures, journal.note_many, roots, clock_ms)
         self._parking = Parking(
             catalogue, journal.note_many, self._let_go, clock_ms, options.retry_base_seconds, options.strategy
@@ -193,6 +197,7 @@ class Pipeline:
             if len(self._in_hand) >= IN_HAND_MAX and row.id not in self._in_hand:
                 break  # they wait in the catalogue's queue
             if self._is_beyond_settling(row.id):
+                self._touched.add(row.id)
                 continue
             work = Work.of_row(row, priority, self.options.strategy)
             self._in_hand[row.id] = work
@@ -228,7 +233,7 @@ class Pipeline:
         self._on_lost_track(root)
 
     def _is_beyond_settling(self, pending_id: int) -> bool:
-        """Tell whether a row is being hashed or migrated: what happened to its file shows in its fingerprint then."""
+        """Tell whether a row is being hashed, migrated or parked: its file is looked at again when that is done."""
         work = self._in_hand.get(pending_id)
         if work is None or self.settling.holds(work.path):
             return False
@@ -339,7 +344,9 @@ class Pipeline:
                 elif outcome is Outcome.FAILED:
                     await self._parking.park(work, HashError(item.result.error), event="migration.failed")
                 else:
-                    self._in_hand.pop(work.pending_id, None)
+                    if outcome is Outcome.GONE:  # another turn has migrated the row, perhaps an earlier content
+                        self._touched.add(work.pending_id)
+                    self._leave(work.pending_id)
                     _answer(item)
         if len(self._in_hand) < IN_HAND_LOW:
             self._refill.ask()
@@ -375,8 +382,16 @@ class Pipeline:
         self.settling.put(fresh, closed=False)
 
     def _let_go(self, work: Work, error: ModelkeepError) -> None:
-        self._in_hand.pop(work.pending_id, None)
+        self._leave(work.pending_id)
         work.fail(error)
+
+    def _leave(self, pending_id: int) -> None:
+        """Have a row in hand no more."""
+        work = self._in_hand.pop(pending_id, None)
+        if pending_id in self._touched:
+            self._touched.discard(pending_id)
+            if work is not None:
+                self._on_touched(work.path)
 
     # Questions
 
@@ -419,7 +434,7 @@ class Pipeline:
             await self._parking.park(replace(work, migration_asked=None), error)
             raise
         except BaseException:
-            self._in_hand.pop(row.id, None)  # whoever asked has gone
+            self._leave(row.id)  # whoever asked has gone
             raise
         self.migrating.put(Hashed(work, digest.sha256, digest.fingerprint))
         return await asked

@@ -79,6 +79,7 @@ class Line:
         self._writer = JournalWriter.open(self.journal_folder)
         self.store = ImageStore(folder / "images", pool)
         self.troubles = Troubles()
+        self.touched: list[str] = []
         self.pipeline = Pipeline(
             PipelineOptions(settle_seconds, 30.0, Strategy.AUTO),
             self.catalogue,
@@ -90,6 +91,7 @@ class Line:
             clock_ms=lambda: self.now,
             accepts_empty=lambda _: False,
             on_lost_track=lambda _: None,
+            on_touched=self.touched.append,
             troubles=self.troubles,
         )
 
@@ -205,6 +207,28 @@ class TestTheWayOfAFile:
         assert await line.catalogue.pending_imports() == []
         assert [record["path"] for record in line.records("file.settled")] == [row.path]
         assert [record["sha256"] for record in line.records("hash.finished")] == [sha256]
+
+    async def test_a_file_that_is_written_again_while_it_is_migrated_is_looked_at_afterwards(
+        self, line: Line
+    ) -> None:
+        row = await line.found("a.safetensors")
+        migrate = line.catalogue.migrate
+
+        async def write_and_migrate(*arguments: Any) -> Any:
+            await line.found("a.safetensors", safetensors("another"))
+            return await migrate(*arguments)
+
+        with patch.object(line.catalogue, "migrate", write_and_migrate):
+            await line.migrated(row.path)
+        assert line.touched == [row.path]
+
+    async def test_a_file_whose_row_is_migrated_already_is_looked_at_again(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.migrated(row.path)
+        line.file("a.safetensors", safetensors("another"))
+        line.take_up(row)  # it was found just before its row left the queue
+        await line.migrated(row.path)
+        assert line.touched == [row.path]
 
     async def test_a_file_whose_fingerprint_is_known_is_not_read_again(self, line: Line) -> None:
         row = await line.found("a.safetensors")
