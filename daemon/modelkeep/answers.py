@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from modelkeep.clock import now_ms
 from modelkeep.domain.details import ModelDetails, PendingDetails
@@ -19,6 +20,7 @@ from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.looking import leads_through_link
+from modelkeep.pipeline.owner import OwnerActs
 from modelkeep.pipeline.roots import RootKeeper
 from modelkeep.pipeline.runner import Pipeline
 from modelkeep.pipeline.watch import Watcher
@@ -57,6 +59,9 @@ class Answers:
         self._pool = pool
         self._state = state
         self._after_import = after_import
+        self._acts = OwnerActs(
+            holdings.catalogue, holdings.pictures, holdings.journal, pipeline.migrating.publisher, now_ms
+        )
         self._began = time.monotonic()
 
     @property
@@ -92,7 +97,12 @@ class Answers:
             hashing_rows=sum(1 for work in pipeline.hashing.hashing.values() if work.pending_id),
             hashing=hashing,
             roots=[
-                {"path": path, "state": watched.state.value, "directories": watched.folders}
+                {
+                    "path": path,
+                    "state": watched.state.value,
+                    "directories": watched.folders,
+                    **({"reason": watched.reason} if watched.reason else {}),
+                }
                 for path, watched in self._keeper.watched.items()
             ],
             overflows=self._watcher.overflows,
@@ -169,6 +179,30 @@ class Answers:
         if row.image:
             self._holdings.pictures.remove_pending(row.image)
         self._journal.note("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
+
+    async def purge(self, sha256: str) -> None:
+        """Forget a model with everything that belongs to it."""
+        await self._acts.purge(sha256)
+        self._pipeline.sweep()  # a row that was in conflict with it is due
+
+    async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
+        """Add a picture to a model; return its number."""
+        return await self._acts.add_picture(sha256, picture)
+
+    async def remove_picture(self, sha256: str, seq: int) -> int:
+        """Remove a picture of a model; return how many are left."""
+        return await self._acts.remove_picture(sha256, seq)
+
+    def picture(self, sha256: str, seq: int, quality: str) -> Path:
+        """Return where a picture of a model lies, if there is one."""
+        return self._holdings.pictures.published_path(sha256, seq, quality)
+
+    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
+        """Return where the picture of a row of the queue lies."""
+        row = await self._catalogue.pending(pending_id)
+        if row is None or not row.image or name not in ("", row.image):
+            return None
+        return self._holdings.pictures.pending_path(row.image)
 
     async def scan(self) -> dict[str, object]:
         """Look through all roots now."""

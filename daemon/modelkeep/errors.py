@@ -6,6 +6,7 @@
     ├── CatalogueError         the catalogue cannot be opened or upgraded
     ├── SourceError            a legacy source cannot be read at all
     ├── PictureError           a picture cannot be decoded or is refused
+    ├── StorageError           a file of our own cannot be written
     ├── HashError              a file could not be hashed
     │   ├── FileChanged        it changed while it was read
     │   ├── FileVanished       it is not there (any more)
@@ -49,6 +50,12 @@ class SourceError(ModelkeepError):
 
 class PictureError(ModelkeepError):
     """A picture cannot be decoded, is too large, or is no picture."""
+
+
+class StorageError(ModelkeepError):
+    """A file of our own cannot be written: the disk is full, or fails."""
+
+    retryable = True
 
 
 class HashError(ModelkeepError):

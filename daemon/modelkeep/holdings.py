@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modelkeep import __version__
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.data_directory import DataDirectory
-from modelkeep.images.files import make_folder
+from modelkeep.durable import make_folder
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
 from modelkeep.journal.keeper import JournalKeeper
@@ -85,7 +85,8 @@ async def _recover(holdings: Holdings) -> None:
         journal.write("journal.damaged", segment=damage.segment, offset=damage.offset, reason=damage.reason)
     committed = await catalogue.committed_migrations()
     wanted = await catalogue.pending_pictures()
-    recover(journal, holdings.pictures, committed, wanted)
+    removed = {name for left in committed.values() for name in left.get("removed", ())}
+    recover(journal, holdings.pictures, committed, wanted, await catalogue.named_pictures(removed))
     if committed:
         # Every one of them is closed in the journal now, durably.
         await catalogue.forget_migrations(sorted(committed))

@@ -19,6 +19,8 @@ from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.journal.segments import list_segments
 from modelkeep.pipeline.looking import leads_through_link
+from modelkeep.pipeline.owner import OwnerActs
+from modelkeep.pipeline.publishing import Publisher
 from modelkeep.settings import Settings
 from modelkeep.status import of_type, status_report
 
@@ -109,7 +111,7 @@ class OfflineReader:
 
 
 class OfflineWriter:
-    """Writes under the lock of the data folder: imports, and the queue's rows."""
+    """Writes under the lock of the data folder: imports, the queue's rows, and models that are forgotten."""
 
     def __init__(self, settings: Settings) -> None:
         self._opening: AbstractAsyncContextManager[Holdings] = open_holdings(settings, "modelkeep, a command")
@@ -158,3 +160,9 @@ class OfflineWriter:
         if row.image:
             holdings.pictures.remove_pending(row.image)
         holdings.journal.write("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
+
+    async def purge(self, sha256: str) -> None:
+        """Forget a model with everything that belongs to it."""
+        kept = self._open
+        publisher = Publisher(kept.pictures, kept.journal)
+        await OwnerActs(kept.catalogue, kept.pictures, kept.journal, publisher, now_ms).purge(sha256)

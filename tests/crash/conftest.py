@@ -4,20 +4,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.crash.disturbances import film_with_fixed_names
+from tests.crash.film import Film
+from tests.crash.films import PROGRAMMES, Filmed
 from tests.crash.living import Nursery, Scene, nursery
-from tests.crash.scenes import first_import, import_again, short_journal
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what runs long, unless it is asked for by `-m soak`."""
-    if "soak" in config.getoption("-m"):
-        return
-    kept = [item for item in items if item.get_closest_marker("soak") is None]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+from tests.crash.scenes import false_claim, first_import, import_again, short_journal
+from tests.crash.system_calls import require_strace
 
 
 @pytest.fixture
@@ -57,9 +53,28 @@ def first(fast_folder: Path, lives: Nursery) -> Scene:
 
 
 @pytest.fixture(scope="session")
+def filmed(first: Scene) -> Filmed:
+    """Makes films of the first import and of its parts."""
+    return cache(lambda name: PROGRAMMES[name].make(first))
+
+
+@pytest.fixture(scope="session")
+def fixed_film(first: Scene) -> Film:
+    """A film of a life whose calls can be found again in another."""
+    require_strace()
+    return film_with_fixed_names(first)
+
+
+@pytest.fixture(scope="session")
 def again(fast_folder: Path, lives: Nursery) -> Scene:
     """A second import from a source that says something else of a row that waits, with another picture."""
     return import_again(fast_folder / "again", lives)
+
+
+@pytest.fixture(scope="session")
+def lying(fast_folder: Path, lives: Nursery) -> Scene:
+    """An import in which a file is not what the source says it is."""
+    return false_claim(fast_folder / "lying", lives)
 
 
 @pytest.fixture(scope="session")

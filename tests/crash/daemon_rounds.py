@@ -12,10 +12,10 @@ from tests.crash.world import Source, World, faults_of_world
 from tests.daemon_process import DaemonProcess
 from tests.waiting import wait_until
 
-UP_SECONDS = 1.2
+UP_SECONDS = 1.0
 """A ready daemon is killed within this time."""
 
-START_SECONDS = 1.5
+START_SECONDS = 1.2
 """In some rounds it is killed within this time after its start, perhaps in its recovery."""
 
 

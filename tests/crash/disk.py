@@ -135,6 +135,9 @@ class Disk:
         number = self._names[call.path]
         self._note((call.path, None), (call.target, number))
 
+    def _link(self, call: Call) -> None:
+        self._note((call.target, self._names[call.path]))
+
     def _unlink(self, call: Call) -> None:
         self._note((call.path, None))
 

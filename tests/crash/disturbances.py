@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.crash.film import Film, kill, power_cut
 from tests.crash.living import Scene, said
 from tests.crash.system_calls import Call, strace
-from tests.crash.trials import Trial, judged
+from tests.crash.trials import Trial, judged, some
 
 ERRORS = ("EIO", "ENOSPC", "EROFS", "EINTR")
 NAMES_SEED = 1
@@ -21,6 +21,9 @@ KILLED_STATUSES = (137, -9)
 """strace ends as what it traces."""
 
 _SOON_AFTER = (1, 3, 6, 12, 25)
+_CUTS = 6
+"""At most so many moments after a failed sync are tried of one life; often it has failed in some threads."""
+
 _TIER = re.compile(r"\.staging/.*_(high|medium|low)\.webp$")
 _DISTURBED = frozenset({"write", "pwrite64", "fsync", "fdatasync", "rename", "unlink", "mkdir", "ftruncate", "rmdir"})
 
@@ -72,7 +75,7 @@ def _failing_sync(scene: Scene, name: str, number: int, error: str) -> Callable[
         cuts = {min(index + after, len(film.calls)) for index in failed for after in _SOON_AFTER} | {len(film.calls)}
         return [
             f"{ending.__name__} before call {cut}: {fault}"
-            for cut in sorted(cuts)
+            for cut in some(sorted(cuts), _CUTS, seed=number)
             for ending in (kill, power_cut)
             for fault in scene.faults_after(film.end(cut, ending), damage_is_fine=ending is power_cut)
         ]

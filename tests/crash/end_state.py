@@ -8,7 +8,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +111,25 @@ class _Judge:
 
     def _row_faults(self, row: Row) -> Iterator[str]:
         waiting = self.kept.pending.get(str(row.path))
+        is_refuted = row.is_lie and row.claimed in self.kept.models
+        if is_refuted:
+            # What was said under a false claim stays there, and follows the file as well.
+            yield from self._migrated_faults(replace(row, content=row.claimed))
         if waiting is None:
-            yield from self._migrated_faults(row)
+            if not is_refuted:
+                yield from self._migrated_faults(row)
+            elif row.content in self.kept.models:
+                yield from self._migrated_faults(replace(row, picture=None))
             return
         if row.description not in waiting["meta_json"]:
             yield f"waits with other words: {waiting['meta_json']}"
         if self.kept.pending_tags.get(waiting["id"], set()) != row.tags:
             yield f"waits with the tags {self.kept.pending_tags.get(waiting['id'])}"
-        if row.picture and not self._is_original(waiting["image"], row.picture):
+        if is_refuted:
+            high = self.reference.tiers[sha256_of(row.picture or b""), "high"]
+            if sha256_of(self._original(waiting["image"]) or b"") != high:
+                yield "waits without the picture of what it was taken for"
+        elif row.picture and self._original(waiting["image"]) != row.picture:
             yield "waits without its picture"
 
     def _migrated_faults(self, row: Row) -> Iterator[str]:
@@ -135,16 +146,15 @@ class _Judge:
             return
         digest = sha256_of(row.picture)
         if row.picture_is_broken:
-            if not row.claims and not any(
-                self._is_original(r["file"], row.picture) for r in self.kept.refused.get(row.content, ())
-            ):
+            refused = self.kept.refused.get(row.content, ())
+            if not row.claimed and not any(self._original(each["file"]) == row.picture for each in refused):
                 yield "its broken picture was not kept"
         elif not any(image["source_digest"] == digest for image in self.kept.images.get(row.content, ())):
             yield "is migrated without its picture"
 
-    def _is_original(self, name: str, picture: bytes) -> bool:
+    def _original(self, name: str) -> bytes | None:
         path = self.data_dir / "images" / "pending" / (name or "none")
-        return path.is_file() and path.read_bytes() == picture
+        return path.read_bytes() if path.is_file() else None
 
     def _file_faults(self) -> Iterator[str]:
         """Every picture in the catalogue is on the disk as it shall be, and nothing else is."""

@@ -1,7 +1,9 @@
 """A film of lives, call by call, that can be stopped anywhere: what would a kill or a power cut leave there?"""
 
 import random
+import shutil
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.crash.disk import Disk
@@ -12,9 +14,9 @@ from tests.crash.system_calls import Call, trace
 Ending = Callable[[Disk, Path], None]
 """Puts what a crash leaves into a folder."""
 
-_PASSING = frozenset(
+PASSING = frozenset(
     {"sync", "sync_folder", "_sync_folder", "sync_and_close", "sync_pending", "close", "write_durably", "_write_all"}
-    | {"make_folder", "_make_folder"}
+    | {"make_folder", "_make_folder", "_write_durably"}
 )
 """Functions that pass on what others ask for."""
 
@@ -71,6 +73,11 @@ class Film:
         return {place_of(call) for call in self.calls if call.is_sync and call.callers}
 
     @property
+    def askers(self) -> set[str]:
+        """Every function of the program that has asked for a sync, or has passed it on."""
+        return {frame for call in self.calls if call.is_sync for frame in call.callers.split(" < ")}
+
+    @property
     def acknowledgements(self) -> list[int]:
         """Numbers of the calls that come right after something was acknowledged."""
         path = self.job.acknowledgements
@@ -89,6 +96,7 @@ class Film:
             muted: places whose syncs do nothing.
         """
         job = self.scene.new_job()
+        shutil.rmtree(job.data_dir, ignore_errors=True)  # what the scene has prepared is part of the film
         place = Path(job.output).parent
         disk = self._first.copy()
         disk.take(call for call in self.calls[:number] if not (call.is_sync and place_of(call) in muted))
@@ -99,12 +107,24 @@ class Film:
         return job
 
 
+Judge = Callable[[Film, int, Collection[str]], list[str]]
+"""Returns what is broken after a power cut before a call, while the syncs of some places do nothing."""
+
+
+@dataclass(frozen=True)
+class Programme:
+    """How a film is made, and who judges its cuts."""
+
+    make: Callable[[Scene], Film]
+    judge: Judge
+
+
 def place_of(call: Call) -> str:
     """Return which place of the program asked for a sync: what called fsync, and for whom; empty for SQLite's own."""
     if not call.callers:
         return ""
     frames = call.callers.split(" < ")
-    asking = next((frame for frame in frames if frame.rpartition(":")[2] not in _PASSING), frames[-1])
+    asking = next((frame for frame in frames if frame.rpartition(":")[2] not in PASSING), frames[-1])
     return " < ".join(dict.fromkeys((frames[0], asking)))
 
 

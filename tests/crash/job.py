@@ -20,6 +20,7 @@ class Job:
         output: file that takes standard output and error.
         until: the last phase.
         fail_point: `name@n` at which the process ends.
+        armed_by: the phase from whose end on the fail point counts; empty: from the beginning.
         fail_point_log: file that takes the points that are reached.
         cut: mount point whose power is cut at the fail point.
         careless: the program's own syncs do nothing, to show that a cut of the power is one.
@@ -36,6 +37,7 @@ class Job:
     output: str
     until: str = "closed"
     fail_point: str = ""
+    armed_by: str = ""
     fail_point_log: str = ""
     cut: str = ""
     careless: bool = False

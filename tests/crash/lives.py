@@ -7,6 +7,7 @@ same end as living it once.
 
 import asyncio
 import importlib
+import itertools
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,15 +23,17 @@ from tests.crash.job import Job
 from tests.crash.power import cut_power
 
 from modelkeep import failpoints, holdings
-from modelkeep.catalogue.upgrade import back_up
+from modelkeep.catalogue.upgrade import back_up, upgrade
 from modelkeep.clock import now_ms
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import PendingState, Priority, Strategy, TierFile
-from modelkeep.errors import ModelkeepError
+from modelkeep.durable import make_folder
+from modelkeep.errors import JournalError, ModelkeepError
 from modelkeep.holdings import Holdings, open_holdings
 from modelkeep.images import tiers  # noqa: F401 - loaded once, before the forks
 from modelkeep.images.store import ImageStore
 from modelkeep.importing import import_stream
+from modelkeep.journal.keeper import REOPEN_SECONDS, JournalKeeper
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.intake import Intake
@@ -73,7 +76,7 @@ def live(job: Job) -> None:
     end = os._exit
     _prepare(job)
     try:
-        asyncio.run(PROGRAMS[job.program](job, _acknowledger(job)))
+        asyncio.run(_program(job.program)(job, _acknowledger(job)))
     except (ModelkeepError, OSError) as error:
         print(f"{type(error).__name__}: {error}", flush=True)
         end(TOLD_FAILURE)
@@ -83,10 +86,17 @@ def live(job: Job) -> None:
     end(0)
 
 
+def _program(name: str) -> "Program":
+    if name not in PROGRAMS:
+        from tests.crash import owner_lives
+
+        PROGRAMS.update(owner_lives.PROGRAMS)
+    return PROGRAMS[name]
+
+
 def _prepare(job: Job) -> None:
-    os.environ["MODELKEEPTEST_FAILPOINT"] = job.fail_point
     os.environ["MODELKEEPTEST_FAILPOINT_LOG"] = job.fail_point_log
-    importlib.reload(failpoints)
+    _arm("" if job.armed_by else job.fail_point)
     if job.cut:
         _cut_before_ending(job.cut)
     if job.careless:
@@ -96,6 +106,11 @@ def _prepare(job: Job) -> None:
         setattr(holdings, "WorkerPool", InlinePool)  # noqa: B010
     if job.names_seed:
         _fix_names(job.names_seed)
+
+
+def _arm(fail_point: str) -> None:
+    os.environ["MODELKEEPTEST_FAILPOINT"] = fail_point
+    importlib.reload(failpoints)
 
 
 def _cut_before_ending(mount_point: str) -> None:
@@ -119,6 +134,8 @@ def _acknowledger(job: Job) -> Acknowledge:
 
     def acknowledge(phase: str) -> bool:
         os.write(descriptor, f"{phase}\n".encode())
+        if phase == job.armed_by:
+            _arm(job.fail_point)
         return phase != job.until
 
     return acknowledge
@@ -181,6 +198,7 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
         clock_ms=now_ms,
         accepts_empty=lambda _: False,
         on_lost_track=lambda _: None,
+        on_touched=lambda _: None,
         troubles=kept.troubles,
     )
     intake = Intake(
@@ -267,10 +285,52 @@ async def back_up_catalogue(job: Job, acknowledge: Acknowledge) -> None:
     acknowledge(back_up(Path(job.data_dir) / "modelkeep.db", "0001"))
 
 
-PROGRAMS: dict[str, Callable[[Job, Acknowledge], Coroutine[Any, Any, None]]] = {
+async def make_catalogue(job: Job, acknowledge: Acknowledge) -> None:
+    """Make a catalogue in a folder that is there."""
+    make_folder(Path(job.data_dir))
+    upgrade(Path(job.data_dir) / "modelkeep.db")
+    acknowledge("made")
+
+
+async def write_journal_anew(job: Job, acknowledge: Acknowledge) -> None:
+    """Write a journal whose syncs may fail; acknowledges the number of the last record that is durable."""
+    folder, seconds = Path(job.data_dir) / "deep" / "journal", itertools.count(step=REOPEN_SECONDS)
+    journal = JournalKeeper(lambda: JournalWriter.open(folder), clock=lambda: next(seconds))
+    for number in range(20):
+        journal.write("file.detected", path=f"/models/{number}")
+        with suppress(JournalError):
+            journal.sync()
+            acknowledge(str(journal.seq))
+
+
+async def repair_folder(job: Job, acknowledge: Acknowledge) -> None:
+    """Have `modelkeep doctor --repair` mend a data folder."""
+    from modelkeep.doctor.repair import repair
+
+    report = await repair(Settings(data_dir=Path(job.data_dir), roots=(RootSettings(path=Path(job.root)),)))
+    print(report)
+    acknowledge("repaired")
+
+
+async def write_configuration(job: Job, acknowledge: Acknowledge) -> None:
+    """Have `modelkeep init` write a configuration into folders that are still to be made."""
+    from modelkeep.cli.app import app
+
+    config = Path(job.data_dir) / "deep" / "modelkeep.toml"
+    app(["--config", str(config), "init", "--root", job.root], standalone_mode=False)
+    acknowledge("written")
+
+
+Program = Callable[[Job, Acknowledge], Coroutine[Any, Any, None]]
+
+PROGRAMS: dict[str, Program] = {
     "life": life,
     "journal": write_journal,
     "pictures": keep_pictures,
     "orphans": put_orphans_aside,
     "backup": back_up_catalogue,
+    "catalogue": make_catalogue,
+    "journal anew": write_journal_anew,
+    "repair": repair_folder,
+    "init": write_configuration,
 }

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from tests.crash.end_state import QUALITIES, database_faults
@@ -11,6 +12,7 @@ from tests.crash.film import Film, kill, power_cut
 from tests.crash.job import PHASES, Job
 from tests.crash.journal_story import read_story
 from tests.crash.living import acknowledged
+from tests.crash.owner_scene import state_of
 
 
 def broken_by_life(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
@@ -61,15 +63,92 @@ def broken_by_backup(film: Film, number: int, muted: Collection[str] = ()) -> li
     return list(database_faults(data_dir))
 
 
+def broken_by_catalogue(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `catalogue`, which acknowledges that there is one."""
+    job = film.end(number, power_cut, muted)
+    is_there = (Path(job.data_dir) / "modelkeep.db").exists()
+    return ["the catalogue is gone"] if acknowledged(job) and not is_there else []
+
+
+def broken_by_init(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `init`: the configuration is there as a whole or, until it is acknowledged, not at all."""
+    job = film.end(number, power_cut, muted)
+    config = Path(job.data_dir) / "deep" / "modelkeep.toml"
+    if not config.exists():
+        return ["the configuration is gone"] if acknowledged(job) else []
+    is_whole = config.read_bytes() == (Path(film.job.data_dir) / "deep" / "modelkeep.toml").read_bytes()
+    return [] if is_whole else ["the configuration is there in part"]
+
+
+STRAY = f"{'0' * 64}_0_low.webp"
+"""A picture that no row names."""
+
+
+def broken_by_repair_of_a_stray(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge a repair that puts a picture aside."""
+    job = film.end(number, power_cut, muted)
+    images = Path(job.data_dir) / "images"
+    aside = images / "lost+found" / STRAY
+    if not acknowledged(job):
+        return [] if _has_content(images / STRAY) or _has_content(aside) else ["the stray picture is gone"]
+    return [*_untold_repair(job), *([] if _has_content(aside) else ["the stray picture is not put aside"])]
+
+
+def broken_by_repair_of_a_tier(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge a repair that makes a tier anew."""
+    job = film.end(number, power_cut, muted)
+    if not acknowledged(job):
+        return []
+    (row,) = _rows(Path(job.data_dir) / "modelkeep.db", "SELECT min(sha256 || '_' || seq) FROM images")
+    tier = Path(job.data_dir) / "images" / f"{row[0]}_low.webp"
+    return [*_untold_repair(job), *([] if _has_content(tier) else ["the tier is not made anew"])]
+
+
+def _untold_repair(job: Job) -> Iterator[str]:
+    data_dir = Path(job.data_dir)
+    yield from database_faults(data_dir)
+    if "doctor.repaired" not in {record["event"] for record in _records(data_dir / "journal")}:
+        yield "the journal does not tell of the repair"
+
+
+def broken_by_act(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge what the owner does by hand: a recovery finds all of it or nothing, and all once it is acknowledged."""
+    job = film.end(number, power_cut, muted)
+    is_done = "done" in acknowledged(job)
+    faults = [*_unplanned(Path(job.data_dir)), *database_faults(Path(job.data_dir))]
+    before, after = _ends_of_act(film)
+    state = _state_after_recovery(film, job)
+    if is_done and state == before:
+        faults.append("it was done and is not any more")
+    elif state not in (before, after):
+        faults.append("half of it is done")
+    return faults
+
+
+@cache
+def _ends_of_act(film: Film) -> list[dict[str, object]]:
+    return [_state_after_recovery(film, film.end(number, kill)) for number in (0, len(film.calls))]
+
+
+def _state_after_recovery(film: Film, job: Job) -> dict[str, object]:
+    film.scene.live_well(job.but(program="nothing", inline=True))
+    return state_of(Path(job.data_dir))
+
+
 def _broken_on_disk(film: Film, number: int, muted: Collection[str]) -> list[str]:
     job = film.end(number, power_cut, muted)
     data_dir = Path(job.data_dir)
-    committed = {row[0] for row in _rows(data_dir / "modelkeep.db", "SELECT id FROM migrations")}
-    unplanned = committed - read_story(data_dir / "journal").planned
-    faults = [f"migrations are committed whose plans are gone: {sorted(unplanned)}"] if unplanned else []
+    faults = list(_unplanned(data_dir))
     if number in film.acknowledgements:
         faults += _broken_at_once(job, film.end(number, kill))
     return faults
+
+
+def _unplanned(data_dir: Path) -> Iterator[str]:
+    committed = {row[0] for row in _rows(data_dir / "modelkeep.db", "SELECT id FROM migrations")}
+    unplanned = committed - read_story(data_dir / "journal").planned
+    if unplanned:
+        yield f"migrations are committed whose plans are gone: {sorted(unplanned)}"
 
 
 def _broken_at_once(job: Job, killed: Job) -> Iterator[str]:

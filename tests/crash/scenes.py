@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.crash.living import Nursery, Scene
-from tests.crash.tiny_library import change_source, make_library
+from tests.crash.tiny_library import change_source, make_library, make_lying_library
 
 
 def first_import(folder: Path, nursery: Nursery) -> Scene:
@@ -19,6 +19,11 @@ def short_journal(folder: Path, nursery: Nursery) -> Scene:
 def one_segment(folder: Path, nursery: Nursery) -> Scene:
     """Return the same with a journal in one segment."""
     return Scene(folder / "lives", make_library(folder), nursery, journal={"segment_bytes": 1 << 26})
+
+
+def false_claim(folder: Path, nursery: Nursery) -> Scene:
+    """Return the scene of an import in which a file is not what the source says it is."""
+    return Scene(folder / "lives", make_lying_library(folder), nursery)
 
 
 def import_again(folder: Path, nursery: Nursery) -> Scene:

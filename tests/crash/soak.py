@@ -1,6 +1,6 @@
 """Crash it for long: python tests/crash/soak.py [--rounds 1000] [--seed N] [--workers 2] [-k EXPRESSION].
 
-Runs the tests that are marked `soak`, each with at most so many crashes, and prints how many there were.
+Runs all tests that are marked `soak`, each with at most so many crashes, and prints how many there were.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 def main() -> int:
@@ -47,8 +47,8 @@ def _run(asked: argparse.Namespace, tally: Path) -> int:
         "MODELKEEPTEST_SEED": str(asked.seed),
         "MODELKEEPTEST_TALLY": str(tally),
     }
-    root = FOLDER.parents[1]
-    return subprocess.run([*command, *chosen, str(FOLDER)], cwd=root, env={**os.environ, **environment}).returncode
+    command += [*chosen, str(TESTS)]
+    return subprocess.run(command, cwd=TESTS.parent, env={**os.environ, **environment}).returncode
 
 
 def _print(lines: list[str], seconds: float) -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.crash.daemon_rounds import Rounds
 from tests.crash.trials import count
 
-KILLS = 9
+KILLS = 8
 KILLS_OF_ONE_WORLD = 25
 
 

@@ -24,12 +24,12 @@ Tampering = Callable[[list[bytes], random.Random], None]
 """Changes the lines of the newest segment in place."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def scene(fast_folder: Path, lives: Nursery) -> Scene:
     return one_segment(fast_folder / "torn", lives)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def killed(scene: Scene) -> Job:
     job = scene.new_job()
     assert crash(scene, job, POINT)

@@ -21,10 +21,16 @@ class Row:
     description: str
     tags: frozenset[str]
     picture: bytes | None = None
-    claims: bool = False
     picture_is_broken: bool = False
+    claimed: str = ""
+    """The hash that it says the file has; empty: none."""
     before: "Row | None" = None
     """What it said of the file before it was changed."""
+
+    @property
+    def is_lie(self) -> bool:
+        """Whether the claim is of another content."""
+        return self.claimed not in ("", self.content)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,15 @@ def make_library(folder: Path) -> TinyLibrary:
     return TinyLibrary(_write_source(folder / "legacy", rows), root, rows, stranger)
 
 
+def make_lying_library(folder: Path) -> TinyLibrary:
+    """Write a library in which a file is not the one that the database says it is."""
+    root = folder / "models"
+    lying = replace(_row(root, "lying", "theta", "a", "b", picture=png(7, TINY)), claimed="f" * 64)
+    rows = (lying, _row(root, "honest", "iota", "b", picture=png(8, TINY), claims=True))
+    stranger = put(root / "loras" / "stranger.safetensors", safetensors("stranger", 512))
+    return TinyLibrary(_write_source(folder / "legacy", rows), root, rows, stranger)
+
+
 def change_source(library: TinyLibrary) -> TinyLibrary:
     """Let the legacy database say something else of the row `waiting`: words, tags and picture."""
     changed = [
@@ -78,7 +93,8 @@ def _row(
     is_broken: bool = False,
 ) -> Row:
     path = put(root / "loras" / f"{name}.safetensors", safetensors(content or name, 512))
-    return Row(path, sha256_of(path), description, frozenset(tags), picture, claims, is_broken)
+    content = sha256_of(path)
+    return Row(path, content, description, frozenset(tags), picture, is_broken, content if claims else "")
 
 
 def _write_source(folder: Path, rows: Sequence[Row]) -> Path:
@@ -87,7 +103,7 @@ def _write_source(folder: Path, rows: Sequence[Row]) -> Path:
         library.add(
             row.path,
             (".png", row.picture) if row.picture else None,
-            hash_hex=row.content if row.claims else "",
+            hash_hex=row.claimed,
             extra={"description": row.description} if row.description else None,
             tags=sorted(row.tags),
         )

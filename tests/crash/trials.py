@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from tests.crash.film import Film, kill, lucky_power_cut
-from tests.crash.films import Programme
+from tests.crash.film import Film, Programme, kill, lucky_power_cut
 from tests.crash.job import Job
 from tests.crash.living import KILLED, Scene, said
 
@@ -25,6 +25,9 @@ LEAST_SHARE = 0.4
 
 LIFE_SECONDS = 0.35
 """About as long as a life takes."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ def count(crashes: int, failed: int) -> None:
             file.write(json.dumps({"test": test, "crashes": crashes, "failed": failed}) + "\n")
 
 
-def some(trials: Sequence[Trial], number: int, seed: int = 1) -> list[Trial]:
-    """Choose so many trials, the same ones each time, spread over all of them."""
+def some(trials: Sequence[T], number: int, seed: int = 1) -> list[T]:
+    """Choose so many, the same ones each time, spread over all of them."""
     if len(trials) <= number:
         return list(trials)
     step, shift = len(trials) / number, random.Random(seed).random()

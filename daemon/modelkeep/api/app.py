@@ -4,7 +4,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp
 
-from modelkeep.api import control, duplicates, health, imports, journal, migration, models, pending
+from modelkeep.api import control, duplicates, health, images, imports, journal, migration, models, pending
 from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.answers import Json
 from modelkeep.api.backend import Backend
@@ -15,6 +15,7 @@ from modelkeep.api.schemas import Failure
 _ROUTERS = (
     health.router,
     models.router,
+    images.router,
     duplicates.router,
     pending.router,
     migration.router,

@@ -1,7 +1,8 @@
 """What the HTTP interface needs of the daemon."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate
@@ -93,6 +94,47 @@ class Backend(Protocol):
         Raises:
             NotFound: there is no such row.
             Busy: it is being migrated at this moment.
+        """
+
+    async def purge(self, sha256: str) -> None:
+        """Forget a model with everything that belongs to it.
+
+        Raises:
+            NotFound: there is no such model.
+            Conflict: a file of it is there, or may be.
+            Busy: its pictures are being written at this moment.
+            StorageError: the disk does not take it.
+        """
+
+    async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
+        """Add a picture to a model; return its number, or that of the same one when it is there already.
+
+        Raises:
+            NotFound: there is no such model.
+            PictureError: it is no picture, or cannot be used.
+            Busy: its pictures are being written at this moment.
+            StorageError: the disk does not take it.
+        """
+
+    async def remove_picture(self, sha256: str, seq: int) -> int:
+        """Remove a picture of a model, have later ones move down, and return how many are left.
+
+        Raises:
+            NotFound: there is no such picture.
+            Conflict: a later picture has lost one of its files.
+            Busy: its pictures are being written at this moment.
+            StorageError: the disk does not take it.
+        """
+
+    def picture(self, sha256: str, seq: int, quality: str) -> Path:
+        """Return where a picture of a model lies, if there is one."""
+
+    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
+        """Return where the picture of a row of the queue lies; None when it has none, or one of another name.
+
+        Args:
+            pending_id: the row.
+            name: base name that the picture has to have; empty: whatever it is called.
         """
 
     async def scan(self) -> dict[str, object]:

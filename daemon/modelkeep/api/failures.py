@@ -30,6 +30,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.SourceError: 400,
     errors.SettingsError: 400,
     errors.PictureError: 415,
+    errors.StorageError: 507,
 }
 _OUTSIDE = "That path lies in none of the watched roots."
 _PLACES = {"body": "the body", "query": "the query", "path": "the address", "header": "the headers"}

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from modelkeep.api import schemas, shapes
 from modelkeep.api.answers import Json, failure
 from modelkeep.api.backend import Backend
+from modelkeep.api.batch import import_rows
 from modelkeep.api.parameters import TheBackend
 from modelkeep.api.pending import no_such_row
 from modelkeep.errors import Conflict
@@ -48,6 +49,12 @@ async def import_a_model(backend: TheBackend, asked: schemas.ImportOneRequest) -
     except Conflict as conflict:
         return await _both_sides(backend, asked.id, conflict)
     return Json({"status": "success", "sha256": sha256, "action_taken": str(action)})
+
+
+@router.post("/import_models", response_model=schemas.MigratedMany, status_code=207)
+async def import_models(backend: TheBackend, asked: schemas.ImportManyRequest) -> Json:
+    """Hash and migrate rows of the queue side by side; one that fails does not hold up the others."""
+    return Json(await import_rows(backend, asked.id, asked.conflict_strategy), status_code=207)
 
 
 @router.post("/migrate_legacy_db")

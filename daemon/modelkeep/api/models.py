@@ -63,3 +63,10 @@ async def details(backend: TheBackend, sha256: Sha256) -> Json:
     if found is None:
         raise NotFound("There is no model of that hash.")
     return Json(shapes.model_details(found))
+
+
+@router.delete("/{sha256}")
+async def purge(backend: TheBackend, sha256: Sha256) -> Json:
+    """Forget a model with all that is known of it; only one with no present location."""
+    await backend.purge(sha256)
+    return Json({"status": "success"})

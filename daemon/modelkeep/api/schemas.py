@@ -5,10 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from modelkeep.domain.values import Strategy
+from modelkeep.domain.values import Strategy, normalise_sha256
 
 ROW_ID_MAX = 2**63 - 1
 """SQLite's largest integer."""
+
+ROWS_AT_ONCE_MAX = 100_000
 
 
 def _file_system_text(text: str) -> str:
@@ -22,11 +24,19 @@ def _file_system_text(text: str) -> str:
     return text
 
 
+def _hash_text(text: str) -> str:
+    known = normalise_sha256(text)
+    if known is None:
+        raise ValueError("it has to be a model's hash, 64 hex digits")
+    return known
+
+
 def _none_from_empty(value: object) -> object:
     return None if value in ("", "null") else value
 
 
 PathText = Annotated[str, AfterValidator(_file_system_text)]
+Hash = Annotated[str, AfterValidator(_hash_text)]
 RowId = Annotated[int, Field(strict=True, ge=1, le=ROW_ID_MAX)]
 
 
@@ -52,6 +62,19 @@ class ImportOneRequest(BaseModel):
     id: RowId
     conf_strategy: Annotated[Strategy | None, BeforeValidator(_none_from_empty)] = None
     path: PathText = ""
+
+
+class ImportManyRequest(BaseModel):
+    """Rows of the queue to migrate; no strategy: those whose content is known are told as conflicts."""
+
+    id: Annotated[list[RowId], Field(max_length=ROWS_AT_ONCE_MAX)]
+    conflict_strategy: Annotated[Strategy | None, BeforeValidator(_none_from_empty)] = None
+
+
+class SampleRequest(BaseModel):
+    """A model whose pictures are asked for."""
+
+    hash: Hash
 
 
 class LegacyImportRequest(BaseModel):
@@ -292,6 +315,61 @@ class Migrated(_Answer):
     status: Literal["success"]
     sha256: str
     action_taken: str
+
+
+class _PendingSide(_Answer):
+    id: int
+    path: str
+
+
+class _ModelSide(_Answer):
+    id: str
+    path: str
+
+
+class BothSides(_Answer):
+    """A conflict in a batch; `id` of the existing one is its hash."""
+
+    pending: _PendingSide
+    existing: _ModelSide
+
+
+class FailedRow(_Answer):
+    """A row that could not be migrated, and why."""
+
+    id: int
+    error: str
+
+
+class MigratedMany(_Answer):
+    """What became of each row of a batch."""
+
+    total: int
+    success: list[int]
+    conflict: list[BothSides]
+    ignored: list[int]
+    deleted: list[int]
+    failed: list[FailedRow]
+
+
+class PictureCount(_Answer):
+    """How many pictures a model has."""
+
+    count: int
+
+
+class Uploaded(_Answer):
+    """The picture that was added, or was there already."""
+
+    status: Literal["success"]
+    base_name: str
+
+
+class Removed(_Answer):
+    """How many pictures are left."""
+
+    status: Literal["success"]
+    count: int
 
 
 class ImportConflict(Failure):

@@ -11,8 +11,10 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
+    acting,
     claims,
     control,
+    details,
     duplicates,
     importing,
     locations,
@@ -24,6 +26,7 @@ from modelkeep.catalogue.store import (
     tags,
 )
 from modelkeep.catalogue.upgrade import upgrade
+from modelkeep.domain.acts import ActOrder, ActPlan
 from modelkeep.domain.claims import Refuted
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.detection import Found, Moved, Rename
@@ -31,7 +34,7 @@ from modelkeep.domain.legacy import StagedRow, TakenRow
 from modelkeep.domain.migration import MigrationOrder, MigrationResult
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
-from modelkeep.domain.planning import Decision, lost_by_merge
+from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import (
     Fingerprint,
     JsonObject,
@@ -118,7 +121,7 @@ class Catalogue:
 
     async def pending_details(self, pending_id: int) -> PendingDetails | None:
         """Return a pending row with the model that holds its content already."""
-        return await self._database.read(_pending_details, pending_id)
+        return await self._database.read(details.pending_details, pending_id)
 
     # Locations
 
@@ -216,6 +219,12 @@ class Catalogue:
         """Carry out orders in one transaction; `before_commit` runs inside it, in the writer's thread."""
         return await self._database.write(migrating.migrate, orders, finished, now_ms, before_commit)
 
+    async def act(
+        self, order: ActOrder, finished: Sequence[str], now_ms: int, before_commit: acting.BeforeCommit
+    ) -> ActPlan:
+        """Carry out an act of the owner; `before_commit` runs inside its transaction, in the writer's thread."""
+        return await self._database.write(acting.act, order, finished, now_ms, before_commit)
+
     async def committed_migrations(self) -> dict[str, JsonObject]:
         """Return the migrations that are committed and not yet known to be finished: id and what is left to do."""
         return await self._database.read(control.committed_migrations)
@@ -253,7 +262,7 @@ class Catalogue:
 
     async def model(self, sha256: str) -> ModelDetails | None:
         """Return a model with its pictures and locations."""
-        return await self._database.read(_model_details, sha256)
+        return await self._database.read(details.model_details, sha256)
 
     async def model_by_path(self, path: str) -> Model | None:
         """Return the model whose file is, or last was, at a path."""
@@ -290,6 +299,10 @@ class Catalogue:
     async def pending_pictures(self) -> set[str]:
         """Return the base names under `images/pending/` that something refers to."""
         return await self._database.read(_pending_pictures)
+
+    async def named_pictures(self, names: Collection[str]) -> set[str]:
+        """Return those of these base names of published files that a picture's row stands for."""
+        return await self._database.read(pictures.named_pictures, names)
 
     # The daemon's own memory
 
@@ -352,29 +365,6 @@ def _refute_claim(
     if takes_picture:
         before_commit(row)
     return row
-
-
-def _model_details(connection: sa.Connection, sha256: str) -> ModelDetails | None:
-    model = models.get_model(connection, sha256)
-    if model is None:
-        return None
-    return ModelDetails(
-        model,
-        tuple(pictures.images_of(connection, sha256)),
-        tuple(locations.locations_of(connection, sha256)),
-        tuple(pictures.refused_of(connection, sha256)),
-    )
-
-
-def _pending_details(connection: sa.Connection, pending_id: int) -> PendingDetails | None:
-    row = pending.get_pending(connection, pending_id)
-    if row is None:
-        return None
-    existing = _model_details(connection, row.sha256) if row.sha256 else None
-    if existing is None:
-        return PendingDetails(row)
-    paths = [place.path for place in existing.locations]
-    return PendingDetails(row, existing, lost_by_merge(row, existing.model, paths))
 
 
 def _pending_pictures(connection: sa.Connection) -> set[str]:

@@ -1,6 +1,5 @@
 """Open a catalogue of whatever age: make it, upgrade it after a backup copy, or refuse a newer one."""
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from modelkeep.catalogue.engine import reading_engine, writing_engine
+from modelkeep.durable import sync_folder
 from modelkeep.errors import CatalogueError
 from modelkeep.failpoints import reach
 
@@ -73,7 +73,7 @@ def _undo_what_was_cut_short(path: Path) -> None:
 
 
 def _make(path: Path, config: Config) -> None:
-    """Make a catalogue under another name first: a crash leaves none or a whole one, and no half."""
+    """Make a catalogue, under another name first: a crash leaves none or a whole one. Durable when this returns."""
     draft = _beside(path, ".new")
     for stale in (draft, *(_beside(file, suffix) for file in (draft, path) for suffix in _SIDE_SUFFIXES)):
         stale.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ def _make(path: Path, config: Config) -> None:
     reach("catalogue.publish.before")
     draft.replace(path)
     reach("catalogue.publish.after")
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _beside(path: Path, suffix: str) -> Path:
@@ -112,16 +112,8 @@ def back_up(path: Path, revision: str) -> str:
     reach("backup.publish.before")
     draft.replace(copy)
     reach("backup.publish.after")
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return copy.name
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _config() -> Config:

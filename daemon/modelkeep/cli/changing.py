@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelkeep.cli.client import connect
+from modelkeep.errors import Busy, Conflict, ModelkeepError, NotFound
 
 if TYPE_CHECKING:
     from modelkeep.settings import Settings
@@ -39,6 +40,39 @@ def drop_row(settings: "Settings", row: int) -> None:
         return
     with client:
         client.delete(f"/api/pending/{row}")
+
+
+def purge_models(settings: "Settings", hashes: Sequence[str]) -> dict[str, ModelkeepError]:
+    """Forget models with all that is known of them; return why some are kept, by hash.
+
+    Raises:
+        DataDirectoryBusy: another program is changing the files.
+        DaemonError: the daemon cannot be asked any more.
+    """
+    client = connect(settings)
+    if client is None:
+        return asyncio.run(_purge_on_files(settings, hashes))
+    failures: dict[str, ModelkeepError] = {}
+    with client:
+        for sha256 in hashes:
+            try:
+                client.delete(f"/api/models/{sha256}")
+            except (Conflict, NotFound, Busy) as error:
+                failures[sha256] = error
+    return failures
+
+
+async def _purge_on_files(settings: "Settings", hashes: Sequence[str]) -> dict[str, ModelkeepError]:
+    from modelkeep.offline import OfflineWriter
+
+    failures: dict[str, ModelkeepError] = {}
+    async with OfflineWriter(settings) as writer:
+        for sha256 in hashes:
+            try:
+                await writer.purge(sha256)
+            except (Conflict, NotFound, Busy) as error:
+                failures[sha256] = error
+    return failures
 
 
 async def _retry_on_files(settings: "Settings", rows: Sequence[int] | None) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from modelkeep.cli.wording import clean, duration, local_time, size
+from modelkeep.cli.wording import clean, count, duration, local_time, size
 
 _STYLES = {
     "daemon": "bold",
@@ -26,8 +26,20 @@ _HASH_DIGITS = 10
 _ELSEWHERE = frozenset({"seq", "ts", "event", "crc", "path", "sha256", "error", "migration"})
 """Fields that have a place of their own in the line, or that only recovery needs."""
 
-_TOO_MUCH = frozenset({"pending", "plan", "model", "images", "files", "tags", "order", "decision"})
+_TOO_MUCH = frozenset(
+    {"pending", "plan", "model", "images", "files", "tags", "order", "decision", "removed", "originals"}
+)
 """Fields of a plan that are whole objects; `--json` shows them, the line names the row and the action."""
+
+_COUNTED_FROM_NONE = frozenset({"picture"})
+"""Fields whose zero is no absence."""
+
+_ACTIONS = {
+    "image_removed": "picture removed",
+    "image_uploaded": "picture added",
+    "purged": "model forgotten with all that was known of it",
+}
+"""What the owner did, in words; what migrations did has words already."""
 
 
 def day_of(record: Mapping[str, Any]) -> str:
@@ -57,7 +69,7 @@ def details(record: Mapping[str, Any]) -> str:
     said = []
     for key, value in record.items():
         is_too_much = key in _TOO_MUCH and isinstance(value, (dict, list))
-        if key in _ELSEWHERE or is_too_much or value in ("", None, 0, [], {}):
+        if key in _ELSEWHERE or is_too_much or (value in ("", None, 0, [], {}) and key not in _COUNTED_FROM_NONE):
             continue
         words = _WORDS.get(key)
         said.append(words(value) if words else f"{key.replace('_', ' ')} {_value(value)}")
@@ -115,7 +127,7 @@ def _as_time(value: object) -> str:
 
 
 _WORDS: Mapping[str, Callable[[Any], str]] = {
-    "action": str,
+    "action": lambda value: _ACTIONS.get(value, str(value)),
     "attempts": lambda value: f"attempt {value}",
     "bytes": _as_size,
     "cause": str,
@@ -123,9 +135,11 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
     "counts": _value,
     "found": lambda value: f"found {_short_hash(value)}",
     "kind": str,
+    "moved_down": lambda value: f"{count(value, 'later one')} moved down by one",
     "old": lambda value: f"from {value}",
     "old_path": lambda value: f"from {value}",
     "pending_id": lambda value: f"row {value}",
+    "picture": lambda value: f"number {value}",
     "pid": lambda value: f"pid {value}",
     "reason": str,
     "retry_at": _as_time,

@@ -1,15 +1,21 @@
 """`modelkeep models …`: the catalogue."""
 
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from modelkeep.cli.context import LIMIT_MAX, AsJson, invocation
+from modelkeep.cli.exits import WrongUse, complain
 from modelkeep.cli.output import console, print_json
 from modelkeep.cli.wording import clean, count
-from modelkeep.errors import NotFound
+from modelkeep.errors import ModelkeepError, NotFound
+
+if TYPE_CHECKING:
+    from modelkeep.cli.reading import Reader
 
 app = typer.Typer(no_args_is_help=True, help="The catalogue: every content that is known.")
 
@@ -56,20 +62,84 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show everything that is known about one model."""
-    from modelkeep.cli.models_view import model_view, models_table
+    from modelkeep.cli.models_view import model_view
     from modelkeep.cli.reading import open_reader
 
     with open_reader(invocation(context).settings) as reader:
-        found = reader.find_models(_as_path(model))
-        details = reader.model(found[0]["sha256"]) if len(found) == 1 else None
-    if details is None:
-        if found:
-            console(stderr=True).print(models_table(found))
-        raise NotFound(_which(model, found))
+        details = reader.model(_the_one(reader, model))
     if as_json:
         print_json(details)
     else:
         console().print(model_view(details))
+
+
+@app.command("purge", epilog="modelkeep models purge old-style.safetensors 0a1b2c3d --yes")
+def purge(
+    context: typer.Context,
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Name, path, or a hash, which may be cut to 6 digits.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget models whose files are gone, with all that is known of them; no file of a model is touched."""
+    from modelkeep.cli.changing import purge_models
+    from modelkeep.cli.models_view import purged_lines
+    from modelkeep.cli.reading import open_reader
+
+    if not yes and not sys.stdin.isatty():
+        raise WrongUse("forgetting a model asks first, and there is no terminal to ask at: add --yes")
+    settings = invocation(context).settings
+    with open_reader(settings) as reader:
+        hashes = dict.fromkeys(_the_one(reader, model) for model in models)
+        known = {sha256: reader.model(sha256) for sha256 in hashes}
+    if not yes:
+        _ask_to_purge(list(known.values()))
+    failures = purge_models(settings, list(known))
+    purged = [details for sha256, details in known.items() if sha256 not in failures]
+    if as_json:
+        print_json(_purge_report(purged, known, failures))
+    else:
+        for line in purged_lines(purged):
+            console().print(line)
+    errors = list(failures.values())
+    for error in errors[:-1]:
+        complain(str(error))
+    if errors:
+        raise errors[-1]
+
+
+def _ask_to_purge(known: list[dict[str, Any]]) -> None:
+    from modelkeep.cli.models_view import purge_table
+
+    console(stderr=True).print(purge_table(known))
+    typer.confirm(f"Forget {count(len(known), 'model')} with all that is known?", abort=True, err=True)
+
+
+def _purge_report(
+    purged: list[dict[str, Any]], known: Mapping[str, dict[str, Any]], failures: Mapping[str, ModelkeepError]
+) -> dict[str, Any]:
+    return {
+        "purged": [_named(details) for details in purged],
+        "kept": [_named(known[sha256]) | {"error": str(error)} for sha256, error in failures.items()],
+    }
+
+
+def _named(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: details["model"][key] for key in ("sha256", "name", "path")}
+
+
+def _the_one(reader: "Reader", model: str) -> str:
+    """Return the hash of the one model that is meant."""
+    from modelkeep.cli.models_view import models_table
+
+    found = reader.find_models(_as_path(model))
+    if len(found) != 1:
+        if found:
+            console(stderr=True).print(models_table(found))
+        raise NotFound(_which(model, found))
+    sha256: str = found[0]["sha256"]
+    return sha256
 
 
 def _which(model: str, found: list[dict[str, Any]]) -> str:

@@ -5,10 +5,11 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from modelkeep.cli.output import facts, plain, table
 from modelkeep.cli.pending_view import comparable
-from modelkeep.cli.wording import local_time, size
+from modelkeep.cli.wording import count, local_time, size
 
 _HASH_DIGITS = 12
 _STATE_STYLES = {"present": "green", "missing": "yellow", "unreachable": "yellow"}
@@ -50,6 +51,36 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
     if details["locations"]:
         parts.append(_locations(details["locations"]))
     return Group(*parts)
+
+
+def purge_table(known: Sequence[Mapping[str, Any]]) -> Table:
+    """Return what is forgotten with each of these models."""
+    made = table("hash", "name", "pictures", "tags", "last seen at", right=("pictures", "tags"))
+    for details in known:
+        model = details["model"]
+        made.add_row(
+            plain(model["sha256"][:_HASH_DIGITS], "dim"),
+            plain(model["name"]),
+            str(len(details["images"])),
+            str(len(model["tags"])),
+            plain(model["path"]),
+        )
+    return made
+
+
+def purged_lines(purged: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """Return a line about each model that was forgotten."""
+    return [
+        Text.assemble(
+            plain(details["model"]["name"] or details["model"]["path"]),
+            " is forgotten, with ",
+            count(len(details["images"]), "picture"),
+            " and ",
+            count(len(details["model"]["tags"]), "tag"),
+            ".",
+        )
+        for details in purged
+    ]
 
 
 def _pictures(details: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ import secrets
 from pathlib import Path
 
 from modelkeep.cli.exits import Refused
+from modelkeep.durable import make_folder, sync_folder
 
 
 def write_new_file(path: Path, text: str) -> None:
@@ -13,7 +14,8 @@ def write_new_file(path: Path, text: str) -> None:
     Raises:
         Refused: something of that name exists, even if it appeared this instant.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        make_folder(path.parent)
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
     try:
         _write_durably(temporary, text)
@@ -22,7 +24,7 @@ def write_new_file(path: Path, text: str) -> None:
         raise Refused(already_there(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def already_there(path: Path) -> str:
@@ -45,11 +47,3 @@ def _write_durably(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -51,10 +51,10 @@ class Knowledge:
 
     `contents` are the hashes of those models that a row in conflict names. `refused` are the base names of originals
     that could not be used. `planned` maps the names of pictures that committed migrations publish to their staged
-    names, `planned_originals` are the originals that those remove: of a daemon at work, and of one that was killed,
-    some of that is still to be done. `misplaced` are models whose main path is not one of their present locations
-    though they have one, `nowhere` those without any location. `unreadable` tells of values that are none of the
-    product's.
+    names, `planned_originals` are the originals and `planned_removals` the published files that those remove: of a
+    daemon at work, and of one that was killed, some of that is still to be done. `misplaced` are models whose main
+    path is not one of their present locations though they have one, `nowhere` those without any location.
+    `unreadable` tells of values that are none of the product's.
     """
 
     models: int = 0
@@ -64,6 +64,7 @@ class Knowledge:
     refused: frozenset[str] = frozenset()
     planned: Mapping[str, str] = field(default_factory=dict)
     planned_originals: frozenset[str] = frozenset()
+    planned_removals: frozenset[str] = frozenset()
     misplaced: tuple[KnownModel, ...] = ()
     nowhere: tuple[KnownModel, ...] = ()
     unreadable: tuple[str, ...] = ()
@@ -121,7 +122,11 @@ def read_knowledge(connection: sa.Connection) -> Knowledge:
         contents=frozenset(connection.execute(_CONTENTS_IN_CONFLICT).scalars()),
         refused=frozenset(connection.execute(sa.select(refused_pictures.c.file)).scalars()),
         planned={file["final"]: file["staged"] for plan in left for file in plan.get("files", ())},
-        planned_originals=frozenset(str(plan.get("image", "")) for plan in left) - {""},
+        planned_originals=frozenset(
+            name for plan in left for name in (plan.get("image", ""), *plan.get("originals", ()))
+        )
+        - {""},
+        planned_removals=frozenset(name for plan in left for name in plan.get("removed", ())),
         misplaced=_known_models(connection, _MISPLACED),
         nowhere=_known_models(connection, _NOWHERE),
         unreadable=tuple(_unreadable(connection)),

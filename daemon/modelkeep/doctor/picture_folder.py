@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
@@ -85,7 +86,8 @@ def _compared(knowledge: Knowledge, shelves: Shelves) -> PictureDefects:
     queued = {row.image for row in knowledge.queue if row.image}
     # What a committed migration is still to remove is no leftover; what could not be used may be gone.
     kept = knowledge.refused | knowledge.planned_originals
-    return compare(knowledge.images, shelves, queued, kept, knowledge.planned)
+    defects = compare(knowledge.images, shelves, queued, kept, knowledge.planned)
+    return replace(defects, strays=defects.strays - knowledge.planned_removals)
 
 
 def _young(folder: Path, names: frozenset[str]) -> set[str]:

@@ -23,11 +23,12 @@ from modelkeep.doctor.premises import Premises, take_premises
 from modelkeep.doctor.queue import find_queue_defects
 from modelkeep.doctor.records import last_seq
 from modelkeep.doctor.surroundings import user_name
+from modelkeep.domain.acts import ActKind
 from modelkeep.domain.pictures import parse_picture_name, picture_name
 from modelkeep.domain.values import ImageRow, LocationState, TierFile
+from modelkeep.durable import make_folder, sync_folder
 from modelkeep.errors import CatalogueError, PictureError, SettingsError
 from modelkeep.holdings import Holdings, identity, open_holdings
-from modelkeep.images.files import make_folder, sync_folder
 from modelkeep.images.store import LOST_AND_FOUND
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
@@ -40,6 +41,11 @@ _ROWS_AT_ONCE = 500
 
 
 _ORIGINALS = ("original picture", "original pictures")
+_ACTS: Mapping[object, str] = {
+    ActKind.IMAGE_REMOVED: "the removal of a picture",
+    ActKind.IMAGE_UPLOADED: "the upload of a picture",
+    ActKind.PURGED: "the purge",
+}
 _COPIES = ("copy of a legacy database", "copies of legacy databases")
 
 
@@ -155,7 +161,6 @@ class _Repair:
         self._put_strays_aside(defects)
         await self._let_wait(knowledge)
         await self._choose_paths(knowledge)
-        self.holdings.journal.sync()
 
     @property
     def _still(self) -> Premises:
@@ -242,6 +247,10 @@ def _recovery_sentence(record: Mapping[str, object]) -> str:
     match record["event"]:
         case "journal.repaired":
             return f"cut {record.get('bytes_cut')} bytes of a torn record off the journal"
+        case "recovery.rolled_forward" if record.get("action") in _ACTS:
+            return f"brought {_ACTS[record['action']]} of {path} to its end"
+        case "recovery.rolled_back" if record.get("action") in _ACTS:
+            return f"took {_ACTS[record['action']]} of {path} back"
         case "recovery.rolled_forward" if path:  # without: it had come to its end, and lost its pictures since
             lost = f" ({record['error']})" if record.get("error") else ""
             return f"brought the migration of {path} to its end{lost}"

@@ -12,6 +12,9 @@ SOURCE_PIXELS = 100_000_000
 SOURCE_BYTES = 64 * 1024 * 1024
 """A source picture of more bytes is refused before it is read."""
 
+SEQ_MAX = 999_999_999
+"""The largest sequence number that a picture's name can hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tier:

@@ -75,23 +75,6 @@ def clear_away(paths: Iterable[Path]) -> None:
             path.unlink()
 
 
-def sync_folder(folder: Path) -> None:
-    """Fsync a folder, so that names made or changed in it outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, if need be with those above it, so that it outlasts a power cut."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        sync_folder(folder.parent)
-
-
 def _open_regular(path: str, name: str) -> int:
     """Open a picture without waiting for anybody: a FIFO without a writer would hold a plain open for ever."""
     try:

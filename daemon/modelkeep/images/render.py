@@ -11,8 +11,9 @@ from pathlib import Path
 
 from modelkeep.domain.pictures import QUALITIES
 from modelkeep.domain.values import RenderedPicture
+from modelkeep.durable import sync_folder
 from modelkeep.errors import PictureError
-from modelkeep.images.files import clear_away, picture_chunks, read_picture, shown_name, sync_folder, write_durably
+from modelkeep.images.files import clear_away, picture_chunks, read_picture, shown_name, write_durably
 
 DECODE_SECONDS = 120.0
 """A picture that takes longer is refused."""

@@ -10,15 +10,17 @@ import errno
 import itertools
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import ParamSpec, Protocol, TypeVar
 
 from modelkeep.domain.pictures import parse_picture_name, picture_name
 from modelkeep.domain.values import RenderedPicture, TierFile
+from modelkeep.durable import make_folder, sync_folder
 from modelkeep.errors import PictureError, WorkerDied
 from modelkeep.failpoints import reach
-from modelkeep.images.files import make_folder, picture_chunks, shown_name, sync_folder, write_durably
+from modelkeep.images.files import picture_chunks, shown_name, write_durably
+from modelkeep.images.links import link_or_copy
 from modelkeep.images.render import DECODE_SECONDS, digest_file, render, staged_names
 
 P = ParamSpec("P")
@@ -64,6 +66,9 @@ class ImageStore:
         # As many as the pool runs at once: time spent waiting for a worker must not count as time spent decoding.
         self._slots = asyncio.Semaphore(pool.workers)
         self._second_tries = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held by whoever commits pictures to the catalogue, until they have their names: of two that did so at once,
+        one could take the files of the other's pictures for its own."""
 
     async def render(self, source: Path, stem: str) -> RenderedPicture:
         """Write the tiers of a picture to the staging folder, durably.
@@ -128,6 +133,32 @@ class ImageStore:
                     message = f"{file.final} is neither published nor staged as {file.staged}"
                     raise FileNotFoundError(errno.ENOENT, message, str(final)) from error
 
+    def stage_links(self, links: Mapping[str, str]) -> None:
+        """Give published pictures a second, staged name each, durably; a copy where there are no links.
+
+        Args:
+            links: published base name by staged base name.
+
+        Raises:
+            FileNotFoundError: a picture is not published.
+            OSError: it cannot be done. What was staged is left to the caller to discard.
+        """
+        for staged, published in links.items():
+            reach("picture.link.before")
+            link_or_copy(self._folder / _base_name(published), self._staging / _base_name(staged))
+            reach("picture.link.after")
+        if links:
+            reach("staging.sync.before")
+            sync_folder(self._staging)
+            reach("staging.sync.after")
+
+    def remove_published(self, names: Iterable[str]) -> None:
+        """Remove published pictures; it is fine when some are gone already. `sync` makes it last."""
+        for name in names:
+            reach("picture.remove.before")
+            (self._folder / _base_name(name)).unlink(missing_ok=True)
+            reach("picture.remove.after")
+
     def sync(self) -> None:
         """Make the names of the published pictures outlast a power cut."""
         reach("picture_folder.sync.before")
@@ -150,6 +181,10 @@ class ImageStore:
         if parse_picture_name(name) is None:
             raise ValueError(f"{name!r} is not the name of a picture")
         return self._folder / name
+
+    def staged_path(self, name: str) -> Path:
+        """Return where a staged file lies; `ValueError` when the name is no base name."""
+        return self._staging / _base_name(name)
 
     def discard(self, staged: Iterable[str]) -> None:
         """Delete staged files; it is fine when some are gone already."""

@@ -176,8 +176,9 @@ class _Run:
 
     async def take(self, now_ms: int) -> ImportReport:
         """Take the rows into the catalogue, publish their pictures, and tell the journal."""
-        taken = await self._take(now_ms)
-        await asyncio.to_thread(self._after_commit, taken)
+        async with self._pictures.turn:
+            taken = await self._take(now_ms)
+            await asyncio.to_thread(self._after_commit, taken)
         pictures = sum(1 for row in taken if row.files or self._has_copy(row))
         report = report_of(self._content, taken, pictures, self._staging.errors)
         self._journal.write("import.finished", kind=report.kind, source=report.source, **report.counts())

@@ -27,6 +27,10 @@ T = TypeVar("T")
 class KeepsPictures(Protocol):
     """What stage 1 needs of the place where pictures lie; names are base names."""
 
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held from a commit until its pictures have their names."""
+
     async def render(self, source: Path, stem: str) -> RenderedPicture:
         """Render the tiers of a picture into the staging folder; raises PictureError."""
 

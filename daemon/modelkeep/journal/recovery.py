@@ -20,6 +20,9 @@ class FinishesPictures(Protocol):
     def publish(self, files: Sequence[TierFile]) -> None:
         """Give staged files their names; done already is fine."""
 
+    def remove_published(self, names: Sequence[str]) -> None:
+        """Remove published pictures; gone already is fine."""
+
     def sync(self) -> None:
         """Make the names durable."""
 
@@ -61,14 +64,17 @@ def recover(
     pictures: FinishesPictures,
     committed: Mapping[str, Mapping[str, Any]],
     wanted_pictures: Collection[str],
+    named_pictures: Collection[str],
 ) -> Recovered:
-    """Bring unfinished migrations to an end.
+    """Bring unfinished migrations, and acts of the owner, to an end.
 
     Args:
         journal: tells of them, and is told what was done.
         pictures: their files.
-        committed: the migrations whose transaction committed: id, and what was left to do (`files`, `image`).
+        committed: the migrations whose transaction committed: id, and what was left to do (`files`, `image`,
+            `removed`, `originals`).
         wanted_pictures: base names of the pending originals that something still refers to.
+        named_pictures: those of the published files in `removed` that a row stands for again.
     """
     unfinished = journal.unfinished
     records: list[Record] = []
@@ -76,7 +82,7 @@ def recover(
     # others follow in the order of their plans: of two that publish under one name the later has to win.
     unnamed = [migration for migration in committed if migration not in unfinished]
     for migration in [*unnamed, *(migration for migration in unfinished if migration in committed)]:
-        lost = _finish(committed[migration], pictures, wanted_pictures)
+        lost = _finish(committed[migration], pictures, wanted_pictures, named_pictures)
         if migration in unfinished:  # the pictures of a finished one may have been replaced since
             records += _rolled_forward(unfinished[migration], lost)
     back = [migration for migration in unfinished if migration not in committed]
@@ -93,7 +99,12 @@ def recover(
     return Recovered(tuple(committed), tuple(back), tuple(swept))
 
 
-def _finish(left: Mapping[str, Any], pictures: FinishesPictures, wanted_pictures: Collection[str]) -> list[str]:
+def _finish(
+    left: Mapping[str, Any],
+    pictures: FinishesPictures,
+    wanted_pictures: Collection[str],
+    named_pictures: Collection[str],
+) -> list[str]:
     """Do what was left to do; returns the pictures that are neither staged nor published any more."""
     lost = []
     for file in left.get("files", ()):
@@ -101,9 +112,11 @@ def _finish(left: Mapping[str, Any], pictures: FinishesPictures, wanted_pictures
             pictures.publish([TierFile(file["staged"], file["final"])])
         except FileNotFoundError:
             lost.append(file["final"])
-    image = left.get("image", "")
-    if image and image not in wanted_pictures:
-        pictures.remove_pending(image)
+    # One that was finished long ago may be among the committed; a later picture has the name by now.
+    pictures.remove_published([name for name in left.get("removed", ()) if name not in named_pictures])
+    for image in (left.get("image", ""), *left.get("originals", ())):
+        if image and image not in wanted_pictures:
+            pictures.remove_pending(image)
     return lost
 
 
@@ -117,4 +130,6 @@ def _rolled_forward(plan: Mapping[str, object], lost: list[str]) -> list[Record]
 
 
 def _facts(plan: Mapping[str, object]) -> dict[str, object]:
-    return {key: plan[key] for key in ("migration", "path", "sha256", "pending_id") if key in plan}
+    kept = {key: plan[key] for key in ("migration", "path", "sha256", "pending_id", "picture") if key in plan}
+    # What the owner did by hand (it has no strategy) is not told by the row of the queue that it was about.
+    return kept if "strategy" in plan else kept | {"action": plan.get("action", "")}

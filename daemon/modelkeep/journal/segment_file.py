@@ -174,12 +174,3 @@ def sweep_drafts(folder: Path) -> None:
             draft.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Return when the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,12 +5,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 from threading import Lock
 
+from modelkeep.durable import make_folder, sync_folder
 from modelkeep.errors import JournalError
 from modelkeep.failpoints import reach
 from modelkeep.journal.chain import LineSink, journal_logger
 from modelkeep.journal.listeners import Listener, Listeners, Unsubscribe
 from modelkeep.journal.records import Damage
-from modelkeep.journal.segment_file import SegmentFile, sweep_drafts, sync_folder, unwritable
+from modelkeep.journal.segment_file import SegmentFile, sweep_drafts, unwritable
 from modelkeep.journal.segments import segment_at
 from modelkeep.journal.survey import TornTail, take_survey
 from modelkeep.log import get_logger
@@ -250,9 +251,6 @@ class JournalWriter:
 
 def _make_folder(folder: Path) -> None:
     try:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in reversed(missing):
-            sync_folder(path.parent)
+        make_folder(folder)
     except OSError as error:
         raise unwritable(folder, error) from error

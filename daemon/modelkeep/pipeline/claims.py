@@ -9,6 +9,7 @@ from uuid import uuid4
 from modelkeep.domain.claims import Refuted
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Fingerprint, PendingImport
+from modelkeep.errors import PictureError
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.intake import Record
 from modelkeep.pipeline.work import Work
@@ -108,4 +109,7 @@ class Claims:
 
     def _copy_picture(self, refuted: Refuted) -> str:
         source = self._pictures.published_path(refuted.claimed, 0, "high")
-        return self._pictures.stage_copy(source, uuid4().hex) if source.exists() else ""
+        try:
+            return self._pictures.stage_copy(source, uuid4().hex)
+        except PictureError:  # it is not there: the owner may have removed it meanwhile
+            return ""

@@ -7,7 +7,6 @@ transaction commits, then the pictures get their names, then the originals go.
 import asyncio
 import contextlib
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,17 +15,16 @@ from uuid import uuid4
 
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
-from modelkeep.domain.values import Action, Fingerprint, RenderedPicture, TierFile
+from modelkeep.domain.values import Action, Fingerprint, RenderedPicture
 from modelkeep.errors import CatalogueError, JournalError, PictureError
 from modelkeep.failpoints import reach
 from modelkeep.pipeline.looking import fingerprints_of
+from modelkeep.pipeline.publishing import Committed, NotesRecords, Publisher, PublishesPictures, Record
 from modelkeep.pipeline.work import Work
 
 _log = logging.getLogger(__name__)
 
 BATCH_MAX = 256
-
-Record = tuple[str, Mapping[str, object]]
 
 
 class MigratesRows(Protocol):
@@ -45,8 +43,12 @@ class MigratesRows(Protocol):
         """Carry out orders in one transaction."""
 
 
-class KeepsPictures(Protocol):
+class KeepsPictures(PublishesPictures, Protocol):
     """What this stage needs of the picture store."""
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held from a commit until its pictures have their names."""
 
     async def render(self, source: Path, stem: str) -> RenderedPicture:
         """Render the tiers of a picture into the staging folder."""
@@ -54,20 +56,11 @@ class KeepsPictures(Protocol):
     def pending_path(self, name: str) -> Path:
         """Return where a pending picture lies."""
 
-    def publish(self, files: Sequence[TierFile]) -> None:
-        """Give staged files their names."""
-
-    def sync(self) -> None:
-        """Make the published names durable."""
-
-    def remove_pending(self, name: str) -> None:
-        """Remove a pending picture."""
-
     def discard(self, staged: Sequence[str]) -> None:
         """Remove staged files."""
 
 
-class WritesJournal(Protocol):
+class WritesJournal(NotesRecords, Protocol):
     """What this stage needs of the journal."""
 
     def write_many(self, records: Sequence[Record]) -> int:
@@ -75,9 +68,6 @@ class WritesJournal(Protocol):
 
     def sync(self) -> None:
         """Make them durable."""
-
-    def note_many(self, records: Sequence[Record]) -> bool:
-        """Append records now, or later when that is not possible; tells whether they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +112,12 @@ class MigrateStage:
         self._clock_ms = clock_ms
         self._on_done = on_done
         self._ready: asyncio.Queue[Hashed] = asyncio.Queue()
-        self._finished: list[str] = []
-        self._unpublished: list[Migrated] = []
+        self.publisher = Publisher(pictures, journal)
         self._plans_are_durable = False
         # Their commit failed, perhaps after it was on the disk: a start would find it there, and carry it on. The
         # next commit takes its place in SQLite's log; until then their pictures and plans have to stay.
         self._doubtful: list[MigrationResult] = []
         self._in_hand = False
-        self._publishing = threading.Lock()  # the housekeeping publishes too, in a thread of its own
 
     @property
     def busy(self) -> bool:
@@ -208,12 +196,16 @@ class MigrateStage:
     async def _commit(self, orders: list[MigrationOrder], asked: Mapping[str, Hashed]) -> list[Migrated]:
         if not orders:
             return []
-        finished, self._finished = self._finished, []
+        async with self._pictures.turn:
+            return await self._commit_in_turn(orders, asked)
+
+    async def _commit_in_turn(self, orders: list[MigrationOrder], asked: Mapping[str, Hashed]) -> list[Migrated]:
+        finished = self.publisher.take_finished()
         self._plans_are_durable = False
         try:
             results = await self._catalogue.migrate(orders, finished, self._clock_ms(), self._journal_plans)
         except (CatalogueError, JournalError, OSError) as error:
-            self._finished = finished + self._finished
+            self.publisher.give_back(finished)
             results = [MigrationResult(order, Outcome.FAILED, error=str(error)) for order in orders]
             if self._plans_are_durable and isinstance(error, CatalogueError):
                 self._doubtful += results
@@ -223,7 +215,6 @@ class MigrateStage:
             self._close_failed(self._doubtful)
             self._doubtful = []
         done = [Migrated(asked[result.order.migration], result) for result in results]
-        self._unpublished += [item for item in done if item.result.outcome is Outcome.DONE]
         try:
             await asyncio.to_thread(self._conclude, done)
         except (OSError, JournalError) as error:
@@ -251,6 +242,7 @@ class MigrateStage:
 
     def _conclude(self, done: Sequence[Migrated]) -> None:
         """Publish what is committed and close it in the journal; runs in a thread."""
+        self.publisher.add([_committed(item.result) for item in done if item.result.outcome is Outcome.DONE])
         for item in done:
             self._journal_outcome(item)
             order, published = item.result.order, {file.staged for file in item.result.files}
@@ -260,37 +252,7 @@ class MigrateStage:
 
     def publish(self) -> None:
         """Publish the pictures of all committed migrations and remove their originals; retries what failed before."""
-        with self._publishing:
-            self._publish()
-
-    def _publish(self) -> None:
-        stuck: set[str] = set()
-        concluded = [item for item in self._unpublished if self._has_published(item, stuck)]
-        if any(item.result.files for item in concluded):
-            self._pictures.sync()
-        records: list[Record] = []
-        for item in concluded:
-            pending = item.result.pending
-            if pending is not None and pending.image and not item.result.order.picture_refused:
-                self._pictures.remove_pending(pending.image)
-            records += _ending(item.result)
-        if not records or self._journal.note_many(records):
-            # An id leaves the catalogue only when its end is in the journal; else the next start takes care of both.
-            self._finished += [item.result.order.migration for item in concluded]
-        self._unpublished = [item for item in self._unpublished if item not in concluded]
-
-    def _has_published(self, item: Migrated, stuck: set[str]) -> bool:
-        """Publish the pictures of one migration; one that cannot be published holds back those of its model alone."""
-        sha256 = item.result.order.sha256
-        if sha256 in stuck:  # a later picture may have the same name, and has to come later
-            return False
-        try:
-            self._pictures.publish(item.result.files)
-        except OSError as error:
-            _log.warning("the pictures of %s wait to be published: %s", sha256[:12], error)
-            stuck.add(sha256)
-            return False
-        return True
+        self.publisher.publish()
 
     def _journal_outcome(self, item: Migrated) -> None:
         result = item.result
@@ -371,6 +333,18 @@ def _plan(result: MigrationResult) -> dict[str, object]:
         "pending": row,
         "files": files,
     }
+
+
+def _committed(result: MigrationResult) -> Committed:
+    pending = result.pending
+    used_up = pending is not None and bool(pending.image) and not result.order.picture_refused
+    return Committed(
+        result.order.migration,
+        result.order.sha256,
+        result.files,
+        originals=[pending.image] if pending is not None and used_up else [],
+        ending=_ending(result),
+    )
 
 
 def _ending(result: MigrationResult) -> list[Record]:

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import pytest
@@ -71,6 +73,8 @@ class FakeBackend:
         self.asked: list[object] = []
         self.error: Exception | None = None
         self.stream: list[dict[str, object] | Exception] = []
+        self.pictures = Path("/nowhere")
+        self.fates: dict[int, Action | Exception] = {}
 
     async def status(self) -> dict[str, object]:
         self._fail()
@@ -119,7 +123,10 @@ class FakeBackend:
     async def resolve(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
         self.changes.append(("resolve", pending_id, strategy, *([path] if path else [])))
         self._fail()
-        return A, Action.MERGED
+        fate = self.fates.get(pending_id, Action.MERGED)
+        if isinstance(fate, Exception):
+            raise fate
+        return A, fate
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         self.changes.append(("retry", pending_ids))
@@ -129,6 +136,28 @@ class FakeBackend:
         self.changes.append(("drop", pending_id))
         if self.row is None or self.row.pending.id != pending_id:
             raise NotFound(f"There is no pending row {pending_id}.")
+
+    async def purge(self, sha256: str) -> None:
+        self.changes.append(("purge", sha256))
+        self._fail()
+
+    async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
+        self.changes.append(("add", sha256, picture.read()))
+        self._fail()
+        return 3
+
+    async def remove_picture(self, sha256: str, seq: int) -> int:
+        self.changes.append(("remove", sha256, seq))
+        self._fail()
+        return 2
+
+    def picture(self, sha256: str, seq: int, quality: str) -> Path:
+        self.asked.append(("picture", sha256, seq, quality))
+        return self.pictures / f"{sha256[:4]}-{seq}-{quality}.webp"
+
+    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
+        self.asked.append(("pending picture", pending_id, name))
+        return self.pictures / "7.png" if pending_id == 7 and name in ("", "7.png") else None
 
     async def scan(self) -> dict[str, object]:
         self.changes.append("scan")

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 
 JSON = {"Content-Type": "application/json"}
 HASH = b'{"path": "/srv/models/x.ckpt", "pending_status": "pending"}'
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+UPLOAD = (
+    b'--x\r\nContent-Disposition: form-data; name="sha256"\r\n\r\n' + b"a" * 64 + b"\r\n"
+    b'--x\r\nContent-Disposition: form-data; name="image"; filename="../../x.png"\r\n\r\nbytes\r\n--x--\r\n'
+)
 DEEP = b'{"path":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
 
 HOSTILE: list[tuple[str, str, dict[str, str], bytes]] = [
@@ -39,6 +44,32 @@ HOSTILE: list[tuple[str, str, dict[str, str], bytes]] = [
     ("POST", "/api/migration/import_a_model", JSON, b'{"id": -1}'),
     ("POST", "/api/migration/import_a_model", JSON, b'{"id": ' + b"9" * 10_000 + b"}"),
     ("POST", "/api/migration/import_a_model", JSON, b'{"id": "1; DROP TABLE models"}'),
+    ("POST", "/api/images/upload", {**FORM, "Origin": "http://evil.example"}, UPLOAD),
+    ("POST", "/api/images/upload", {**FORM, "Sec-Fetch-Site": "cross-site"}, UPLOAD),
+    ("POST", "/api/images/upload", {**FORM, "Host": "evil.example"}, UPLOAD),
+    ("POST", "/api/images/upload", {"Content-Type": "text/plain"}, UPLOAD),
+    ("POST", "/api/images/upload", JSON, b'{"sha256": "x", "image": "/etc/passwd"}'),
+    ("POST", "/api/images/upload", FORM, UPLOAD.replace(b"; filename", b"; name")),
+    ("POST", "/api/images/upload", FORM, UPLOAD.replace(b"a" * 64, b"../" * 20)),
+    ("POST", "/api/images/upload", FORM, UPLOAD[:60]),
+    ("POST", "/api/images/upload", FORM, b"--x\r\n" * 10_000),
+    ("POST", "/api/images/upload", FORM, b"\0" * (2 * 1024 * 1024)),
+    ("DELETE", "/api/images/delete?sha256=" + "a" * 64 + "&seq=0", {"Origin": "http://evil.example"}, b""),
+    ("DELETE", "/api/images/delete?sha256=..%2f..%2fx&seq=0", {}, b""),
+    ("DELETE", "/api/images/delete?sha256=" + "a" * 64 + "&seq=0%00", {}, b""),
+    ("GET", "/api/images/delete?sha256=" + "a" * 64 + "&seq=0", {}, b""),
+    ("DELETE", "/api/models/" + "a" * 64, {"Origin": "null"}, b""),
+    ("DELETE", "/api/models/" + "a" * 64, {"Sec-Fetch-Site": "same-site"}, b""),
+    ("DELETE", "/api/models/..%2f" + "a" * 64, {}, b""),
+    ("GET", "/api/images/..%2f..%2f..%2fetc%2fpasswd", {}, b""),
+    ("GET", "/api/images/pending/..%2f..%2fmodelkeep.db", {}, b""),
+    ("GET", "/api/images/pending/../../modelkeep.db", {}, b""),
+    ("GET", "/api/images/.staging%2fx", {}, b""),
+    ("POST", "/api/images/get_sample_imgs", JSON, b'{"hash": "*"}'),
+    ("POST", "/api/migration/import_models", JSON, b'{"id": [1e400]}'),
+    ("POST", "/api/migration/import_models", JSON, b'{"id": [99999999999999999999]}'),
+    ("POST", "/api/migration/import_models", {**JSON, "Origin": "http://evil.example"}, b'{"id": [7]}'),
+    ("POST", "/api/migration/import_models", JSON, b'{"id": [' + b"1," * 200_000 + b"1]}"),
     ("POST", "/api/pending/retry", JSON, b'{"ids": [99999999999999999999]}'),
     ("POST", "/api/pending/retry", JSON, b'{"ids": {"1": 1}}'),
     ("DELETE", "/api/pending/x", {}, b""),

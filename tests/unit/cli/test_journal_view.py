@@ -53,3 +53,11 @@ def test_a_name_with_control_characters_stays_on_its_line() -> None:
 def test_a_record_without_a_time_is_shown_all_the_same(ts: object) -> None:
     assert "file.detected" in line(ts=ts)
     assert day_of({"ts": ts}) == "no date"
+
+
+def test_what_the_owner_did_to_pictures_reads_as_a_sentence() -> None:
+    about = {"path": "/m/a.pt", "sha256": "ab" * 32, "cause": "by the owner"}
+    removed = {**about, "action": "image_removed", "picture": 0, "moved_down": 2, "removed": ["x"], "originals": []}
+    assert details(removed) == "by the owner, picture removed, number 0, 2 later ones moved down by one"
+    assert details({**about, "action": "image_uploaded", "picture": 3}) == "by the owner, picture added, number 3"
+    assert details({**about, "action": "merged", "pending_id": 7}) == "by the owner, merged, row 7"

@@ -54,6 +54,12 @@ def test_the_time_left_is_what_is_left_of_all_files_by_the_speed_of_all(status: 
     assert seconds_left(status["hashing"]) == pytest.approx(10.0)
 
 
+def test_why_a_root_is_not_watched_as_it_should_be_is_told(status: Json) -> None:
+    assert "raise the limit" not in drawn(status)
+    status["watch"]["roots"][0] |= {"state": "limited", "reason": "2 of 3 folders are not watched; raise the limit"}
+    assert "/m: 2 of 3 folders are not watched; raise the limit" in drawn(status)
+
+
 def test_no_time_left_is_claimed_while_nothing_moves(status: Json) -> None:
     status["hashing"]["active"] = []
     assert seconds_left(status["hashing"]) is None

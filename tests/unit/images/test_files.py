@@ -12,7 +12,7 @@ import pytest
 
 from modelkeep.domain.pictures import SOURCE_BYTES
 from modelkeep.errors import PictureError
-from modelkeep.images.files import make_folder, picture_chunks, read_picture, shown_name, sync_folder, write_durably
+from modelkeep.images.files import picture_chunks, read_picture, shown_name, write_durably
 from modelkeep.images.render import digest_file
 
 
@@ -166,7 +166,6 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     read_picture(str(tmp_path / "a.png"))
     refusal_of(tmp_path / "folder")
-    sync_folder(tmp_path)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -185,9 +184,3 @@ def test_nothing_is_left_when_the_source_fails(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="the rest"):
         write_durably(tmp_path / "a.webp", chunks())
     assert list(tmp_path.iterdir()) == []
-
-
-def test_folders_are_made_with_those_above_them(tmp_path: Path) -> None:
-    make_folder(tmp_path / "a" / "b")
-    make_folder(tmp_path / "a" / "b")
-    assert (tmp_path / "a" / "b").is_dir()

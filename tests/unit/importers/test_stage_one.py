@@ -88,6 +88,7 @@ class PictureShelf:
     fails_placing: str = ""
     is_rendering: asyncio.Event = field(default_factory=asyncio.Event)
     may_end: asyncio.Event | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def render(self, source: Path, stem: str) -> RenderedPicture:
         self.at_once += 1
@@ -231,6 +232,23 @@ async def test_the_order_in_which_things_become_durable() -> None:
     assert world.shelf.staging == set()
     assert world.shelf.pending == {"2.png"}
     assert len(world.shelf.published) == 3
+
+
+async def test_nobody_else_commits_pictures_until_those_of_the_import_have_their_names() -> None:
+    world = World()
+    held: dict[str, bool] = {}
+    world.journal.hold = lambda event: held.update({event: world.shelf.turn.locked()})
+    async with world.shelf.turn:
+        run = asyncio.ensure_future(world.run(row("1", claim=HASHES[0], picture="a.png")))
+        await asyncio.wait([run], timeout=0.05)
+        assert "commit" not in world.log
+    await run
+    assert held == {
+        "import.started": True,
+        "migration.planned": True,
+        "migration.finished": True,
+        "import.finished": False,
+    }
 
 
 async def test_the_plan_says_all_that_is_needed_to_resume_it() -> None:

@@ -245,14 +245,14 @@ def test_new_journal_syncs_every_folder_that_it_made_and_its_first_name(
     assert [name for name, _ in syncs.seen[4:]] == [SEGMENT]
 
 
-def test_journal_that_was_there_syncs_the_name_of_its_newest_segment_before_it_goes_on(
+def test_journal_that_was_there_syncs_its_name_and_that_of_its_newest_segment_before_it_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir()
     (folder / SEGMENT).touch()
     syncs = Syncs(folder, monkeypatch)
     JournalWriter.open(folder)
-    assert [name for name, _ in syncs.seen] == ["journal"]
+    assert [name for name, _ in syncs.seen] == [folder.parent.name, "journal"]
 
 
 def test_rotation_syncs_the_old_segment_and_the_new_name_before_the_next_record(

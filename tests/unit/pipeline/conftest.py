@@ -89,9 +89,9 @@ def without_rights() -> Iterator[None]:
 def walks_without_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scans run as a user to whom nothing belongs."""
 
-    def walk_so(folder: str, extensions: Sequence[str]) -> Listing:
+    def walk_so(folder: str, extensions: Sequence[str], root: str | None) -> Listing:
         with without_rights():
-            return walk(folder, extensions)
+            return walk(folder, extensions, root)
 
     monkeypatch.setattr(intake, "walk", walk_so)
 

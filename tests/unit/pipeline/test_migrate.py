@@ -98,6 +98,7 @@ class NotedPictures:
     def __init__(self, store: ImageStore, steps: Steps) -> None:
         self._store = store
         self._steps = steps
+        self.turn = store.turn
 
     async def render(self, source: Path, stem: str) -> RenderedPicture:
         self._steps.reach("render")
@@ -109,6 +110,9 @@ class NotedPictures:
     def publish(self, files: Sequence[TierFile]) -> None:
         self._steps.reach("publish" if files else "publish nothing")
         self._store.publish(files)
+
+    def remove_published(self, names: Sequence[str]) -> None:
+        self._store.remove_published(names)
 
     def sync(self) -> None:
         self._steps.reach("sync pictures")
@@ -281,6 +285,20 @@ class TestTheProtocol:
         details = await bench.catalogue.model(hashed.sha256)
         assert details is not None
         assert [image.seq for image in details.images] == [0]
+
+    async def test_nobody_else_commits_pictures_until_those_of_the_batch_have_their_names(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", picture=png())
+        held: list[bool] = []
+        for step in ("migration.planned", "sync pictures"):
+            bench.steps.at[step] = lambda: held.append(bench.store.turn.locked())
+        async with bench.store.turn:
+            migrated = asyncio.ensure_future(bench.migrate(hashed))
+            await wait_until_async(lambda: "render" in bench.steps.done, 10, "the picture to be rendered")
+            await asyncio.sleep(0.05)
+            assert "migration.planned" not in bench.steps.done
+        await migrated
+        assert held == [True, True]
+        assert not bench.store.turn.locked()
 
     async def test_the_plan_holds_everything(self, bench: Bench) -> None:
         hashed = await bench.queue("a.safetensors", picture=png(), meta={"description": "d"}, base="SDXL")

@@ -45,7 +45,15 @@ def committed_migrations(connection: sa.Connection) -> dict[str, JsonObject]:
     return {row.id: json.loads(row.plan_json) for row in connection.execute(sa.select(migrations))}
 
 
-def migration_values(migration: str, now_ms: int, files: Sequence[TierFile], image: str = "") -> dict[str, object]:
+def migration_values(
+    migration: str,
+    now_ms: int,
+    files: Sequence[TierFile],
+    image: str = "",
+    *,
+    removed: Sequence[str] = (),
+    originals: Sequence[str] = (),
+) -> dict[str, object]:
     """Return the row that goes into the transaction of a migration: it answers "did it commit?".
 
     Args:
@@ -53,8 +61,11 @@ def migration_values(migration: str, now_ms: int, files: Sequence[TierFile], ima
         now_ms: time of the transaction.
         files: staged pictures that it publishes.
         image: base name of the pending original that it removes.
+        removed: base names of published pictures that it removes.
+        originals: further pending originals that it removes.
     """
     plan = {"files": [file.as_json() for file in files], "image": image}
+    plan |= {name: list(names) for name, names in (("removed", removed), ("originals", originals)) if names}
     return {"id": migration, "committed_at": now_ms, "plan_json": stored_json(plan)}
 
 

@@ -1,12 +1,14 @@
 """Rows of pictures, and of those that could not be used."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from modelkeep.catalogue.tables import images, refused_pictures
 from modelkeep.domain.details import RefusedPicture
+from modelkeep.domain.pictures import parse_picture_name
 from modelkeep.domain.values import ImageRow, RenderedPicture
 
 _SELECT = sa.select(images.c.sha256, images.c.seq, images.c.width, images.c.height, images.c.source_digest).order_by(
@@ -52,6 +54,19 @@ def put_images(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) 
         connection.execute(
             statement.on_conflict_do_update(index_elements=["sha256", "seq"], set_=written), list(rows)
         )
+
+
+def put_image_rows(connection: sa.Connection, rows: Sequence[ImageRow]) -> None:
+    """Write pictures, each in the place of one of the same content and sequence number."""
+    put_images(connection, [asdict(row) for row in rows])
+
+
+def named_pictures(connection: sa.Connection, names: Collection[str]) -> set[str]:
+    """Return those of these base names of published files that a picture's row stands for."""
+    parsed = {name: parse_picture_name(name) for name in names}
+    hashes = sorted({picture[0] for picture in parsed.values() if picture})
+    rows = {(row.sha256, row.seq) for known in images_of_all(connection, hashes).values() for row in known}
+    return {name for name, picture in parsed.items() if picture and picture[:2] in rows}
 
 
 def refuse_pictures(connection: sa.Connection, refused: Sequence[RefusedPicture], now_ms: int) -> None:

@@ -1,0 +1,64 @@
+"""Carry out what the owner does by hand: one act in one transaction, decided inside it."""
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
+from modelkeep.catalogue.store.details import model_details
+from modelkeep.catalogue.store.pictures import put_image_rows
+from modelkeep.catalogue.tables import images, models, pending_import
+from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, plan_act
+from modelkeep.domain.values import PendingState
+from modelkeep.errors import NotFound
+
+BeforeCommit = Callable[[ActPlan], None]
+
+
+def act(
+    connection: sa.Connection, order: ActOrder, finished: Sequence[str], now_ms: int, before_commit: BeforeCommit
+) -> ActPlan:
+    """Carry out an act.
+
+    Args:
+        connection: the writer's connection.
+        order: what is to be done.
+        finished: ids of earlier migrations whose end is in the journal; dropped once `before_commit` made it durable.
+        now_ms: time of the transaction.
+        before_commit: gets the plan before anything is visible to anybody, stages and journals it durably; when it
+            raises, nothing has happened. It is not called for an act that changes nothing.
+
+    Raises:
+        NotFound: there is no such model, or no such picture of it.
+        Conflict: the model cannot be purged, with the reason.
+    """
+    known = model_details(connection, order.sha256)
+    if known is None:
+        raise NotFound(f"there is no model {order.sha256}")
+    plan = plan_act(order, known)
+    if not plan.changes:
+        return plan
+    if order.kind is ActKind.PURGED:
+        _purge(connection, order.sha256, now_ms)
+    else:
+        _write_images(connection, plan)
+    values = migration_values(order.migration, now_ms, plan.files, removed=plan.removed, originals=plan.originals)
+    note_migrations(connection, [values])
+    before_commit(plan)
+    forget_migrations(connection, finished)
+    return plan
+
+
+def _write_images(connection: sa.Connection, plan: ActPlan) -> None:
+    # Deleted and written anew: one statement that moves them all down may meet a number that is still taken.
+    connection.execute(sa.delete(images).where(images.c.sha256 == plan.order.sha256))
+    put_image_rows(connection, plan.images)
+
+
+def _purge(connection: sa.Connection, sha256: str, now_ms: int) -> None:
+    """Delete a model with all that belongs to it; its tags, locations and pictures go by cascade."""
+    connection.execute(sa.delete(models).where(models.c.sha256 == sha256))
+    # A row that was in conflict with it has nothing to be in conflict with any more.
+    freed = (pending_import.c.sha256 == sha256) & (pending_import.c.state == PendingState.CONFLICT)
+    waiting = {"state": PendingState.WAITING, "due_at": now_ms, "attempts": 0, "last_error": ""}
+    connection.execute(sa.update(pending_import).where(freed).values(waiting))

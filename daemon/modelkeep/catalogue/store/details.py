@@ -1,0 +1,35 @@
+"""Answers that are put together from several tables: a model, or a row of the queue, with what belongs to it."""
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.store.locations import locations_of
+from modelkeep.catalogue.store.models import get_model
+from modelkeep.catalogue.store.pending import get_pending
+from modelkeep.catalogue.store.pictures import images_of, refused_of
+from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.planning import lost_by_merge
+
+
+def model_details(connection: sa.Connection, sha256: str) -> ModelDetails | None:
+    """Return a model with its pictures and locations."""
+    model = get_model(connection, sha256)
+    if model is None:
+        return None
+    return ModelDetails(
+        model,
+        tuple(images_of(connection, sha256)),
+        tuple(locations_of(connection, sha256)),
+        tuple(refused_of(connection, sha256)),
+    )
+
+
+def pending_details(connection: sa.Connection, pending_id: int) -> PendingDetails | None:
+    """Return a row of the queue, the model that has its content already, and what merging them would lose."""
+    row = get_pending(connection, pending_id)
+    if row is None:
+        return None
+    existing = model_details(connection, row.sha256) if row.sha256 else None
+    if existing is None:
+        return PendingDetails(row)
+    paths = [place.path for place in existing.locations]
+    return PendingDetails(row, existing, lost_by_merge(row, existing.model, paths))

@@ -1,0 +1,145 @@
+"""What the owner does to pictures and models by hand, decided from what is known. Pure, as `planning` is.
+
+Each of these acts touches two places, the catalogue and the picture files, so it is planned, committed and published
+as a migration is: staged files get their published names, and published ones that nothing names any more go.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from modelkeep.domain.details import ModelDetails
+from modelkeep.domain.pictures import QUALITIES, picture_name
+from modelkeep.domain.planning import next_seq
+from modelkeep.domain.values import ImageRow, LocationState, Model, RenderedPicture, TierFile
+from modelkeep.errors import Conflict, NotFound
+
+
+class ActKind(StrEnum):
+    """What the owner does; the journal calls it the action."""
+
+    IMAGE_REMOVED = "image_removed"
+    IMAGE_UPLOADED = "image_uploaded"
+    PURGED = "purged"
+
+
+@dataclass(frozen=True, slots=True)
+class ActOrder:
+    """One act on one model.
+
+    `migration` is its id, `seq` the picture to remove, `picture` the staged tiers of the one to add.
+    """
+
+    migration: str
+    kind: ActKind
+    sha256: str
+    seq: int = 0
+    picture: RenderedPicture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActPlan:
+    """What an act does.
+
+    `images` are the model's pictures as they stand afterwards, `seq` the one that is removed or added. `links` says
+    which published file each staged name has to stand for before the act may commit; `files` get their published
+    names after it, then the published files in `removed` and the pending originals in `originals` go. `changes` is
+    False when all is as it shall be already.
+    """
+
+    order: ActOrder
+    model: Model
+    seq: int | None = None
+    images: tuple[ImageRow, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[TierFile, ...] = ()
+    removed: tuple[str, ...] = ()
+    originals: tuple[str, ...] = ()
+    changes: bool = True
+
+    @property
+    def moved_down(self) -> int:
+        """How many later pictures close the gap of the one that is removed."""
+        return len(self.links) // len(QUALITIES)
+
+
+def plan_act(order: ActOrder, known: ModelDetails) -> ActPlan:
+    """Return what an act does.
+
+    Raises:
+        NotFound: the model has no such picture.
+        Conflict: the model cannot be purged, with the reason.
+    """
+    if order.kind is ActKind.IMAGE_REMOVED:
+        return _plan_removal(order, known)
+    if order.kind is ActKind.IMAGE_UPLOADED:
+        return _plan_upload(order, known)
+    return _plan_purge(order, known)
+
+
+def refuse_purge(known: ModelDetails) -> None:
+    """Raise Conflict when a model is more than a memory: a file of it is there, or may be."""
+    name = known.model.name or known.model.sha256[:12]
+    for place in known.locations:
+        if place.state is LocationState.PRESENT:
+            raise Conflict(
+                f"{name} is not purged, for its file is there: {place.path}; if it is gone, run `modelkeep scan`"
+            )
+        if place.state is LocationState.UNREACHABLE:
+            raise Conflict(
+                f"{name} is not purged, for nobody can tell whether its file is gone: {place.path} is on a drive that"
+                " is not there; connect the drive first"
+            )
+
+
+def _plan_removal(order: ActOrder, known: ModelDetails) -> ActPlan:
+    """Remove a picture; each later one takes the next lower number."""
+    if all(image.seq != order.seq for image in known.images):
+        raise NotFound(f"{known.model.name or order.sha256[:12]} has no picture number {order.seq}")
+    later = [image for image in known.images if image.seq > order.seq]
+    links, files = {}, []
+    for image in later:
+        for quality in QUALITIES:
+            staged = f"{order.migration}_{image.seq}_{quality}.webp"
+            links[staged] = picture_name(image.sha256, image.seq, quality)
+            files.append(TierFile(staged, picture_name(image.sha256, image.seq - 1, quality)))
+    given_up = _names([image for image in known.images if image.seq >= order.seq])
+    taken = {file.final for file in files}
+    return ActPlan(
+        order,
+        known.model,
+        order.seq,
+        tuple(_without(known.images, order.seq)),
+        links,
+        tuple(files),
+        tuple(name for name in given_up if name not in taken),
+    )
+
+
+def _plan_upload(order: ActOrder, known: ModelDetails) -> ActPlan:
+    """Add a picture as the next one; one that is there already is the answer itself."""
+    picture = order.picture
+    assert picture is not None, "nobody orders it without"  # noqa: S101 - a fact of the program, not of its input
+    for image in known.images:
+        if image.source_digest == picture.source_digest:
+            return ActPlan(order, known.model, image.seq, known.images, changes=False)
+    seq = next_seq(known.images)
+    row = ImageRow(order.sha256, seq, picture.width, picture.height, picture.source_digest)
+    files = tuple(
+        TierFile(staged, picture_name(order.sha256, seq, quality)) for quality, staged in picture.staged.items()
+    )
+    return ActPlan(order, known.model, seq, (*known.images, row), files=files)
+
+
+def _plan_purge(order: ActOrder, known: ModelDetails) -> ActPlan:
+    refuse_purge(known)
+    originals = tuple(picture.file for picture in known.refused)
+    return ActPlan(order, known.model, removed=tuple(_names(known.images)), originals=originals)
+
+
+def _without(images: Sequence[ImageRow], seq: int) -> list[ImageRow]:
+    return [replace(image, seq=image.seq - 1) if image.seq > seq else image for image in images if image.seq != seq]
+
+
+def _names(images: Sequence[ImageRow]) -> list[str]:
+    return [picture_name(image.sha256, image.seq, quality) for image in images for quality in QUALITIES]

@@ -1,0 +1,116 @@
+"""The short lives in which the owner does one thing by hand: open a data folder, do it, close.
+
+`library` makes the folder from which the others start: a model of four pictures, one whose file is gone, with two
+pictures, one that could not be used and a row in conflict with it, and one that is left alone.
+"""
+
+import io
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+from tests.crash.job import Job
+from tests.crash.lives import Acknowledge
+from tests.picture_files import png, text_as_picture
+
+from modelkeep.clock import now_ms
+from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
+from modelkeep.domain.values import Fingerprint
+from modelkeep.holdings import Holdings, open_holdings
+from modelkeep.pipeline.owner import OwnerActs
+from modelkeep.pipeline.publishing import Publisher
+from modelkeep.settings import JournalSettings, Settings
+
+PICTURED, GONE, ALONE = "1" * 64, "2" * 64, "3" * 64
+PICTURES = {PICTURED: (1, 2, 3, 4), GONE: (5, 6), ALONE: (7,)}
+"""Seeds of each model's pictures."""
+
+ADDED = 9
+"""Seed of the picture that is added."""
+
+_REFUSED = "77.png"
+_SINCE_MS = 1_735_689_600_000
+
+
+def picture(seed: int) -> bytes:
+    """Return the picture of a seed; decoding it is not what is tested."""
+    return png(seed, (48, 32))
+
+
+Act = Callable[[OwnerActs], Awaitable[object]]
+
+ACTS: dict[str, Act] = {
+    "remove the first": lambda acts: acts.remove_picture(PICTURED, 0),
+    "remove the last": lambda acts: acts.remove_picture(PICTURED, 3),
+    "add": lambda acts: acts.add_picture(PICTURED, io.BytesIO(picture(ADDED))),
+    "purge": lambda acts: acts.purge(GONE),
+}
+
+
+async def make_library(job: Job, acknowledge: Acknowledge) -> None:
+    """Make the folder from which the others start."""
+    async with _opened(job) as (kept, acts):
+        rows = [_staged(sha256, number) for number, sha256 in enumerate(PICTURES)]
+        await kept.catalogue.import_rows("hikaze-v1", "/old", rows, _SINCE_MS, lambda _: None)
+        for sha256, seeds in PICTURES.items():
+            for seed in seeds:
+                await acts.add_picture(sha256, io.BytesIO(picture(seed)))
+        kept.pictures.pending_path(_REFUSED).write_bytes(text_as_picture())
+    with closing(sqlite3.connect(Path(job.data_dir) / "modelkeep.db")) as connection, connection:
+        connection.execute("INSERT INTO refused_pictures VALUES (?, ?, 'no picture', ?)", (_REFUSED, GONE, _SINCE_MS))
+        conflict = ("/models/copy.safetensors", GONE, _SINCE_MS)
+        connection.execute(
+            "INSERT INTO pending_import (path, sha256, source, state, due_at) VALUES (?, ?, 'x', 'conflict', ?)",
+            conflict,
+        )
+    acknowledge("closed")
+
+
+async def open_only(job: Job, acknowledge: Acknowledge) -> None:
+    """Open and close."""
+    async with _opened(job):
+        acknowledge("recovered")
+
+
+def _life_of(act: Act) -> Callable[[Job, Acknowledge], Coroutine[Any, Any, None]]:
+    async def live(job: Job, acknowledge: Acknowledge) -> None:
+        async with _opened(job) as (_, acts):
+            acknowledge("recovered")
+            await act(acts)
+            acknowledge("done")
+        acknowledge("closed")
+
+    return live
+
+
+@asynccontextmanager
+async def _opened(job: Job) -> AsyncIterator[tuple[Holdings, OwnerActs]]:
+    journal = JournalSettings(segment_bytes=job.segment_bytes, keep_segments=job.keep_segments)
+    async with open_holdings(Settings(data_dir=Path(job.data_dir), journal=journal), "a test") as kept:
+        publisher = Publisher(kept.pictures, kept.journal)
+        yield kept, OwnerActs(kept.catalogue, kept.pictures, kept.journal, publisher, now_ms)
+
+
+def _staged(sha256: str, number: int) -> StagedRow:
+    path = f"/models/loras/{number}.safetensors"
+    row = LegacyRow(
+        key=str(number),
+        digest=str(number),
+        path=path,
+        original_path=path,
+        claim=sha256,
+        name=f"model {number}",
+        type="loras",
+        tags=(LegacyTag("kept"), LegacyTag(f"of {number}")),
+        meta={"description": f"words {number}"},
+    )
+    return StagedRow(row, on_disk=None if sha256 == GONE else Fingerprint(1, number, 10, _SINCE_MS))
+
+
+PROGRAMS: dict[str, Callable[[Job, Acknowledge], Coroutine[Any, Any, None]]] = {
+    "library": make_library,
+    "nothing": open_only,
+    **{name: _life_of(act) for name, act in ACTS.items()},
+}

@@ -1,0 +1,137 @@
+"""What the owner does by hand, over real HTTP: pictures come and go, models are forgotten, rows taken in batches."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+from tests.daemon_process import DaemonProcess
+from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
+from tests.picture_files import jpeg, png, text_as_picture
+
+from modelkeep.doctor.examination import examine
+from modelkeep.doctor.findings import Finding
+from modelkeep.images.tiers import render_tiers
+from modelkeep.settings import load_settings
+
+QUALITIES = ("high", "medium", "low")
+TINY = (48, 32)
+
+
+def upload(daemon: DaemonProcess, sha256: str, content: bytes) -> httpx.Response:
+    return daemon.request("POST", "/api/images/upload", data={"sha256": sha256}, files={"image": ("x.png", content)})
+
+
+def shown(daemon: DaemonProcess, sha256: str, sources: Sequence[bytes]) -> list[int]:
+    """Return which of these pictures a model shows, by their place in the list, after asking for every quality."""
+    rendered = [render_tiers(source, "x").files for source in sources]
+    found = []
+    for name in daemon.post("/api/images/get_sample_imgs", {"hash": sha256}).json():
+        files = {
+            quality: daemon.request("GET", f"/api/images/{name}", params={"quality": quality}).content
+            for quality in QUALITIES
+        }
+        found.append(rendered.index(files))
+    assert daemon.get("/api/images/get_img_count", sha256=sha256) == {"count": len(found)}
+    return found
+
+
+def test_pictures_come_and_go_and_a_model_whose_file_is_gone_is_forgotten(
+    daemon: DaemonProcess, models: Path
+) -> None:
+    sources = [png(seed, TINY) for seed in range(6)]
+    file = put(models / "loras" / "hero.safetensors", safetensors("hero"))
+    sha256 = daemon.wait_model(file)
+    with ThreadPoolExecutor(4) as browsers:
+        answers = list(browsers.map(lambda source: upload(daemon, sha256, source), [*sources, *sources[:3]]))
+    assert {answer.status_code for answer in answers} == {200}
+    names = [answer.json()["base_name"] for answer in answers]
+    assert sorted(names[:6]) == [f"{sha256}_{seq}" for seq in range(6)]
+    assert names[6:] == names[:3]
+    in_order = shown(daemon, sha256, sources)
+    assert sorted(in_order) == list(range(6))
+
+    tag = daemon.request("GET", f"/api/images/{sha256}").headers["etag"]
+    again = daemon.request("GET", f"/api/images/{sha256}_0.webp", headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    with ThreadPoolExecutor(3) as browsers:
+        removed = list(browsers.map(lambda seq: _remove(daemon, sha256, seq), (0, 0, 2)))
+    assert {answer.status_code for answer in removed} == {200}
+    left = shown(daemon, sha256, sources)
+    assert (len(left), left) == (3, [picture for picture in in_order if picture in left])
+    assert _remove(daemon, sha256, 3).status_code == 404
+    assert daemon.request("GET", f"/api/images/{sha256}_3.webp").status_code == 404
+    changed = daemon.request("GET", f"/api/images/{sha256}_0.webp", headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert upload(daemon, sha256, text_as_picture()).status_code == 415
+    assert upload(daemon, "d" * 64, sources[0]).status_code == 404
+
+    assert daemon.request("DELETE", f"/api/models/{sha256}").status_code == 409
+    file.unlink()
+    daemon.scan()
+    assert "is forgotten, with 3 pictures" in daemon.must("models", "purge", sha256[:12], "--yes").out
+    assert daemon.request("GET", f"/api/models/{sha256}").status_code == 404
+    assert daemon.request("DELETE", f"/api/models/{sha256}").status_code == 404
+    assert not list((daemon.data_dir / "images").glob("*.webp"))
+    daemon.stop()
+    actions = [record.get("action") for record in daemon.journal("migration.finished")]
+    assert actions == ["created", *["image_uploaded"] * 6, *["image_removed"] * 3, "purged"]
+    assert [finding.sentence for finding in _wrong_at(daemon)] == []
+
+
+def test_a_batch_takes_every_row_to_its_own_end(tmp_path: Path, models: Path, daemon: DaemonProcess) -> None:
+    daemon.pause()
+    library = LegacyLibrary()
+    contents = {"one": "one", "two": "two", "held": "held", "again": "held"}
+    files = {name: put(models / "loras" / f"{name}.pt", safetensors(content)) for name, content in contents.items()}
+    for name, file in files.items():
+        library.add(file, (".jpg", jpeg(len(name), TINY)), name=f"Called {name}", extra={"description": name})
+    library.add(models / "loras" / "nowhere.pt", None, name="Called nowhere")
+    body = {"kind": "hikaze", "source": str(library.write(tmp_path / "old"))}
+    assert daemon.post("/api/import", body).is_success
+    rows = {Path(row["path"]).stem: row for row in daemon.rows("SELECT * FROM pending_import")}
+    ids = {name: row["id"] for name, row in rows.items()}
+    assert ids.keys() == {*contents, "nowhere"}
+
+    original = daemon.request("GET", f"/api/images/pending/{ids['one']}")
+    assert (original.content, original.headers["content-type"]) == (jpeg(3, TINY), "image/jpeg")
+    named = daemon.request("GET", f"/api/images/pending/{rows['one']['image']}")
+    assert named.content == original.content
+
+    wanted = [ids["one"], ids["two"], ids["held"], ids["nowhere"], 10_000]
+    with ThreadPoolExecutor(2) as browsers:
+        answers = list(browsers.map(lambda _: _batch(daemon, wanted), range(2)))
+    assert sorted(row for answer in answers for row in answer["success"]) == sorted(wanted[:3])
+    for answer in answers:
+        told = {row["id"]: row["error"] for row in answer["failed"]}
+        assert "no row 10000" in told[10_000]
+        assert answer["total"] == len(told) + len(answer["success"]) == 5
+    reasons = [row["error"] for answer in answers for row in answer["failed"] if row["id"] == ids["nowhere"]]
+    assert any("no file" in reason for reason in reasons)
+
+    conflict = _batch(daemon, [ids["again"]])["conflict"]
+    held = {"id": sha256_of(files["held"]), "path": str(files["held"])}
+    assert conflict == [{"pending": {"id": ids["again"], "path": str(files["again"])}, "existing": held}]
+    assert _batch(daemon, [ids["again"]], "ignore")["ignored"] == [ids["again"]]
+    assert _batch(daemon, [ids["again"]], "merge")["success"] == [ids["again"]]
+    assert daemon.request("GET", f"/api/images/pending/{ids['again']}").status_code == 404
+    assert daemon.get("/api/images/get_img_count", sha256=held["id"]) == {"count": 2}
+
+
+def _remove(daemon: DaemonProcess, sha256: str, seq: int) -> httpx.Response:
+    return daemon.request("DELETE", "/api/images/delete", params={"sha256": sha256, "seq": seq})
+
+
+def _batch(daemon: DaemonProcess, ids: list[int], strategy: str | None = None) -> dict[str, Any]:
+    answer = daemon.post("/api/migration/import_models", {"id": ids, "conflict_strategy": strategy})
+    assert answer.status_code == 207, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def _wrong_at(daemon: DaemonProcess) -> list[Finding]:
+    """Return what the doctor finds wrong with the data folder itself."""
+    checks = ("pictures", "originals", "leftovers", "journal", "catalogue", "models")
+    findings = examine(load_settings(daemon.config)).findings
+    return [finding for finding in findings if finding.is_wrong and finding.check in checks]

@@ -1,0 +1,72 @@
+"""A claim that is refuted while the owner removes the picture that would have followed the file."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from modelkeep.domain.claims import Refuted
+from modelkeep.domain.naming import Root
+from modelkeep.domain.values import Fingerprint, PendingImport, Priority
+from modelkeep.errors import PictureError
+from modelkeep.pipeline.claims import Claims
+from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.work import Work
+
+A, B = "a" * 64, "b" * 64
+
+
+class Claiming:
+    """A catalogue with one claim, whose model has a picture."""
+
+    def __init__(self) -> None:
+        self.suffixes: list[str] = []
+
+    async def confirm_claim(self, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
+        raise AssertionError("it is refuted")
+
+    async def has_claimed_picture(self, sha256: str, path: str) -> bool:
+        return True
+
+    async def refute_claim(
+        self,
+        refuted: Refuted,
+        picture: str,
+        roots: Sequence[Root],
+        now_ms: int,
+        before_commit: Callable[[PendingImport], None],
+    ) -> PendingImport:
+        self.suffixes.append(picture)
+        return PendingImport(7, refuted.path)
+
+
+class Vanishing:
+    """Pictures of which each is removed before it can be copied."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def published_path(self, sha256: str, seq: int, quality: str) -> Path:
+        path = self._folder / f"{sha256}.webp"
+        path.touch()
+        return path
+
+    def stage_copy(self, source: Path, stem: str) -> str:
+        source.unlink()
+        raise PictureError(f"{source.name} is not there (any more)")
+
+    def place_pending(self, staged: str, name: str) -> None:
+        raise AssertionError("there is no picture")
+
+    def sync_pending(self) -> None:
+        raise AssertionError("there is no picture")
+
+    def discard(self, staged: Sequence[str]) -> None:
+        raise AssertionError("there is no picture")
+
+
+async def test_the_file_is_queued_without_the_picture(tmp_path: Path) -> None:
+    catalogue = Claiming()
+    claims = Claims(catalogue, Vanishing(tmp_path), lambda _: None, lambda: [Root("/m")], lambda: 1)
+    row = await claims.judge(Work("/m/a.pt", Priority.CLAIM, claim=A), Digest(B, Fingerprint(1, 2, 3, 4)))
+    assert row is not None
+    assert row.id == 7
+    assert catalogue.suffixes == [""]
