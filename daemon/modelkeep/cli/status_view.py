@@ -35,6 +35,7 @@ def status_view(status: Mapping[str, Any], console: Console, command: Command) -
         parts.append(_hashing(status["hashing"], bars=console.is_terminal))
     if status["watch"]["roots"]:
         parts.append(_roots(status["watch"]))
+        parts += _reasons(status["watch"])
     parts += [
         Text(f"{trouble['part']}: {clean(trouble['error'])}", style="red") for trouble in status.get("troubles", ())
     ]
@@ -137,6 +138,12 @@ def _hashing(hashing: Mapping[str, Any], *, bars: bool) -> RenderableType:
             duration((total - done) / pace) if pace > 0 else "",
         )
     return made
+
+
+def _reasons(watch: Mapping[str, Any]) -> list[RenderableType]:
+    """Return why roots are not watched as they should be."""
+    told = [root for root in watch["roots"] if root.get("reason")]
+    return [Text(f"{clean(root['path'])}: {clean(root['reason'])}", style="yellow") for root in told]
 
 
 def _roots(watch: Mapping[str, Any]) -> RenderableType:

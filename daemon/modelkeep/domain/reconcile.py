@@ -26,6 +26,16 @@ class Differences:
     missing: list[str] = field(default_factory=list)
     unchanged: int = 0
 
+    def add(self, other: "Differences") -> None:
+        """Take over what a scan of another folder found."""
+        self.appeared |= other.appeared
+        self.changed |= other.changed
+        self.returned |= other.returned
+        self.seen |= other.seen
+        self.queued |= other.queued
+        self.missing += other.missing
+        self.unchanged += other.unchanged
+
 
 def compare(
     on_disk: Mapping[str, Fingerprint], known: Iterable[Location], pending: Mapping[str, PendingState]

@@ -30,8 +30,8 @@ from modelkeep.pipeline.looking import fingerprint_of, fingerprints_of
 from modelkeep.pipeline.renames import Followed, KnowsRenames, Renames, apart
 from modelkeep.pipeline.scan import Listing, walk
 
-EVENTS_MAX = 2_000
-"""Events taken in at once."""
+EVENTS_MAX = 20_000
+"""Events taken in at once: the more of a burst are seen together, the more of them turn out to say the same."""
 
 Record = tuple[str, Mapping[str, object]]
 
@@ -120,7 +120,7 @@ class Intake:
         """Take in events in their order; neighbours of one kind are taken together where that changes nothing."""
         for _, neighbours in groupby(events, _kind):
             together = list(neighbours)
-            looks = [event for event in together if isinstance(event, FileAppeared | FileClosed)]
+            looks = [event for event in together if isinstance(event, FileAppeared | FileClosed | FolderAppeared)]
             moves = [event for event in together if isinstance(event, FileMoved)]
             if looks:
                 await self._look_at_each(looks)
@@ -130,12 +130,17 @@ class Intake:
                 for event in together:
                     await self._apply_one(event)
 
-    async def _look_at_each(self, events: Sequence[FileAppeared | FileClosed]) -> None:
-        together: dict[str, bool] = {}
+    async def _look_at_each(self, events: Sequence[FileAppeared | FileClosed | FolderAppeared]) -> None:
+        files: dict[str, bool] = {}
+        folders: list[str] = []
         for event in events:
-            closed = isinstance(event, FileClosed) or event.complete
-            together[event.path] = together.get(event.path, False) or closed
-        await self.look_at(together)
+            if isinstance(event, FolderAppeared):
+                folders.append(event.path)
+            else:
+                closed = isinstance(event, FileClosed) or event.complete
+                files[event.path] = files.get(event.path, False) or closed
+        await self._scan_folders(folders)
+        await self.look_at(files)
 
     async def _files_moved(self, moves: Sequence[FileMoved]) -> None:
         for together in apart(moves):
@@ -147,8 +152,6 @@ class Intake:
         match event:
             case FileGone(path):
                 await self._absences.note([path])
-            case FolderAppeared(path):
-                await self._scan_folder(path)
             case FolderMoved(old, new):
                 await self._folder_moved(old, new)
             case FolderGone(path):
@@ -166,7 +169,14 @@ class Intake:
             priority: of what is queued.
             tries_again: also queue what failed before, not only when its size is another since.
         """
-        listing = await asyncio.to_thread(walk, folder, self._extensions)
+        listing, found = await self._differences(folder, tries_again=tries_again)
+        await self.take_in(found, priority)
+        return listing, found
+
+    async def _differences(self, folder: str, *, tries_again: bool = False) -> tuple[Listing, Differences]:
+        """Compare a folder with the catalogue."""
+        root = root_of(os.path.join(folder, "file"), self._roots())
+        listing = await asyncio.to_thread(walk, folder, self._extensions, root.path if root is not None else None)
         known, pending = await self._catalogue.known_below(folder)
         found = await asyncio.to_thread(compare, listing.files, known, pending)
         for path, size_bytes in (await self._catalogue.failed_sizes_below(folder)).items():
@@ -178,7 +188,6 @@ class Intake:
         found.missing = [
             path for path in self._of_its_root(folder, found.missing) if not _is_below_any(path, unreadable)
         ]
-        await self.take_in(found, priority)
         return listing, found
 
     def _of_its_root(self, folder: str, paths: Iterable[str]) -> list[str]:
@@ -317,12 +326,17 @@ class Intake:
         for move in moves:
             self._line.renamed(move.old, move.new)
         self._renames.tell(moves)
-        await self._scan_folder(new)
-        await self._scan_folder(old)  # another folder may have taken its place
+        await self._scan_folders([new])
+        await self._scan_folders([old])  # another folder may have taken its place
 
-    async def _scan_folder(self, folder: str) -> None:
-        if self._is_visible(os.path.join(folder, "file")) and await asyncio.to_thread(os.path.isdir, folder):
-            await self.scan(folder, Priority.NEW)
+    async def _scan_folders(self, folders: Iterable[str]) -> None:
+        """Look at everything below folders; what was found in all of them is taken in at once."""
+        found = Differences()
+        for folder in _outermost(folders):
+            if self._is_visible(os.path.join(folder, "file")) and await asyncio.to_thread(os.path.isdir, folder):
+                _, differences = await self._differences(folder)
+                found.add(differences)
+        await self.take_in(found, Priority.NEW)
 
     async def _folder_gone(self, folder: str) -> None:
         if await asyncio.to_thread(os.path.isdir, folder):
@@ -339,7 +353,7 @@ class Intake:
 
 def _kind(event: WatchEvent) -> str:
     """Return by what neighbours are taken together."""
-    if isinstance(event, FileAppeared | FileClosed):
+    if isinstance(event, FileAppeared | FileClosed | FolderAppeared):
         return "look"
     return "move" if isinstance(event, FileMoved) else "other"
 
@@ -356,6 +370,15 @@ def _linked(path: str, fingerprint: Fingerprint, twin: Twin) -> Location:
 def _chunks(files: Mapping[str, Fingerprint]) -> Iterable[dict[str, Fingerprint]]:
     items = list(files.items())
     return (dict(items[start : start + ROWS_MAX]) for start in range(0, len(items), ROWS_MAX))
+
+
+def _outermost(folders: Iterable[str]) -> list[str]:
+    """Leave out folders that lie in another one of them."""
+    chosen: list[str] = []
+    for folder in sorted(set(folders), key=lambda path: path + "/"):
+        if not _is_below_any(folder, chosen[-1:]):
+            chosen.append(folder)
+    return chosen
 
 
 def _is_below_any(path: str, folders: Sequence[str]) -> bool:

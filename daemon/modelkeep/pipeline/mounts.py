@@ -48,12 +48,14 @@ def is_unplugged(path: str, device: int, mounted: Collection[int]) -> bool:
 
 def file_system_of(path: str, mountinfo: Path = _MOUNTINFO) -> str:
     """Return the type of the file system that a path lies on; empty when the kernel does not tell."""
-    best, kind = "", ""
-    resolved = str(Path(path).resolve())
-    for mount in _mounts(mountinfo):
-        if _is_at_or_below(resolved, mount.point) and len(mount.point) >= len(best):
-            best, kind = mount.point, mount.kind
-    return kind
+    mount = _mount_of(path, mountinfo)
+    return mount.kind if mount is not None else ""
+
+
+def mount_point_of(path: str, mountinfo: Path = _MOUNTINFO) -> str:
+    """Return where the file system is mounted that a path lies on; empty when the kernel does not tell."""
+    mount = _mount_of(path, mountinfo)
+    return mount.point if mount is not None else ""
 
 
 def mounts_below(path: str, mountinfo: Path = _MOUNTINFO) -> frozenset[tuple[int, str]]:
@@ -69,6 +71,16 @@ class _Mount:
     number: int
     point: str
     kind: str
+
+
+def _mount_of(path: str, mountinfo: Path) -> _Mount | None:
+    """Return the innermost mount above a path, of several at one place the newest."""
+    best: _Mount | None = None
+    resolved = str(Path(path).resolve())
+    for mount in _mounts(mountinfo):
+        if _is_at_or_below(resolved, mount.point) and (best is None or len(mount.point) >= len(best.point)):
+            best = mount
+    return best
 
 
 def _mounts(mountinfo: Path) -> Iterator[_Mount]:

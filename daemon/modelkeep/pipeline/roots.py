@@ -18,7 +18,7 @@ from modelkeep.domain.reconcile import Differences, looks_unmounted
 from modelkeep.domain.values import LocationState, Priority
 from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
-from modelkeep.pipeline.mounts import mounts_below
+from modelkeep.pipeline.mounts import mount_point_of, mounts_below
 from modelkeep.pipeline.watch import Watcher
 
 SYSCTL = "sudo sysctl fs.inotify.max_user_watches=1048576"
@@ -44,6 +44,7 @@ class WatchedRoot:
 
     `identity` is its device and inode. `remedy` is the command that raises the limit for which the kernel does not
     watch it, `reason` why it is unreachable or limited. `doubtful` while it was not the same when somebody looked.
+    `mount_point` is that of the file system on which it was followed.
     """
 
     root: Root
@@ -56,6 +57,7 @@ class WatchedRoot:
     scanned: bool = False
     doubtful: bool = False
     mounts: frozenset[tuple[int, str]] | None = None
+    mount_point: str = ""
 
 
 class MarksRoots(KnowsPaths, Protocol):
@@ -221,9 +223,14 @@ class RootKeeper:
             await self._lose(watched, f"it cannot be read: {error.strerror or error}")
             return True
         known, _ = await self._catalogue.known_below(path)
-        if not looks_unmounted({}, identity[0], known):
+        if looks_unmounted({}, identity[0], known):
+            reason = "the folder is empty and was full on another device: is its drive mounted?"
+        elif await asyncio.to_thread(_has_another_mount, watched) and known:
+            # A folder that is bound to a place may lie on the same device as the place.
+            reason = "the folder is empty, and another file system is mounted there than was: is its drive mounted?"
+        else:
             return False
-        await self._lose(watched, "the folder is empty and was full on another device: is its drive mounted?")
+        await self._lose(watched, reason)
         return True
 
     async def _follow(self, watched: WatchedRoot, identity: tuple[int, int]) -> None:
@@ -233,6 +240,7 @@ class RootKeeper:
         if await self._is_out_of_reach(watched, identity) or not await self._watch(watched):
             return
         watched.identity = identity
+        watched.mount_point = await asyncio.to_thread(mount_point_of, path)
         watched.state = RootState.SCANNING
         if was_lost:
             watched.reason = ""
@@ -282,6 +290,7 @@ class RootKeeper:
         watched.folders = folders
         if watched.state is RootState.UNREACHABLE:
             return
+        watched.reason = ""
         if self._watcher.polls(path):
             watched.state = RootState.POLLING
         elif by_kernel >= folders:
@@ -301,6 +310,11 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino) if os.path.isdir(path) else None
+
+
+def _has_another_mount(watched: WatchedRoot) -> bool:
+    """Tell whether a root lies on another mount than when it was followed."""
+    return bool(watched.mount_point) and mount_point_of(watched.root.path) != watched.mount_point
 
 
 def _has_entries(path: str) -> bool:

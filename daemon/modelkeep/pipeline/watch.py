@@ -62,7 +62,10 @@ _POLL_SECONDS = 10.0
 
 
 class EventQueue:
-    """Carries events from watchdog's threads to the event loop, in order, waking it once for many."""
+    """Carries events from watchdog's threads to the event loop, in order, waking it once for many.
+
+    That events were lost comes before all others: the rescan that follows finds most of what they tell, at less cost.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -72,7 +75,10 @@ class EventQueue:
 
     def put(self, event: WatchEvent) -> None:
         """Hand over an event, from any thread."""
-        self._events.append(event)
+        if isinstance(event, EventsLost):
+            self._events.appendleft(event)
+        else:
+            self._events.append(event)
         if not self._waking:
             self._waking = True
             try:

@@ -372,6 +372,22 @@ class TestFolders:
         await bench.apply(FolderAppeared(bench.at("new")))
         assert [taken for taken, _, _ in bench.line.taken_up] == [path]
 
+    async def test_many_new_folders_are_taken_in_at_once_with_the_files_that_events_tell_of(
+        self, bench: Bench
+    ) -> None:
+        await bench.hashed("known.pt", A)
+        paths = [bench.put(f"{number}/deep/a.pt") for number in range(50)]
+        told = bench.put("b.pt")
+        before = bench.writes()
+        folders = [path.removesuffix("/a.pt") for path in paths]
+        parents = [path.removesuffix("/deep/a.pt") for path in paths]
+        await bench.apply(*map(FolderAppeared, parents), FileClosed(told), *map(FolderAppeared, folders))
+        assert bench.writes() - before == 2
+        assert await bench.queued() == dict.fromkeys([*paths, told], PendingState.WAITING)
+        assert sorted(bench.line.taken_up) == sorted(
+            [(path, Priority.NEW, False) for path in paths] + [(told, Priority.NEW, True)]
+        )
+
     @pytest.mark.parametrize("folder", [".cache", ".cache/huggingface/download", "loras/.git"])
     async def test_a_hidden_folder_that_appears_is_not_looked_through(self, bench: Bench, folder: str) -> None:
         bench.put(f"{folder}/a.pt")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from modelkeep.pipeline.mounts import file_system_of, is_network_file_system
+from modelkeep.pipeline.mounts import file_system_of, is_network_file_system, mount_point_of
 
 MOUNTINFO = """\
 21 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw
@@ -51,6 +51,13 @@ def mountinfo(tmp_path: Path) -> Path:
 )
 def test_the_innermost_and_newest_mount_tells(mountinfo: Path, path: str, kind: str) -> None:
     assert file_system_of(path, mountinfo) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "point"), [("/home/me", "/"), ("/mnt/nas/local/a", "/mnt/nas/local"), ("/mnt/nas two", "/mnt/nas two")]
+)
+def test_it_is_told_where_a_file_system_is_mounted(mountinfo: Path, path: str, point: str) -> None:
+    assert mount_point_of(path, mountinfo) == point
 
 
 @pytest.mark.parametrize("path", ["/mnt/nas/a", "/mnt/nas two/a", "/mnt/sshfs/a", "/mnt/tab\ttab/a", "/mnt/over/a"])

@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from modelkeep.domain.values import Fingerprint
 from modelkeep.pipeline.scan import Listing, walk
 
@@ -100,6 +102,42 @@ def test_links_to_folders_are_followed_and_a_loop_of_them_ends(tmp_path: Path) -
     (root / "loras" / "self").symlink_to(root / "loras")
     (tmp_path / "outside" / "back").symlink_to(root)
     assert files_of(root, walked(root)) == ["loras/a.pt", "outside/b.pt"]
+
+
+@pytest.mark.parametrize("link", ["a link", "z link"])
+def test_a_folder_is_listed_at_its_own_place_whatever_links_lead_to_it(tmp_path: Path, link: str) -> None:
+    put(tmp_path, "m/deep/a.pt")
+    (tmp_path / link).symlink_to("m")
+    (tmp_path / "m" / "deep" / link).symlink_to(tmp_path / "m")
+    assert files_of(tmp_path, walked(tmp_path)) == ["m/deep/a.pt"]
+    assert folders_of(tmp_path, walked(tmp_path)) == [".", "m", "m/deep"]
+
+
+def test_a_folder_outside_to_which_several_links_lead_is_listed_under_the_first_of_them(tmp_path: Path) -> None:
+    put(tmp_path, "outside/a.pt")
+    for name in ("m", "z", "a", "b"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+        (tmp_path / "root" / name / "link").symlink_to(tmp_path / "outside")
+    assert files_of(tmp_path / "root", walked(tmp_path / "root")) == ["a/link/a.pt"]
+
+
+def test_a_part_of_a_root_is_listed_as_in_the_listing_of_the_root(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    put(root, "beside/a.pt", ".hidden/b.pt", "part/c.pt", "part/deep/d.pt")
+    put(tmp_path, "outside/e.pt", "outside/f/f.pt")
+    targets = {"up": root, "to beside": root / "beside", "to hidden": root / ".hidden", "out": tmp_path / "outside"}
+    for name, target in targets.items():
+        (root / "part" / "deep" / name).symlink_to(target)
+    for name, target in {"back": root, "self": tmp_path / "outside", "to part": root / "part"}.items():
+        (tmp_path / "outside" / "f" / name).symlink_to(target)
+    whole = walked(root)
+    deep = ["d.pt", "out/e.pt", "out/f/f.pt", "to hidden/b.pt"]
+    assert files_of(root, whole) == ["beside/a.pt", "part/c.pt", *(f"part/deep/{name}" for name in deep)]
+    for part in ("part", "part/deep", "part/deep/out", "part/deep/out/f", "part/deep/to hidden"):
+        listing = walk(str(root / part), EXTENSIONS, str(root))
+        below = f"{root / part}/"
+        assert listing.files == {path: status for path, status in whole.files.items() if path.startswith(below)}
+        assert sorted(listing.folders) == sorted(f for f in whole.folders if f"{f}/".startswith(below))
 
 
 def test_a_root_that_is_a_link_is_walked_under_its_own_name(tmp_path: Path) -> None:

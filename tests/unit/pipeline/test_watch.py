@@ -348,6 +348,12 @@ class TestEventQueue:
         for thread in threads:
             thread.join()
 
+    async def test_that_events_were_lost_is_told_before_those_that_wait(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+        for event in (FileGone("a"), FileGone("b"), EventsLost("root")):
+            queue.put(event)
+        assert await queue.take(10) == [EventsLost("root"), FileGone("a"), FileGone("b")]
+
     async def test_no_more_are_taken_at_once_than_asked_for(self) -> None:
         queue = EventQueue(asyncio.get_running_loop())
         for number in range(5):
