@@ -1,9 +1,22 @@
 """What all tests share."""
 
+import os
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture
+def rounds() -> int:
+    """How much a soak test tries at most."""
+    return int(os.environ.get("MODELKEEPTEST_ROUNDS", "1000"))
+
+
+@pytest.fixture
+def seed() -> int:
+    """What decides what happens in a soak test."""
+    return int(os.environ.get("MODELKEEPTEST_SEED", "1"))
 
 
 @pytest.hookimpl(wrapper=True)

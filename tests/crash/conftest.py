@@ -16,18 +16,6 @@ from tests.crash.scenes import false_claim, first_import, import_again, short_jo
 from tests.crash.system_calls import require_strace
 
 
-@pytest.fixture
-def rounds() -> int:
-    """How many crashes a soak test tries at most."""
-    return int(os.environ.get("MODELKEEPTEST_ROUNDS", "1000"))
-
-
-@pytest.fixture
-def seed() -> int:
-    """What decides what happens in a soak test."""
-    return int(os.environ.get("MODELKEEPTEST_SEED", "1"))
-
-
 @pytest.fixture(scope="session")
 def fast_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in memory where there is room for one: a kill loses nothing there either, and fsync takes no time."""
