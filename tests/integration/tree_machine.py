@@ -418,4 +418,5 @@ class TreeMachine(RuleBasedStateMachine):
             if "path" not in record or any(name in told for name in names for told in differences_told if name):
                 fields = {key: value for key, value in record.items() if key not in left_out}
                 lines.append(str(fields).replace(f"{self.tree.folder}/", ""))
-        return lines[-60:]
+        latest = [str(record).replace(f"{self.tree.folder}/", "") for record in self.daemon.journal()[-25:]]
+        return [*lines[-60:], "the last records of all:", *latest, str(self.daemon.status())]

@@ -141,6 +141,10 @@ class Catalogue:
         """Return the paths below a folder whose rows failed, with the size that each file had then."""
         return await self._database.read(locations.failed_sizes_below, folder)
 
+    async def put_off_at(self, paths: Sequence[str]) -> set[str]:
+        """Return those of these paths whose row failed, or missed its file."""
+        return await self._database.read(pending.put_off_at, paths)
+
     async def twins_of(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
         """Return, for each fingerprint, the hashed locations that have it."""
         return await self._database.read(locations.twins_of, fingerprints)

@@ -50,6 +50,9 @@ class KnowsPaths(KnowsAbsences, KnowsRenames, Protocol):
     async def failed_sizes_below(self, folder: str) -> dict[str, int]:
         """Return the paths below a folder whose rows failed, with the size that each file had then."""
 
+    async def put_off_at(self, paths: Sequence[str]) -> set[str]:
+        """Return those of these paths whose row failed, or missed its file."""
+
     async def twins_of(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
         """Return the hashed locations of fingerprints."""
 
@@ -233,6 +236,9 @@ class Intake:
                 concerned.add(location.fingerprint)
         await self._returned(seen, seen)
         files = await self._without_twins(unknown)
+        # What an import said of a file that was just then on its way to this name.
+        put_off = await self._catalogue.put_off_at([path for path in present if path not in unknown])
+        files |= {path: present[path] for path in put_off}
         for closed in (True, False):
             chosen = {path: status for path, status in files.items() if closed_by_path[path] is closed}
             for chunk in _chunks(chosen):

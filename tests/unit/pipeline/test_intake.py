@@ -25,6 +25,7 @@ from modelkeep.domain.events import (
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.migration import MigrationOrder
 from modelkeep.domain.naming import Root
+from modelkeep.domain.parking import Parked
 from modelkeep.domain.values import (
     Fingerprint,
     Location,
@@ -199,6 +200,15 @@ class TestFiles:
         path = await bench.hashed("a.pt", A)
         await bench.apply(FileClosed(path))
         assert (await bench.queued(), bench.line.taken_up, bench.journal) == ({}, [], [])
+
+    async def test_a_known_file_whose_row_was_put_off_is_taken_up_again(self, bench: Bench) -> None:
+        path = await bench.hashed("a.pt", A)
+        await bench.described("a.pt")
+        (row,) = await bench.catalogue.pending_imports()
+        await bench.catalogue.park([Parked(row.id, path, PendingState.MISSING, "no file", NOW + 99_999, 1)])
+        await bench.apply(FileAppeared(path))
+        assert await bench.queued() == {path: PendingState.WAITING}
+        assert bench.line.taken_up == [(path, Priority.NEW, False)]
 
     async def test_a_known_file_with_other_content_is_queued(self, bench: Bench) -> None:
         path = await bench.hashed("a.pt", A)

@@ -145,6 +145,12 @@ def detect(
     return answer
 
 
+def put_off_at(connection: sa.Connection, paths: Sequence[str]) -> set[str]:
+    """Return those of these paths whose row failed, or missed its file."""
+    put_off = (PendingState.FAILED, PendingState.MISSING)
+    return {path for path, row in get_pendings_at(connection, paths).items() if row.state in put_off}
+
+
 def next_pending_id(connection: sa.Connection) -> int:
     """Return the id that the next row gets; within a transaction of the writer nobody else takes it."""
     query = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'pending_import'")
