@@ -1,6 +1,5 @@
 """Whatever is wrong with what the owner gives: one sentence that says what and what to do, and no harm done."""
 
-import shutil
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from tests.integration.conftest import DaemonMaker
 from tests.integration.oracle import is_understandable
 from tests.libraries import LegacyLibrary, copy_sample, noise, put, safetensors, sha256_of, write_legacy_database
 from tests.picture_files import gigantic_png, png, text_as_picture, truncated_png
-from tests.waiting import wait_until
 
 
 def sentence_of(done: Finished, status: int) -> str:
@@ -149,11 +147,6 @@ def test_a_root_that_does_not_exist_is_told_and_is_watched_as_soon_as_it_is_ther
     path = put(absent / "loras" / "on the drive.safetensors", safetensors("on the drive"))
     daemon.wait_model(path, 20)
     assert len(daemon.rows("SELECT * FROM model_tags")) == 1
-    shutil.move(absent, tmp_path / "unplugged")
-    wait_until(lambda: daemon.status()["locations"]["unreachable"] == 1, 15, "the root to be unreachable")
-    assert daemon.status()["locations"] == {"present": 1, "missing": 0, "unreachable": 1}
-    shutil.move(tmp_path / "unplugged", absent)
-    wait_until(lambda: daemon.status()["locations"]["present"] == 2, 15, "the root to be back")
 
 
 def refused_start(daemon: DaemonProcess, status: int, *words: str) -> None:
