@@ -262,3 +262,23 @@ def test_a_file_that_may_be_read_at_last_is_read_at_once(models: Path, make_daem
     wait_until(lambda: daemon.rows("SELECT * FROM pending_import WHERE state = 'failed'"), what="it to be parked")
     closed.chmod(0o644)
     daemon.wait_model(closed)
+
+
+def test_a_file_that_nobody_can_look_at_is_not_missing(
+    tmp_path: Path, models: Path, make_daemon: DaemonMaker
+) -> None:
+    daemon = make_daemon(obeys_rights=True).start()
+    path = put(models / "loras" / "deep" / "closed.ckpt", checkpoint("closed"))
+    sha256 = daemon.wait_model(path)
+    path.parent.chmod(0)
+    library = LegacyLibrary()
+    library.add(path, tags=("favourite",))
+    daemon.must("import", "hikaze", str(library.write(tmp_path / "legacy")))
+    query = "SELECT last_error FROM pending_import WHERE state = 'failed'"
+    (row,) = wait_until(lambda: daemon.rows(query), what="the row to be put off")
+    assert "nobody can tell whether its file is there" in row["last_error"]
+    daemon.must("scan")
+    assert [place["state"] for place in daemon.rows("SELECT state FROM locations")] == ["present"]
+    assert daemon.command("models", "purge", "--yes", sha256).status == 5
+    path.parent.chmod(0o755)
+    wait_until(lambda: not daemon.rows("SELECT * FROM pending_import"), what="the row to be migrated")

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location
-from modelkeep.pipeline.looking import fingerprints_of
+from modelkeep.pipeline.looking import fingerprints_of, why_unseen
 from modelkeep.pipeline.mounts import is_unplugged, mounted_devices
 
 ROWS_MAX = 2_000
@@ -69,8 +69,7 @@ class Absences:
         """Note that files are gone; those that are there after all are not."""
         if not paths:
             return
-        present = await asyncio.to_thread(fingerprints_of, paths)
-        absent = await asyncio.to_thread(self._in_same_roots, [path for path in paths if path not in present])
+        absent = await asyncio.to_thread(self._in_same_roots, await asyncio.to_thread(_without_files, paths))
         absent = await self._without_unplugged(absent)
         for path in absent:
             self._line.gone(path)
@@ -101,6 +100,12 @@ class Absences:
         self._note(
             [("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause}) for place in changed]
         )
+
+
+def _without_files(paths: Sequence[str]) -> list[str]:
+    """Leave out where a file lies, or where nobody can tell."""
+    present = fingerprints_of(paths)
+    return [path for path in paths if path not in present and not why_unseen(path)]
 
 
 def _unplugged(places: Iterable[Location]) -> set[str]:

@@ -12,6 +12,9 @@ from modelkeep.domain.naming import CONTROL_SUFFIX, Root, root_of
 from modelkeep.domain.settling import Look
 from modelkeep.domain.values import Fingerprint
 
+_ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""The answers of a path at which there is no file; all others (no right to look, a failing disk) tell nothing."""
+
 
 def fingerprint_of(path: str) -> Fingerprint | None:
     """Return the fingerprint of the regular file at a path, links followed; None when there is none."""
@@ -26,6 +29,17 @@ def fingerprints_of(paths: Iterable[str]) -> dict[str, Fingerprint]:
     """Return the fingerprints of those paths at which a regular file lies."""
     found = ((path, fingerprint_of(path)) for path in paths)
     return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
+
+
+def why_unseen(path: str) -> str:
+    """Return why nobody can tell what lies at a path; empty when that is plain: a file, or none."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return "" if error.errno in _ABSENCES else error.strerror or str(error)
+    except ValueError:
+        return ""
+    return ""
 
 
 def leads_through_link(path: str, roots: Sequence[Root]) -> bool:

@@ -9,7 +9,7 @@ from modelkeep.errors import HashError
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.looking import fingerprint_of
-from modelkeep.pipeline.refill import missing
+from modelkeep.pipeline.refill import unseen
 from modelkeep.pipeline.work import Work
 
 
@@ -36,7 +36,7 @@ class Questions:
         """
         fingerprint = await asyncio.to_thread(fingerprint_of, path)
         if fingerprint is None:
-            raise missing(path)
+            raise await asyncio.to_thread(unseen, path)
         place = (await self._catalogue.locations_at([path])).get(path)
         if place is not None and not place.claimed and fingerprint.same_file_at_same_path(place.fingerprint):
             return Digest(place.sha256, fingerprint)

@@ -8,7 +8,7 @@ from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
 from modelkeep.errors import FileVanished, HashError
 from modelkeep.pipeline.guard import HearsTroubles, persist
-from modelkeep.pipeline.looking import fingerprints_of
+from modelkeep.pipeline.looking import fingerprints_of, why_unseen
 from modelkeep.pipeline.work import Work
 
 IN_HAND_MAX = 2_000
@@ -121,7 +121,9 @@ class Refill:
         present = await asyncio.to_thread(fingerprints_of, [row.path for row in near])
         # An event may have brought some of them in hand meanwhile.
         rows, near = ([row for row in some if row.id not in self._line.in_hand] for some in (rows, near))
-        errors |= {row.id: missing(row.path) for row in near if row.path not in present}
+        absent = [row for row in near if row.path not in present]
+        reasons = await asyncio.to_thread(lambda: [unseen(row.path) for row in absent])
+        errors |= {row.id: reason for row, reason in zip(absent, reasons, strict=True)}
         if errors:
             await self._park([(row, errors[row.id]) for row in rows if row.id in errors])
             self.ask()  # the next ones may not have to be put off; and what was renamed meanwhile was not
@@ -151,3 +153,11 @@ class Refill:
 def missing(path: str) -> FileVanished:
     """Return the error of a path at which there is no file."""
     return FileVanished(f"there is no file at {path}")
+
+
+def unseen(path: str) -> HashError:
+    """Return the error of a path at which no file is seen: there is none, or nobody can tell."""
+    reason = why_unseen(path)
+    if not reason:
+        return missing(path)
+    return HashError(f"nobody can tell whether its file is there ({reason}): check its folder's rights, or its disk")

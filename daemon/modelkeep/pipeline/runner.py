@@ -43,7 +43,7 @@ from modelkeep.pipeline.looking import fingerprint_of
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
 from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.questions import Questions
-from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill, missing
+from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill, missing, unseen
 from modelkeep.pipeline.settle import Refused, SettleStage, Taken
 from modelkeep.pipeline.work import Work
 
@@ -279,7 +279,7 @@ class Pipeline:
             if verdict is None:
                 status = await asyncio.to_thread(fingerprint_of, work.path)
                 unreadable = HashError("it may not be read by the daemon's user: check its rights")
-                await self._parking.park(work, missing(work.path) if status is None else unreadable)
+                await self._parking.park(work, unseen(work.path) if status is None else unreadable)
             elif verdict is Verdict.NO_MODEL and await self._knows_nothing(work):
                 await self._catalogue.drop_pending(work.pending_id)
                 self._let_go(work, HashError(REASONS[verdict]))
