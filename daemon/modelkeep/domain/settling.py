@@ -77,6 +77,15 @@ def settle(watched: Watched, look: Look, now: float, settle_seconds: float) -> V
     return Verdict.TAKE if quiet else Verdict.WAIT
 
 
+def judge_asked(look: Look) -> Verdict:
+    """Decide about a file that somebody asks for, who will not wait until it has been quiet."""
+    if look.completeness in (Completeness.EMPTY, Completeness.POINTER):
+        return Verdict.NO_MODEL
+    if look.has_control_file or look.being_written:
+        return Verdict.WAIT
+    return Verdict.CUT_OFF if look.completeness is Completeness.CUT_OFF else Verdict.TAKE
+
+
 def first_sight(path: str, now: float, *, closed: bool, age_seconds: float | None, settle_seconds: float) -> Watched:
     """Return the record of a file that is new to us.
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from modelkeep.domain.migration import Outcome
 from modelkeep.domain.naming import Root
-from modelkeep.domain.settling import Verdict
+from modelkeep.domain.settling import Verdict, judge_asked
 from modelkeep.domain.values import (
     Action,
     Fingerprint,
@@ -39,7 +39,7 @@ from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.intake import age_seconds
-from modelkeep.pipeline.looking import fingerprint_of
+from modelkeep.pipeline.looking import fingerprint_of, look_at
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
 from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.questions import Questions
@@ -50,6 +50,7 @@ from modelkeep.pipeline.work import Work
 REASONS = {
     Verdict.NO_MODEL: "it is empty or a Git LFS pointer, not a model: download it again",
     Verdict.CUT_OFF: "it is cut off: its header promises more than the file holds; waiting for the rest of it",
+    Verdict.WAIT: "somebody is still writing it: waiting until it is complete",
 }
 
 
@@ -130,6 +131,7 @@ class Pipeline:
         self._clock_ms = clock_ms
         self._on_lost_track = on_lost_track
         self._on_touched = on_touched
+        self._accepts_empty = accepts_empty
         self._in_hand: dict[int, Work] = {}
         self._touched: set[int] = set()
         self._claims = Claims(catalogue, pictures, journal.note_many, roots, clock_ms)
@@ -429,6 +431,7 @@ class Pipeline:
         work = Work.of_row(row, Priority.INTERACTIVE, strategy or self.options.strategy)
         self._in_hand[row.id] = work = replace(work, migration_asked=asked)
         try:
+            await self._require_model(row.path)
             digest = await self._questions.digest(row.path)
         except HashError as error:
             await self._parking.park(replace(work, migration_asked=None), error)
@@ -438,6 +441,13 @@ class Pipeline:
             raise
         self.migrating.put(Hashed(work, digest.sha256, digest.fingerprint))
         return await asked
+
+    async def _require_model(self, path: str) -> None:
+        """Raise HashError for a file that is no model, or not yet: that somebody asks for it changes nothing."""
+        look = await asyncio.to_thread(look_at, path)
+        verdict = judge_asked(look) if look is not None else Verdict.TAKE  # the reading tells what is wrong then
+        if verdict is not Verdict.TAKE and not (verdict is Verdict.NO_MODEL and self._accepts_empty(path)):
+            raise HashError(REASONS[verdict])
 
     def _join(self, pending_id: int) -> asyncio.Future[tuple[str, Action]] | None:
         """Wait with a row that is being hashed, when it will be migrated in the way that is asked for."""

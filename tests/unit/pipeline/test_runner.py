@@ -506,6 +506,26 @@ class TestQuestions:
 
 
 class TestMigratingNow:
+    @pytest.mark.parametrize(
+        ("content", "word"),
+        [(b"", "empty"), (LFS_POINTER, "pointer"), (safetensors("a")[:-1], "cut off")],
+    )
+    async def test_what_is_no_whole_model_is_refused_whoever_asks(
+        self, line: Line, content: bytes, word: str
+    ) -> None:
+        row = await line.described(line.file("a.safetensors", content))
+        with pytest.raises(HashError, match=word):
+            await line.pipeline.migrate_now(row.id, Strategy.MERGE)
+        (kept,) = await line.catalogue.pending_imports()
+        assert (kept.id, kept.state) == (row.id, PendingState.FAILED)
+        assert word in kept.last_error
+        assert not line.pool.begun
+
+    async def test_a_file_that_somebody_writes_is_not_migrated_by_half(self, line: Line) -> None:
+        row = await line.described(line.file("a.ckpt", b"half"))
+        with open(row.path, "ab"), pytest.raises(HashError, match="still writing"):  # noqa: ASYNC230, PTH123
+            await line.pipeline.migrate_now(row.id, Strategy.MERGE)
+
     async def test_a_row_is_migrated_before_all_else(self, line: Line) -> None:
         line.pipeline.pause()
         path = line.file("a.safetensors")
