@@ -151,11 +151,17 @@ def _created_at(value: object, remarks: list[str]) -> int:
     return number or 0
 
 
+_OF_NOTHING = hashlib.sha256(b"").hexdigest()
+
+
 def _claim(value: object, remarks: list[str]) -> str:
     text = as_text(value).strip()
     digest = normalise_sha256(text)
     if text and digest is None:
         remarks.append(f"its hash {clean(text)!r} is no SHA-256; the file will be hashed")
+    if digest == _OF_NOTHING:
+        remarks.append("its hash is that of an empty file, which is no model; the file will be hashed")
+        return ""
     return digest or ""
 
 

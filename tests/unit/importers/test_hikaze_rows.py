@@ -1,5 +1,6 @@
 """Odd rows of a Hikaze database: each is taken as far as possible, or refused with a reason."""
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -125,6 +126,12 @@ def test_an_invalid_hash_is_no_claim_and_is_told(stored: object) -> None:
     row = taken(hash_hex=stored)
     assert row.claim == ""
     assert "is no SHA-256" in row.remarks[0]
+
+
+def test_the_hash_of_an_empty_file_is_no_claim() -> None:
+    row = taken(hash_hex=hashlib.sha256(b"").hexdigest())
+    assert row.claim == ""
+    assert "empty file" in row.remarks[0]
 
 
 @pytest.mark.parametrize("stored", ["", "  ", None])
