@@ -19,7 +19,9 @@ from tests.libraries import sha256_of
 
 QUALITIES = ("high", "medium", "low")
 
-_OF_NO_CONCERN = re.compile(r"modelkeep\.(lock|db(-wal|-shm)?)|journal/migration-.*|images/lost\+found/.*")
+_OF_NO_CONCERN = re.compile(
+    r"modelkeep\.(lock|db(-wal|-shm)?)|journal/(migration-.*|sealed\.(json|tmp))|images/lost\+found/.*"
+)
 """The catalogue, the journal, and originals of rows that there never were, which the owner may look through."""
 
 

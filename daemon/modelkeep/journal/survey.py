@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelkeep.journal.records import Damage, is_sound, read_head, why_unsound
+from modelkeep.journal.sealed import SealedSegments, Summary
 from modelkeep.journal.segments import Segment, lines_forward, list_segments
 from modelkeep.journal.unfinished import UnfinishedMigrations
 
@@ -40,30 +41,46 @@ def take_survey(folder: Path) -> Survey:
         JournalError: a segment cannot be read.
     """
     survey = Survey()
+    segments = list_segments(folder)
+    sealed = SealedSegments(folder)
     newest_line_offset = 0
-    for segment in list_segments(folder):
-        newest_line_offset = _read_segment(segment, survey)
+    for segment in segments:
+        summary = sealed.recall(segment) if segment is not segments[-1] else None
+        if summary is None:
+            summary, newest_line_offset = _read_segment(segment)
+        if segment is not segments[-1]:
+            sealed.remember(segment, summary)
+        _take(segment, summary, survey)
+    sealed.save()
     _tell_torn_tail(survey, newest_line_offset)
     return survey
 
 
-def _read_segment(segment: Segment, survey: Survey) -> int:
-    """Take a segment in and return the offset of its last line."""
-    # A million lines are read here before the daemon is ready: each gets a checksum and two searches, no parsing.
+def _take(segment: Segment, summary: Summary, survey: Survey) -> None:
+    survey.sizes[segment] = summary.size_bytes
+    survey.damages += summary.damages
+    survey.unfinished.take(summary.opened, summary.closed)
+    # The name counts too: a segment stays newer than the one before, whatever became of that one's last records.
+    survey.next_seq = max(survey.next_seq, segment.first_seq, summary.next_seq)
+
+
+def _read_segment(segment: Segment) -> tuple[Summary, int]:
+    """Read a segment; returns the offset of its last line too."""
+    # Hundreds of thousands of lines may be read before the daemon is ready: each gets a checksum and a search.
     offset = line_offset = 0
-    newest_sound, note = b"", survey.unfinished.note
+    closed, damages = list[str](), list[Damage]()
+    unfinished = UnfinishedMigrations(closed)
+    newest_sound, note = b"", unfinished.note
     for line in lines_forward(segment):
         if is_sound(line):
             newest_sound = line
             note(line)
         else:
-            survey.damages.append(Damage(segment.name, offset, why_unsound(line)))
+            damages.append(Damage(segment.name, offset, why_unsound(line)))
         line_offset, offset = offset, offset + len(line)
-    survey.sizes[segment] = offset
     newest = read_head(newest_sound)
-    # The name counts too: a segment stays newer than the one before, whatever became of that one's last records.
-    survey.next_seq = max(survey.next_seq, segment.first_seq, newest.seq + 1 if newest else 0)
-    return line_offset
+    next_seq = newest.seq + 1 if newest else 0
+    return Summary(offset, next_seq, tuple(damages), unfinished.opened, tuple(closed)), line_offset
 
 
 def _tell_torn_tail(survey: Survey, newest_line_offset: int) -> None:

@@ -1,7 +1,7 @@
 """Which migrations have been planned and not brought to an end: what recovery has to look at."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from modelkeep.journal.records import decode, read_head
 
@@ -18,10 +18,14 @@ class UnfinishedMigrations:
     """The planned lines of open migrations, oldest first.
 
     Lines are kept, and parsed when they are asked for: of a million migrations in a journal a handful is open.
+
+    Args:
+        closed: gets the ids that are closed without having been planned here; None when nobody wants them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, closed: list[str] | None = None) -> None:
         self._planned: dict[str, bytes] = {}
+        self._closed = closed
 
     def note(self, line: bytes) -> None:
         """Take a sound line into account."""
@@ -30,9 +34,22 @@ class UnfinishedMigrations:
             return
         planned, spelled = match.groups()
         migration = spelled.decode(errors="replace") if spelled else _parse_migration(line)
-        self._planned.pop(migration, None)
+        known = self._planned.pop(migration, None)
         if planned and migration:
             self._planned[migration] = line
+        elif known is None and migration and self._closed is not None:
+            self._closed.append(migration)
+
+    @property
+    def opened(self) -> Mapping[str, bytes]:
+        """The planned lines of what is open, by id."""
+        return self._planned
+
+    def take(self, opened: Mapping[str, bytes], closed: Iterable[str]) -> None:
+        """Take a whole segment into account: what it leaves open, and what it closes of those before."""
+        for migration in (*closed, *opened):
+            self._planned.pop(migration, None)
+        self._planned |= opened
 
     def records(self) -> Mapping[str, dict[str, object]]:
         """Return the `migration.planned` record of each open migration by its id."""
