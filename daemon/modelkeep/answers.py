@@ -59,9 +59,7 @@ class Answers:
         self._pool = pool
         self._state = state
         self._after_import = after_import
-        self._acts = OwnerActs(
-            holdings.catalogue, holdings.pictures, holdings.journal, pipeline.migrating.publisher, now_ms
-        )
+        self._acts = OwnerActs(holdings.catalogue, holdings.pictures, holdings.journal, holdings.publisher, now_ms)
         self._began = time.monotonic()
 
     @property

@@ -4,6 +4,8 @@
     ├── SettingsError          the configuration has an unknown key or a bad value
     ├── DataDirectoryBusy      another daemon or import holds the data folder
     ├── CatalogueError         the catalogue cannot be opened or upgraded
+    │   ├── CatalogueLocked    another program holds it
+    │   └── CatalogueUnwritable  its disk is full, read-only, or fails
     ├── SourceError            a legacy source cannot be read at all
     ├── PictureError           a picture cannot be decoded or is refused
     ├── StorageError           a file of our own cannot be written
@@ -42,6 +44,18 @@ class DataDirectoryBusy(ModelkeepError):
 
 class CatalogueError(ModelkeepError):
     """The catalogue cannot be opened, read or upgraded."""
+
+
+class CatalogueLocked(CatalogueError):
+    """Another program holds the catalogue's file."""
+
+    retryable = True
+
+
+class CatalogueUnwritable(CatalogueError):
+    """The disk of the catalogue is full, cannot be written, or fails."""
+
+    retryable = True
 
 
 class SourceError(ModelkeepError):

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from modelkeep import __version__
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.data_directory import DataDirectory
+from modelkeep.domain.faults import told
 from modelkeep.durable import make_folder
+from modelkeep.errors import StorageError
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
 from modelkeep.journal.keeper import JournalKeeper
-from modelkeep.journal.recovery import recover
+from modelkeep.journal.recovery import Left, recover
 from modelkeep.journal.writer import JournalWriter
+from modelkeep.pipeline.publishing import Committed, Publisher
 from modelkeep.settings import Settings
 from modelkeep.troubles import Troubles
 from modelkeep.workers import WorkerPool
@@ -32,6 +35,7 @@ class Holdings:
     pictures: ImageStore
     picture_pool: WorkerPool
     troubles: Troubles
+    publisher: Publisher
 
 
 @asynccontextmanager
@@ -42,6 +46,7 @@ async def open_holdings(settings: Settings, purpose: str) -> AsyncIterator[Holdi
         DataDirectoryBusy: another process holds it.
         JournalError: the journal cannot be read or written.
         CatalogueError: the catalogue cannot be opened.
+        StorageError: the folder of pictures cannot be made.
     """
     directory = DataDirectory(settings.data_dir)
     with suppress(OSError):  # the lock says what is wrong with it
@@ -71,12 +76,21 @@ async def _opened(directory: DataDirectory, journal: JournalKeeper) -> AsyncIter
     catalogue = Catalogue.open(directory.catalogue)
     pool = WorkerPool(min(len(os.sched_getaffinity(0)), PICTURE_WORKERS_MAX))
     try:
-        holdings = Holdings(directory, journal, catalogue, ImageStore(directory.images, pool), pool, troubles)
+        pictures = _open_pictures(directory, pool)
+        publisher = Publisher(pictures, journal, troubles)
+        holdings = Holdings(directory, journal, catalogue, pictures, pool, troubles, publisher)
         await _recover(holdings)
         yield holdings
     finally:
         pool.shutdown()
         catalogue.close()
+
+
+def _open_pictures(directory: DataDirectory, pool: WorkerPool) -> ImageStore:
+    try:
+        return ImageStore(directory.images, pool)
+    except OSError as error:
+        raise StorageError(told(error, "the folders of pictures")) from error
 
 
 async def _recover(holdings: Holdings) -> None:
@@ -86,12 +100,18 @@ async def _recover(holdings: Holdings) -> None:
     committed = await catalogue.committed_migrations()
     wanted = await catalogue.pending_pictures()
     removed = {name for left in committed.values() for name in left.get("removed", ())}
-    recover(journal, holdings.pictures, committed, wanted, await catalogue.named_pictures(removed))
-    if committed:
+    recovered = recover(journal, holdings.pictures, committed, wanted, await catalogue.named_pictures(removed))
+    if recovered.rolled_forward:
         # Every one of them is closed in the journal now, durably.
-        await catalogue.forget_migrations(sorted(committed))
+        await catalogue.forget_migrations(sorted(recovered.rolled_forward))
+    holdings.publisher.add([_committed(left) for left in recovered.left])
+    holdings.publisher.publish()  # fails again as a rule, and then tells so
     for scratch in holdings.directory.path.glob(f"{SCRATCH_PREFIX}*"):
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _committed(left: Left) -> Committed:
+    return Committed(left.migration, left.sha256, left.files, left.removed, left.originals, left.ending)
 
 
 def identity() -> dict[str, object]:

@@ -1,18 +1,23 @@
 """Run an import for whoever asks: as a stream of its progress and, at last, its report."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.clock import now_ms
+from modelkeep.domain.faults import STORAGE, told
 from modelkeep.domain.naming import PathMap
-from modelkeep.errors import NotFound, SourceError
+from modelkeep.domain.pictures import parse_picture_name
+from modelkeep.domain.values import RenderedPicture, TierFile
+from modelkeep.errors import NotFound, SourceError, StorageError
 from modelkeep.holdings import Holdings
 from modelkeep.importers.base import SourceOptions
 from modelkeep.importers.registry import importer_for
 from modelkeep.importers.report import ImportReport, Progress
 from modelkeep.importers.stage_one import StageOne
+from modelkeep.pipeline.publishing import Committed
 
 
 async def import_stream(
@@ -29,6 +34,7 @@ async def import_stream(
 
     Raises:
         SourceError: the source cannot be read; before the first value.
+        StorageError: pictures cannot be written.
     """
     importer = importer_for(kind)
     options = SourceOptions(
@@ -37,12 +43,78 @@ async def import_stream(
         path_map=PathMap(tuple(path_map)),
         scratch=holdings.directory.path,
     )
-    stage = StageOne(holdings.catalogue, holdings.pictures, holdings.journal, now_ms)
+    stage = StageOne(holdings.catalogue, _ImportedPictures(holdings), holdings.journal, now_ms)
     progress: asyncio.Queue[Progress] = asyncio.Queue()
     work = asyncio.create_task(stage.run(importer, options, dry_run=dry_run, progress=_thread_safe(progress)))
     async for step in _until_done(progress, work):
         yield {"progress": {"phase": step.phase, "done": step.done, "total": step.total}}
     yield {"report": work.result().as_json()}
+
+
+class _ImportedPictures:
+    """The pictures as an import uses them: what is committed is published by whoever tries again what fails."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        self._pictures = holdings.pictures
+        self._publisher = holdings.publisher
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held from a commit until its pictures have their names."""
+        return self._pictures.turn
+
+    async def render(self, source: Path, stem: str) -> RenderedPicture:
+        """Render the tiers of a picture."""
+        with _faults_told():
+            return await self._pictures.render(source, stem)
+
+    def stage_copy(self, source: Path, stem: str) -> str:
+        """Copy a picture to the staging folder."""
+        with _faults_told():
+            return self._pictures.stage_copy(source, stem)
+
+    def place_pending(self, staged: str, name: str) -> None:
+        """Move a staged copy to its name."""
+        with _faults_told():
+            self._pictures.place_pending(staged, name)
+
+    def sync_pending(self) -> None:
+        """Make the names of pending pictures durable."""
+        with _faults_told():
+            self._pictures.sync_pending()
+
+    def remove_pending(self, name: str) -> None:
+        """Remove a pending picture."""
+        with _faults_told():
+            self._pictures.remove_pending(name)
+
+    def publish(self, files: Sequence[TierFile]) -> None:
+        """Publish pictures now or, when the disk does not take them, later; durably, in the order of the commits."""
+        by_model: dict[str, list[TierFile]] = {}
+        for file in files:
+            picture = parse_picture_name(file.final)
+            by_model.setdefault(picture[0] if picture else "", []).append(file)
+        # Without their ids: the catalogue keeps those of an import until the next start.
+        self._publisher.add([Committed("", sha256, of_model) for sha256, of_model in by_model.items()])
+        self._publisher.publish()
+
+    def sync(self) -> None:
+        """Do nothing: publishing has done it."""
+
+    def discard(self, staged: Iterable[str]) -> None:
+        """Delete staged files."""
+        self._pictures.discard(staged)
+
+
+@contextmanager
+def _faults_told() -> Generator[None, None, None]:
+    """Turn what a disk answers that is full or may not be written into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in STORAGE:
+            raise
+        raise StorageError(told(error, "the pictures")) from error
 
 
 def is_reading(value: Mapping[str, object]) -> bool:

@@ -20,7 +20,6 @@ from modelkeep.journal.reader import read
 from modelkeep.journal.segments import list_segments
 from modelkeep.pipeline.looking import leads_through_link
 from modelkeep.pipeline.owner import OwnerActs
-from modelkeep.pipeline.publishing import Publisher
 from modelkeep.settings import Settings
 from modelkeep.status import of_type, status_report
 
@@ -164,5 +163,4 @@ class OfflineWriter:
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it."""
         kept = self._open
-        publisher = Publisher(kept.pictures, kept.journal)
-        await OwnerActs(kept.catalogue, kept.pictures, kept.journal, publisher, now_ms).purge(sha256)
+        await OwnerActs(kept.catalogue, kept.pictures, kept.journal, kept.publisher, now_ms).purge(sha256)

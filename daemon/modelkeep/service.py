@@ -101,6 +101,7 @@ class Daemon:
             on_lost_track=self._lost_track,
             on_touched=lambda path: self._events.put(FileAppeared(path)),
             troubles=holdings.troubles,
+            publisher=holdings.publisher,
         )
         self._intake = Intake(
             holdings.catalogue,

@@ -20,7 +20,7 @@ from tests.libraries import sha256_of
 QUALITIES = ("high", "medium", "low")
 
 _OF_NO_CONCERN = re.compile(
-    r"modelkeep\.(lock|db(-wal|-shm)?)|journal/(migration-.*|sealed\.(json|tmp))|images/lost\+found/.*"
+    r"modelkeep\.(lock|db(-wal|-shm)?)|journal\.seq|journal/(migration-.*|sealed\.(json|tmp))|images/lost\+found/.*"
 )
 """The catalogue, the journal, and originals of rows that there never were, which the owner may look through."""
 

@@ -23,6 +23,11 @@ class Mounts:
         """Let a folder be seen at another place too."""
         self._mount(point, "--bind", str(folder))
 
+    def read_only(self, folder: Path) -> None:
+        """Let nothing be written to a folder, not even by root."""
+        self.bind(folder, folder)
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True, capture_output=True)
+
     def unmount(self, point: Path) -> None:
         """Unmount what was mounted last at a place, whoever uses it."""
         subprocess.run(["umount", "--lazy", str(point)], check=True)

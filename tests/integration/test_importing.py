@@ -52,6 +52,8 @@ def test_importing_while_the_daemon_runs_and_again_changes_nothing_more(
     assert import_sample(sample_daemon, sample)["unchanged"] == 17
     sample_daemon.wait_idle()
     assert dump(sample_daemon.data_dir) == before[0]
+    assert import_sample(sample_daemon, sample, mapped=False)["unchanged"] == 17
+    assert dump(sample_daemon.data_dir) == before[0], "without the --map of the first time"
     sample_daemon.stop()
     assert import_sample(sample_daemon, sample)["unchanged"] == 17
     assert dump(sample_daemon.data_dir) == before[0]

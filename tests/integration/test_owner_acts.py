@@ -1,12 +1,17 @@
 """What the owner does by hand, over real HTTP: pictures come and go, models are forgotten, rows taken in batches."""
 
+import json
+import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 from tests.daemon_process import DaemonProcess
+from tests.integration.conftest import DaemonMaker
+from tests.integration.mount_points import mounting
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
 from tests.picture_files import jpeg, png, text_as_picture
 
@@ -117,6 +122,52 @@ def test_a_batch_takes_every_row_to_its_own_end(tmp_path: Path, models: Path, da
     assert _batch(daemon, [ids["again"]], "merge")["success"] == [ids["again"]]
     assert daemon.request("GET", f"/api/images/pending/{ids['again']}").status_code == 404
     assert daemon.get("/api/images/get_img_count", sha256=held["id"]) == {"count": 2}
+
+
+def test_pictures_on_a_disk_that_cannot_be_written_are_told_and_outlasted(
+    tmp_path: Path, models: Path, make_daemon: DaemonMaker
+) -> None:
+    daemon = make_daemon().start()
+    sha256 = daemon.wait_model(put(models / "loras" / "hero.safetensors", safetensors("hero")))
+    assert upload(daemon, sha256, png(1, TINY)).is_success
+    library = LegacyLibrary()
+    library.add(models / "loras" / "nowhere.pt", (".jpg", jpeg(1, TINY)), name="Called nowhere")
+    source = str(library.write(tmp_path / "old"))
+    images = daemon.data_dir / "images"
+    advice = f"Read-only file system; mount the disk of {images}"
+    with mounting(tmp_path / "mounts") as mounts:
+        mounts.read_only(images)
+        for answer in (_remove(daemon, sha256, 0), upload(daemon, sha256, png(2, TINY))):
+            assert (answer.status_code, advice in answer.json()["error"]) == (507, True), answer.text
+        imported = daemon.command("import", "hikaze", source)
+        assert (imported.status, advice in imported.err) == (1, True), imported.err
+        assert advice in str(daemon.journal("import.failed")[-1]["error"])
+        assert shown(daemon, sha256, [png(1, TINY)]) == [0]
+
+        daemon.kill()
+        _commit_removal(daemon, sha256)
+        daemon.start()
+        (trouble,) = daemon.status()["troubles"]
+        assert (trouble["part"], advice in trouble["error"]) == ("pictures", True)
+        assert [record["part"] for record in daemon.journal("trouble.began")] == ["pictures"]
+        assert daemon.rows("SELECT id FROM migrations WHERE id = 'removal'")
+    assert upload(daemon, sha256, png(2, TINY)).is_success
+    assert "troubles" not in daemon.status()
+    assert shown(daemon, sha256, [png(2, TINY)]) == [0]
+    assert _remove(daemon, sha256, 0).is_success
+    assert not daemon.rows("SELECT id FROM migrations WHERE id = 'removal'")
+    assert not list(images.glob("*.webp"))
+
+
+def _commit_removal(daemon: DaemonProcess, sha256: str) -> None:
+    """Leave what a removal leaves that was committed, and cut off before its files were removed."""
+    removed = [f"{sha256}_0_{quality}.webp" for quality in QUALITIES]
+    with closing(sqlite3.connect(daemon.data_dir / "modelkeep.db")) as catalogue, catalogue:
+        catalogue.execute("DELETE FROM images WHERE sha256 = ?", (sha256,))
+        (columns,) = catalogue.execute("SELECT group_concat(name) FROM pragma_table_info('migrations')").fetchone()
+        values = {"id": "removal", "plan_json": json.dumps({"files": [], "removed": removed})}
+        row = [values.get(column, 1) for column in columns.split(",")]
+        catalogue.execute(f"INSERT INTO migrations VALUES ({','.join('?' * len(row))})", row)
 
 
 def _remove(daemon: DaemonProcess, sha256: str, seq: int) -> httpx.Response:

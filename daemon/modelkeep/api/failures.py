@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelkeep import errors
 from modelkeep.api.answers import failure
+from modelkeep.domain.faults import UNWRITABLE, told
 
 log = structlog.get_logger("modelkeep.api")
 
@@ -31,7 +32,13 @@ _STATUS: dict[type[BaseException], int] = {
     errors.SettingsError: 400,
     errors.PictureError: 415,
     errors.StorageError: 507,
+    errors.CatalogueLocked: 503,
+    errors.CatalogueUnwritable: 507,
+    errors.JournalError: 507,
 }
+_RETRY_AFTER_SECONDS = "5"
+"""What a caller is asked to wait for something that passes by itself."""
+
 _OUTSIDE = "That path lies in none of the watched roots."
 _PLACES = {"body": "the body", "query": "the query", "path": "the address", "header": "the headers"}
 _PROBLEMS_MAX = 5
@@ -48,6 +55,13 @@ def sentence_of(error: errors.ModelkeepError) -> str:
 def status_of(error: errors.ModelkeepError) -> int:
     """Return the HTTP status that an error stands for."""
     return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+
+
+def expected_fault(error: BaseException) -> str | None:
+    """Return the sentence for a disk that is full or read-only; None for any other error."""
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        return told(error, "files of modelkeep")
+    return None
 
 
 def answer_failures(app: FastAPI) -> None:
@@ -74,12 +88,21 @@ class _LastResort:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception:
+        except Exception as error:
             # The border to the caller: whatever it was, the next request must find the daemon at work.
             if begun or scope["type"] != "http":
                 raise  # the connection has to break, or half an answer would pass for a whole one
-            log.exception("request.failed", method=scope["method"], path=scope["path"])
-            await failure(500, UNEXPECTED)(scope, receive, send)
+            await _answer_of(error, scope)(scope, receive, send)
+
+
+def _answer_of(error: Exception, scope: Scope) -> Response:
+    about = {"method": scope["method"], "path": scope["path"]}
+    sentence = expected_fault(error)
+    if sentence is None:
+        log.error("request.failed", **about, exc_info=error)
+        return failure(500, UNEXPECTED)
+    log.error("request.failed", **about, error=sentence)
+    return failure(507, sentence)
 
 
 async def _on_purpose(request: Request, error: Exception) -> Response:
@@ -87,7 +110,8 @@ async def _on_purpose(request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request.failed", method=request.method, path=request.scope["path"], error=str(error))
-    return failure(status, sentence_of(error))
+    headers = {"Retry-After": _RETRY_AFTER_SECONDS} if isinstance(error, errors.CatalogueLocked) else None
+    return failure(status, sentence_of(error), headers=headers)
 
 
 async def _by_framework(request: Request, error: Exception) -> Response:

@@ -1,5 +1,7 @@
 """Stands before the application: refuses by the rules of `access`, bounds bodies, lets allowed pages read answers."""
 
+import asyncio
+
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +18,12 @@ from modelkeep.api.access import (
 from modelkeep.api.answers import failure
 
 _POLICY_VIOLATION = 1008
+
+DRAINED_FACTOR = 4
+"""So many times the largest body are read and dropped of one that is too large."""
+
+DRAINED_SECONDS = 5.0
+"""And for so long."""
 
 
 class Guard:
@@ -64,6 +72,8 @@ class Guard:
         asked = self._asked(scope)
         refusal = refuse_unfit(self._rules, asked)
         if refusal is not None:
+            if asked.header("expect") is None:  # who asks before sending has not sent anything
+                await _drain(receive, DRAINED_FACTOR * asked.body_bytes_max)
             await _refuse(refusal, scope, receive, send)
         else:
             await _Bounded(asked, scope, receive, send).run(self._app)
@@ -106,9 +116,12 @@ class _Bounded:
         self._received_bytes += len(message.get("body", b""))
         if self._received_bytes <= self._asked.body_bytes_max:
             return message
-        # The caller is answered at once; the application is told that he has gone, and what it says is dropped.
+        # The caller is answered when he listens; the application hears that he has gone, and what it says is dropped.
         self._cut_off = True
         if not self._answer_begun:
+            if message.get("more_body"):
+                left_bytes = DRAINED_FACTOR * self._asked.body_bytes_max - self._received_bytes
+                await _drain(self._receive_more, left_bytes)
             await _refuse(too_large(self._asked), self._scope, self._receive_more, self._send_on)
         return {"type": "http.disconnect"}
 
@@ -116,6 +129,23 @@ class _Bounded:
         if not self._cut_off:
             self._answer_begun = True
             await self._send_on(message)
+
+
+async def _drain(receive: Receive, bytes_max: int) -> None:
+    """Read a body and drop it, within bounds.
+
+    Most programs listen only when they have sent everything: a connection that is closed before that is reset, and
+    they never learn why.
+    """
+    try:
+        async with asyncio.timeout(DRAINED_SECONDS):
+            while bytes_max > 0:
+                message = await receive()
+                bytes_max -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return
 
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
 from modelkeep.api.answers import as_json
-from modelkeep.api.failures import UNEXPECTED, sentence_of
+from modelkeep.api.failures import UNEXPECTED, expected_fault, sentence_of
 from modelkeep.api.parameters import TheBackend
 from modelkeep.api.schemas import ImportRequest
 from modelkeep.errors import ModelkeepError
@@ -35,7 +35,15 @@ async def _lines(first: dict[str, object], values: AsyncIterator[dict[str, objec
             yield as_json(value) + b"\n"
     except ModelkeepError as error:
         yield as_json({"error": sentence_of(error)}) + b"\n"
-    except Exception:
+    except Exception as error:
         # The status has gone out with the first line; only a last line can still say that it went wrong.
-        log.exception("import.failed")
-        yield as_json({"error": UNEXPECTED}) + b"\n"
+        yield as_json({"error": _told(error)}) + b"\n"
+
+
+def _told(error: Exception) -> str:
+    sentence = expected_fault(error)
+    if sentence is None:
+        log.error("import.failed", exc_info=error)
+        return UNEXPECTED
+    log.error("import.failed", error=sentence)
+    return sentence

@@ -16,6 +16,7 @@ from modelkeep.catalogue.store import (
     control,
     details,
     duplicates,
+    import_place,
     importing,
     locations,
     migrating,
@@ -30,7 +31,7 @@ from modelkeep.domain.acts import ActOrder, ActPlan
 from modelkeep.domain.claims import Refuted
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.detection import Found, Moved, Rename
-from modelkeep.domain.legacy import StagedRow, TakenRow
+from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow
 from modelkeep.domain.migration import MigrationOrder, MigrationResult
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
@@ -236,6 +237,10 @@ class Catalogue:
     async def forget_migrations(self, finished: Sequence[str]) -> None:
         """Drop the ids of migrations whose end is durable in the journal."""
         await self._database.write(control.forget_migrations, finished)
+
+    async def keep_places(self, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
+        """Return the rows of a source, each with the path that it should have in view of earlier imports."""
+        return await self._database.read(import_place.keep_places, kind, source, rows)
 
     async def import_rows(
         self,

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from modelkeep.errors import CatalogueError
+from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 from modelkeep.failpoints import reach
 
 P = ParamSpec("P")
@@ -129,7 +129,7 @@ class Database:
         is_writer = engine is self._writing
 
         def transact() -> T:
-            with translated_errors(), engine.begin() as connection:
+            with translated_errors(self.path), engine.begin() as connection:
                 result = function(connection, *args, **kwargs)
                 if is_writer:
                     reach("catalogue.commit.before")
@@ -141,7 +141,14 @@ class Database:
 
 
 class translated_errors:  # noqa: N801 - reads as a statement
-    """Turn the database's own failures into `CatalogueError` sentences."""
+    """Turn the database's own failures into `CatalogueError` sentences.
+
+    Args:
+        path: the catalogue's file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def __enter__(self) -> None:
         return None
@@ -149,5 +156,19 @@ class translated_errors:  # noqa: N801 - reads as a statement
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         broken_rule = isinstance(error, sa.exc.IntegrityError | sqlite3.IntegrityError)
         if isinstance(error, sa.exc.DatabaseError | sqlite3.DatabaseError) and not broken_rule:
-            cause = getattr(error, "orig", None) or error
-            raise CatalogueError(f"the catalogue cannot be read or written now: {cause}") from error
+            raise told_error(error, self._path, "the catalogue cannot be read or written now") from error
+
+
+def told_error(error: Exception, path: Path, what: str) -> CatalogueError:
+    """Return a failure of the database as a sentence that says what would help, of the kind that fits."""
+    cause = getattr(error, "orig", None) or error
+    # The low byte is the kind of failure (https://sqlite.org/rescode.html); the driver's own errors have none.
+    kind = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return CatalogueLocked(f"{what}: {cause}; another program holds {path}: close it")
+    if kind == sqlite3.SQLITE_FULL:
+        return CatalogueUnwritable(f"{what}: {cause}; make room on the disk of {path.parent}")
+    if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR):
+        advice = f"look at the disk of {path.parent}: whether it is full, may be written, or fails"
+        return CatalogueUnwritable(f"{what}: {cause}; {advice}")
+    return CatalogueError(f"{what}: {cause}")

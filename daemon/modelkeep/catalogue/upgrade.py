@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from modelkeep.catalogue.engine import reading_engine, writing_engine
+from modelkeep.catalogue.engine import reading_engine, told_error, writing_engine
 from modelkeep.durable import sync_folder
 from modelkeep.errors import CatalogueError
 from modelkeep.failpoints import reach
@@ -41,7 +41,7 @@ def upgrade(path: Path) -> str | None:
         backup = None if current is None else back_up(path, current)
         _upgrade_to_head(path, config)
     except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-        raise CatalogueError(f"{path} cannot be opened as a catalogue: {getattr(error, 'orig', error)}") from error
+        raise told_error(error, path, f"{path} cannot be opened as a catalogue") from error
     return backup
 
 

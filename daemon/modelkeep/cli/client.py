@@ -21,6 +21,8 @@ Json = dict[str, Any]
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
+_READ_SECONDS = 10.0
+"""A daemon answers what it knows at once: one that does not is stopped or stuck."""
 _ERRORS: Mapping[int, type[ModelkeepError]] = {403: OutsideRoots, 404: NotFound, 409: Conflict, 423: Busy}
 
 
@@ -39,7 +41,6 @@ class DaemonClient:
             transport=httpx.HTTPTransport(uds=str(path)),
             base_url="http://localhost",
             headers=headers,
-            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
         )
 
     def __enter__(self) -> Self:
@@ -52,11 +53,15 @@ class DaemonClient:
 
     def get(self, path: str, **parameters: object) -> Any:
         """Return the JSON answer to a question; parameters that are None are left out."""
-        return self._call("GET", _with_query(path, parameters))
+        return self._call("GET", _with_query(path, parameters), seconds=_READ_SECONDS)
+
+    def get_slowly(self, path: str) -> Any:
+        """Return the JSON answer to a question for which the daemon has to look at many files."""
+        return self._call("GET", path)
 
     def post(self, path: str, body: object = None, *, patient: bool = False) -> Any:
         """Return the JSON answer to a request; `patient` waits as long as it takes (hashing, scanning)."""
-        return self._call("POST", path, body, patient=patient)
+        return self._call("POST", path, body, seconds=None if patient else _ANSWER_SECONDS)
 
     def delete(self, path: str) -> Any:
         """Return the JSON answer to a deletion."""
@@ -64,8 +69,8 @@ class DaemonClient:
 
     def post_stream(self, path: str, body: object) -> Iterator[Json]:
         """Yield the JSON Lines that answer a request, as they come."""
-        with self._troubles_named():
-            request = self._request("POST", path, body, patient=True)
+        with self._troubles_named(None):
+            request = self._request("POST", path, body, None)
             response = self._http.send(request, stream=True)
             try:
                 if response.is_error:
@@ -75,31 +80,32 @@ class DaemonClient:
             finally:
                 response.close()
 
-    def _call(self, method: str, path: str, body: object = None, *, patient: bool = False) -> Any:
-        with self._troubles_named():
-            response = self._http.send(self._request(method, path, body, patient=patient))
+    def _call(self, method: str, path: str, body: object = None, *, seconds: float | None = _ANSWER_SECONDS) -> Any:
+        with self._troubles_named(seconds):
+            response = self._http.send(self._request(method, path, body, seconds))
             if response.is_error:
                 raise _error_of(response)
             return response.json() if response.content else {}
 
-    def _request(self, method: str, path: str, body: object, *, patient: bool) -> httpx.Request:
+    def _request(self, method: str, path: str, body: object, seconds: float | None) -> httpx.Request:
         headers, content = {}, None
         if method == "POST":
             headers["Content-Type"] = "application/json"
             # ASCII: a path that is not UTF-8 travels as an escape that Python reads back as it was.
             content = json.dumps({} if body is None else body).encode("ascii")
-        timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS) if patient else httpx.USE_CLIENT_DEFAULT
+        timeout = httpx.Timeout(seconds, connect=_CONNECT_SECONDS)
         return self._http.build_request(method, path, headers=headers, content=content, timeout=timeout)
 
     @contextmanager
-    def _troubles_named(self) -> Iterator[None]:
+    def _troubles_named(self, seconds: float | None) -> Iterator[None]:
         try:
             yield
         except httpx.ConnectError as error:
             raise DaemonNotRunning(f"the daemon is not running: nothing answers at {self._path}") from error
         except httpx.TimeoutException as error:
+            waited = f" (waited {seconds:.0f} s)" if seconds else ""
             raise DaemonError(
-                f"the daemon did not answer within {_ANSWER_SECONDS:.0f} s; its log says why"
+                f"the daemon does not answer{waited}: it is stopped or stuck; its log says why"
             ) from error
         except httpx.TransportError as error:
             raise DaemonError("the daemon stopped while it was answering; start it again and repeat") from error

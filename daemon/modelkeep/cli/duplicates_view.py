@@ -6,8 +6,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from modelkeep.cli.output import plain, table
+from modelkeep.cli.output import named, plain, table
 from modelkeep.cli.wording import count, size
+
+_NAME_COLUMNS = 100
 
 
 def duplicates_view(found: Mapping[str, Any]) -> RenderableType:
@@ -26,7 +28,7 @@ def duplicates_view(found: Mapping[str, Any]) -> RenderableType:
 
 def _model(row: Mapping[str, Any]) -> Text:
     """Return a model's name with its places below it."""
-    return Text("\n").join([plain(row["name"], "bold"), *_places(row)])
+    return Text("\n").join([named(row["name"], "bold", _NAME_COLUMNS), *_places(row)])
 
 
 def _places(row: Mapping[str, Any]) -> Iterator[Text]:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.import_run import ImportRequest, missing_paths
-from modelkeep.cli.output import facts, plain, table
+from modelkeep.cli.output import facts, named, table
 from modelkeep.cli.path_guess import common_folder, folders_to_try, guess_mapping
 from modelkeep.cli.wording import clean, count
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from modelkeep.settings import Settings
 
 _MOST_LISTED = 50
+_COLUMNS = 120
+_FILE_COLUMNS_MIN = 24
+_KEY_COLUMNS = 20
+_REASON_COLUMNS = 600
 
 
 def print_report(report: Mapping[str, Any], out: Console) -> None:
@@ -33,7 +37,8 @@ def after_import(
     waiting = report["pending"] + report["updated"]
     if waiting and not through_daemon and not request.dry_run:
         out.print(f"{count(waiting, 'row')} will be hashed by: {call.command('run')}")
-    lost = missing_paths(request) if report["rows"] else []
+    # Rows of an earlier import are where that one's --map put them, which this request does not know.
+    lost = missing_paths(request) if report["rows"] > report["unchanged"] else []
     if lost:
         out.print(_mapping_advice(call, request, lost), style="yellow")
 
@@ -57,9 +62,13 @@ def _print_reasons(title: str, entries: Sequence[Mapping[str, Any]], out: Consol
         return
     out.print(title, style="bold")
     made = table("row", "file", "why")
+    for short in made.columns[:2]:
+        short.no_wrap = True
+    columns = min(out.width, _COLUMNS)
     for entry in entries[:_MOST_LISTED]:
-        made.add_row(plain(entry["key"]), plain(entry["path"]), plain(entry["reason"]))
-    out.print(made)
+        file = named(entry["path"], columns=max(columns // 3, _FILE_COLUMNS_MIN))
+        made.add_row(named(entry["key"], columns=_KEY_COLUMNS), file, named(entry["reason"], columns=_REASON_COLUMNS))
+    out.print(made, width=columns)
     if len(entries) > _MOST_LISTED:
         out.print(f"and {len(entries) - _MOST_LISTED:,} more; --json shows all")
 

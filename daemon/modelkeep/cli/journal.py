@@ -74,9 +74,18 @@ def _explain_nothing(model: str, folder: Path, *, narrowed: bool, as_json: bool)
     if model:
         raise NotFound(f"the journal has no record of {model}{' that fits' if narrowed else ''}")
     if not as_json:
-        console().print(
-            "No record fits." if narrowed else f"The journal is empty: nothing has happened in {folder} yet."
+        console().print("No record fits." if narrowed else _why_empty(folder))
+
+
+def _why_empty(folder: Path) -> str:
+    from modelkeep.journal.mark import read_mark
+
+    last_seq = read_mark(folder).seq
+    if last_seq:
+        return (
+            f"The journal in {folder} is gone: it was there up to record {last_seq:,}. `modelkeep doctor` says more."
         )
+    return f"The journal is empty: nothing has happened in {folder} yet."
 
 
 def _as_path(model: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from modelkeep.cli.wording import clean, count, duration, local_time, size
+from modelkeep.domain.naming import in_brief
 
 _STYLES = {
     "daemon": "bold",
@@ -22,6 +23,7 @@ _STYLES = {
 }
 _EVENT_COLUMNS = 24
 _HASH_DIGITS = 10
+_PART_COLUMNS = 1000
 
 _ELSEWHERE = frozenset({"seq", "ts", "event", "crc", "path", "sha256", "error", "migration"})
 """Fields that have a place of their own in the line, or that only recovery needs."""
@@ -57,10 +59,10 @@ def line_of(record: Mapping[str, Any], *, with_day: bool = True) -> Text:
     for part, style in (_name(record), ""), (_short_hash(record.get("sha256")), "dim"), (details(record), ""):
         if part:
             line.append("  ")
-            line.append(clean(part), style=style)
+            line.append(in_brief(clean(part), _PART_COLUMNS), style=style)
     if record.get("error"):
         line.append("  ")
-        line.append(clean(record["error"]), style="red")
+        line.append(in_brief(clean(record["error"]), _PART_COLUMNS), style="red")
     return line
 
 

@@ -7,11 +7,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from modelkeep.cli.output import facts, plain, table
+from modelkeep.cli.output import facts, named, plain, table
 from modelkeep.cli.pending_view import comparable
 from modelkeep.cli.wording import count, local_time, size
 
 _HASH_DIGITS = 12
+_NAME_COLUMNS = 100
+_TYPE_COLUMNS = 40
 _STATE_STYLES = {"present": "green", "missing": "yellow", "unreachable": "yellow"}
 
 
@@ -21,11 +23,11 @@ def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         made.add_row(
             plain(row["sha256"][:_HASH_DIGITS], "dim"),
-            plain(row["name"]),
-            plain(row["type"]),
+            named(row["name"], columns=_NAME_COLUMNS),
+            named(row["type"], columns=_TYPE_COLUMNS),
             size(row["size_bytes"]),
             str(row.get("images_count", "")),
-            plain(", ".join(tag["name"] for tag in row["tags"])),
+            named(", ".join(tag["name"] for tag in row["tags"])),
         )
     return made
 
@@ -36,7 +38,7 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
     known = comparable({**model, "base": details["base"]})
     name = known.pop("name", "")
     parts: list[RenderableType] = [
-        plain(name, "bold"),
+        named(name, "bold"),
         facts(
             [
                 ("sha256", model["sha256"]),
@@ -60,10 +62,10 @@ def purge_table(known: Sequence[Mapping[str, Any]]) -> Table:
         model = details["model"]
         made.add_row(
             plain(model["sha256"][:_HASH_DIGITS], "dim"),
-            plain(model["name"]),
+            named(model["name"], columns=_NAME_COLUMNS),
             str(len(details["images"])),
             str(len(model["tags"])),
-            plain(model["path"]),
+            named(model["path"]),
         )
     return made
 
@@ -72,7 +74,7 @@ def purged_lines(purged: Sequence[Mapping[str, Any]]) -> list[Text]:
     """Return a line about each model that was forgotten."""
     return [
         Text.assemble(
-            plain(details["model"]["name"] or details["model"]["path"]),
+            named(details["model"]["name"] or details["model"]["path"]),
             " is forgotten, with ",
             count(len(details["images"]), "picture"),
             " and ",

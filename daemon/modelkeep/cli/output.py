@@ -11,9 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from modelkeep.cli.wording import clean
+from modelkeep.domain.naming import in_brief
 
 _WIDTH_OF_A_FILE = 65_536
-"""Columns of a table that goes to a file or a program: wide enough that no name is cut."""
+"""Columns of a table that goes to a file or a program: wide enough that no line is folded."""
+
+NAME_COLUMNS = 256
+"""No file's base name has more characters; what an old database calls a name may have thousands."""
 
 
 class PlainConsole(Console):
@@ -58,6 +62,11 @@ def json_text(document: Any, indent: int | None = None) -> str:
 def plain(value: object, style: str = "") -> Text:
     """Return foreign text as it may be printed: no markup, no control characters."""
     return Text(clean(value), style=style)
+
+
+def named(value: object, style: str = "", columns: int = NAME_COLUMNS) -> Text:
+    """Return a foreign name or path as `plain` does, without the middle of one that is too long."""
+    return Text(in_brief(clean(value), columns), style=style)
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:

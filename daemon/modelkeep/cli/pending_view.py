@@ -7,8 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from modelkeep.cli.output import facts, plain, table
+from modelkeep.cli.output import facts, named, plain, table
 from modelkeep.cli.wording import clean, count, local_time, shortened, size
+from modelkeep.domain.naming import in_brief
 
 _STATE_STYLES = {"conflict": "yellow", "failed": "red", "missing": "yellow"}
 _EFFECTS = (
@@ -16,6 +17,8 @@ _EFFECTS = (
     ("override", "puts the pending values in their place"),
     ("delete", "drops the pending row"),
 )
+_NAME_COLUMNS = 100
+_TYPE_COLUMNS = 40
 _REASON_COLUMNS = 60
 _VALUE_COLUMNS = 400
 _NOT_SHOWN = frozenset({"images", "images_count"})
@@ -29,8 +32,8 @@ def pending_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         made.add_row(
             str(row["id"]),
             plain(row["state"], _STATE_STYLES.get(row["state"], "")),
-            plain(row["name"] or base_name(row["path"])),
-            plain(row["type"]),
+            named(row["name"] or base_name(row["path"]), columns=_NAME_COLUMNS),
+            named(row["type"], columns=_TYPE_COLUMNS),
             size(row["size_bytes"]) if row["size_bytes"] else "",
             Text(shortened(row["last_error"], _REASON_COLUMNS)),
         )
@@ -42,7 +45,7 @@ def both_sides(details: Mapping[str, Any]) -> RenderableType:
     pending, existing = details["pending"], details["existing"]
     parts: list[RenderableType] = [facts(_facts(pending))]
     if existing is None:
-        parts.append(facts([(name, plain(value)) for name, value in comparable(pending).items()]))
+        parts.append(facts([(key, plain(_whole(key, value))) for key, value in comparable(pending).items()]))
     else:
         known = comparable({**existing["model"], "base": existing["base"]})
         parts.append(_comparison(comparable(pending), known, details["lost_keys"]))
@@ -114,6 +117,11 @@ def _comparison(pending: Mapping[str, str], existing: Mapping[str, str], lost_ke
         mark, style = ("≠", "bold yellow") if differs else ("", "")
         made.add_row(mark, plain(key), plain(_cut(ours), style), plain(_cut(theirs), style))
     return made
+
+
+def _whole(key: str, value: str) -> str:
+    """Return a value in full, but for a name that no one can have meant."""
+    return in_brief(value, _VALUE_COLUMNS) if key == "name" else value
 
 
 def _cut(text: str) -> str:

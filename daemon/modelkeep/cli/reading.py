@@ -70,7 +70,7 @@ class DaemonReader:
 
     def duplicates(self) -> Json:
         """Return the contents that lie at several places, and what could be freed."""
-        answer: Json = self._client.get("/api/duplicates")
+        answer: Json = self._client.get_slowly("/api/duplicates")
         return answer
 
     def pending(self, *, state: str | None, limit: int) -> list[Json]:

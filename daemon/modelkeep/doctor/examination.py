@@ -75,16 +75,19 @@ def _examine(premises: Premises) -> Iterator[Finding]:
         yield from _guarded("daemon", partial(check_lock, premises))
         yield from _guarded("address", partial(check_address, premises))
     if premises.may_enter and premises.directory.path.is_dir():
-        yield from _guarded("catalogue", partial(_check_catalogue, premises))
+        knowledge: list[Knowledge] = []
+        yield from _guarded("catalogue", partial(_check_catalogue, premises, knowledge.append))
         yield from _guarded("leftovers", partial(check_leftovers, premises))
-        yield from _guarded("journal", partial(check_journal, premises))
+        knows_models = any(one.models for one in knowledge)
+        yield from _guarded("journal", partial(check_journal, premises, knows_models=knows_models))
     yield from _guarded("roots", partial(_check_roots, premises))
 
 
-def _check_catalogue(premises: Premises) -> Iterator[Finding]:
+def _check_catalogue(premises: Premises, tell: Callable[[Knowledge], None]) -> Iterator[Finding]:
     findings, knowledge = _look_into(premises)
     yield from findings
     if knowledge is not None:
+        tell(knowledge)
         yield from _check_content(premises, knowledge)
 
 

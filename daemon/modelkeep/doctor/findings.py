@@ -4,6 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from modelkeep.domain.naming import in_brief
+
+_EXAMPLE_COLUMNS = 240
+
 
 class Severity(StrEnum):
     """How much a finding matters to the owner."""
@@ -67,7 +71,7 @@ def are_fine(findings: Iterable[Finding]) -> bool:
 
 def examples(names: Sequence[str], most: int = 5) -> str:
     """Return the first of many names as a text, and how many more there are."""
-    shown = ", ".join(names[:most])
+    shown = ", ".join(in_brief(name, _EXAMPLE_COLUMNS) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 

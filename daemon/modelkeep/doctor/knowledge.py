@@ -17,6 +17,7 @@ from modelkeep.catalogue.engine import LOCK_WAIT_MS, translated_errors
 from modelkeep.catalogue.store.control import committed_migrations
 from modelkeep.catalogue.tables import images, locations, models, pending_import, refused_pictures
 from modelkeep.doctor.premises import Premises
+from modelkeep.domain.naming import in_brief
 from modelkeep.domain.values import ImageRow, LocationState, PendingState
 
 
@@ -42,7 +43,7 @@ class KnownModel:
     successor: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name or self.path or 'without a name'} ({self.sha256[:12]})"
+        return f"{in_brief(self.name or self.path or 'without a name')} ({self.sha256[:12]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def opened(premises: Premises) -> Iterator[sa.Connection]:
     path = premises.directory.catalogue
     still = not premises.is_at_work and not size_of(wal_of(path))
     engine = sa.create_engine("sqlite://", creator=lambda: _connect(path, still=still), poolclass=NullPool)
-    with translated_errors(), engine.connect() as connection:
+    with translated_errors(path), engine.connect() as connection:
         connection.exec_driver_sql("BEGIN")
         yield connection
         connection.rollback()

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem
 from modelkeep.doctor.knowledge import Knowledge, KnownModel
+from modelkeep.domain.naming import in_brief
 from modelkeep.journal.records import Damaged, decode
 from modelkeep.journal.segments import lines_forward, list_segments
 
 REFUTED = "claim.refuted"
-_SHOWN_CLAIMS = 20
+_SHOWN_CLAIMS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ def _without_location(nowhere: Iterable[KnownModel], refuted: Mapping[str, Refut
     models = list(nowhere)
     wrong = [(model, refuted[model.sha256]) for model in models if model.sha256 in refuted]
     for model, claim in wrong[:_SHOWN_CLAIMS]:
-        sentence = f"{model} is known only from an older database: its file {claim.path} holds {claim.found[:12]}"
-        yield note("claims", sentence, _compare(model, claim))
+        file = f"its file {in_brief(claim.path, 240)} holds {claim.found[:12]}"
+        yield note("claims", f"{model} is known only from an older database: {file}", _compare(model, claim))
     if len(wrong) > _SHOWN_CLAIMS:
         yield note(
-            "claims", f"{len(wrong) - _SHOWN_CLAIMS:,} more such models", "modelkeep journal --event claim.refuted"
+            "claims",
+            f"and {len(wrong) - _SHOWN_CLAIMS:,} more such models",
+            "modelkeep journal --event claim.refuted",
         )
     rest = [model for model in models if model.sha256 not in refuted]
     if rest:

@@ -3,25 +3,35 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from modelkeep.doctor.database import is_there
 from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.premises import Premises
+from modelkeep.journal.mark import Mark, find_loss, read_mark
 from modelkeep.journal.records import Damage
 from modelkeep.journal.segments import list_segments
 from modelkeep.journal.soundness import check
-from modelkeep.journal.survey import TornTail, take_survey
+from modelkeep.journal.survey import Survey, TornTail, take_survey
 
+_ABOUT_A_LOSS = (
+    "put back a backup of journal/ before the daemon starts, if there is one; else it goes on from there by itself"
+)
 _NEXT_START = "the next start of the daemon does it, and so does `modelkeep doctor --repair`"
 
 
-def check_journal(premises: Premises) -> Iterator[Finding]:
+def check_journal(premises: Premises, *, knows_models: bool = False) -> Iterator[Finding]:
     """Look through every record.
+
+    Args:
+        premises: where it lies.
+        knows_models: whether the catalogue holds any: then there has been a journal.
 
     Raises:
         JournalError: a segment cannot be read.
     """
     folder = premises.directory.journal
+    mark = read_mark(folder)
     if not list_segments(folder):
-        yield note("journal", "there is none yet; the daemon begins it when it first starts")
+        yield _judge_absence(premises, mark, knows_models=knows_models)
         return
     damages = check(folder)
     if damages and premises.is_at_work:
@@ -29,9 +39,12 @@ def check_journal(premises: Premises) -> Iterator[Finding]:
         again = check(folder)
         damages = [damage for damage in damages if damage in again]
     survey = take_survey(folder)
+    loss = find_loss(folder, mark, survey)
     torn = None if premises.is_at_work else survey.torn_tail
     yield from _judge(damages, torn)
-    if not damages:
+    if loss is not None:
+        yield problem("journal", loss.reason, _ABOUT_A_LOSS)
+    if not damages and loss is None:
         records = survey.next_seq - 1
         yield fine("journal", f"{counted(records, 'record')} up to now, none missing and none damaged")
     unfinished = survey.unfinished.records()
@@ -39,6 +52,16 @@ def check_journal(premises: Premises) -> Iterator[Finding]:
         paths = examples([str(record.get("path", migration)) for migration, record in unfinished.items()])
         sentence = f"{counted(len(unfinished), 'migration was', 'migrations were')} cut short: {paths}"
         yield warning("journal", sentence, f"bring them to an end: {_NEXT_START}", repairable=True)
+
+
+def _judge_absence(premises: Premises, mark: Mark, *, knows_models: bool) -> Finding:
+    loss = find_loss(premises.directory.journal, mark, Survey())
+    if loss is not None and is_there(premises):
+        return problem("journal", loss.reason, _ABOUT_A_LOSS)
+    if knows_models:
+        sentence = "the journal that this catalogue was written with is gone; the history in it is lost, nothing else"
+        return problem("journal", sentence, _ABOUT_A_LOSS)
+    return note("journal", "there is none yet; the daemon begins it when it first starts")
 
 
 def _judge(damages: Sequence[Damage], torn: TornTail | None) -> Iterator[Finding]:
@@ -62,4 +85,4 @@ def _is_at(damage: Damage, torn: TornTail) -> bool:
 
 def last_seq(folder: Path) -> int:
     """Return the number of the journal's last record, 0 when there is none."""
-    return take_survey(folder).next_seq - 1
+    return max(take_survey(folder).next_seq - 1, read_mark(folder).seq)

@@ -27,7 +27,8 @@ class ActKind(StrEnum):
 class ActOrder:
     """One act on one model.
 
-    `migration` is its id, `seq` the picture to remove, `picture` the staged tiers of the one to add.
+    `migration` is its id, `seq` the picture to remove, `picture` the staged tiers of the one to add, `lost` those of
+    the model's published files that are not there.
     """
 
     migration: str
@@ -35,6 +36,7 @@ class ActOrder:
     sha256: str
     seq: int = 0
     picture: RenderedPicture | None = None
+    lost: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ def plan_act(order: ActOrder, known: ModelDetails) -> ActPlan:
     return _plan_purge(order, known)
 
 
+def published_names(images: Sequence[ImageRow]) -> list[str]:
+    """Return the base names of the published files of pictures."""
+    return [picture_name(image.sha256, image.seq, quality) for image in images for quality in QUALITIES]
+
+
 def refuse_purge(known: ModelDetails) -> None:
     """Raise Conflict when a model is more than a memory: a file of it is there, or may be."""
     name = known.model.name or known.model.sha256[:12]
@@ -103,7 +110,7 @@ def _plan_removal(order: ActOrder, known: ModelDetails) -> ActPlan:
             staged = f"{order.migration}_{image.seq}_{quality}.webp"
             links[staged] = picture_name(image.sha256, image.seq, quality)
             files.append(TierFile(staged, picture_name(image.sha256, image.seq - 1, quality)))
-    given_up = _names([image for image in known.images if image.seq >= order.seq])
+    given_up = published_names([image for image in known.images if image.seq >= order.seq])
     taken = {file.final for file in files}
     return ActPlan(
         order,
@@ -117,29 +124,30 @@ def _plan_removal(order: ActOrder, known: ModelDetails) -> ActPlan:
 
 
 def _plan_upload(order: ActOrder, known: ModelDetails) -> ActPlan:
-    """Add a picture as the next one; one that is there already is the answer itself."""
+    """Add a picture as the next one; one that is there already is the answer itself, unless its files are lost."""
     picture = order.picture
     assert picture is not None, "nobody orders it without"  # noqa: S101 - a fact of the program, not of its input
     for image in known.images:
         if image.source_digest == picture.source_digest:
-            return ActPlan(order, known.model, image.seq, known.images, changes=False)
+            if order.lost.isdisjoint(published_names([image])):
+                return ActPlan(order, known.model, image.seq, known.images, changes=False)
+            return ActPlan(order, known.model, image.seq, known.images, files=_files_of(picture, order, image.seq))
     seq = next_seq(known.images)
     row = ImageRow(order.sha256, seq, picture.width, picture.height, picture.source_digest)
-    files = tuple(
-        TierFile(staged, picture_name(order.sha256, seq, quality)) for quality, staged in picture.staged.items()
-    )
-    return ActPlan(order, known.model, seq, (*known.images, row), files=files)
+    return ActPlan(order, known.model, seq, (*known.images, row), files=_files_of(picture, order, seq))
 
 
 def _plan_purge(order: ActOrder, known: ModelDetails) -> ActPlan:
     refuse_purge(known)
     originals = tuple(picture.file for picture in known.refused)
-    return ActPlan(order, known.model, removed=tuple(_names(known.images)), originals=originals)
+    return ActPlan(order, known.model, removed=tuple(published_names(known.images)), originals=originals)
 
 
 def _without(images: Sequence[ImageRow], seq: int) -> list[ImageRow]:
     return [replace(image, seq=image.seq - 1) if image.seq > seq else image for image in images if image.seq != seq]
 
 
-def _names(images: Sequence[ImageRow]) -> list[str]:
-    return [picture_name(image.sha256, image.seq, quality) for image in images for quality in QUALITIES]
+def _files_of(picture: RenderedPicture, order: ActOrder, seq: int) -> tuple[TierFile, ...]:
+    return tuple(
+        TierFile(staged, picture_name(order.sha256, seq, quality)) for quality, staged in picture.staged.items()
+    )

@@ -22,6 +22,7 @@ class LegacyRow:
     `key` names the row in its source, `digest` changes when anything the source says of it changes, `path` is where
     the file lies on this machine (after `--map`), `claim` the hash that the source holds or empty, `picture` the
     absolute path of its picture or empty. `remarks` tell the owner what was odd about the row though it was taken.
+    `is_mapped` tells that `--map` was given for its path, even if that rewrote nothing.
     """
 
     key: str
@@ -38,6 +39,7 @@ class LegacyRow:
     tags: tuple[LegacyTag, ...] = ()
     picture: str = ""
     remarks: tuple[str, ...] = ()
+    is_mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,14 @@ def suggested_name(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
+def in_brief(text: str, length: int = 120) -> str:
+    """Return at most `length` characters of a name or path: its beginning and its end, which tell most."""
+    if len(text) <= length:
+        return text
+    tail = length // 2
+    return f"{text[: length - tail - 1]}…{text[-tail:]}"
+
+
 def is_name_from_path(name: str, paths: Iterable[str]) -> bool:
     """Tell whether a name says no more than one of these paths does (base name, with or without its ending)."""
     return any(name in (base, base.rsplit(".", 1)[0]) for base in map(suggested_name, paths))
@@ -98,6 +106,10 @@ class PathMap:
             if rest is not None:
                 return "/".join([new.rstrip("/"), *rest]) or "/"
         return path
+
+    def covers(self, path: str) -> bool:
+        """Tell whether a prefix matches."""
+        return any(_below(path, old) is not None for old, _ in self.pairs)
 
 
 _WINDOWS = re.compile(r"[A-Za-z]:(?:[\\/]|$)|\\\\")

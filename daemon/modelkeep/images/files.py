@@ -63,9 +63,36 @@ def write_durably(path: Path, chunks: Iterable[bytes]) -> None:
             reach("staged_copy.sync.before")
             os.fsync(file.fileno())
             reach("staged_copy.sync.after")
-    except BaseException:
+    except BaseException as error:
         clear_away([path])
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # of an open file the system does not say which one it was
         raise
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file; it is fine when it is gone already, also where nothing can be removed.
+
+    Raises:
+        OSError: it is there and cannot be removed.
+    """
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    except OSError:
+        # A file system that is mounted read-only says so before it has looked for the file.
+        if os.path.lexists(path):
+            raise
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OSError when no file can be made in a folder, or removed from it; nothing is tried."""
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        number = errno.EROFS if is_read_only else errno.EACCES
+        # As the system names a file in it: the folder is then the one of that file.
+        raise OSError(number, os.strerror(number), str(folder / "*"))
 
 
 def clear_away(paths: Iterable[Path]) -> None:

@@ -19,7 +19,14 @@ from modelkeep.domain.values import RenderedPicture, TierFile
 from modelkeep.durable import make_folder, sync_folder
 from modelkeep.errors import PictureError, WorkerDied
 from modelkeep.failpoints import reach
-from modelkeep.images.files import picture_chunks, shown_name, write_durably
+from modelkeep.images.files import (
+    clear_away,
+    picture_chunks,
+    remove_file,
+    require_writable,
+    shown_name,
+    write_durably,
+)
 from modelkeep.images.links import link_or_copy
 from modelkeep.images.render import DECODE_SECONDS, digest_file, render, staged_names
 
@@ -121,6 +128,7 @@ class ImageStore:
 
         Raises:
             FileNotFoundError: a file is neither staged nor published.
+            OSError: a file that is staged cannot be moved.
         """
         for file in files:
             staged, final = self._staging / _base_name(file.staged), self._folder / _base_name(file.final)
@@ -128,10 +136,22 @@ class ImageStore:
             try:
                 staged.replace(final)
                 reach("picture.publish.after")
-            except FileNotFoundError as error:
+            except OSError as error:
+                # A file system that is mounted read-only says so before it has looked for the file.
+                if os.path.lexists(staged):
+                    raise
                 if not final.exists():
                     message = f"{file.final} is neither published nor staged as {file.staged}"
                     raise FileNotFoundError(errno.ENOENT, message, str(final)) from error
+
+    def require_writable(self) -> None:
+        """Raise OSError when published pictures or pending originals cannot be put in their place or removed."""
+        for folder in (self._folder, self._pending):
+            require_writable(folder)
+
+    def lost_files(self, names: Iterable[str]) -> set[str]:
+        """Return those of these base names of published files under which nothing lies."""
+        return {name for name in names if not (self._folder / _base_name(name)).exists()}
 
     def stage_links(self, links: Mapping[str, str]) -> None:
         """Give published pictures a second, staged name each, durably; a copy where there are no links.
@@ -156,7 +176,7 @@ class ImageStore:
         """Remove published pictures; it is fine when some are gone already. `sync` makes it last."""
         for name in names:
             reach("picture.remove.before")
-            (self._folder / _base_name(name)).unlink(missing_ok=True)
+            remove_file(self._folder / _base_name(name))
             reach("picture.remove.after")
 
     def sync(self) -> None:
@@ -168,7 +188,7 @@ class ImageStore:
     def remove_pending(self, name: str) -> None:
         """Remove the original of a pending row; it is fine when it is gone already."""
         reach("pending_picture.remove.before")
-        self.pending_path(name).unlink(missing_ok=True)
+        remove_file(self.pending_path(name))
         reach("pending_picture.remove.after")
 
     def pending_path(self, name: str) -> Path:
@@ -187,9 +207,8 @@ class ImageStore:
         return self._staging / _base_name(name)
 
     def discard(self, staged: Iterable[str]) -> None:
-        """Delete staged files; it is fine when some are gone already."""
-        for name in staged:
-            (self._staging / _base_name(name)).unlink(missing_ok=True)
+        """Delete staged files as far as that can be done: what is left over is swept at the next start."""
+        clear_away([self._staging / _base_name(name) for name in staged])
 
     def sweep_staging(self, keep: Collection[str]) -> list[str]:
         """Delete the staged files that are not named in `keep`, and return their base names."""

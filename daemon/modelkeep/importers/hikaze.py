@@ -13,8 +13,8 @@ from modelkeep.domain.values import normalise_sha256
 from modelkeep.importers.base import SourceContent, SourceOptions
 from modelkeep.importers.hikaze_meta import HikazeMeta, read_meta
 from modelkeep.importers.hikaze_source import HikazeRecord, find_database, read_records
-from modelkeep.importers.legacy_path import local_path
-from modelkeep.importers.legacy_text import as_text, clean, milliseconds, whole_number
+from modelkeep.importers.legacy_path import is_mapped, local_path
+from modelkeep.importers.legacy_text import TAKEN_AS_UNKNOWN, as_text, clean, milliseconds, whole_number
 from modelkeep.importers.picture_folder import PictureFolder
 from modelkeep.importers.sqlite_copy import opened_copy
 
@@ -69,6 +69,7 @@ class RowComposer:
             tags=_distinct(record.tags),
             picture=str(self.pictures.path / picture) if picture else "",
             remarks=tuple(meta.remarks),
+            is_mapped=is_mapped(record.path, self.path_map),
         )
 
     def _choose_picture(self, meta: HikazeMeta) -> str:
@@ -128,7 +129,8 @@ def _without_doubles(composed: Iterable[LegacyRow | Refusal]) -> tuple[list[Lega
 
 
 def _double(row: LegacyRow, first: LegacyRow) -> str:
-    alike = replace(row, key=first.key, digest=first.digest, original_path=first.original_path) == first
+    named = replace(row, key=first.key, digest=first.digest, original_path=first.original_path)
+    alike = replace(named, is_mapped=first.is_mapped) == first
     if alike:
         return f"row {first.key} says the same about {row.path} and was taken, so nothing is lost"
     return (
@@ -140,14 +142,14 @@ def _double(row: LegacyRow, first: LegacyRow) -> str:
 def _size_bytes(value: object, remarks: list[str]) -> int:
     number = whole_number(value)
     if number is None and value not in (None, "", b""):
-        remarks.append(f"its size {clean(value)!r} is no number of bytes and is taken as unknown")
+        remarks.append(f"its size {clean(value)!r} is no number of bytes and {TAKEN_AS_UNKNOWN}")
     return number or 0
 
 
 def _created_at(value: object, remarks: list[str]) -> int:
     number = milliseconds(value)
     if number is None and value not in (None, "", b""):
-        remarks.append(f"its time of creation {clean(value)!r} is no time and is taken as unknown")
+        remarks.append(f"its time of creation {clean(value)!r} is no time and {TAKEN_AS_UNKNOWN}")
     return number or 0
 
 

@@ -28,6 +28,14 @@ def local_path(stored: object, path_map: PathMap) -> tuple[str, str]:
     return os.path.normpath(path), ""
 
 
+def is_mapped(stored: object, path_map: PathMap) -> bool:
+    """Tell whether the owner wants the path that a source stored rewritten; as for `local_path`."""
+    if not path_map.pairs:
+        return False
+    path = stored.decode("utf-8", "surrogateescape") if isinstance(stored, bytes) else str(stored)
+    return path_map.covers(_normalised(path))
+
+
 def _normalised(path: str) -> str:
     return ntpath.normpath(path) if is_windows_path(path) else os.path.normpath(path)
 

@@ -13,6 +13,10 @@ _MILLISECONDS_MAX = 253_402_300_799_999
 """The end of the year 9999."""
 
 
+TAKEN_AS_UNKNOWN = "is taken as unknown"
+"""How remarks end about a value that says nothing, so that nothing is lost with it."""
+
+
 def as_text(value: object) -> str:
     """Return a database value as text; bytes that are no UTF-8 become surrogate escapes."""
     if isinstance(value, str):

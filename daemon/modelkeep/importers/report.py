@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from modelkeep.domain.legacy import Refusal, TakenRow, Taking
 from modelkeep.importers.base import SourceContent
+from modelkeep.importers.legacy_text import TAKEN_AS_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,13 @@ def report_of(
         images_processed=images_processed,
         image_errors=list(image_errors),
         refusals=list(content.refusals),
-        remarks=[*content.remarks, *odd],
+        remarks=[*content.remarks, *sorted(odd, key=_loses_nothing)],
     )
+
+
+def _loses_nothing(remark: Refusal) -> bool:
+    """Tell whether a remark may stand after those that tell of something lost."""
+    return remark.reason.endswith(TAKEN_AS_UNKNOWN)
 
 
 def _as_json(refusal: Refusal) -> dict[str, str]:

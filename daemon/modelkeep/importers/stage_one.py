@@ -10,6 +10,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
@@ -25,6 +26,9 @@ __all__ = ["ImportReport", "KeepsPictures", "Progress", "StageOne", "TakesRows",
 
 class TakesRows(Protocol):
     """What stage 1 needs of the catalogue."""
+
+    async def keep_places(self, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
+        """Return the rows of a source, each with the path that it should have in view of earlier imports."""
 
     async def import_rows(
         self,
@@ -101,6 +105,8 @@ class StageOne:
         """
         progress(Progress("reading"))
         content = await asyncio.to_thread(importer.read, options)
+        rows = await self._catalogue.keep_places(content.kind, content.source, content.rows)
+        content = replace(content, rows=tuple(rows))
         if dry_run:
             taken = await self._rehearse(content, content.rows)
             report = report_of(content, taken, len(needs_of(taken)), dry_run=True)

@@ -5,10 +5,11 @@ The journal says which were planned and not finished, the catalogue which of the
 still in the queue). Every step may be done twice, so a crash in the middle of a recovery changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from modelkeep.domain.pictures import parse_picture_name
 from modelkeep.domain.values import TierFile
 
 Record = tuple[str, Mapping[str, object]]
@@ -51,12 +52,34 @@ class WritesJournal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What of a committed migration cannot be done now, for the disk does not take it.
+
+    Args:
+        migration: its id, which has to stay in the catalogue until all is done.
+        sha256: its model, empty when nothing tells.
+        files: staged pictures to publish.
+        removed: published pictures to remove after that.
+        originals: pending pictures to remove.
+        ending: records that close it in the journal.
+    """
+
+    migration: str
+    sha256: str
+    files: tuple[TierFile, ...] = ()
+    removed: tuple[str, ...] = ()
+    originals: tuple[str, ...] = ()
+    ending: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a recovery did: ids of the migrations, names of the files."""
+    """What a recovery did: ids of the migrations, names of the files; and what is left to do."""
 
     rolled_forward: tuple[str, ...] = ()
     rolled_back: tuple[str, ...] = ()
     swept: tuple[str, ...] = ()
+    left: tuple[Left, ...] = ()
 
 
 def recover(
@@ -75,49 +98,124 @@ def recover(
             `removed`, `originals`).
         wanted_pictures: base names of the pending originals that something still refers to.
         named_pictures: those of the published files in `removed` that a row stands for again.
+
+    Raises:
+        JournalError: what was done cannot be written down.
     """
     unfinished = journal.unfinished
-    records: list[Record] = []
+    finishing = _Finishing(pictures, unfinished, wanted_pictures, named_pictures)
     # One that the journal does not name is finished, or its plan is damaged: what is still staged is published. The
     # others follow in the order of their plans: of two that publish under one name the later has to win.
     unnamed = [migration for migration in committed if migration not in unfinished]
     for migration in [*unnamed, *(migration for migration in unfinished if migration in committed)]:
-        lost = _finish(committed[migration], pictures, wanted_pictures, named_pictures)
-        if migration in unfinished:  # the pictures of a finished one may have been replaced since
-            records += _rolled_forward(unfinished[migration], lost)
+        finishing.finish(migration, committed[migration])
+    done, left = finishing.outcome()
     back = [migration for migration in unfinished if migration not in committed]
+    records = [record for item in done for record in item.ending]
     records += [("recovery.rolled_back", _facts(unfinished[migration])) for migration in back]
-    if committed:
-        pictures.sync()
-    # What is staged now belongs to no migration any more: those rolled forward have published theirs.
-    swept = [*pictures.sweep_staging(()), *pictures.sweep_pending(wanted_pictures)]
+    # What else is staged now belongs to no migration any more: those rolled forward have published theirs.
+    staged = {file.staged for item in left for file in item.files}
+    originals = {*wanted_pictures, *(name for item in left for name in item.originals)}
+    swept = [
+        *_as_far_as_possible(pictures.sweep_staging, staged),
+        *_as_far_as_possible(pictures.sweep_pending, originals),
+    ]
     journal.write_many(records)
     if committed or records:
         # Also when nothing was written: an end that a killed daemon wrote may not be on the disk yet, and the
         # catalogue forgets the migration next.
         journal.sync()
-    return Recovered(tuple(committed), tuple(back), tuple(swept))
+    return Recovered(tuple(item.migration for item in done), tuple(back), tuple(swept), tuple(left))
 
 
-def _finish(
-    left: Mapping[str, Any],
-    pictures: FinishesPictures,
-    wanted_pictures: Collection[str],
-    named_pictures: Collection[str],
-) -> list[str]:
-    """Do what was left to do; returns the pictures that are neither staged nor published any more."""
-    lost = []
-    for file in left.get("files", ()):
+class _Finishing:
+    """Does what was left to do, one migration after the other, and keeps what it cannot do."""
+
+    def __init__(
+        self,
+        pictures: FinishesPictures,
+        unfinished: Mapping[str, Mapping[str, object]],
+        wanted_pictures: Collection[str],
+        named_pictures: Collection[str],
+    ) -> None:
+        self._pictures = pictures
+        self._unfinished = unfinished
+        self._wanted = wanted_pictures
+        self._named = named_pictures
+        self._done: list[Left] = []
+        self._left: list[Left] = []
+
+    def finish(self, migration: str, plan: Mapping[str, Any]) -> None:
+        """Do what was left to do; what cannot be done holds back the later ones of its model."""
+        item = self._item(migration, plan)
+        if any(earlier.sha256 == item.sha256 for earlier in self._left):
+            self._left.append(item)
+            return
+        item, is_published = self._published(item)
+        (self._done if is_published and self._has_removed(item) else self._left).append(item)
+
+    def outcome(self) -> tuple[list[Left], list[Left]]:
+        """Return what is done, durably, and what is left to do."""
+        if self._done:
+            try:
+                self._pictures.sync()
+            except OSError:
+                # Nobody knows what of it is on the disk: all of it is done again, in the same order.
+                return [], [*self._done, *self._left]
+        return self._done, self._left
+
+    def _item(self, migration: str, plan: Mapping[str, Any]) -> Left:
+        files = tuple(TierFile(file["staged"], file["final"]) for file in plan.get("files", ()))
+        # One that was finished long ago may be among the committed; a later picture has the name by now.
+        removed = tuple(name for name in plan.get("removed", ()) if name not in self._named)
+        originals = (plan.get("image", ""), *plan.get("originals", ()))
+        unwanted = tuple(name for name in originals if name and name not in self._wanted)
+        known = self._unfinished.get(migration)
+        # The pictures of a finished one may have been replaced since: nothing is said of it.
+        ending = tuple(_rolled_forward(known, [])) if known is not None else ()
+        return Left(migration, _model_of(known, plan), files, removed, unwanted, ending)
+
+    def _published(self, item: Left) -> tuple[Left, bool]:
+        """Publish; returns the item without the pictures that are lost, and whether no other is left."""
+        is_published, kept, lost = True, [], []
+        for file in item.files:
+            try:
+                self._pictures.publish([file])
+            except FileNotFoundError:
+                lost.append(file.final)
+                continue
+            except OSError:
+                is_published = False
+            kept.append(file)
+        known = self._unfinished.get(item.migration)
+        ending = tuple(_rolled_forward(known, lost)) if known is not None else ()
+        return replace(item, files=tuple(kept), ending=ending), is_published
+
+    def _has_removed(self, item: Left) -> bool:
         try:
-            pictures.publish([TierFile(file["staged"], file["final"])])
-        except FileNotFoundError:
-            lost.append(file["final"])
-    # One that was finished long ago may be among the committed; a later picture has the name by now.
-    pictures.remove_published([name for name in left.get("removed", ()) if name not in named_pictures])
-    for image in (left.get("image", ""), *left.get("originals", ())):
-        if image and image not in wanted_pictures:
-            pictures.remove_pending(image)
-    return lost
+            self._pictures.remove_published(item.removed)
+            for name in item.originals:
+                self._pictures.remove_pending(name)
+        except OSError:
+            return False
+        return True
+
+
+def _as_far_as_possible(sweep: Callable[[Collection[str]], list[str]], keep: Collection[str]) -> list[str]:
+    """Sweep a folder; what cannot be swept now is in nobody's way, and the next start tries again."""
+    try:
+        return sweep(keep)
+    except OSError:
+        return []
+
+
+def _model_of(known: Mapping[str, object] | None, plan: Mapping[str, Any]) -> str:
+    """Return whose pictures a migration is about: of one that the journal does not name, its files' names tell."""
+    if known is not None:
+        return str(known.get("sha256", ""))
+    names = (*(file["final"] for file in plan.get("files", ())), *plan.get("removed", ()))
+    parsed = (parse_picture_name(name) for name in names)
+    return next((picture[0] for picture in parsed if picture), "")
 
 
 def _rolled_forward(plan: Mapping[str, object], lost: list[str]) -> list[Record]:

@@ -10,6 +10,7 @@ from modelkeep.errors import JournalError
 from modelkeep.failpoints import reach
 from modelkeep.journal.chain import LineSink, journal_logger
 from modelkeep.journal.listeners import Listener, Listeners, Unsubscribe
+from modelkeep.journal.mark import Mark, find_loss, read_mark, write_mark
 from modelkeep.journal.records import Damage
 from modelkeep.journal.segment_file import SegmentFile, sweep_drafts, unwritable
 from modelkeep.journal.segments import segment_at
@@ -46,11 +47,16 @@ class JournalWriter:
         self._listeners = Listeners()
         _make_folder(folder)
         sweep_drafts(folder)
+        self._mark = read_mark(folder)
         survey = take_survey(folder)
         self._damages, self._unfinished = survey.damages, survey.unfinished
-        newest = max(survey.sizes, default=segment_at(folder, survey.next_seq))
+        next_seq, loss = survey.next_seq, find_loss(folder, self._mark, survey)
+        if loss is not None:
+            self._damages, next_seq = [*survey.damages, loss], self._mark.seq + 1
+        newest = max(survey.sizes, default=segment_at(folder, next_seq))
         self._sealed = {segment: size for segment, size in survey.sizes.items() if segment != newest}
-        self._sink = LineSink(SegmentFile(newest), survey.next_seq)
+        self._sink = LineSink(SegmentFile(newest), next_seq)
+        self._flushed_seq = next_seq - 1
         self._log = journal_logger(self._sink)
         try:
             self._settle_on_disk(survey.torn_tail)
@@ -106,7 +112,9 @@ class JournalWriter:
         """
         # Not under _lock: an fsync takes long, and others may write meanwhile.
         with self._syncing:
-            self._sink.file.sync()
+            seq, file = self._flushed_seq, self._sink.file
+            file.sync()
+            self._note_durable(Mark(file.segment.first_seq, seq))
 
     def subscribe(self, listener: Listener) -> Unsubscribe:
         """Call a listener with each record after it was written; returns what ends that.
@@ -131,7 +139,10 @@ class JournalWriter:
             JournalError: the last records may not be on the disk. It is closed nevertheless.
         """
         with self._lock, self._syncing:
-            self._sink.file.sync_and_close()
+            file, was_open = self._sink.file, not self.is_given_up
+            file.sync_and_close()
+            if was_open:
+                self._note_durable(Mark(file.segment.first_seq, self._flushed_seq))
 
     @property
     def seq(self) -> int:
@@ -201,6 +212,7 @@ class JournalWriter:
 
     def _flush(self) -> int:
         written = self._sink.flush()
+        self._flushed_seq = self._sink.next_seq - 1
         for line, _ in written:
             self._unfinished.note(line)
         self._listeners.queue(record for _, record in written)
@@ -219,10 +231,16 @@ class JournalWriter:
                 new.close()
                 raise
             reach("journal.rotate.after")
+            self._note_durable(Mark(new.segment.first_seq, self._flushed_seq))
             self._sealed[old.segment] = old.size_bytes
             self._sink.file = new
             old.close()
         self._remove_oldest()
+
+    def _note_durable(self, mark: Mark) -> None:
+        if mark != self._mark and mark.seq:
+            self._mark = mark
+            write_mark(self._folder, mark)
 
     def _sync_folder(self) -> None:
         try:

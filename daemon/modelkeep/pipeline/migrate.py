@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
+from modelkeep.domain.faults import why
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint, RenderedPicture
@@ -96,6 +97,7 @@ class MigrateStage:
         journal: notes every step.
         clock_ms: milliseconds since 1970.
         on_done: gets what became of each row.
+        publisher: brings to its end what is committed; its own when there is none that others use too.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class MigrateStage:
         journal: WritesJournal,
         clock_ms: Callable[[], int],
         on_done: Callable[[list[Migrated]], Any],
+        publisher: Publisher | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._pictures = pictures
@@ -112,7 +115,7 @@ class MigrateStage:
         self._clock_ms = clock_ms
         self._on_done = on_done
         self._ready: asyncio.Queue[Hashed] = asyncio.Queue()
-        self.publisher = Publisher(pictures, journal)
+        self.publisher = publisher or Publisher(pictures, journal)
         self._plans_are_durable = False
         # Their commit failed, perhaps after it was on the disk: a start would find it there, and carry it on. The
         # next commit takes its place in SQLite's log; until then their pictures and plans have to stay.
@@ -188,7 +191,7 @@ class MigrateStage:
         except PictureError as error:
             return replace(order, picture_refused=str(error))
         except OSError as error:
-            reason = f"its picture could not be written: {error.strerror or error}"
+            reason = f"its picture could not be written: {why(error)}"
             return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=reason))
         reach("picture.rendered")
         return replace(order, picture=picture)

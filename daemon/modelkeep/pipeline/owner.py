@@ -6,19 +6,20 @@ was cut short to its end, or takes it back, without knowing what kind of act it 
 """
 
 import asyncio
-import contextlib
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, TypeVar
 from uuid import uuid4
 
-from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, refuse_purge
+from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, published_names, refuse_purge
 from modelkeep.domain.details import ModelDetails
+from modelkeep.domain.faults import told
 from modelkeep.domain.values import LocationState, RenderedPicture
 from modelkeep.errors import Busy, CatalogueError, Conflict, ModelkeepError, NotFound, PictureError, StorageError
 from modelkeep.pipeline.act_records import facts_of, plan_of
-from modelkeep.pipeline.looking import fingerprints_of
+from modelkeep.pipeline.looking import fingerprints_of, why_unseen
 from modelkeep.pipeline.publishing import Committed, NotesRecords, Publisher, PublishesPictures
 
 T = TypeVar("T")
@@ -48,6 +49,12 @@ class StagesPictures(PublishesPictures, Protocol):
 
     def staged_path(self, name: str) -> Path:
         """Return where a staged file lies."""
+
+    def require_writable(self) -> None:
+        """Raise OSError when pictures cannot be put in their place or removed."""
+
+    def lost_files(self, names: Iterable[str]) -> set[str]:
+        """Return those of these published files that are not there."""
 
     def stage_links(self, links: Mapping[str, str]) -> None:
         """Give published pictures staged names too, durably."""
@@ -107,6 +114,8 @@ class OwnerActs:
     async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
         """Add a picture to a model; return its number, or that of the same picture when it is there already.
 
+        One whose files were lost gets them back.
+
         Raises:
             NotFound: there is no such model.
             PictureError: it is no picture, or cannot be used.
@@ -160,6 +169,8 @@ class OwnerActs:
         async with self._pictures.turn:
             try:
                 await asyncio.to_thread(self._require_published, preparation.order.sha256)
+                if preparation.order.kind is ActKind.IMAGE_UPLOADED:
+                    preparation.order = await self._knowing_lost(preparation.order)
                 return await self._commit(preparation)
             except (ModelkeepError, OSError) as error:
                 if preparation.is_durable and isinstance(error, CatalogueError):
@@ -168,12 +179,16 @@ class OwnerActs:
                     preparation.take_back(str(error))
                 raise_as_told(error)
 
+    async def _knowing_lost(self, order: ActOrder) -> ActOrder:
+        """Return the order with the files that its model has lost."""
+        names = published_names((await self._known(order.sha256)).images)
+        return replace(order, lost=frozenset(await asyncio.to_thread(self._pictures.lost_files, names)))
+
     def _require_published(self, sha256: str) -> None:
         """Have all that is committed published: what follows is staged from published files."""
-        with contextlib.suppress(OSError):
-            self._publisher.publish()
+        self._publisher.publish()
         if self._publisher.waits_for(sha256):
-            raise Busy("pictures of this model wait to be published: try again when the disk takes them")
+            raise Busy("pictures of this model wait to be published: `modelkeep status` tells why; try again later")
 
     async def _commit(self, preparation: "_Preparation") -> ActPlan:
         finished = self._publisher.take_finished()
@@ -200,9 +215,8 @@ class OwnerActs:
         self._publisher.add(
             [Committed(order.migration, order.sha256, plan.files, plan.removed, plan.originals, [ending])]
         )
-        with contextlib.suppress(OSError):
-            # It is committed, and the plan is durable: what is left is done later, or at a start.
-            self._publisher.publish()
+        # It is committed, and the plan is durable: what cannot be done now is done later, or at a start.
+        self._publisher.publish()
 
 
 class _Preparation:
@@ -219,6 +233,9 @@ class _Preparation:
     def make_durable(self, plan: ActPlan) -> None:
         """Stage what will be published and journal the plan; runs inside the transaction, in its thread."""
         self._staged += plan.links
+        if plan.files or plan.removed or plan.originals:
+            # Else it would be committed, and its pictures would stay as they are until the disk takes changes again.
+            self._pictures.require_writable()
         try:
             self._pictures.stage_links(plan.links)
         except FileNotFoundError as error:
@@ -238,15 +255,14 @@ class _Preparation:
             self._journal.note_many([("migration.failed", self._facts | {"error": reason})])
 
     def discard(self) -> None:
-        """Delete what is staged; what is left over is swept at the next start."""
-        with contextlib.suppress(OSError):
-            self._pictures.discard(self._staged)
+        """Delete what is staged."""
+        self._pictures.discard(self._staged)
 
 
 def raise_as_told(error: ModelkeepError | OSError) -> NoReturn:
     """Raise an error as whoever asked is told of it."""
     if isinstance(error, OSError):
-        raise StorageError(f"the pictures cannot be written: {error.strerror or error}") from error
+        raise StorageError(told(error, "the pictures")) from error
     raise error
 
 
@@ -266,8 +282,16 @@ def _refuse_returned(known: ModelDetails) -> None:
     for path, fingerprint in fingerprints_of(missing).items():
         if fingerprint.same_file_at_same_path(missing[path]):
             raise Conflict(f"its file is back at {path}: `modelkeep scan` takes note of it")
+    for path in missing:
+        reason = why_unseen(path)
+        if reason:
+            raise Conflict(f"nobody can tell whether its file at {path} is gone: {reason}")
 
 
 def _save(picture: BinaryIO, path: Path) -> None:
-    with path.open("wb") as file:
-        shutil.copyfileobj(picture, file, 1 << 20)
+    try:
+        with path.open("wb") as file:
+            shutil.copyfileobj(picture, file, 1 << 20)
+    except OSError as error:
+        error.filename = str(path)  # of an open file the system does not say which one it was
+        raise

@@ -10,9 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from modelkeep.domain.faults import told
 from modelkeep.domain.values import TierFile
+from modelkeep.pipeline.guard import HearsTroubles
 
 _log = logging.getLogger(__name__)
+
+PICTURES = "pictures"
+"""The part that is reported while committed pictures wait."""
 
 Record = tuple[str, Mapping[str, object]]
 
@@ -45,7 +50,7 @@ class Committed:
     """A migration, or an act of the owner, whose transaction is committed, and what is left to do for it.
 
     Args:
-        migration: its id.
+        migration: its id; empty when somebody else sees to it that the catalogue forgets it.
         sha256: its model.
         files: staged pictures to publish.
         removed: published pictures to remove after that.
@@ -61,13 +66,30 @@ class Committed:
     ending: Sequence[Record] = ()
 
 
-class Publisher:
-    """Brings to its end what is committed; may be used from any thread."""
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """What is not closed yet. Its pictures are published once: a later commit may have their names by now."""
 
-    def __init__(self, pictures: PublishesPictures, journal: NotesRecords) -> None:
+    item: Committed
+    is_published: bool = False
+
+
+class Publisher:
+    """Brings to its end what is committed; may be used from any thread.
+
+    Args:
+        pictures: the files.
+        journal: is told of each end.
+        troubles: is told while something waits because of the disk.
+    """
+
+    def __init__(
+        self, pictures: PublishesPictures, journal: NotesRecords, troubles: HearsTroubles | None = None
+    ) -> None:
         self._pictures = pictures
         self._journal = journal
-        self._unpublished: list[Committed] = []
+        self._troubles = troubles
+        self._waiting: list[_Waiting] = []
         self._finished: list[str] = []
         self._publishing = threading.Lock()
         self._counting = threading.Lock()
@@ -75,21 +97,21 @@ class Publisher:
     def add(self, committed: Sequence[Committed]) -> None:
         """Take on what has been committed; `publish` does what is left for it."""
         with self._publishing:
-            self._unpublished += committed
+            self._waiting += [_Waiting(item) for item in committed]
 
     def publish(self) -> None:
         """Publish all that is committed, remove its originals and close it; retries what failed before.
 
-        Raises:
-            OSError: something is left to do.
+        What cannot be done now is kept, and told as a trouble until it is done.
         """
         with self._publishing:
-            self._publish()
+            if self._waiting:
+                self._tell(self._publish())
 
     def waits_for(self, sha256: str) -> bool:
         """Tell whether something is left to do for a model."""
         with self._publishing:
-            return any(item.sha256 == sha256 for item in self._unpublished)
+            return any(waiting.item.sha256 == sha256 for waiting in self._waiting)
 
     def take_finished(self) -> list[str]:
         """Return the ids that the catalogue may drop with its next transaction, and forget them."""
@@ -100,32 +122,62 @@ class Publisher:
     def give_back(self, finished: Sequence[str]) -> None:
         """Take ids back that have not been dropped."""
         with self._counting:
-            self._finished = [*finished, *self._finished]
+            self._finished = [*(migration for migration in finished if migration), *self._finished]
 
-    def _publish(self) -> None:
-        stuck: set[str] = set()
-        concluded = [item for item in self._unpublished if self._has_published(item, stuck)]
-        if any(item.files or item.removed for item in concluded):
-            self._pictures.sync()
-        records: list[Record] = []
-        for item in concluded:
-            for name in item.originals:
-                self._pictures.remove_pending(name)
-            records += item.ending
+    def _publish(self) -> dict[str, OSError]:
+        """Do what can be done; returns by model why something is left."""
+        stuck: dict[str, OSError] = {}
+        published = [waiting for waiting in self._waiting if self._has_published(waiting, stuck)]
+        try:
+            if any(waiting.item.files or waiting.item.removed for waiting in published):
+                self._pictures.sync()
+        except OSError as error:
+            return stuck | {waiting.item.sha256: error for waiting in published}
+        concluded = [waiting for waiting in published if self._has_removed_originals(waiting.item, stuck)]
+        records = [record for waiting in concluded for record in waiting.item.ending]
         if not records or self._journal.note_many(records):
             # An id leaves the catalogue only when its end is in the journal; else the next start takes care of both.
-            self.give_back([item.migration for item in concluded])
-        self._unpublished = [item for item in self._unpublished if item not in concluded]
+            self.give_back([waiting.item.migration for waiting in concluded])
+        self._waiting = [waiting for waiting in self._waiting if waiting not in concluded]
+        return stuck
 
-    def _has_published(self, item: Committed, stuck: set[str]) -> bool:
+    def _has_published(self, waiting: _Waiting, stuck: dict[str, OSError]) -> bool:
         """Publish the pictures of one commit; what cannot be published holds back that of its model alone."""
+        item = waiting.item
         if item.sha256 in stuck:
             return False
         try:
-            self._pictures.publish(item.files)
-            self._pictures.remove_published(item.removed)
+            if not waiting.is_published:
+                self._pictures.publish(item.files)
+                self._pictures.remove_published(item.removed)
+                waiting.is_published = True
         except OSError as error:
-            _log.warning("the pictures of %s wait to be published: %s", item.sha256[:12], error)
-            stuck.add(item.sha256)
+            stuck[item.sha256] = error
             return False
         return True
+
+    def _has_removed_originals(self, item: Committed, stuck: dict[str, OSError]) -> bool:
+        if item.sha256 in stuck:
+            return False
+        try:
+            for name in item.originals:
+                self._pictures.remove_pending(name)
+        except OSError as error:
+            stuck[item.sha256] = error
+            return False
+        return True
+
+    def _tell(self, stuck: Mapping[str, OSError]) -> None:
+        for sha256, error in stuck.items():
+            _log.warning("the pictures of %s wait to be published: %s", sha256[:12], error)
+        if self._troubles is None:
+            return
+        passing = [error for error in stuck.values() if not isinstance(error, FileNotFoundError)]
+        if passing:
+            sentence = told(passing[0], "pictures that are committed")
+            self._troubles.report(PICTURES, f"{sentence}; they are tried again by themselves")
+        elif stuck:
+            lost = next(iter(stuck.values()))
+            self._troubles.report(PICTURES, f"{lost.strerror or lost}; restart modelkeep, which closes that")
+        else:
+            self._troubles.clear(PICTURES)

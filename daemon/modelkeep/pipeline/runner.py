@@ -42,6 +42,7 @@ from modelkeep.pipeline.intake import age_seconds
 from modelkeep.pipeline.looking import fingerprint_of, look_at
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
 from modelkeep.pipeline.parking import Parking, ParksRows
+from modelkeep.pipeline.publishing import Publisher
 from modelkeep.pipeline.questions import Questions
 from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill, missing, unseen
 from modelkeep.pipeline.settle import Refused, SettleStage, Taken
@@ -105,6 +106,7 @@ class Pipeline:
         on_lost_track: has a root looked at as a whole.
         on_touched: has a file looked at again to which something happened while it was on its way.
         troubles: is told when the catalogue cannot be read or written.
+        publisher: brings to its end what is committed; the stage's own when there is none that others use too.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Pipeline:
         on_lost_track: Callable[[str], None],
         on_touched: Callable[[str], None],
         troubles: HearsTroubles,
+        publisher: Publisher | None = None,
     ) -> None:
         self._troubles = troubles
         self.options = options
@@ -148,7 +151,7 @@ class Pipeline:
             troubles=troubles,
         )
         self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._refill.ask)
-        self.migrating = MigrateStage(catalogue, pictures, journal, clock_ms, self._migrated)
+        self.migrating = MigrateStage(catalogue, pictures, journal, clock_ms, self._migrated, publisher)
         self.settling = SettleStage(
             options.settle_seconds, time.monotonic, self._settled, self._refused, accepts_empty
         )
@@ -213,6 +216,8 @@ class Pipeline:
 
     def renamed(self, old: str, new: str) -> None:
         """Follow the rename of a file in hand."""
+        if self.settling.holds(old) or self.hashing.waits(old):
+            self._let_go_of_waiting(new, FileChanged("another file has taken its place"))
         for pending_id, work in self._in_hand.items():
             if work.path == old:
                 self._in_hand[pending_id] = work.at(new)
@@ -223,12 +228,9 @@ class Pipeline:
 
     def gone(self, path: str) -> None:
         """Let go of a file in hand."""
-        queued = self.hashing.take_back(path)
         if path not in self.hashing.hashing:
             self._questions.fail(path, missing(path))
-        for work in (self.settling.forget(path), queued[0] if queued else None):
-            if work is not None:
-                self._let_go(work, missing(path))
+        self._let_go_of_waiting(path, missing(path))
 
     def lost_track(self, root: str) -> None:
         """Have a root looked at as a whole."""
@@ -386,6 +388,15 @@ class Pipeline:
     def _let_go(self, work: Work, error: ModelkeepError) -> None:
         self._leave(work.pending_id)
         work.fail(error)
+
+    def _let_go_of_waiting(self, path: str, error: HashError) -> None:
+        """Let go of a file that waits to be settled or hashed; what became of its row is looked at."""
+        queued = self.hashing.take_back(path)
+        for work in (self.settling.forget(path), queued[0] if queued else None):
+            if work is not None:
+                if isinstance(error, FileChanged):
+                    self._touched.add(work.pending_id)
+                self._let_go(work, error)
 
     def _leave(self, pending_id: int) -> None:
         """Have a row in hand no more."""

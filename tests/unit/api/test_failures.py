@@ -1,5 +1,7 @@
 """Every error is one sentence with the status that fits."""
 
+import errno
+import os
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -34,7 +36,10 @@ BODY = {"path": "/srv/models/x.ckpt"}
         (errors.WorkerDied("s"), 500),
         (errors.HashError("s"), 500),
         (errors.CatalogueError("s"), 500),
-        (errors.JournalError("s"), 500),
+        (errors.CatalogueLocked("s"), 503),
+        (errors.CatalogueUnwritable("s"), 507),
+        (errors.JournalError("s"), 507),
+        (errors.StorageError("s"), 507),
     ],
 )
 async def test_an_error_keeps_its_sentence(
@@ -67,10 +72,36 @@ async def test_an_error_that_nobody_foresaw_is_logged_and_tells_nothing(
     assert "secret" not in answer.text
     assert answer.json()["error"].endswith(".")
     assert [(entry["event"], entry["path"], entry["exc_info"]) for entry in logged] == [
-        ("request.failed", "/api/status", True)
+        ("request.failed", "/api/status", backend.error)
     ]
     backend.error = None
     assert (await client.get("/api/status")).status_code == 200
+
+
+async def test_a_catalogue_that_another_program_holds_may_be_asked_again(
+    client: httpx.AsyncClient, backend: "FakeBackend"
+) -> None:
+    backend.error = errors.CatalogueLocked("s")
+    answer = await client.get("/api/status")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "make room on the disk of /srv"),
+        (errno.EROFS, "mount the disk of /srv so that it can be written"),
+    ],
+)
+async def test_a_disk_that_takes_nothing_is_told_without_a_traceback(
+    client: httpx.AsyncClient, backend: "FakeBackend", number: int, advice: str
+) -> None:
+    backend.error = OSError(number, os.strerror(number), "/srv/file")
+    with capture_logs() as logged:
+        answer = await client.get("/api/status")
+    sentence = f"files of modelkeep cannot be written: {os.strerror(number)}; {advice}"
+    assert (answer.status_code, answer.json()) == (507, {"error": sentence})
+    assert [(entry["error"], "exc_info" in entry) for entry in logged] == [(sentence, False)]
 
 
 async def test_half_an_answer_never_passes_for_a_whole_one(backend: "FakeBackend") -> None:

@@ -1,11 +1,13 @@
 """The guard around the application: what it refuses never reaches the backend."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from modelkeep.api import guard
 from modelkeep.api.access import AccessRules, Transport
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 PAGE = "http://127.0.0.1:8188"
 TOKEN = AccessRules(token="s3cret", allowed_origins=(PAGE,), own_names=())
+JSON = {"Content-Type": "application/json"}
 HASH = {"path": "/srv/models/x.ckpt"}
 
 
@@ -108,6 +111,39 @@ async def test_a_body_that_is_cut_off_is_refused_to_an_allowed_page_readably(cli
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (413, PAGE)
 
 
+async def test_a_body_without_an_end_is_dropped_within_bounds(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = 0
+
+    async def endless(head: bytes) -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield head
+        while True:
+            sent += 65536
+            yield b"x" * 65536
+
+    answer = await client.post("/api/models/sha256", content=endless(b"{"), headers=JSON)
+    assert (answer.status_code, sent // 2**20) == (413, 4)
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(guard, "DRAINED_SECONDS", 0.05)
+    headers = {**JSON, "Content-Length": str(2**30)}
+    assert (await client.post("/api/models/sha256", content=stuck(), headers=headers)).status_code == 413
+
+
+async def test_who_asks_before_sending_is_answered_before_sending(client: httpx.AsyncClient) -> None:
+    async def unsent() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was asked for")
+        yield b""
+
+    headers = {**JSON, "Content-Length": str(2**30), "Expect": "100-continue"}
+    assert (await client.post("/api/models/sha256", content=unsent(), headers=headers)).status_code == 413
+
+
 async def test_a_websocket_is_closed(make_client: "ClientMaker", backend: "FakeBackend") -> None:
     from modelkeep.api.app import create_app, guarded
 
@@ -120,6 +156,6 @@ async def test_a_websocket_is_closed(make_client: "ClientMaker", backend: "FakeB
         sent.append(message)
 
     rules = AccessRules()
-    guard = guarded(create_app(backend, rules, version="1"), rules, Transport.TCP)
-    await guard({"type": "websocket", "path": "/api/events", "headers": []}, receive, send)
+    guarding = guarded(create_app(backend, rules, version="1"), rules, Transport.TCP)
+    await guarding({"type": "websocket", "path": "/api/events", "headers": []}, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1008}]

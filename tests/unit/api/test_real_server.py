@@ -13,7 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
-from modelkeep.api.access import AccessRules, Transport
+from modelkeep.api.access import JSON_BYTES_MAX, AccessRules, Transport
 from modelkeep.api.app import create_app, guarded
 
 if TYPE_CHECKING:
@@ -139,6 +139,21 @@ def test_a_body_without_a_length_is_cut_off_while_it_comes(served: Served, backe
         else:
             assert answer.status_code == 413
         assert client.get("/api/status").status_code == 200
+    assert backend.changes == []
+
+
+@pytest.mark.parametrize("length", [JSON_BYTES_MAX + 1, 3 * JSON_BYTES_MAX])
+def test_a_program_that_listens_only_when_it_has_sent_all_learns_that_it_was_too_much(
+    served: Served, backend: "FakeBackend", length: int
+) -> None:
+    head = b"POST /api/models/sha256 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer s3cret\r\n"
+    head += b"Content-Type: application/json\r\nConnection: close\r\n"
+    sized = head + b"Content-Length: %d\r\n\r\n" % length + b"x" * length
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % length + b"x" * length + b"\r\n0\r\n\r\n"
+    for request in (sized, chunked):
+        answer = served.raw(request)
+        assert answer.split()[1] == b"413"
+        assert b"The body is larger than 1,048,576 bytes." in answer
     assert backend.changes == []
 
 

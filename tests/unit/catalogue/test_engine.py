@@ -1,7 +1,9 @@
 """Connections: commits that last, readers that cannot write, errors that are sentences."""
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.engine import Database
-from modelkeep.errors import CatalogueError
+from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 
 from .conftest import NOW, A, dump, hashed, migrate, names_in, order, queue, rows_of
 
@@ -74,6 +76,21 @@ async def test_a_reader_cannot_write(database: Database, file: Path, statement: 
     with pytest.raises(CatalogueError, match="cannot be read or written now"):
         await database.read(ask, statement)
     assert dump(file) == before
+
+
+async def test_a_catalogue_that_another_program_holds_is_told_with_what_helps(database: Database, file: Path) -> None:
+    await database.write(ask, "PRAGMA busy_timeout=20")
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(CatalogueLocked, match=f"database is locked; another program holds {file}: close it"):
+            await database.write(ask, INSERT)
+    await database.write(ask, INSERT)
+
+
+async def test_a_full_disk_is_told_with_what_helps(database: Database, file: Path) -> None:
+    await database.write(ask, "PRAGMA max_page_count=1")
+    with pytest.raises(CatalogueUnwritable, match=f"is full; make room on the disk of {file.parent}$"):
+        await database.write(ask, "CREATE TABLE t AS SELECT zeroblob(1000000)")
 
 
 async def test_a_read_only_database_cannot_write(file: Path) -> None:

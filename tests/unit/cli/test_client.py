@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from modelkeep import errors
+from modelkeep.cli import client as client_module
 from modelkeep.cli.client import DaemonClient, connect, require
 from modelkeep.cli.exits import DaemonNotRunning
 from modelkeep.settings import Settings, load_settings
@@ -138,3 +139,16 @@ def _get_while(server: socket.socket, client: DaemonClient) -> None:
         client.get("/x")
     finally:
         thread.join()
+
+
+def test_a_daemon_that_does_not_answer_a_question_is_given_up_soon(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_READ_SECONDS", 0.1)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(settings.socket_path))
+        server.listen()  # and nobody accepts, as where a daemon was stopped with SIGSTOP
+        found = connect(settings)
+        assert found is not None
+        with found, pytest.raises(errors.DaemonError, match="the daemon does not answer"):
+            found.get("/api/status")

@@ -91,6 +91,17 @@ def test_long_lists_are_cut_for_people_and_whole_as_json(cli: Cli, daemon: Any, 
     assert len(json.loads(cli("import", "hikaze", str(legacy), "--json").stdout)["remarks"]) == 120
 
 
+def test_a_long_path_neither_widens_the_report_nor_hides_its_end(cli: Cli, daemon: Any, legacy: Path) -> None:
+    path = f"/m/{'folder/' * 60}the end.ckpt"
+    stream(daemon, remarks=[{"key": "k" * 5000, "path": path, "reason": f"its picture {path} is not there"}])
+
+    stdout = cli("import", "hikaze", str(legacy)).stdout
+
+    assert max(map(len, stdout.splitlines())) <= 120
+    assert "…/folder/the end.ckpt" in stdout
+    assert path in cli("import", "hikaze", str(legacy), "--json").stdout
+
+
 @pytest.mark.parametrize(
     "values", [[{"progress": {"phase": "reading", "done": 0, "total": 0}}, {"error": "broken"}], []]
 )

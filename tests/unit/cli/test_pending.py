@@ -49,6 +49,14 @@ def test_the_queue_is_listed_with_what_stands_in_the_way(cli: Cli, daemon: Any) 
     assert daemon.asked == [("GET", "/api/pending", {"limit": "101", "offset": "0", "state": "conflict"})]
 
 
+def test_one_long_name_does_not_make_every_line_long(cli: Cli, daemon: Any) -> None:
+    long = PendingImport(8, "/m/b.ckpt", name="x" * 5000, type="y" * 5000)
+    daemon.answer("GET", "/api/pending", {"pending": [shapes.queue_row(PENDING), shapes.queue_row(long)]})
+
+    assert max(map(len, cli("pending", "list").stdout.splitlines())) < 250
+    assert "x" * 5000 in cli("pending", "list", "--json").stdout
+
+
 def test_the_queue_as_json_is_complete(cli: Cli, daemon: Any) -> None:
     daemon.answer("GET", "/api/pending", {"pending": [shapes.queue_row(PENDING)]})
 

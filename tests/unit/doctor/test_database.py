@@ -10,6 +10,7 @@ from modelkeep.doctor.database import check_integrity, check_log, check_sqlite, 
 from modelkeep.doctor.findings import Severity
 from modelkeep.doctor.knowledge import opened, wal_of
 from modelkeep.doctor.premises import take_premises
+from modelkeep.journal.mark import mark_path
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ def test_a_catalogue_that_is_gone_is_a_problem_only_when_the_journal_knows_of_on
 
     for segment in house.directory.journal.iterdir():
         segment.write_bytes(b"")
+    mark_path(house.directory.journal).unlink()
 
     assert judge_absence(premises).severity is Severity.NOTE
     assert house.wrong() == []
@@ -94,6 +96,7 @@ def test_a_database_without_a_table_is_none_yet(house: House) -> None:
     assert house.directory.catalogue.stat().st_size
     for segment in house.directory.journal.iterdir():
         segment.unlink()
+    mark_path(house.directory.journal).unlink()
 
     assert house.wrong() == []
     assert "none yet" in house.notes("catalogue")[0]

@@ -9,6 +9,7 @@ from tests.unit.doctor.conftest import A, B, C, House, snapshot
 from modelkeep.clock import now_ms
 from modelkeep.doctor.examination import examine
 from modelkeep.doctor.findings import Severity
+from modelkeep.journal.writer import JournalWriter
 from modelkeep.settings import Settings
 
 
@@ -348,3 +349,20 @@ def test_who_is_at_work_is_known_without_taking_the_lock_from_anybody(house: Hou
 
     assert any("a test (process" in finding.sentence for finding in house.examine().findings)
     house.directory.unlock()
+
+
+def test_many_refuted_claims_with_long_names_are_told_in_brief(house: House) -> None:
+    hashes = [f"{number:064x}" for number in range(14)]
+    rows = ", ".join(f"('{sha256}', '/m/{'p' * 3000}', '{'n' * 5000}')" for sha256 in hashes)
+    house.execute(f"INSERT INTO models (sha256, path, name) VALUES {rows}")
+    journal = JournalWriter.open(house.directory.journal)
+    for sha256 in hashes:
+        journal.write("claim.refuted", path=f"/m/{'p' * 3000}", sha256=sha256, claimed=sha256, found=C)
+    journal.close()
+
+    told = house.notes("claims")
+
+    assert len(told) == 11
+    assert told[-1] == "and 4 more such models"
+    assert max(map(len, told)) < 500
+    assert "…" in told[0]

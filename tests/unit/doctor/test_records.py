@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from tests.unit.doctor.conftest import House
 
 from modelkeep.doctor.findings import Severity
 from modelkeep.doctor.models import RefutedClaim, read_refuted_claims
+from modelkeep.journal.mark import mark_path
 from modelkeep.journal.writer import JournalWriter
 
 
@@ -56,11 +58,32 @@ def test_a_migration_without_an_end_is_told_with_its_path(house: House) -> None:
     assert finding.repairable
 
 
-def test_a_folder_without_a_journal_is_a_note(house: House) -> None:
-    segment_of(house).unlink()
+def test_an_empty_catalogue_without_a_journal_is_a_note(house: House, fresh_file: Path) -> None:
+    shutil.rmtree(house.directory.path)
+    house.directory.path.mkdir()
+    shutil.copy(fresh_file, house.directory.catalogue)
 
     assert house.wrong() == []
     assert "none yet" in house.notes("journal")[0]
+
+
+@pytest.mark.parametrize("with_mark", [True, False])
+def test_a_journal_that_is_gone_is_a_problem(house: House, with_mark: bool) -> None:
+    shutil.rmtree(house.directory.journal)
+    if not with_mark:
+        mark_path(house.directory.journal).unlink()
+
+    finding = house.the_wrong("journal")
+
+    assert finding.severity is Severity.PROBLEM
+    assert "is gone" in finding.sentence
+    assert "is lost, nothing else" in finding.sentence
+
+
+def test_a_newest_segment_that_was_emptied_is_a_problem(house: House) -> None:
+    segment_of(house).write_bytes(b"")
+
+    assert "ends earlier than it did: records 1 to " in house.the_wrong("journal").sentence
 
 
 def test_a_journal_that_cannot_be_read_is_told_and_the_rest_is_looked_at(house: House) -> None:

@@ -1,6 +1,7 @@
 """The store, with a pool of real worker processes."""
 
 import asyncio
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -337,6 +338,30 @@ def test_removing_and_discarding_what_is_gone_is_fine(store: ImageStore, staging
         store.discard(["m1_high.webp", "m1_low.webp"])
     assert not store.pending_path("7.png").exists()
     assert names_in(staging) == []
+
+
+def test_where_nothing_can_be_removed_it_is_fine_that_something_is_gone(
+    store: ImageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that is mounted read-only refuses before it has looked for the file."""
+
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    there = tier_files("m1")
+    for quality in QUALITIES:
+        store.published_path(SHA256, 0, quality).write_bytes(b"content")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
+    store.remove_published(["gone.webp"])
+    store.remove_pending("7.png")
+    store.discard(["gone.webp"])
+    store.publish(there)
+    with pytest.raises(OSError, match="Read-only"):
+        store.remove_published([there[0].final])
+    store.staged_path(there[0].staged).write_bytes(b"content")
+    with pytest.raises(OSError, match="Read-only"):
+        store.publish(there)
 
 
 def test_the_sweep_deletes_what_no_plan_names(store: ImageStore, staging: Path) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from modelkeep.importers.base import SourceContent, SourceOptions
 from modelkeep.importers.hikaze import HikazeImporter, RowComposer
 from modelkeep.importers.hikaze_source import HikazeRecord
 from modelkeep.importers.picture_folder import PictureFolder
+from modelkeep.importers.report import report_of
 
 MakeDatabase = Callable[..., Path]
 HASH = "ab" * 32
@@ -285,3 +287,13 @@ def test_whatever_the_cells_hold_the_row_is_taken_or_refused_and_can_be_written(
     for text in (composed.key, composed.name, composed.type, composed.claim, *composed.remarks):
         text.encode()
     json.dumps(composed.meta, allow_nan=False, ensure_ascii=False).encode()
+
+
+def test_what_is_lost_is_told_before_what_was_never_known() -> None:
+    rows = (
+        replace(taken(created_at=-5), key="1"),
+        replace(taken(extra_json='{"images": ["/media/gone.png"]}'), key="2"),
+        replace(taken(size_bytes="x"), key="3"),
+    )
+    remarks = report_of(SourceContent("hikaze", "/old", rows), [], 0).remarks
+    assert [remark.key for remark in remarks] == ["2", "1", "3"]

@@ -35,6 +35,9 @@ class RowCatalogue:
     seen: list[StagedRow] = field(default_factory=list)
     dry_seen: list[StagedRow] = field(default_factory=list)
 
+    async def keep_places(self, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
+        return list(rows)
+
     async def import_rows(
         self,
         kind: str,

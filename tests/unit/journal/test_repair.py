@@ -25,7 +25,7 @@ def fill(folder: Path, records: int, **options: int) -> bytes:
 def test_segment_cut_at_every_byte_keeps_the_whole_records_and_goes_on_without_a_gap(folder: Path) -> None:
     whole = fill(folder, 4)
     segment = folder / FIRST_SEGMENT
-    for length in range(len(whole) + 1):
+    for length in range(1, len(whole) + 1):
         segment.write_bytes(whole[:length])
         kept = whole[:length].count(b"\n")
         torn_bytes = length - (whole.rfind(b"\n", 0, length) + 1)

@@ -23,11 +23,11 @@ from modelkeep.images.store import ImageStore
 from modelkeep.images.tiers import render_tiers
 from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.reader import read
-from modelkeep.journal.recovery import recover
+from modelkeep.journal.recovery import Recovered, recover
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.looking import fingerprint_of
 from modelkeep.pipeline.owner import OwnerActs
-from modelkeep.pipeline.publishing import Publisher
+from modelkeep.pipeline.publishing import Committed, Publisher
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,7 +57,8 @@ class Bench:
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.store = ImageStore(folder / "images", Threads())
         self.journal = JournalKeeper(lambda: JournalWriter.open(folder / "journal"))
-        self.publisher = Publisher(self.store, self.journal)
+        self.troubles: dict[str, str] = {}
+        self.publisher = Publisher(self.store, self.journal, self)
         self.acts = self.fresh_acts(self.publisher)
 
     def fresh_acts(self, publisher: Publisher | None = None) -> OwnerActs:
@@ -92,6 +93,21 @@ class Bench:
     def execute(self, statement: str, *values: object) -> None:
         with closing(sqlite3.connect(self.folder / "modelkeep.db")) as connection, connection:
             connection.execute(statement, values)
+
+    def report(self, part: str, error: Exception | str) -> None:
+        """Hear of a trouble."""
+        self.troubles[part] = str(error)
+
+    def clear(self, part: str) -> None:
+        """Hear that it is over."""
+        self.troubles.pop(part, None)
+
+    async def recover(self) -> Recovered:
+        """Do what a start does."""
+        committed = await self.catalogue.committed_migrations()
+        removed = [name for left in committed.values() for name in left.get("removed", ())]
+        named = await self.catalogue.named_pictures(removed)
+        return recover(self.journal, self.store, committed, (), named)
 
     async def close(self) -> None:
         self.catalogue.close()
@@ -306,11 +322,136 @@ async def test_a_recovery_leaves_a_picture_that_has_the_name_of_a_removed_one(be
     await bench.acts.remove_picture(A, 1)
     # Nobody tells the catalogue that the removal is finished: it is among those that a start looks at.
     await bench.fresh_acts().add_picture(A, io.BytesIO(picture(3)))
-    committed = await bench.catalogue.committed_migrations()
-    removed = [name for left in committed.values() for name in left.get("removed", ())]
-    assert len(removed) == 3
-    recover(bench.journal, bench.store, committed, (), await bench.catalogue.named_pictures(removed))
+    await bench.recover()
     assert await bench.shown(A) == [1, 3]
+
+
+async def test_pictures_that_wait_for_the_disk_are_a_trouble_until_they_are_published(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.add(A, 1, 2)
+    refused = OSError(errno.EROFS, "Read-only file system", str(bench.folder / "images" / "x.webp"))
+    monkeypatch.setattr(bench.store, "remove_published", failing(refused))
+    assert await bench.acts.remove_picture(A, 1) == 1
+    folder = bench.folder / "images"
+    sentence = (
+        "pictures that are committed cannot be written: Read-only file system; mount the disk of"
+        f" {folder} so that it can be written; they are tried again by themselves"
+    )
+    assert bench.troubles == {"pictures": sentence}
+    monkeypatch.undo()
+    bench.publisher.publish()
+    assert bench.troubles == {}
+    assert await bench.shown(A) == [1]
+
+
+async def test_what_was_published_is_not_removed_once_more_when_the_folder_could_not_be_synced(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration may have given its picture the name of a removed one: it waits for nobody's request."""
+    await bench.add(A, 1, 2)
+    monkeypatch.setattr(bench.store, "remove_published", failing(OSError(errno.EIO, "Input/output error")))
+    await bench.acts.remove_picture(A, 1)
+    monkeypatch.undo()
+    names = [f"{A}_1_{quality}.webp" for quality in ("high", "low", "medium")]
+    for name in names:
+        bench.store.staged_path(f"later_{name}").write_bytes(b"later")
+    later = Committed("later", A, [TierFile(f"later_{name}", name) for name in names])
+    bench.publisher.add([later])
+    monkeypatch.setattr(bench.store, "sync", failing(OSError(errno.EIO, "Input/output error")))
+    for _ in range(2):
+        bench.publisher.publish()
+    assert [(bench.folder / "images" / name).read_bytes() for name in names] == [b"later"] * 3
+    assert not bench.publisher.waits_for(A)
+    bench.publisher.take_finished()
+
+
+@pytest.mark.parametrize("unwritable", ["", "pending"])
+async def test_an_act_on_a_folder_that_cannot_be_written_changes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, unwritable: str
+) -> None:
+    await bench.add(A, 1)
+    await bench.add(GONE, 2)
+    folder = bench.folder / "images" / unwritable
+
+    def may_write(path: Path, *_: object, **__: object) -> bool:
+        return path != folder
+
+    monkeypatch.setattr(os, "access", may_write)
+    sentence = (
+        f"the pictures cannot be written: Permission denied; give the daemon's user the right to write to {folder}"
+    )
+    for act in (bench.acts.remove_picture(A, 0), bench.acts.purge(GONE), bench.add(A, 3)):
+        with pytest.raises(StorageError, match=f"^{sentence}$"):
+            await act
+    monkeypatch.undo()
+    assert (await bench.shown(A), await bench.shown(GONE)) == ([1], [2])
+    assert bench.journal.unfinished == {}
+    assert bench.staged == []
+
+
+async def test_a_disk_that_refuses_the_upload_itself_is_told_and_not_what_clearing_away_met(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageError, match="Read-only file system; mount the disk of"):
+        await bench.add(A, 1)
+
+
+@pytest.mark.parametrize("lost", [("high", "medium", "low"), ("medium",)])
+async def test_the_same_picture_restores_files_that_were_lost(bench: Bench, lost: Sequence[str]) -> None:
+    await bench.add(A, 1, 2, 3)
+    for quality in lost:
+        (bench.folder / "images" / f"{A}_1_{quality}.webp").unlink()
+    assert await bench.add(A, 2) == [1]
+    assert await bench.shown(A) == [1, 2, 3]
+    assert bench.staged == []
+    assert bench.journal.unfinished == {}
+
+
+async def test_a_recovery_leaves_what_the_disk_does_not_take_to_whoever_tries_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.add(A, 1, 2, 3)
+    await bench.add(B, 1, 2)
+    refused = OSError(errno.EROFS, "Read-only file system")
+    monkeypatch.setattr(bench.store, "publish", failing(refused, times=100))
+    monkeypatch.setattr(bench.store, "remove_published", failing(refused, times=100))
+    await bench.acts.remove_picture(A, 0)
+    await bench.acts.remove_picture(B, 1)
+    monkeypatch.undo()
+    (stuck,) = [plan["migration"] for plan in bench.journal.unfinished.values() if plan["sha256"] == A]
+    publish = bench.store.publish
+
+    def fail_for_a(files: Sequence[TierFile]) -> None:
+        if any(file.final.startswith(A) for file in files):
+            raise refused
+        publish(files)
+
+    monkeypatch.setattr(bench.store, "publish", fail_for_a)
+    recovered = await bench.recover()
+    assert {left.sha256 for left in recovered.left} == {A}
+    assert await bench.shown(B) == [1]
+    assert list(bench.journal.unfinished) == [stuck]
+    assert len(bench.staged) == 6
+    monkeypatch.undo()
+    again = Publisher(bench.store, bench.journal, bench)
+    again.add(
+        [
+            Committed(left.migration, left.sha256, left.files, left.removed, left.originals, left.ending)
+            for left in recovered.left
+        ]
+    )
+    again.publish()
+    assert await bench.shown(A) == [2, 3]
+    assert bench.staged == []
+    assert bench.journal.unfinished == {}
+    assert stuck in again.take_finished()
+    assert bench.events()[-2:] == ["recovery.rolled_forward", "migration.finished"]
 
 
 async def test_a_purged_model_leaves_nothing_but_its_story(bench: Bench) -> None:

@@ -32,6 +32,7 @@ from modelkeep.domain.values import (
     LocationState,
     Model,
     PendingImport,
+    PendingState,
     Strategy,
 )
 
@@ -52,6 +53,8 @@ def _take_again(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow 
     """Take a row that an earlier run took under another path (`--map`) or with other contents."""
     row = staged.row
     pending = get_pending(run.connection, before.pending_id) if before.pending_id else None
+    if pending is not None and pending.path != before.path:
+        return _tell_anew(run, staged, before, pending)
     if pending is not None:
         other = get_pending_by_path(run.connection, row.path)
         if other is not None and other.id != pending.id:
@@ -72,6 +75,23 @@ def _take_again(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow 
     if before.sha256 and _follow_claim(run, staged, before):
         return TakenRow(row, Taking.UPDATED, before.sha256)
     return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
+
+
+def _tell_anew(run: ImportRun, staged: StagedRow, before: Earlier, pending: PendingImport) -> TakenRow | None:
+    """Take a row whose file was found elsewhere since, or lies where the owner says: no `--map` knows better."""
+    row = staged.row
+    if before.digest == row.digest:
+        return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
+    there = replace(staged, row=replace(row, path=pending.path))
+    if _is_shared(run, row.key, pending.id):
+        return _update_shared(run, there, pending)
+    fresh = pending_of(run, there, pending.id, pending.image)
+    # Whether the file is there the daemon finds out: here only the path in the source was looked at.
+    fresh = fresh.evolve(image=fresh.image or pending.image, state=PendingState.WAITING, last_error="")
+    update_pending(run.connection, fresh)
+    tag_pending(run.connection, pending.id, run.tags_of(row))
+    taken = waiting_row(staged, Taking.UPDATED, fresh)
+    return replace(taken, replaced_image=pending.image) if taken.pending_image else taken
 
 
 def _is_shared(run: ImportRun, key: str, pending_id: int) -> bool:

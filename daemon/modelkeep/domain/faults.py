@@ -1,0 +1,39 @@
+"""What the owner can do about a file of our own that cannot be written: the words for it, from the error number."""
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import PurePath
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+REFUSED = frozenset({errno.EACCES, errno.EPERM})
+UNWRITABLE = FULL | {errno.EROFS}
+STORAGE = UNWRITABLE | REFUSED | {errno.EIO, errno.EFBIG, errno.ESTALE}
+"""What a disk answers that is full, may not be written, or fails."""
+
+_ADVICE: Mapping[int, str] = {
+    **dict.fromkeys(FULL, "make room on the disk of {folder}"),
+    **dict.fromkeys(REFUSED, "give the daemon's user the right to write to {folder}"),
+    errno.EROFS: "mount the disk of {folder} so that it can be written",
+    errno.EFBIG: "raise the limit of file sizes that modelkeep runs under",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files that modelkeep runs under"),
+    errno.ENOMEM: "there is too little free memory",
+}
+_ADVICE_ELSE = "look at the disk of {folder}"
+
+
+def told(error: OSError, what: str) -> str:
+    """Return one sentence: what (in the plural) cannot be written, why, where, and what would help."""
+    return f"{what} cannot be written: {why(error)}"
+
+
+def why(error: OSError) -> str:
+    """Return the reason why a file cannot be written, and what would help."""
+    advice = _ADVICE.get(error.errno or 0, _ADVICE_ELSE).format(folder=_folder_of(error))
+    return f"{error.strerror or error}; {advice}"
+
+
+def _folder_of(error: OSError) -> str:
+    """Return the folder of the file that could not be written, if the error names one."""
+    name = error.filename2 or error.filename
+    return str(PurePath(os.fsdecode(name)).parent) if isinstance(name, str | bytes) else "the data folder"
