@@ -10,18 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Protocol
 
+from modelkeep.domain.bursts import divide
 from modelkeep.domain.detection import Found, Moved
-from modelkeep.domain.events import (
-    EventsLost,
-    FileAppeared,
-    FileClosed,
-    FileGone,
-    FileMoved,
-    FolderAppeared,
-    FolderGone,
-    FolderMoved,
-    WatchEvent,
-)
+from modelkeep.domain.events import FileMoved, FolderMoved, WatchEvent
 from modelkeep.domain.naming import Root, is_hidden_below, root_of
 from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState, Priority
@@ -120,47 +111,30 @@ class Intake:
         self._absences.is_same = is_same
 
     async def apply(self, events: Sequence[WatchEvent]) -> None:
-        """Take in events in their order; neighbours of one kind are taken together where that changes nothing."""
-        for _, neighbours in groupby(events, _kind):
+        """Take in events that came together."""
+        burst = divide(events)
+        for root in burst.lost:
+            self._line.lost_track(root)
+        for kind, neighbours in groupby(burst.renames, type):
             together = list(neighbours)
-            looks = [event for event in together if isinstance(event, FileAppeared | FileClosed | FolderAppeared)]
-            moves = [event for event in together if isinstance(event, FileMoved)]
-            if looks:
-                await self._look_at_each(looks)
-            elif moves:
-                await self._files_moved(moves)
+            if kind is FileMoved:
+                await self._files_moved([move for move in together if isinstance(move, FileMoved)])
             else:
-                for event in together:
-                    await self._apply_one(event)
-
-    async def _look_at_each(self, events: Sequence[FileAppeared | FileClosed | FolderAppeared]) -> None:
-        files: dict[str, bool] = {}
-        folders: list[str] = []
-        for event in events:
-            if isinstance(event, FolderAppeared):
-                folders.append(event.path)
-            else:
-                closed = isinstance(event, FileClosed) or event.complete
-                files[event.path] = files.get(event.path, False) or closed
-        await self._scan_folders(folders)
-        await self.look_at(files)
+                burst.gone_folders += await self._folders_moved(together)
+                # In the place of a moved folder another one may lie.
+                burst.folders += [folder for move in together for folder in (move.new, move.old)]
+        await self._scan_folders(burst.folders)
+        await self.look_at(burst.files)
+        # Last: a file that appeared elsewhere has taken its location along and is not missing.
+        await self.note_absent(list(dict.fromkeys(burst.gone_files)))
+        for folder in _outermost(burst.gone_folders):
+            await self._folder_gone(folder)
 
     async def _files_moved(self, moves: Sequence[FileMoved]) -> None:
         for together in apart(moves):
             visible = [(move.old, move.new) for move in together if self._is_visible(move.new)]
             await self.note_absent([move.old for move in together if not self._is_visible(move.new)])
             await self._renames.take_in(visible)
-
-    async def _apply_one(self, event: WatchEvent) -> None:
-        match event:
-            case FileGone(path):
-                await self._absences.note([path])
-            case FolderMoved(old, new):
-                await self._folder_moved(old, new)
-            case FolderGone(path):
-                await self._folder_gone(path)
-            case EventsLost(root):
-                self._line.lost_track(root)
 
     async def scan(
         self, folder: str, priority: Priority, *, tries_again: bool = False
@@ -324,16 +298,18 @@ class Intake:
         back = [place for place in known.values() if place.state is LocationState.MISSING]
         self._note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
 
-    async def _folder_moved(self, old: str, new: str) -> None:
-        if not self._is_visible(os.path.join(new, "file")):
-            await self._folder_gone(old)
-            return
-        moves = await self._catalogue.move_folder(old, new, self._clock_ms())
+    async def _folders_moved(self, moves: Iterable[FileMoved | FolderMoved]) -> list[str]:
+        """Let what is known below folders go along; returns those that went where nothing is looked at."""
+        out_of_sight: list[str] = []
         for move in moves:
-            self._line.renamed(move.old, move.new)
-        self._renames.tell(moves)
-        await self._scan_folders([new])
-        await self._scan_folders([old])  # another folder may have taken its place
+            if not self._is_visible(os.path.join(move.new, "file")):
+                out_of_sight.append(move.old)
+                continue
+            moved = await self._catalogue.move_folder(move.old, move.new, self._clock_ms())
+            for each in moved:
+                self._line.renamed(each.old, each.new)
+            self._renames.tell(moved)
+        return out_of_sight
 
     async def _scan_folders(self, folders: Iterable[str]) -> None:
         """Look at everything below folders; what was found in all of them is taken in at once."""
@@ -355,13 +331,6 @@ class Intake:
     def _is_visible(self, path: str) -> bool:
         root = root_of(path, self._roots())
         return root is not None and not is_hidden_below(path, root.path)
-
-
-def _kind(event: WatchEvent) -> str:
-    """Return by what neighbours are taken together."""
-    if isinstance(event, FileAppeared | FileClosed | FolderAppeared):
-        return "look"
-    return "move" if isinstance(event, FileMoved) else "other"
 
 
 def age_seconds(fingerprint: Fingerprint) -> float:

@@ -303,6 +303,21 @@ class TestTheWayOfAFile:
         assert (told["path"], told["error"], told["retry_at"]) == (row.path, "it may not be read", NOW + 30_000)
 
 
+class TestRenamesInHand:
+    async def test_a_waiting_file_that_takes_the_place_of_another_leaves_none_of_them_in_hand(
+        self, make_line: MakeLine
+    ) -> None:
+        line = make_line(60.0)
+        mine, theirs = await line.found("mine.ckpt", b"mine"), await line.found("theirs.ckpt", b"theirs")
+        assert len(line.pipeline.in_hand) == 2
+        os.rename(mine.path, theirs.path)  # noqa: PTH104
+        await line.catalogue.move_paths([Rename(mine.path, theirs.path)], NOW)
+        line.pipeline.renamed(mine.path, theirs.path)
+        assert {work.path for work in line.pipeline.in_hand.values()} == {theirs.path}
+        assert list(line.pipeline.in_hand) == [mine.id]
+        assert line.touched == [theirs.path]
+
+
 class TestStubs:
     async def test_a_stranger_that_is_no_model_is_forgotten(self, line: Line) -> None:
         row = await line.found("a.safetensors", LFS_POINTER)

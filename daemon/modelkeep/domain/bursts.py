@@ -1,0 +1,58 @@
+"""Divide events that came together by what is done about them. Pure.
+
+Renames say what became of what is known, so they are followed, in their order. All other events only say "look
+there": that is done once for each place, after the renames, and finds what is there by then.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from modelkeep.domain.events import (
+    EventsLost,
+    FileAppeared,
+    FileClosed,
+    FileGone,
+    FileMoved,
+    FolderAppeared,
+    FolderGone,
+    FolderMoved,
+    WatchEvent,
+)
+
+
+@dataclass(slots=True)
+class Burst:
+    """Events by what is done about them.
+
+    `files` says of each file whether it was closed or moved in as a whole; `lost` are the roots of which events were
+    lost.
+    """
+
+    renames: list[FileMoved | FolderMoved] = field(default_factory=list)
+    files: dict[str, bool] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+    gone_files: list[str] = field(default_factory=list)
+    gone_folders: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+
+def divide(events: Iterable[WatchEvent]) -> Burst:
+    """Return what is to be done about events."""
+    burst = Burst()
+    for event in events:
+        match event:
+            case FileMoved() | FolderMoved():
+                burst.renames.append(event)
+            case FileAppeared(path):
+                burst.files[path] = burst.files.get(path, False) or event.complete
+            case FileClosed(path):
+                burst.files[path] = True
+            case FolderAppeared(path):
+                burst.folders.append(path)
+            case FileGone(path):
+                burst.gone_files.append(path)
+            case FolderGone(path):
+                burst.gone_folders.append(path)
+            case EventsLost(root):
+                burst.lost.append(root)
+    return burst

@@ -1,0 +1,36 @@
+"""Events that came together: renames in their order, and one look for each place."""
+
+from modelkeep.domain.bursts import Burst, divide
+from modelkeep.domain.events import (
+    EventsLost,
+    FileAppeared,
+    FileClosed,
+    FileGone,
+    FileMoved,
+    FolderAppeared,
+    FolderGone,
+    FolderMoved,
+    WatchEvent,
+)
+
+
+def test_renames_keep_their_order_whatever_comes_between() -> None:
+    first, second, third = FileMoved("a", "b"), FolderMoved("x", "y"), FileMoved("b", "c")
+    assert divide([first, FileGone("q"), second, FileClosed("r"), third]).renames == [first, second, third]
+
+
+def test_a_file_is_looked_at_once_and_counts_as_closed_when_any_event_said_so() -> None:
+    events = [
+        FileAppeared("a"),
+        FileClosed("a"),
+        FileAppeared("a"),
+        FileAppeared("b"),
+        FileAppeared("c", complete=True),
+    ]
+    assert divide(events).files == {"a": True, "b": False, "c": True}
+
+
+def test_every_event_is_told() -> None:
+    events: list[WatchEvent] = [FolderAppeared("f"), FileGone("a"), FolderGone("g"), EventsLost("r")]
+    assert divide(events) == Burst(folders=["f"], gone_files=["a"], gone_folders=["g"], lost=["r"])
+    assert divide([]) == Burst()
