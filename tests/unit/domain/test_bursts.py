@@ -20,7 +20,7 @@ def test_renames_keep_their_order_whatever_comes_between() -> None:
 
 
 def test_a_file_is_looked_at_once_and_counts_as_closed_when_any_event_said_so() -> None:
-    events = [
+    events: list[WatchEvent] = [
         FileAppeared("a"),
         FileClosed("a"),
         FileAppeared("a"),
