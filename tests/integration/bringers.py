@@ -319,7 +319,7 @@ WAYS = {
     "aria2 none": Way(aria2_that_reserves_nothing, ("aria2c",), _ARIA2_BYTES, dates_back=True),
     "aria2 killed": Way(aria2_that_is_killed_and_goes_on_later, ("aria2c",), _ARIA2_BYTES, dates_back=True),
     "rsync": Way(rsync, ("rsync",)),
-    "rsync in place": Way(rsync_in_place, ("rsync",)),
+    "rsync in place": Way(rsync_in_place, ("rsync",), dates_back=True),
     "rsync reserving": Way(rsync_in_place_that_reserves, ("rsync",)),
     "cp": Way(cp),
     "mv": Way(mv_across_file_systems, ("strace",)),
