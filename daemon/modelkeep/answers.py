@@ -21,7 +21,7 @@ from modelkeep.journal.reader import read
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.looking import leads_through_link
 from modelkeep.pipeline.owner import OwnerActs
-from modelkeep.pipeline.roots import RootKeeper
+from modelkeep.pipeline.roots import RootKeeper, RootState, WatchedRoot
 from modelkeep.pipeline.runner import Pipeline
 from modelkeep.pipeline.watch import Watcher
 from modelkeep.status import of_type, status_report
@@ -48,6 +48,7 @@ class Answers:
         watcher: Watcher,
         pool: HashPool,
         state: Callable[[], str],
+        is_behind: Callable[[], bool],
         after_import: Callable[[], Awaitable[None]],
     ) -> None:
         self._holdings = holdings
@@ -58,6 +59,7 @@ class Answers:
         self._watcher = watcher
         self._pool = pool
         self._state = state
+        self._is_behind = is_behind
         self._after_import = after_import
         self._acts = OwnerActs(holdings.catalogue, holdings.pictures, holdings.journal, holdings.publisher, now_ms)
         self._began = time.monotonic()
@@ -97,7 +99,7 @@ class Answers:
             roots=[
                 {
                     "path": path,
-                    "state": watched.state.value,
+                    "state": self._root_state(watched).value,
                     "directories": watched.folders,
                     **({"reason": watched.reason} if watched.reason else {}),
                 }
@@ -107,6 +109,12 @@ class Answers:
             journal={"seq": journal.seq, "segments": journal.segments, "bytes": journal.size_bytes},
             troubles=self._holdings.troubles.current(),
         )
+
+    def _root_state(self, watched: WatchedRoot) -> RootState:
+        """Return a root's state; while events pile up the catalogue is not what lies there, as during a scan."""
+        if watched.state is not RootState.UNREACHABLE and self._is_behind():
+            return RootState.SCANNING
+        return watched.state
 
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
         """Return a file's SHA-256, and what became of its pending row when that was asked for."""

@@ -130,7 +130,14 @@ class Daemon:
             ]
         )
         self._answers = Answers(
-            holdings, self._pipeline, self._keeper, self._watcher, self._pool, lambda: self._state, self._learn_hashes
+            holdings,
+            self._pipeline,
+            self._keeper,
+            self._watcher,
+            self._pool,
+            state=lambda: self._state,
+            is_behind=lambda: self._events.is_behind,
+            after_import=self._learn_hashes,
         )
         self._http = HttpInterface(settings, self._answers)
 

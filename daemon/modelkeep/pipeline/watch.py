@@ -7,6 +7,7 @@ import asyncio
 import errno
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -59,6 +60,7 @@ _WANTED: list[type[FileSystemEvent]] = [
 # Polling compares what it saw with what it sees, and tells no other way that a file was written again.
 _WANTED_OF_POLLING = [*_WANTED, FileModifiedEvent]
 _POLL_SECONDS = 10.0
+_USUAL_SECONDS = 0.5
 
 
 class EventQueue:
@@ -72,9 +74,18 @@ class EventQueue:
         self._events: deque[WatchEvent] = deque()
         self._ready = asyncio.Event()
         self._waking = False
+        self._busy_since: float | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what happened in the roots has been waiting to be taken in for longer than usual."""
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > _USUAL_SECONDS
 
     def put(self, event: WatchEvent) -> None:
         """Hand over an event, from any thread."""
+        if self._busy_since is None:
+            self._busy_since = time.monotonic()
         if isinstance(event, EventsLost):
             self._events.appendleft(event)
         else:
@@ -89,6 +100,7 @@ class EventQueue:
     async def take(self, most: int) -> list[WatchEvent]:
         """Wait for events and return them in order, at most so many at once."""
         while not self._events:
+            self._busy_since = None
             self._ready.clear()
             await self._ready.wait()
         return [self._events.popleft() for _ in range(min(most, len(self._events)))]

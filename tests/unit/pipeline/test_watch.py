@@ -348,6 +348,18 @@ class TestEventQueue:
         for thread in threads:
             thread.join()
 
+    async def test_whoever_is_slow_with_events_is_behind_until_he_asks_for_more(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+        assert not queue.is_behind
+        queue.put(FileGone("a"))
+        await wait_until_async(lambda: queue.is_behind)
+        assert await queue.take(10) == [FileGone("a")]
+        assert queue.is_behind, "they are being taken in"
+        waiting = asyncio.create_task(queue.take(10))
+        await wait_until_async(lambda: not queue.is_behind)
+        queue.put(FileGone("b"))
+        assert await waiting == [FileGone("b")]
+
     async def test_that_events_were_lost_is_told_before_those_that_wait(self) -> None:
         queue = EventQueue(asyncio.get_running_loop())
         for event in (FileGone("a"), FileGone("b"), EventsLost("root")):
