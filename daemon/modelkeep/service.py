@@ -96,6 +96,7 @@ class Daemon:
             self._pool,
             roots=lambda: self._keeper.roots(),
             is_reachable=lambda root: self._keeper.is_reachable(root),
+            is_same=lambda root: self._keeper.is_same(root),
             clock_ms=now_ms,
             accepts_empty=_is_shadow if settings.dev else lambda _: False,
             on_lost_track=self._lost_track,

@@ -195,6 +195,7 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
         pool,
         roots=lambda: roots,
         is_reachable=lambda _: True,
+        is_same=lambda _: True,
         clock_ms=now_ms,
         accepts_empty=lambda _: False,
         on_lost_track=lambda _: None,

@@ -69,7 +69,7 @@ class Absences:
         """Note that files are gone; those that are there after all are not."""
         if not paths:
             return
-        absent = await asyncio.to_thread(self._in_same_roots, await asyncio.to_thread(_without_files, paths))
+        absent = await asyncio.to_thread(self._absent, paths)
         absent = await self._without_unplugged(absent)
         for path in absent:
             self._line.gone(path)
@@ -81,7 +81,14 @@ class Absences:
         self._tell(changed, "no file there any more")
         await self._look_beside({place.fingerprint for place in changed if place.fingerprint}, paths)
 
-    def _in_same_roots(self, paths: Sequence[str]) -> list[str]:
+    def _absent(self, paths: Sequence[str]) -> list[str]:
+        """Leave out what is there, and what lies in roots that are not."""
+        absent = list(paths)
+        for _ in range(2):  # a root may be away for the moment between the two looks, and back at the second
+            absent = self.in_same_roots(_without_files(absent))
+        return absent
+
+    def in_same_roots(self, paths: Sequence[str]) -> list[str]:
         """Leave out what lies in roots that are not there themselves, or have another folder in their place."""
         roots = self._roots()
         root_by_path = {path: root_of(path, roots) for path in paths}

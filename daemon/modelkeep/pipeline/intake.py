@@ -191,7 +191,7 @@ class Intake:
 
     async def _take_in_files(self, paths: Sequence[str], closed_by_path: Mapping[str, bool]) -> set[Fingerprint]:
         """Look at files; returns the fingerprints of known content that is there no more, or is back."""
-        present = await asyncio.to_thread(fingerprints_of, paths)
+        present = await asyncio.to_thread(self._present, paths)
         known = await self._catalogue.locations_at(list(present))
         unknown: dict[str, Fingerprint] = {}
         seen: dict[str, Fingerprint] = {}
@@ -218,6 +218,15 @@ class Intake:
             for chunk in _chunks(chosen):
                 await self.detect(chunk, Priority.NEW, closed=closed, cause="watch")
         return concerned
+
+    def _present(self, paths: Sequence[str]) -> dict[str, Fingerprint]:
+        """Look at files; a root that is away at that moment is looked through when it is back."""
+        present = fingerprints_of(paths)
+        absent = [path for path in paths if path not in present]
+        return present | fingerprints_of(self._absences.in_same_roots(absent))
+
+    def _is_folder(self, path: str) -> bool:
+        return os.path.isdir(path) or (bool(self._absences.in_same_roots([path])) and os.path.isdir(path))
 
     async def note_absent(self, paths: Sequence[str]) -> None:
         """Note that files are gone; those that are there after all are not."""
@@ -315,7 +324,7 @@ class Intake:
         """Look at everything below folders; what was found in all of them is taken in at once."""
         found = Differences()
         for folder in _outermost(folders):
-            if self._is_visible(os.path.join(folder, "file")) and await asyncio.to_thread(os.path.isdir, folder):
+            if self._is_visible(os.path.join(folder, "file")) and await asyncio.to_thread(self._is_folder, folder):
                 _, differences = await self._differences(folder)
                 found.add(differences)
         await self.take_in(found, Priority.NEW)

@@ -20,6 +20,7 @@ IN_HAND_LOW = 500
 CLAIMS_MAX = 1_000
 """Claims looked at in one go."""
 
+AWAY = "the root {root} is not there now: is its drive plugged in and mounted?"
 OUTSIDE = (
     "it lies in none of the configured roots: add its folder as a root, or import again with --map OLD=NEW "
     "if the folder has another name on this machine"
@@ -136,7 +137,7 @@ class Refill:
         if root is None:
             return HashError(OUTSIDE)
         if not self._is_reachable(root):
-            return HashError(f"the root {root.path} is not there now: is its drive plugged in and mounted?")
+            return HashError(AWAY.format(root=root.path))
         return None
 
     async def _take_up_claims(self) -> None:

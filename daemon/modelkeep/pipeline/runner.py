@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from modelkeep.domain.migration import Outcome
-from modelkeep.domain.naming import Root
+from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.settling import Verdict, judge_asked
 from modelkeep.domain.values import (
     Action,
@@ -44,7 +44,7 @@ from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, Migrates
 from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.publishing import Publisher
 from modelkeep.pipeline.questions import Questions
-from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill, missing, unseen
+from modelkeep.pipeline.refill import AWAY, IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill, missing, unseen
 from modelkeep.pipeline.settle import Refused, SettleStage, Taken
 from modelkeep.pipeline.work import Work
 
@@ -100,7 +100,8 @@ class Pipeline:
         journal: notes every step.
         pool: the hashing processes.
         roots: returns the configured roots.
-        is_reachable: tells whether a root is there now.
+        is_reachable: tells whether a root was there when it was last looked at.
+        is_same: looks whether a root is there now, and the one that is followed.
         clock_ms: milliseconds since 1970.
         accepts_empty: tells of a path whether a file of zero bytes counts there.
         on_lost_track: has a root looked at as a whole.
@@ -119,6 +120,7 @@ class Pipeline:
         *,
         roots: Callable[[], Sequence[Root]],
         is_reachable: Callable[[Root], bool],
+        is_same: Callable[[Root], bool],
         clock_ms: Callable[[], int],
         accepts_empty: Callable[[str], bool],
         on_lost_track: Callable[[str], None],
@@ -134,6 +136,7 @@ class Pipeline:
         self._clock_ms = clock_ms
         self._on_lost_track = on_lost_track
         self._on_touched = on_touched
+        self._is_same = is_same
         self._accepts_empty = accepts_empty
         self._in_hand: dict[int, Work] = {}
         self._touched: set[int] = set()
@@ -336,7 +339,20 @@ class Pipeline:
             self._journal.note_many([("hash.failed", {"path": work.path, "sha256": work.claim, "error": str(error)})])
         else:
             async with self._letting_go([work]):
-                await self._parking.park(work, error)
+                if isinstance(error, FileVanished) and work.pending_id:
+                    await self._vanished(self._in_hand.get(work.pending_id, work), error)
+                else:
+                    await self._parking.park(work, error)
+
+    async def _vanished(self, work: Work, error: HashError) -> None:
+        """Park a row whose file is gone; it may be its root that is, and both may be back by now."""
+        root = root_of(work.path, self._roots())
+        if root is not None and not await asyncio.to_thread(self._is_same, root):
+            await self._parking.park(work, HashError(AWAY.format(root=root.path)))
+        elif await asyncio.to_thread(fingerprint_of, work.path) is not None:
+            self.settling.put(work, closed=False)
+        else:
+            await self._parking.park(work, error)
 
     async def _migrated(self, done: list[Migrated]) -> None:
         for item in done:

@@ -451,6 +451,28 @@ class TestFolders:
         assert bench.line.lost == [str(bench.root)]
 
 
+class TestRootsThatAreAwayForAMoment:
+    async def test_what_is_looked_at_meanwhile_is_neither_missing_nor_forgotten(self, bench: Bench) -> None:
+        asked: list[str] = []
+
+        def comes_back(root: Root) -> bool:
+            asked.append(root.path)
+            if away.exists():
+                away.rename(bench.root)
+            return True
+
+        path = await bench.hashed("a.pt", A)
+        new = bench.put("loras/new.pt")
+        away = bench.root.with_name("away")
+        bench.intake.doubt_by(comes_back)
+        for events in ([FileAppeared(new)], [FolderAppeared(bench.at("loras"))], [FileGone(path)]):
+            bench.root.rename(away)
+            await bench.apply(*events)
+        assert asked
+        assert await bench.queued() == {new: PendingState.WAITING}
+        assert await bench.paths(A) == {path: PRESENT}
+
+
 class TestScans:
     async def test_everything_that_happened_while_nobody_looked_is_found(self, bench: Bench) -> None:
         await bench.hashed("same.pt", "1" * 64, b"1")

@@ -88,6 +88,7 @@ class Line:
             cast("HashPool", self.pool),
             roots=lambda: [Root(str(self.root))],
             is_reachable=lambda root: root.path not in self.unreachable,
+            is_same=lambda root: root.path not in self.unreachable,
             clock_ms=lambda: self.now,
             accepts_empty=lambda _: False,
             on_lost_track=lambda _: None,
@@ -301,6 +302,26 @@ class TestTheWayOfAFile:
         assert parked.due_at == NOW + 30_000
         (told,) = line.records("hash.failed")
         assert (told["path"], told["error"], told["retry_at"]) == (row.path, "it may not be read", NOW + 30_000)
+
+
+class TestVanishedFiles:
+    async def test_a_file_whose_root_is_away_for_the_moment_is_not_missing(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        line.unreachable.add(str(line.root))
+        line.pool.end(row.path, error=FileVanished("there is no file"))
+        await wait_until_async(lambda: line.pipeline.is_idle)
+        (parked,) = await line.catalogue.pending_imports()
+        assert parked.state is PendingState.FAILED
+        assert str(line.root) in parked.last_error
+
+    async def test_a_file_that_is_back_is_settled_again(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        line.pool.end(row.path, error=FileVanished("there is no file"))
+        await wait_until_async(lambda: line.pool.begun == [row.path, row.path], what="it to be read again")
+        await line.migrated(row.path)
+        assert await line.catalogue.pending_imports() == []
 
 
 class TestRenamesInHand:
