@@ -331,7 +331,6 @@ class TestRenamesInHand:
         line = make_line(60.0)
         mine, theirs = await line.found("mine.ckpt", b"mine"), await line.found("theirs.ckpt", b"theirs")
         assert len(line.pipeline.in_hand) == 2
-        os.rename(mine.path, theirs.path)  # noqa: PTH104
         await line.catalogue.move_paths([Rename(mine.path, theirs.path)], NOW)
         line.pipeline.renamed(mine.path, theirs.path)
         assert {work.path for work in line.pipeline.in_hand.values()} == {theirs.path}
