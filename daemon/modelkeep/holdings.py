@@ -15,9 +15,9 @@ from modelkeep.errors import StorageError
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
 from modelkeep.journal.keeper import JournalKeeper
-from modelkeep.journal.recovery import Left, recover
+from modelkeep.journal.recovery import recover
 from modelkeep.journal.writer import JournalWriter
-from modelkeep.pipeline.publishing import Committed, Publisher
+from modelkeep.pipeline.publishing import Publisher
 from modelkeep.settings import Settings
 from modelkeep.troubles import Troubles
 from modelkeep.workers import WorkerPool
@@ -104,14 +104,10 @@ async def _recover(holdings: Holdings) -> None:
     if recovered.rolled_forward:
         # Every one of them is closed in the journal now, durably.
         await catalogue.forget_migrations(sorted(recovered.rolled_forward))
-    holdings.publisher.add([_committed(left) for left in recovered.left])
+    holdings.publisher.add(recovered.left)
     holdings.publisher.publish()  # fails again as a rule, and then tells so
     for scratch in holdings.directory.path.glob(f"{SCRATCH_PREFIX}*"):
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _committed(left: Left) -> Committed:
-    return Committed(left.migration, left.sha256, left.files, left.removed, left.originals, left.ending)
 
 
 def identity() -> dict[str, object]:

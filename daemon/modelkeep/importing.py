@@ -8,6 +8,7 @@ from pathlib import Path
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.clock import now_ms
 from modelkeep.domain.faults import STORAGE, told
+from modelkeep.domain.migration import Committed
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.pictures import parse_picture_name
 from modelkeep.domain.values import RenderedPicture, TierFile
@@ -17,7 +18,6 @@ from modelkeep.importers.base import SourceOptions
 from modelkeep.importers.registry import importer_for
 from modelkeep.importers.report import ImportReport, Progress
 from modelkeep.importers.stage_one import StageOne
-from modelkeep.pipeline.publishing import Committed
 
 
 async def import_stream(

@@ -1,5 +1,6 @@
 """A migration on its way from a hash to the catalogue: what is asked for, and what came of it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -53,3 +54,24 @@ class MigrationResult:
     displaced: str = ""
     """The other content that lay at the path before."""
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A migration, or an act of the owner, whose transaction is committed, and what is left to do for it.
+
+    Args:
+        migration: its id; empty when somebody else sees to it that the catalogue forgets it.
+        sha256: its model, empty when nothing tells.
+        files: staged pictures to publish.
+        removed: published pictures to remove after that.
+        originals: pending pictures to remove.
+        ending: records that close it in the journal, each with its event and fields.
+    """
+
+    migration: str
+    sha256: str
+    files: Sequence[TierFile] = ()
+    removed: Sequence[str] = ()
+    originals: Sequence[str] = ()
+    ending: Sequence[tuple[str, Mapping[str, object]]] = ()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from modelkeep.domain.migration import Committed
 from modelkeep.domain.pictures import parse_picture_name
 from modelkeep.domain.values import TierFile
 
@@ -52,34 +53,13 @@ class WritesJournal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What of a committed migration cannot be done now, for the disk does not take it.
-
-    Args:
-        migration: its id, which has to stay in the catalogue until all is done.
-        sha256: its model, empty when nothing tells.
-        files: staged pictures to publish.
-        removed: published pictures to remove after that.
-        originals: pending pictures to remove.
-        ending: records that close it in the journal.
-    """
-
-    migration: str
-    sha256: str
-    files: tuple[TierFile, ...] = ()
-    removed: tuple[str, ...] = ()
-    originals: tuple[str, ...] = ()
-    ending: tuple[Record, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a recovery did: ids of the migrations, names of the files; and what is left to do."""
+    """What a recovery did: ids of the migrations, names of the files; and what the disk does not take now."""
 
     rolled_forward: tuple[str, ...] = ()
     rolled_back: tuple[str, ...] = ()
     swept: tuple[str, ...] = ()
-    left: tuple[Left, ...] = ()
+    left: tuple[Committed, ...] = ()
 
 
 def recover(
@@ -142,8 +122,8 @@ class _Finishing:
         self._unfinished = unfinished
         self._wanted = wanted_pictures
         self._named = named_pictures
-        self._done: list[Left] = []
-        self._left: list[Left] = []
+        self._done: list[Committed] = []
+        self._left: list[Committed] = []
 
     def finish(self, migration: str, plan: Mapping[str, Any]) -> None:
         """Do what was left to do; what cannot be done holds back the later ones of its model."""
@@ -154,7 +134,7 @@ class _Finishing:
         item, is_published = self._published(item)
         (self._done if is_published and self._has_removed(item) else self._left).append(item)
 
-    def outcome(self) -> tuple[list[Left], list[Left]]:
+    def outcome(self) -> tuple[list[Committed], list[Committed]]:
         """Return what is done, durably, and what is left to do."""
         if self._done:
             try:
@@ -164,7 +144,7 @@ class _Finishing:
                 return [], [*self._done, *self._left]
         return self._done, self._left
 
-    def _item(self, migration: str, plan: Mapping[str, Any]) -> Left:
+    def _item(self, migration: str, plan: Mapping[str, Any]) -> Committed:
         files = tuple(TierFile(file["staged"], file["final"]) for file in plan.get("files", ()))
         # One that was finished long ago may be among the committed; a later picture has the name by now.
         removed = tuple(name for name in plan.get("removed", ()) if name not in self._named)
@@ -173,9 +153,9 @@ class _Finishing:
         known = self._unfinished.get(migration)
         # The pictures of a finished one may have been replaced since: nothing is said of it.
         ending = tuple(_rolled_forward(known, [])) if known is not None else ()
-        return Left(migration, _model_of(known, plan), files, removed, unwanted, ending)
+        return Committed(migration, _model_of(known, plan), files, removed, unwanted, ending)
 
-    def _published(self, item: Left) -> tuple[Left, bool]:
+    def _published(self, item: Committed) -> tuple[Committed, bool]:
         """Publish; returns the item without the pictures that are lost, and whether no other is left."""
         is_published, kept, lost = True, [], []
         for file in item.files:
@@ -191,7 +171,7 @@ class _Finishing:
         ending = tuple(_rolled_forward(known, lost)) if known is not None else ()
         return replace(item, files=tuple(kept), ending=ending), is_published
 
-    def _has_removed(self, item: Left) -> bool:
+    def _has_removed(self, item: Committed) -> bool:
         try:
             self._pictures.remove_published(item.removed)
             for name in item.originals:

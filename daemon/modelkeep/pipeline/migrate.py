@@ -14,13 +14,13 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from modelkeep.domain.faults import why
-from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
+from modelkeep.domain.migration import Committed, MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint, RenderedPicture
 from modelkeep.errors import CatalogueError, JournalError, PictureError
 from modelkeep.failpoints import reach
 from modelkeep.pipeline.looking import fingerprints_of
-from modelkeep.pipeline.publishing import Committed, NotesRecords, Publisher, PublishesPictures, Record
+from modelkeep.pipeline.publishing import NotesRecords, Publisher, PublishesPictures, Record
 from modelkeep.pipeline.work import Work
 
 _log = logging.getLogger(__name__)

@@ -16,11 +16,12 @@ from uuid import uuid4
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, published_names, refuse_purge
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.faults import told
+from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import LocationState, RenderedPicture
 from modelkeep.errors import Busy, CatalogueError, Conflict, ModelkeepError, NotFound, PictureError, StorageError
 from modelkeep.pipeline.act_records import facts_of, plan_of
 from modelkeep.pipeline.looking import fingerprints_of, why_unseen
-from modelkeep.pipeline.publishing import Committed, NotesRecords, Publisher, PublishesPictures
+from modelkeep.pipeline.publishing import NotesRecords, Publisher, PublishesPictures
 
 T = TypeVar("T")
 

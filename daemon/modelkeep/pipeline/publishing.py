@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from modelkeep.domain.faults import told
+from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import TierFile
 from modelkeep.pipeline.guard import HearsTroubles
 
@@ -43,27 +44,6 @@ class NotesRecords(Protocol):
 
     def note_many(self, records: Sequence[Record]) -> bool:
         """Append records now, or later when that is not possible; tells whether they are written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A migration, or an act of the owner, whose transaction is committed, and what is left to do for it.
-
-    Args:
-        migration: its id; empty when somebody else sees to it that the catalogue forgets it.
-        sha256: its model.
-        files: staged pictures to publish.
-        removed: published pictures to remove after that.
-        originals: pending pictures to remove.
-        ending: records that close it in the journal.
-    """
-
-    migration: str
-    sha256: str
-    files: Sequence[TierFile] = ()
-    removed: Sequence[str] = ()
-    originals: Sequence[str] = ()
-    ending: Sequence[Record] = ()
 
 
 @dataclass(slots=True, eq=False)

@@ -17,6 +17,7 @@ from tests.picture_files import gigantic_png, png, text_as_picture, truncated_pn
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.acts import ActOrder, ActPlan
 from modelkeep.domain.legacy import LegacyRow, StagedRow
+from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Fingerprint, TierFile
 from modelkeep.errors import Busy, CatalogueError, Conflict, JournalError, NotFound, PictureError, StorageError
 from modelkeep.images.store import ImageStore
@@ -27,7 +28,7 @@ from modelkeep.journal.recovery import Recovered, recover
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.looking import fingerprint_of
 from modelkeep.pipeline.owner import OwnerActs
-from modelkeep.pipeline.publishing import Committed, Publisher
+from modelkeep.pipeline.publishing import Publisher
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -440,12 +441,7 @@ async def test_a_recovery_leaves_what_the_disk_does_not_take_to_whoever_tries_ag
     assert len(bench.staged) == 6
     monkeypatch.undo()
     again = Publisher(bench.store, bench.journal, bench)
-    again.add(
-        [
-            Committed(left.migration, left.sha256, left.files, left.removed, left.originals, left.ending)
-            for left in recovered.left
-        ]
-    )
+    again.add(recovered.left)
     again.publish()
     assert await bench.shown(A) == [2, 3]
     assert bench.staged == []
