@@ -94,7 +94,7 @@ class Answers:
             pid=os.getpid(),
             uptime_s=time.monotonic() - self._began,
             paused=paused,
-            hashing_rows=sum(1 for work in pipeline.hashing.hashing.values() if work.pending_id),
+            hashing_rows=sum(1 for job in pipeline.hashing.hashing if job.pending_id),
             hashing=hashing,
             roots=[
                 {

@@ -120,6 +120,10 @@ class Catalogue:
         """Delete a pending row."""
         await self._database.write(pending.delete_pending, pending_id)
 
+    async def forget_unknown(self, pending_id: int) -> bool:
+        """Delete a pending row if nothing is known but its path; tells whether it is gone."""
+        return await self._database.write(pending.forget_unknown, pending_id)
+
     async def pending_details(self, pending_id: int) -> PendingDetails | None:
         """Return a pending row with the model that holds its content already."""
         return await self._database.read(details.pending_details, pending_id)

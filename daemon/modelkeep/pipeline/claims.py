@@ -12,7 +12,7 @@ from modelkeep.domain.values import Fingerprint, PendingImport
 from modelkeep.errors import PictureError
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.intake import Record
-from modelkeep.pipeline.work import Work
+from modelkeep.pipeline.jobs import Job
 
 
 class KeepsClaims(Protocol):
@@ -79,14 +79,14 @@ class Claims:
         self._note = note
         self._clock_ms = clock_ms
 
-    async def judge(self, work: Work, digest: Digest) -> PendingImport | None:
+    async def judge(self, job: Job, digest: Digest) -> PendingImport | None:
         """Hold a claim against the digest of its file; returns the file's row when it is refuted."""
-        fields = {"path": work.path, "sha256": work.claim, "claimed": work.claim, "found": digest.sha256}
-        if digest.sha256 == work.claim:
-            await self._catalogue.confirm_claim(work.path, digest.fingerprint, self._clock_ms())
+        fields = {"path": job.path, "sha256": job.claim, "claimed": job.claim, "found": digest.sha256}
+        if digest.sha256 == job.claim:
+            await self._catalogue.confirm_claim(job.path, digest.fingerprint, self._clock_ms())
             self._note([("claim.confirmed", fields)])
             return None
-        row = await self._refute(Refuted(work.path, work.claim, digest.sha256, digest.fingerprint))
+        row = await self._refute(Refuted(job.path, job.claim, digest.sha256, digest.fingerprint))
         self._note([("claim.refuted", {**fields, "pending_id": row.id})])
         return row
 

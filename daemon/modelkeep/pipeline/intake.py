@@ -63,7 +63,7 @@ class Follows(Protocol):
     def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
         """Settle rows that were found by an event (priority `NEW`) or by a scan."""
 
-    def renamed(self, old: str, new: str) -> None:
+    def renamed(self, moved: Moved) -> None:
         """Follow the rename of a file in hand."""
 
     def gone(self, path: str) -> None:
@@ -316,7 +316,7 @@ class Intake:
                 continue
             moved = await self._catalogue.move_folder(move.old, move.new, self._clock_ms())
             for each in moved:
-                self._line.renamed(each.old, each.new)
+                self._line.renamed(each)
             self._renames.tell(moved)
         return out_of_sight
 

@@ -19,9 +19,9 @@ from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint, RenderedPicture
 from modelkeep.errors import CatalogueError, JournalError, PictureError
 from modelkeep.failpoints import reach
+from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.looking import fingerprints_of
 from modelkeep.pipeline.publishing import NotesRecords, Publisher, PublishesPictures, Record
-from modelkeep.pipeline.work import Work
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class WritesJournal(NotesRecords, Protocol):
 class Hashed:
     """A row of the queue whose digest is known."""
 
-    work: Work
+    job: Job
     sha256: str
     fingerprint: Fingerprint
 
@@ -129,6 +129,7 @@ class MigrateStage:
 
     def put(self, hashed: Hashed) -> None:
         """Hand over a row."""
+        hashed.job.stage = Stage.MIGRATING
         self._ready.put_nowait(hashed)
 
     async def run(self) -> None:
@@ -161,24 +162,23 @@ class MigrateStage:
         return list(batch.values())
 
     async def _migrate(self, batch: list[Hashed]) -> None:
-        present = await asyncio.to_thread(fingerprints_of, [hashed.work.path for hashed in batch])
-        stale = [hashed for hashed in batch if present.get(hashed.work.path) != hashed.fingerprint]
-        ready = [hashed for hashed in batch if hashed not in stale]
-        prepared = await asyncio.gather(*(self._prepare(hashed) for hashed in ready))
+        # From here on a batch is about the paths of this moment: who is renamed meanwhile comes back as moved.
+        orders = {(order := _order(hashed)).migration: (order, hashed) for hashed in batch}
+        present = await asyncio.to_thread(fingerprints_of, [order.path for order, _ in orders.values()])
+        stale: list[tuple[MigrationOrder, Hashed]] = []
+        ready: list[tuple[MigrationOrder, Hashed]] = []
+        for order, hashed in orders.values():
+            (ready if present.get(order.path) == order.fingerprint else stale).append((order, hashed))
+        prepared = await asyncio.gather(*(self._prepare(order, hashed) for order, hashed in ready))
         failed = [item for item in prepared if isinstance(item, Migrated)]
-        orders = {
-            item.migration: hashed
-            for hashed, item in zip(ready, prepared, strict=True)
-            if isinstance(item, MigrationOrder)
-        }
-        done = await self._commit([item for item in prepared if isinstance(item, MigrationOrder)], orders)
-        moved = [Migrated(hashed, MigrationResult(_order(hashed), Outcome.MOVED)) for hashed in stale]
+        asked = {migration: hashed for migration, (_, hashed) in orders.items()}
+        done = await self._commit([item for item in prepared if isinstance(item, MigrationOrder)], asked)
+        moved = [Migrated(hashed, MigrationResult(order, Outcome.MOVED)) for order, hashed in stale]
         await self._on_done([*done, *failed, *moved])
 
-    async def _prepare(self, hashed: Hashed) -> MigrationOrder | Migrated:
-        """Make an order, with its picture rendered if it will be stored."""
-        order = _order(hashed)
-        if not hashed.work.picture:
+    async def _prepare(self, order: MigrationOrder, hashed: Hashed) -> MigrationOrder | Migrated:
+        """Complete an order: its picture is rendered if it will be stored."""
+        if not order.original:
             return order
         try:
             decision = await self._catalogue.preview(order)
@@ -187,7 +187,7 @@ class MigrateStage:
         if decision is None or decision.action not in (Action.CREATED, Action.MERGED, Action.OVERRIDDEN):
             return order
         try:
-            picture = await self._pictures.render(self._pictures.pending_path(hashed.work.picture), order.migration)
+            picture = await self._pictures.render(self._pictures.pending_path(order.original), order.migration)
         except PictureError as error:
             return replace(order, picture_refused=str(error))
         except OSError as error:
@@ -285,15 +285,9 @@ class MigrateStage:
 
 
 def _order(hashed: Hashed) -> MigrationOrder:
-    work = hashed.work
+    job = hashed.job
     return MigrationOrder(
-        uuid4().hex,
-        work.pending_id,
-        work.path,
-        hashed.sha256,
-        hashed.fingerprint,
-        work.strategy,
-        original=work.picture,
+        uuid4().hex, job.pending_id, job.path, hashed.sha256, hashed.fingerprint, job.strategy, original=job.image
     )
 
 

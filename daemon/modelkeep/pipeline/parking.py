@@ -5,10 +5,10 @@ from typing import Protocol
 
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.retry import retry_at
-from modelkeep.domain.values import PendingImport, PendingState, Priority, Strategy
+from modelkeep.domain.values import PendingImport, PendingState
 from modelkeep.errors import FileVanished, HashError
 from modelkeep.pipeline.intake import Record
-from modelkeep.pipeline.work import Work
+from modelkeep.pipeline.jobs import Job
 
 
 class ParksRows(Protocol):
@@ -24,50 +24,48 @@ class Parking:
     Args:
         catalogue: the queue.
         note: appends records to the journal.
-        let_go: takes a work out of hand and tells whoever waits for it.
+        end: takes a job out of hand and tells whoever waits for it.
         clock_ms: milliseconds since 1970.
         retry_base_seconds: delay after the first failure.
-        strategy: the configured one.
     """
 
     def __init__(
         self,
         catalogue: ParksRows,
         note: Callable[[Sequence[Record]], object],
-        let_go: Callable[[Work, HashError], None],
+        end: Callable[[Job, HashError], None],
         clock_ms: Callable[[], int],
         retry_base_seconds: float,
-        strategy: Strategy,
     ) -> None:
         self._catalogue = catalogue
         self._note = note
-        self._let_go = let_go
+        self._end = end
         self._clock_ms = clock_ms
         self._retry_base_seconds = retry_base_seconds
-        self._strategy = strategy
 
     async def put_off(self, rows: Sequence[tuple[PendingImport, HashError]]) -> None:
         """Park rows that cannot be taken up now, in one transaction."""
-        failures = [(Work.of_row(row, Priority.SWEEP, self._strategy), error) for row, error in rows]
-        await self._park_all(failures, "hash.failed")
-
-    async def park(self, work: Work, error: HashError, event: str = "hash.failed") -> None:
-        """Park a row."""
-        await self._park_all([(work, error)], event)
-
-    async def _park_all(self, failures: Sequence[tuple[Work, HashError]], event: str) -> None:
         now = self._clock_ms()
-        parked = [self._parked(work, error, now) for work, error in failures]
+        await self._park(
+            [self._parked(row.id, row.path, row.attempts, error, now) for row, error in rows], "hash.failed"
+        )
+
+    async def park(self, job: Job, error: HashError, event: str = "hash.failed") -> None:
+        """Park the row of a job, which ends with that; a job without a row only ends."""
+        if job.pending_id:
+            parked = self._parked(job.pending_id, job.path, job.attempts, error, self._clock_ms())
+            await self._park([parked], event)
+        self._end(job, error)
+
+    async def _park(self, parked: Sequence[Parked], event: str) -> None:
         # A row that stays as it was is no news: the journal is not filled with a missing file at every sweep.
         news = await self._catalogue.park(parked)
         self._note([(event, _facts(item)) for item in news])
-        for work, error in failures:
-            self._let_go(work, error)
 
-    def _parked(self, work: Work, error: HashError, now: int) -> Parked:
+    def _parked(self, pending_id: int, path: str, attempts: int, error: HashError, now: int) -> Parked:
         state = PendingState.MISSING if isinstance(error, FileVanished) else PendingState.FAILED
-        due_at = retry_at(now, work.attempts + 1, self._retry_base_seconds)
-        return Parked(work.pending_id, work.path, state, str(error), due_at, work.attempts + 1)
+        due_at = retry_at(now, attempts + 1, self._retry_base_seconds)
+        return Parked(pending_id, path, state, str(error), due_at, attempts + 1)
 
 
 def _facts(item: Parked) -> dict[str, object]:

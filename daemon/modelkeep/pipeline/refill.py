@@ -8,8 +8,8 @@ from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
 from modelkeep.errors import FileVanished, HashError
 from modelkeep.pipeline.guard import HearsTroubles, persist
+from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.looking import fingerprints_of, why_unseen
-from modelkeep.pipeline.work import Work
 
 IN_HAND_MAX = 2_000
 """Rows of the queue in memory at once; the rest waits in the catalogue."""
@@ -41,7 +41,7 @@ class TakesWork(Protocol):
     """What is needed of the stages."""
 
     @property
-    def in_hand(self) -> Mapping[int, Work]:
+    def in_hand(self) -> Mapping[int, Job]:
         """The rows that are on their way."""
 
     @property

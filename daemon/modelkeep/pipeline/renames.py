@@ -29,7 +29,7 @@ class KnowsRenames(Protocol):
 class LetsFollow(Protocol):
     """What is needed of the stages."""
 
-    def renamed(self, old: str, new: str) -> None:
+    def renamed(self, moved: Moved) -> None:
         """Follow the rename of a file in hand."""
 
 
@@ -129,7 +129,7 @@ class Renames:
         for rename, move in zip(renames, moved, strict=True):
             is_followed = move.sha256 or move.pending_id or not rename.expected_sha256
             if is_followed and not rename.is_replaced:
-                self._line.renamed(rename.old, rename.new)
+                self._line.renamed(move)
         return moved
 
     async def _arrived(self, moved: Sequence[Moved], status_by_path: Mapping[str, Fingerprint | None]) -> None:

@@ -2,20 +2,28 @@
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from modelkeep.domain import settling
 from modelkeep.domain.settling import Look, Verdict, Watched
 from modelkeep.domain.values import Fingerprint
+from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.looking import look_at_all
-from modelkeep.pipeline.work import Work
 
 MOST_LOOKS = 500
 """Files looked at in one go; the others wait for the next."""
 
-Taken = list[tuple[Work, Fingerprint]]
-Refused = tuple[Work, Verdict | None, Look | None]
+REFUSALS = {
+    Verdict.NO_MODEL: "it is empty or a Git LFS pointer, not a model: download it again",
+    Verdict.CUT_OFF: "it is cut off: its header promises more than the file holds; waiting for the rest of it",
+    Verdict.WAIT: "somebody is still writing it: waiting until it is complete",
+}
+"""What the owner reads of a file that is not taken."""
+
+Taken = list[tuple[Job, Fingerprint]]
+Refused = tuple[Job, Verdict | None, Look | None]
 """A file that will not be taken: the verdict, or None when nothing readable is there."""
 
 
@@ -38,50 +46,48 @@ class SettleStage:
         on_refused: Callable[[list[Refused]], Awaitable[None]],
         accepts_empty: Callable[[str], bool],
     ) -> None:
-        self._settle_seconds = settle_seconds
+        self.settle_seconds = settle_seconds
         self._clock = clock
         self._on_taken = on_taken
         self._on_refused = on_refused
         self._accepts_empty = accepts_empty
-        self._held: dict[str, tuple[Work, Watched]] = {}
-        self._due: list[tuple[float, str]] = []
+        self._held: dict[Job, Watched] = {}
+        self._due: list[tuple[float, int, Job]] = []
+        self._order = itertools.count()
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def put(self, work: Work, *, closed: bool, age_seconds: float | None = None) -> None:
+    def put(self, job: Job, *, closed: bool, age_seconds: float | None = None) -> None:
         """Hold a file, or note that something happened to one that is held.
 
         Args:
-            work: the file.
+            job: the file.
             closed: nobody writes it any more, as far as its last event tells.
             age_seconds: time since its mtime for a file that a scan found; None for one that an event told of.
         """
         now = self._clock()
-        watched = settling.first_sight(
-            work.path, now, closed=closed, age_seconds=age_seconds, settle_seconds=self._settle_seconds
+        job.stage = Stage.SETTLING
+        self._held[job] = settling.first_sight(
+            job.path, now, closed=closed, age_seconds=age_seconds, settle_seconds=self.settle_seconds
         )
-        self._held[work.path] = (work, watched)
         # A first look at once: a closed file whose format proves it whole need not wait.
-        self._look_at(now, work.path)
+        self._look_at(now, job)
 
-    def holds(self, path: str) -> bool:
-        """Tell whether a file is held."""
-        return path in self._held
+    def __contains__(self, job: Job) -> bool:
+        return job in self._held
 
-    def forget(self, path: str) -> Work | None:
-        """Hold a file no longer; returns its work."""
-        held = self._held.pop(path, None)
-        return held[0] if held else None
+    def take_back(self, job: Job) -> bool:
+        """Hold a file no longer; tells whether it was held."""
+        return self._held.pop(job, None) is not None
 
-    def rename(self, old: str, new: str) -> None:
-        """Follow the rename of a file that is held."""
-        held = self._held.pop(old, None)
-        if held is not None:
-            work, watched = held
-            self._held[new] = (work.at(new), replace(watched, path=new, closed=True))
-            self._look_at(self._clock(), new)
+    def renamed(self, job: Job) -> None:
+        """Follow the rename of a file; one that is not held is none of ours."""
+        watched = self._held.get(job)
+        if watched is not None:
+            self._held[job] = replace(watched, path=job.path, closed=True)
+            self._look_at(self._clock(), job)
 
     async def run(self) -> None:
         """Look at files as they fall due, until cancelled."""
@@ -89,7 +95,11 @@ class SettleStage:
             await self._sleep()
             due = self._take_due()
             if due:
-                await self._decide(await asyncio.to_thread(look_at_all, due))
+                looks = await asyncio.to_thread(look_at_all, {watched.path for watched in due.values()})
+                # What happened to a file while it was looked at has put it down for another look.
+                await self._decide(
+                    {job: looks[watched.path] for job, watched in due.items() if self._held.get(job) is watched}
+                )
 
     async def _sleep(self) -> None:
         self._wake.clear()
@@ -100,48 +110,46 @@ class SettleStage:
             except TimeoutError:
                 return
 
-    def _look_at(self, when: float, path: str) -> None:
-        heapq.heappush(self._due, (when, path))
+    def _look_at(self, when: float, job: Job) -> None:
+        heapq.heappush(self._due, (when, next(self._order), job))
         self._wake.set()
 
-    def _take_due(self) -> list[str]:
+    def _take_due(self) -> dict[Job, Watched]:
+        """Return the files that are due."""
         now = self._clock()
-        due: dict[str, None] = {}
+        due: dict[Job, Watched] = {}
         while self._due and self._due[0][0] <= now and len(due) < MOST_LOOKS:
-            path = heapq.heappop(self._due)[1]
-            if path in self._held:
-                due[path] = None
-        return list(due)
+            job = heapq.heappop(self._due)[2]
+            if job in self._held:
+                due[job] = self._held[job]
+        return due
 
-    async def _decide(self, looks: dict[str, Look | None]) -> None:
+    async def _decide(self, looks: Mapping[Job, Look | None]) -> None:
         now = self._clock()
         taken: Taken = []
         refused: list[Refused] = []
-        for path, look in looks.items():
-            if path not in self._held:  # renamed or gone while it was looked at
-                continue
-            work, watched = self._held[path]
+        for job, look in looks.items():
             if look is None:
-                refused.append((work, None, None))
+                refused.append((job, None, None))
                 continue
-            watched = settling.observe(watched, look, now)
+            watched = settling.observe(self._held[job], look, now)
             verdict = self._verdict(watched, look, now)
             if verdict is Verdict.TAKE:
-                taken.append((work, look.fingerprint))
+                taken.append((job, look.fingerprint))
             elif verdict is Verdict.WAIT:
-                self._held[path] = (work, watched)
-                self._look_at(settling.next_look_at(watched, look, now, self._settle_seconds), path)
+                self._held[job] = watched
+                self._look_at(settling.next_look_at(watched, look, now, self.settle_seconds), job)
             else:
-                refused.append((work, verdict, look))
-        for path in [*(work.path for work, _ in taken), *(work.path for work, _, _ in refused)]:
-            del self._held[path]
+                refused.append((job, verdict, look))
+        for job in [*(job for job, _ in taken), *(job for job, _, _ in refused)]:
+            del self._held[job]
         if taken:
             await self._on_taken(taken)
         if refused:
             await self._on_refused(refused)
 
     def _verdict(self, watched: Watched, look: Look, now: float) -> Verdict:
-        verdict = settling.settle(watched, look, now, self._settle_seconds)
+        verdict = settling.settle(watched, look, now, self.settle_seconds)
         if verdict is Verdict.NO_MODEL and self._accepts_empty(watched.path):
             return Verdict.TAKE
         return verdict

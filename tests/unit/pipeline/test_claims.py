@@ -9,7 +9,7 @@ from modelkeep.domain.values import Fingerprint, PendingImport, Priority
 from modelkeep.errors import PictureError
 from modelkeep.pipeline.claims import Claims
 from modelkeep.pipeline.hash_worker import Digest
-from modelkeep.pipeline.work import Work
+from modelkeep.pipeline.jobs import Job
 
 A, B = "a" * 64, "b" * 64
 
@@ -66,7 +66,7 @@ class Vanishing:
 async def test_the_file_is_queued_without_the_picture(tmp_path: Path) -> None:
     catalogue = Claiming()
     claims = Claims(catalogue, Vanishing(tmp_path), lambda _: None, lambda: [Root("/m")], lambda: 1)
-    row = await claims.judge(Work("/m/a.pt", Priority.CLAIM, claim=A), Digest(B, Fingerprint(1, 2, 3, 4)))
+    row = await claims.judge(Job("/m/a.pt", Priority.CLAIM, claim=A), Digest(B, Fingerprint(1, 2, 3, 4)))
     assert row is not None
     assert row.id == 7
     assert catalogue.suffixes == [""]

@@ -9,12 +9,12 @@ import pytest
 from tests.waiting import wait_until_async
 
 from modelkeep.domain.values import Fingerprint, Priority
-from modelkeep.errors import FileChanged, HashCancelled, HashError, WorkerDied
+from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, WorkerDied
 from modelkeep.pipeline import hashing
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import DEATHS_MAX, HashStage, is_rotating
-from modelkeep.pipeline.work import Work
+from modelkeep.pipeline.jobs import Job, Stage
 
 from .conftest import GatedPool, settled
 
@@ -33,15 +33,16 @@ class Bench:
         self.hashed: list[str] = []
         self.failed: list[tuple[str, HashError]] = []
         self.drained = 0
+        self.jobs: dict[str, Job] = {}
         self.stage = HashStage(cast("HashPool", self.pool), self._on_hashed, self._on_failed, self._on_drained)
 
-    async def _on_hashed(self, work: Work, digest: Digest, seconds: float) -> None:
-        assert digest.sha256 == work.path * 2
+    async def _on_hashed(self, job: Job, digest: Digest, seconds: float) -> None:
+        assert digest.sha256 == job.path * 2
         assert seconds >= 0
-        self.hashed.append(work.path)
+        self.hashed.append(job.path)
 
-    async def _on_failed(self, work: Work, error: HashError) -> None:
-        self.failed.append((work.path, error))
+    async def _on_failed(self, job: Job, error: HashError) -> None:
+        self.failed.append((job.path, error))
 
     def _on_drained(self) -> None:
         self.drained += 1
@@ -49,7 +50,8 @@ class Bench:
     def put(self, *paths: str, priority: Priority = Priority.NEW, device: int = SSD) -> None:
         for path in paths:
             pending_id = 0 if priority is Priority.INTERACTIVE else 1
-            self.stage.put(Work(path, priority, pending_id), print_of(path, device))
+            self.jobs[path] = Job(path, priority, pending_id)
+            self.stage.put(self.jobs[path], print_of(path, device))
 
     async def begun(self, count: int) -> list[str]:
         await wait_until_async(lambda: len(self.pool.begun) >= count)
@@ -109,41 +111,31 @@ class TestOrder:
         bench = make_bench(3)
         bench.put(*"abcdefg")
         assert await bench.begun(3) == ["a", "b", "c"]
-        assert set(bench.stage.hashing) == {"a", "b", "c"}
+        assert {job.path for job in bench.stage.hashing} == {"a", "b", "c"}
         bench.pool.end("b")
         assert await bench.begun(4) == ["a", "b", "c", "d"]
         await bench.finish_all()
         assert sorted(bench.hashed) == list("abcdefg")
-        assert (bench.stage.queued, bench.stage.hashing) == (0, {})
+        assert (bench.stage.queued, len(bench.stage.hashing)) == (0, 0)
 
-    async def test_a_file_that_is_put_again_is_hashed_once_by_its_newest_work(self, bench: Bench) -> None:
+    async def test_a_job_that_is_put_again_is_hashed_once_with_its_new_priority(self, bench: Bench) -> None:
         bench.put("running")
         await bench.begun(1)
         bench.put("b", "a", priority=Priority.SWEEP)
-        bench.put("a", priority=Priority.NEW)
+        bench.jobs["a"].priority = Priority.INTERACTIVE
+        bench.stage.put(bench.jobs["a"], print_of("a"))
         assert bench.stage.queued == 2
         assert await bench.finish_all() == ["running", "a", "b"]
 
-    async def test_a_question_and_a_row_for_one_file_wait_side_by_side(self, bench: Bench) -> None:
+    async def test_two_jobs_for_one_file_wait_side_by_side(self, bench: Bench) -> None:
         bench.put("running")
         await bench.begun(1)
         bench.put("b", "a", priority=Priority.SWEEP)
+        row = bench.jobs["a"]
         bench.put("a", priority=Priority.INTERACTIVE)
         assert bench.stage.queued == 3
-        taken = bench.stage.take_back("a")
-        assert taken is not None
-        assert taken[0].priority is Priority.SWEEP
+        assert bench.stage.take_back(row)
         assert await bench.finish_all() == ["running", "a", "b"]
-
-    async def test_a_file_may_be_hurried(self, bench: Bench) -> None:
-        bench.put("running")
-        await bench.begun(1)
-        bench.put("b", "a", priority=Priority.SWEEP)
-        assert bench.stage.waits("a")
-        bench.stage.hurry("a")
-        bench.stage.hurry("unknown")
-        assert await bench.finish_all() == ["running", "a", "b"]
-        assert not bench.stage.waits("a")
 
     async def test_it_is_told_when_little_is_left(self, bench: Bench) -> None:
         bench.put("a")
@@ -161,17 +153,15 @@ class TestTakingBack:
         bench.put("running")
         await bench.begun(1)
         bench.put("a", "b")
-        taken = bench.stage.take_back("a")
-        assert taken is not None
-        assert (taken[0].path, taken[1]) == ("a", print_of("a"))
-        assert bench.stage.take_back("a") is None
-        assert bench.stage.take_back("unknown") is None
+        assert bench.stage.take_back(bench.jobs["a"])
+        assert not bench.stage.take_back(bench.jobs["a"])
+        assert not bench.stage.take_back(Job("unknown", Priority.NEW))
         assert await bench.finish_all() == ["running", "b"]
 
     async def test_what_runs_cannot_be_taken_back(self, bench: Bench) -> None:
         bench.put("a")
         await bench.begun(1)
-        assert bench.stage.take_back("a") is None
+        assert not bench.stage.take_back(bench.jobs["a"])
         await bench.finish_all()
         assert bench.hashed == ["a"]
 
@@ -179,7 +169,7 @@ class TestTakingBack:
         bench.put("running")
         await bench.begun(1)
         bench.put("a", "b")
-        bench.stage.take_back("a")
+        bench.stage.take_back(bench.jobs["a"])
         bench.put("a")
         assert await bench.finish_all() == ["running", "b", "a"]
 
@@ -187,10 +177,25 @@ class TestTakingBack:
         bench.put("running")
         await bench.begun(1)
         bench.put("old")
-        bench.stage.rename("old", "new")
-        bench.stage.rename("unknown", "other")
+        bench.jobs["old"].path = "new"
         assert await bench.finish_all() == ["running", "new"]
         assert bench.hashed == ["running", "new"]
+
+    async def test_a_file_that_was_renamed_before_its_reading_began_is_read_under_its_new_name(
+        self, bench: Bench
+    ) -> None:
+        bench.put("old")
+        await bench.begun(1)
+        bench.jobs["old"].path = "new"
+        bench.pool.end("old", FileVanished("there is no file at old"))
+        assert await bench.begun(2) == ["old", "new"]
+        await bench.finish_all()
+        assert (bench.hashed, bench.failed) == (["new"], [])
+
+    async def test_a_job_knows_where_it_is(self, bench: Bench) -> None:
+        bench.put("a", "b")
+        await bench.begun(1)
+        assert [bench.jobs[name].stage for name in "ab"] == [Stage.HASHING, Stage.QUEUED]
 
 
 class TestAPause:

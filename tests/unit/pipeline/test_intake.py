@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.detection import Found
+from modelkeep.domain.detection import Found, Moved
 from modelkeep.domain.events import (
     EventsLost,
     FileAppeared,
@@ -57,8 +57,8 @@ class Line:
     def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
         self.taken_up += [(row.path, priority, closed) for row, _ in rows]
 
-    def renamed(self, old: str, new: str) -> None:
-        self.moved.append((old, new))
+    def renamed(self, moved: Moved) -> None:
+        self.moved.append((moved.old, moved.new))
 
     def gone(self, path: str) -> None:
         self.let_go.append(path)

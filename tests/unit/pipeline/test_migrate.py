@@ -31,9 +31,9 @@ from modelkeep.images.store import ImageStore
 from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.reader import read
 from modelkeep.journal.writer import JournalWriter
+from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.looking import fingerprint_of
 from modelkeep.pipeline.migrate import Hashed, Migrated, MigrateStage
-from modelkeep.pipeline.work import Work
 from modelkeep.workers import WorkerPool
 
 from .conftest import NOT_UTF8
@@ -200,8 +200,8 @@ class Bench:
         fingerprint = fingerprint_of(str(path))
         assert row is not None
         assert fingerprint is not None
-        work = Work.of_row(row, Priority.NEW, Strategy.AUTO)
-        return Hashed(work, sha256_of(path), fingerprint)
+        job = Job.of_row(row, Priority.NEW, Strategy.AUTO)
+        return Hashed(job, sha256_of(path), fingerprint)
 
     async def migrate(self, *hashed: Hashed) -> list[Migrated]:
         """Hand rows to the stage and wait until it is done with them; results in the order of the arguments."""
@@ -209,8 +209,8 @@ class Bench:
         for each in hashed:
             self.stage.put(each)
         await wait_until_async(lambda: len(self.done) >= before + len(hashed) and not self.stage.busy)
-        by_work = {item.hashed.work.pending_id: item for item in self.done[before:]}
-        return [by_work[each.work.pending_id] for each in hashed]
+        by_row = {item.hashed.job.pending_id: item for item in self.done[before:]}
+        return [by_row[each.job.pending_id] for each in hashed]
 
     def records(self, event: str = "") -> list[dict[str, object]]:
         return [record for record in read(self.folder / "journal") if not event or record["event"] == event]
@@ -305,8 +305,8 @@ class TestTheProtocol:
         (done,) = await bench.migrate(hashed)
         (plan,) = bench.records("migration.planned")
         assert plan["migration"] == done.result.order.migration
-        assert (plan["path"], plan["sha256"]) == (hashed.work.path, hashed.sha256)
-        assert (plan["pending_id"], plan["action"], plan["strategy"]) == (hashed.work.pending_id, "created", "auto")
+        assert (plan["path"], plan["sha256"]) == (hashed.job.path, hashed.sha256)
+        assert (plan["pending_id"], plan["action"], plan["strategy"]) == (hashed.job.pending_id, "created", "auto")
         assert plan["files"] == [file.as_json() for file in done.result.files]
         assert len(done.result.files) == 3
         pending = plan["pending"]
@@ -314,7 +314,7 @@ class TestTheProtocol:
         assert (pending["meta"], pending["base"], pending["image"]) == (
             {"description": "d"},
             "SDXL",
-            hashed.work.picture,
+            hashed.job.image,
         )
         assert pending["tags"] == ["x"]
 
@@ -341,7 +341,7 @@ class TestTheProtocol:
         hashed = await bench.queue(NOT_UTF8, picture=png(), name="N\udcff")
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.DONE
-        assert bench.records("migration.finished")[0]["path"] == hashed.work.path
+        assert bench.records("migration.finished")[0]["path"] == hashed.job.path
 
 
 class TestPictures:
@@ -349,19 +349,19 @@ class TestPictures:
         hashed = await bench.queue("a.safetensors", picture=text_as_picture())
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.DONE
-        assert bench.originals() == [hashed.work.picture]
+        assert bench.originals() == [hashed.job.image]
         assert (bench.pictures(), bench.staged()) == ([], [])
         (ending,) = bench.records("migration.finished")
-        assert ending["kept"] == f"images/pending/{hashed.work.picture}"
-        assert hashed.work.picture in str(ending["error"])
+        assert ending["kept"] == f"images/pending/{hashed.job.image}"
+        assert hashed.job.image in str(ending["error"])
         details = await bench.catalogue.model(hashed.sha256)
         assert details is not None
-        assert [refused.file for refused in details.refused] == [hashed.work.picture]
+        assert [refused.file for refused in details.refused] == [hashed.job.image]
         assert details.refused[0].reason == ending["error"]
 
     async def test_a_picture_that_is_gone_does_not_hold_the_model_back(self, bench: Bench) -> None:
         hashed = await bench.queue("a.safetensors", picture=png())
-        bench.store.remove_pending(hashed.work.picture)
+        bench.store.remove_pending(hashed.job.image)
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.DONE
 
@@ -371,8 +371,8 @@ class TestPictures:
         done = await bench.migrate(*rows)
         assert outcomes(done) == [Outcome.FAILED, Outcome.DONE]
         assert done[0].result.error.startswith("its picture could not be written: No space left on device; make room")
-        assert await bench.catalogue.pending(rows[0].work.pending_id) is not None
-        assert bench.originals() == [rows[0].work.picture]
+        assert await bench.catalogue.pending(rows[0].job.pending_id) is not None
+        assert bench.originals() == [rows[0].job.image]
         (again,) = await bench.migrate(rows[0])
         assert again.result.outcome is Outcome.DONE
 
@@ -388,11 +388,11 @@ class TestPictures:
 
     async def test_a_row_of_which_a_picture_became_known_meanwhile_is_looked_at_again(self, bench: Bench) -> None:
         hashed = await bench.queue("a.safetensors", picture=png())
-        unaware = replace(hashed, work=replace(hashed.work, picture=""))
+        unaware = replace(hashed, job=replace(hashed.job, image=""))
         (done,) = await bench.migrate(unaware)
         assert done.result.outcome in (Outcome.MOVED, Outcome.NEEDS_PICTURE)
-        assert bench.originals() == [hashed.work.picture]
-        assert await bench.catalogue.pending(hashed.work.pending_id) is not None
+        assert bench.originals() == [hashed.job.image]
+        assert await bench.catalogue.pending(hashed.job.pending_id) is not None
 
     @pytest.mark.parametrize("strategy", [Strategy.DELETE, Strategy.IGNORE, Strategy.ASK])
     async def test_what_is_not_stored_is_not_rendered(self, bench: Bench, strategy: Strategy) -> None:
@@ -400,9 +400,9 @@ class TestPictures:
         await bench.migrate(await bench.queue("a.safetensors", content))
         second = await bench.queue("b.safetensors", content, png(), name="other")
         bench.steps.done.clear()
-        await bench.migrate(replace(second, work=replace(second.work, strategy=strategy)))
+        await bench.migrate(replace(second, job=replace(second.job, strategy=strategy)))
         assert "render" not in bench.steps.done
-        assert bench.originals() == ([] if strategy is Strategy.DELETE else [second.work.picture])
+        assert bench.originals() == ([] if strategy is Strategy.DELETE else [second.job.image])
 
 
 class TestOneContentTwice:
@@ -423,11 +423,11 @@ class TestOneContentTwice:
         done = await bench.migrate(first, second)
         assert outcomes(done) == [Outcome.DONE, Outcome.CONFLICTED]
         (told,) = bench.records("migration.conflicted")
-        assert (told["differing"], told["pending_id"]) == (["name", "description"], second.work.pending_id)
-        row = await bench.catalogue.pending(second.work.pending_id)
+        assert (told["differing"], told["pending_id"]) == (["name", "description"], second.job.pending_id)
+        row = await bench.catalogue.pending(second.job.pending_id)
         assert row is not None
         assert row.state is PendingState.CONFLICT
-        assert bench.originals() == [second.work.picture]
+        assert bench.originals() == [second.job.image]
         assert bench.staged() == []
 
     async def test_content_that_gives_way_is_told(self, bench: Bench) -> None:
@@ -436,19 +436,19 @@ class TestOneContentTwice:
         new = await bench.queue("a.safetensors", safetensors("new"))
         await bench.migrate(new)
         (told,) = bench.records("file.changed")
-        assert (told["path"], told["sha256"], told["replaced_by"]) == (new.work.path, old.sha256, new.sha256)
+        assert (told["path"], told["sha256"], told["replaced_by"]) == (new.job.path, old.sha256, new.sha256)
 
 
 class TestFilesThatChange:
     @pytest.mark.parametrize("change", ["rewritten", "gone"])
     async def test_a_file_that_changed_since_it_was_hashed_is_not_migrated(self, bench: Bench, change: str) -> None:
         stale, good = await bench.queue("a.safetensors"), await bench.queue("b.safetensors")
-        path = Path(stale.work.path)
+        path = Path(stale.job.path)
         await asyncio.to_thread(path.unlink if change == "gone" else lambda: write(path, b"other content"))
         done = await bench.migrate(stale, good)
         assert outcomes(done) == [Outcome.MOVED, Outcome.DONE]
         assert await bench.catalogue.model(stale.sha256) is None
-        assert await bench.catalogue.pending(stale.work.pending_id) is not None
+        assert await bench.catalogue.pending(stale.job.pending_id) is not None
 
 
 class TestFailures:
@@ -460,7 +460,7 @@ class TestFailures:
         assert await bench.catalogue.model(hashed.sha256) is None
         assert await bench.catalogue.committed_migrations() == {}
         assert (bench.pictures(), bench.staged()) == ([], [])
-        assert bench.originals() == [hashed.work.picture]
+        assert bench.originals() == [hashed.job.image]
         (again,) = await bench.migrate(hashed)
         assert again.result.outcome is Outcome.DONE
         assert bench.pictures() == tiers(hashed.sha256)
@@ -538,7 +538,7 @@ class TestFailures:
         (done,) = await bench.migrate(good)
         assert done.result.outcome is Outcome.DONE
         assert bench.pictures() == tiers(good.sha256)
-        assert bench.originals() == [lost.work.picture]
+        assert bench.originals() == [lost.job.image]
         assert [record["sha256"] for record in bench.records("migration.finished")] == [good.sha256]
 
 

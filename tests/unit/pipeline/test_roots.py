@@ -13,7 +13,7 @@ import pytest
 from tests.waiting import wait_until_async
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.detection import Found
+from modelkeep.domain.detection import Found, Moved
 from modelkeep.domain.events import FileClosed, WatchEvent
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.migration import MigrationOrder
@@ -75,7 +75,7 @@ class Line:
         self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool
     ) -> None: ...
 
-    def renamed(self, old: str, new: str) -> None: ...
+    def renamed(self, moved: Moved) -> None: ...
 
     def gone(self, path: str) -> None: ...
 

@@ -42,6 +42,7 @@ from modelkeep.journal.reader import read
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.hashing import DEATHS_MAX
 from modelkeep.pipeline.looking import fingerprint_of
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 from modelkeep.workers import WorkerPool
@@ -96,6 +97,10 @@ class Line:
             troubles=self.troubles,
         )
 
+    def settle_for(self, seconds: float) -> None:
+        """Have what is found from now on lie still for so long, unless its format proves it whole."""
+        self.pipeline.settling.settle_seconds = seconds
+
     def close(self) -> None:
         self.catalogue.close()
         self._writer.close()
@@ -115,7 +120,8 @@ class Line:
 
     async def described(self, path: str, **values: Any) -> PendingImport:
         """Queue a legacy row for a path."""
-        row = LegacyRow(key=path, digest="d", path=path, original_path=path, **{"name": "Chosen", **values})
+        chosen = {"digest": "d", "name": "Chosen", **values}
+        row = LegacyRow(key=path, path=path, original_path=path, **chosen)
         staged = StagedRow(row, on_disk=fingerprint_of(path))
         await self.catalogue.import_rows("hikaze-v1", "source", [staged], self.now, lambda _: None)
         pending = await self.catalogue.pending_by_path(path)
@@ -136,7 +142,13 @@ class Line:
 
     def waiting_for(self, path: str) -> int:
         """Return how many questions for a file wait for their answer."""
-        return len(self.pipeline._questions._asked.get(path, ()))
+        return sum(len(job.digest_waiters) for job in self.pipeline.jobs.at(path))
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename a file and follow that as the intake does."""
+        await asyncio.to_thread(os.rename, old, new)
+        (moved,) = await self.catalogue.move_paths([Rename(old, new)], self.now)
+        self.pipeline.renamed(moved)
 
     async def hashing(self, path: str) -> None:
         """Wait until a file is being read."""
@@ -257,8 +269,8 @@ class TestTheWayOfAFile:
         fingerprint = fingerprint_of(row.path)
         assert fingerprint is not None
         os.rename(row.path, new)  # noqa: PTH104 - no coroutine waits for it
-        await line.catalogue.move_paths([Rename(row.path, new)], NOW)
-        line.pipeline.renamed(row.path, new)
+        (moved,) = await line.catalogue.move_paths([Rename(row.path, new)], NOW)
+        line.pipeline.renamed(moved)
         line.pool.end(row.path, digest=Digest("ab" * 32, fingerprint))
         await wait_until_async(lambda: line.pipeline.is_idle)
         assert await paths_of(line, "ab" * 32) == {new: LocationState.PRESENT}
@@ -271,8 +283,8 @@ class TestTheWayOfAFile:
         await line.hashing(row.path)
         new = f"{line.root}/b.safetensors"
         os.rename(row.path, new)  # noqa: PTH104 - no coroutine waits for it
-        await line.catalogue.move_paths([Rename(row.path, new)], NOW)
-        line.pipeline.renamed(row.path, new)
+        (moved,) = await line.catalogue.move_paths([Rename(row.path, new)], NOW)
+        line.pipeline.renamed(moved)
         line.pool.end(row.path, error)
         for _ in range(5):
             await settled()
@@ -331,11 +343,47 @@ class TestRenamesInHand:
         line = make_line(60.0)
         mine, theirs = await line.found("mine.ckpt", b"mine"), await line.found("theirs.ckpt", b"theirs")
         assert len(line.pipeline.in_hand) == 2
-        await line.catalogue.move_paths([Rename(mine.path, theirs.path)], NOW)
-        line.pipeline.renamed(mine.path, theirs.path)
-        assert {work.path for work in line.pipeline.in_hand.values()} == {theirs.path}
+        (moved,) = await line.catalogue.move_paths([Rename(mine.path, theirs.path)], NOW)
+        line.pipeline.renamed(moved)
+        assert {job.path for job in line.pipeline.in_hand.values()} == {theirs.path}
         assert list(line.pipeline.in_hand) == [mine.id]
         assert line.touched == [theirs.path]
+
+    async def test_a_queued_file_that_takes_the_place_of_another_during_a_pause(self, line: Line) -> None:
+        line.pipeline.pause()
+        mine, theirs = await line.found("mine.safetensors"), await line.found("theirs.safetensors")
+        await wait_until_async(lambda: line.pipeline.hashing.queued == 2)
+        await line.rename(mine.path, theirs.path)
+        line.pipeline.resume()
+        await line.migrated(theirs.path)
+        assert line.pipeline.is_idle
+        assert await line.catalogue.pending_imports() == []
+
+    async def test_a_file_moved_over_one_that_settles_and_is_described(self, make_line: MakeLine) -> None:
+        line = make_line(60.0)
+        mine = await line.described(line.file("mine.ckpt", b"mine"), name="Mine")
+        theirs = await line.described(line.file("theirs.ckpt", b"theirs"), name="Theirs")
+        for row in (mine, theirs):
+            line.take_up(row)
+        await line.rename(mine.path, theirs.path)
+        await wait_until_async(lambda: set(line.pipeline.in_hand) == {theirs.id})
+        assert await line.catalogue.pending(mine.id) is not None
+
+    async def test_known_content_moved_over_a_file_that_settles_is_recognised(self, make_line: MakeLine) -> None:
+        line = make_line(0.1)
+        known = await line.found("known.safetensors")
+        sha256 = await line.migrated(known.path)
+        line.settle_for(60.0)
+        cut_off = safetensors("other")[:-1]
+        described = await line.described(line.file("other.safetensors", cut_off), name="Other")
+        line.take_up(described)
+        await line.rename(known.path, described.path)
+        with suppress(AssertionError):
+            await wait_until_async(lambda: line.pipeline.is_idle or line.pool.running, seconds=5)
+        if line.pool.running:  # it was looked at before the catalogue knew of the rename
+            await line.read(described.path)
+        await wait_until_async(lambda: line.pipeline.is_idle)
+        assert await paths_of(line, sha256) == {described.path: LocationState.PRESENT}
 
 
 class TestStubs:
@@ -589,14 +637,21 @@ class TestMigratingNow:
         assert details is not None
         assert details.model.name == "Theirs"
 
-    async def test_a_row_that_is_being_read_is_busy_for_another_strategy(self, line: Line) -> None:
-        row = await line.found("a.safetensors")
-        await line.hashing(row.path)
+    async def test_what_the_owner_wants_counts_for_a_row_that_is_being_read(self, line: Line) -> None:
+        first = await line.found("a.safetensors", safetensors("same"))
+        sha256 = await line.migrated(first.path)
+        path = line.file("b.safetensors", safetensors("same"))
+        row = await line.described(path, name="Theirs")
+        line.take_up(row)
+        await line.hashing(path)
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, Strategy.OVERRIDE))
+        await wait_until_async(lambda: line.pipeline.jobs.rows[row.id].is_awaited)
         with pytest.raises(Busy, match="try again"):
-            await line.pipeline.migrate_now(row.id, Strategy.OVERRIDE)
+            await line.pipeline.migrate_now(row.id, Strategy.DELETE)
         with pytest.raises(Busy):
             await line.pipeline.drop(row.id)
-        await line.migrated(row.path)
+        await line.read(path)
+        assert await asyncio.wait_for(asked, 10) == (sha256, Action.OVERRIDDEN)
 
     async def test_whoever_asks_for_a_row_that_is_being_read_waits_with_it(self, line: Line) -> None:
         row = await line.found("a.safetensors")
@@ -624,7 +679,7 @@ class TestMigratingNow:
         assert line.pool.begun == [first.path]
         assert await line.catalogue.pending_imports() == []
 
-    async def test_when_whoever_asked_has_gone_the_row_is_free_again(self, line: Line) -> None:
+    async def test_when_whoever_asked_has_gone_the_work_goes_on(self, line: Line) -> None:
         line.pipeline.pause()
         path = line.file("a.safetensors")
         row = await line.described(path)
@@ -633,13 +688,48 @@ class TestMigratingNow:
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
-        assert row.id not in line.pipeline.in_hand
-        await line.read(path)
-        await settled()
-        line.pipeline.resume()
-        line.pipeline.sweep()
-        await line.read(path)
-        await wait_until_async(lambda: line.records("migration.finished"))
+        await line.migrated(path)
+        assert line.records("migration.finished")
+
+    async def test_whoever_joined_is_answered_when_workers_die_again_and_again(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        await wait_until_async(lambda: line.pipeline.jobs.rows[row.id].is_awaited)
+        for _ in range(DEATHS_MAX):
+            await line.hashing(row.path)
+            line.pool.end(row.path, WorkerDied("killed"))
+            await settled()
+        with pytest.raises(HashError, match="killed under this file"):
+            await asyncio.wait_for(asked, 5)
+        assert line.pipeline.is_idle
+
+    async def test_whoever_joined_is_answered_when_the_file_changes_and_the_row_goes_on(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        await wait_until_async(lambda: line.pipeline.jobs.rows[row.id].is_awaited)
+        line.pool.end(row.path, FileChanged("changed"))
+        with pytest.raises(FileChanged):
+            await asyncio.wait_for(asked, 5)
+        await line.migrated(row.path)
+
+    async def test_a_rename_while_a_request_hashes_the_file_is_followed(self, line: Line) -> None:
+        row = await line.described(line.file("a.safetensors"))
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        await line.hashing(row.path)
+        fingerprint = fingerprint_of(row.path)
+        assert fingerprint is not None
+        new = f"{line.root}/b.safetensors"
+        await line.rename(row.path, new)
+        line.pool.end(row.path, digest=Digest("ab" * 32, fingerprint))
+        # The commit sees that the path has changed, and has the file looked at again; nobody waits for ever.
+        with suppress(AssertionError):
+            await wait_until_async(lambda: asked.done() or new in line.pool.running, seconds=5)
+        if new in line.pool.running:
+            await line.read(new)
+        assert (await asyncio.wait_for(asked, 5))[1] is Action.CREATED
+        assert line.pipeline.is_idle
 
     async def test_a_file_that_cannot_be_read_is_an_error_and_noted_on_the_row(self, line: Line) -> None:
         line.pipeline.pause()

@@ -15,9 +15,9 @@ from tests.waiting import wait_until_async
 from modelkeep.domain.settling import Look, Verdict
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.pipeline import settle
+from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.looking import fingerprint_of, look_at_all
 from modelkeep.pipeline.settle import MOST_LOOKS, Refused, SettleStage, Taken
-from modelkeep.pipeline.work import Work
 
 from .conftest import NOT_UTF8, HoldsOpen, let_go
 
@@ -35,16 +35,16 @@ class Bench:
 
     taken: dict[str, tuple[float, Fingerprint]] = field(default_factory=dict)
     refused: dict[str, Verdict | None] = field(default_factory=dict)
-    works: list[Work] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
 
     async def on_taken(self, taken: Taken) -> None:
-        for work, fingerprint in taken:
-            assert work.path not in self.taken, "taken twice"
-            self.taken[work.path] = (time.monotonic(), fingerprint)
-            self.works.append(work)
+        for job, fingerprint in taken:
+            assert job.path not in self.taken, "taken twice"
+            self.taken[job.path] = (time.monotonic(), fingerprint)
+            self.jobs.append(job)
 
     async def on_refused(self, refused: list[Refused]) -> None:
-        self.refused.update((work.path, verdict) for work, verdict, _ in refused)
+        self.refused.update((job.path, verdict) for job, verdict, _ in refused)
 
     async def takes(self, path: Path) -> float:
         """Wait until a file is taken; returns when it was."""
@@ -108,8 +108,8 @@ async def running(
         await asyncio.gather(task, return_exceptions=True)
 
 
-def work(path: Path) -> Work:
-    return Work(str(path), Priority.NEW, pending_id=1)
+def job_of(path: Path) -> Job:
+    return Job(str(path), Priority.NEW, pending_id=1)
 
 
 @pytest.fixture
@@ -134,14 +134,14 @@ def opaque(tmp_path: Path) -> Path:
 class TestTaking:
     async def test_a_closed_file_that_is_proven_whole_is_taken_at_once(self, bench: Bench, whole: Path) -> None:
         async with running(bench, LONG) as stage:
-            stage.put(work(whole), closed=True)
+            stage.put(job_of(whole), closed=True)
             await bench.takes(whole)
             assert len(stage) == 0
 
     async def test_a_file_that_proves_nothing_is_taken_after_its_quiet_time(self, bench: Bench, opaque: Path) -> None:
         async with running(bench, SHORT) as stage:
             began = time.monotonic()
-            stage.put(work(opaque), closed=True)
+            stage.put(job_of(opaque), closed=True)
             assert await bench.takes(opaque) - began >= SHORT
 
     async def test_a_file_that_a_scan_found_long_after_its_last_change_is_taken_at_once(
@@ -149,17 +149,18 @@ class TestTaking:
     ) -> None:
         os.utime(opaque, (0, 0))
         async with running(bench, LONG) as stage:
-            stage.put(work(opaque), closed=False, age_seconds=1e6)
+            stage.put(job_of(opaque), closed=False, age_seconds=1e6)
             await bench.takes(opaque)
 
     async def test_an_event_starts_the_quiet_time_anew(self, bench: Bench, opaque: Path, looks: Looks) -> None:
         os.utime(opaque, (0, 0))
         clock = HandClock()
         async with running(bench, SHORT, clock=clock) as stage:
-            stage.put(work(opaque), closed=True)
+            job = job_of(opaque)
+            stage.put(job, closed=True)
             await looks.reach(1)
             clock.now += SHORT * 0.9
-            stage.put(work(opaque), closed=True)
+            stage.put(job, closed=True)
             await looks.reach(2)
             clock.now += SHORT * 0.9
             await looks.reach(3)
@@ -173,7 +174,7 @@ class TestTaking:
         os.utime(opaque, (0, 0))
         clock = HandClock()
         async with running(bench, SHORT, clock=clock) as stage:
-            stage.put(work(opaque), closed=False)
+            stage.put(job_of(opaque), closed=False)
             await looks.reach(1)
             for grown in (1, 2):
                 os.truncate(opaque, 1_000 + grown)
@@ -192,10 +193,11 @@ class TestTaking:
         path.write_bytes(safetensors("a"))
         writer = hold_open(path, "ab")
         async with running(bench, 0.05) as stage:
-            stage.put(work(path), closed=True)
+            job = job_of(path)
+            stage.put(job, closed=True)
             await looks.reach(4)
             assert bench.taken == {}
-            assert stage.holds(str(path))
+            assert job in stage
             let_go(writer)
             await bench.takes(path)
 
@@ -205,7 +207,7 @@ class TestTaking:
         control = whole.with_name(whole.name + ".aria2")
         control.touch()
         async with running(bench, 0.05) as stage:
-            stage.put(work(whole), closed=True)
+            stage.put(job_of(whole), closed=True)
             await looks.reach(4)
             assert bench.taken == {}
             control.unlink()
@@ -216,8 +218,9 @@ class TestTaking:
     ) -> None:
         hold_open(opaque, "ab")
         async with running(bench, 0.05) as stage:
+            job = job_of(opaque)
             for _ in range(500):
-                stage.put(work(opaque), closed=False)
+                stage.put(job, closed=False)
             await looks.reach(2)
             began, before = time.monotonic(), looks.count
             await looks.reach(before + 5)
@@ -229,23 +232,15 @@ class TestTaking:
             path.write_bytes(b"x")
         async with running(bench, SHORT) as stage:
             for path in paths:
-                stage.put(work(path), closed=True)
+                stage.put(job_of(path), closed=True)
             await wait_until_async(lambda: len(bench.taken) == len(paths))
         assert bench.refused == {}
-
-    async def test_the_newest_work_for_a_file_counts(self, bench: Bench, opaque: Path) -> None:
-        async with running(bench, SHORT) as stage:
-            stage.put(work(opaque), closed=True)
-            newest = Work(str(opaque), Priority.INTERACTIVE, pending_id=1)
-            stage.put(newest, closed=True)
-            await bench.takes(opaque)
-        assert bench.works == [newest]
 
 
 class TestRefusing:
     async def test_a_file_that_is_gone(self, bench: Bench, tmp_path: Path) -> None:
         async with running(bench, LONG) as stage:
-            stage.put(work(tmp_path / "nowhere.ckpt"), closed=True)
+            stage.put(job_of(tmp_path / "nowhere.ckpt"), closed=True)
             assert await bench.refuses(tmp_path / "nowhere.ckpt") is None
             assert len(stage) == 0
 
@@ -254,7 +249,7 @@ class TestRefusing:
         path = tmp_path / "a.ckpt"
         path.write_bytes(content)
         async with running(bench, SHORT) as stage:
-            stage.put(work(path), closed=True)
+            stage.put(job_of(path), closed=True)
             assert await bench.refuses(path) is Verdict.NO_MODEL
         assert bench.taken == {}
 
@@ -262,11 +257,11 @@ class TestRefusing:
         content = safetensors("a")
         os.truncate(whole, 2000)
         async with running(bench, SHORT) as stage:
-            stage.put(work(whole), closed=True)
+            stage.put(job_of(whole), closed=True)
             assert await bench.refuses(whole) is Verdict.CUT_OFF
             with whole.open("ab") as file:
                 file.write(content[2000:])
-            stage.put(work(whole), closed=True)
+            stage.put(job_of(whole), closed=True)
             await bench.takes(whole)
 
     async def test_a_stand_in_may_be_empty(self, bench: Bench, tmp_path: Path) -> None:
@@ -274,8 +269,8 @@ class TestRefusing:
         shadow.touch()
         other.touch()
         async with running(bench, SHORT, lambda path: "shadow_" in path) as stage:
-            stage.put(work(shadow), closed=True)
-            stage.put(work(other), closed=True)
+            stage.put(job_of(shadow), closed=True)
+            stage.put(job_of(other), closed=True)
             await bench.takes(shadow)
             assert await bench.refuses(other) is Verdict.NO_MODEL
 
@@ -284,35 +279,39 @@ class TestFollowing:
     async def test_a_file_that_is_renamed_is_taken_under_its_new_name(self, bench: Bench, opaque: Path) -> None:
         new = opaque.with_name("b.ckpt")
         async with running(bench, SHORT) as stage:
-            stage.put(work(opaque), closed=True)
+            job = job_of(opaque)
+            stage.put(job, closed=True)
             os.rename(opaque, new)  # noqa: PTH104 - no coroutine waits for it
-            stage.rename(str(opaque), str(new))
-            assert (stage.holds(str(opaque)), stage.holds(str(new))) == (False, True)
+            job.path = str(new)
+            stage.renamed(job)
             await bench.takes(new)
         assert bench.refused == {}
-        assert [taken.path for taken in bench.works] == [str(new)]
+        assert bench.jobs == [job]
 
     async def test_a_file_that_is_renamed_to_its_final_name_and_whole_is_taken_at_once(
         self, bench: Bench, whole: Path
     ) -> None:
         old = whole.with_name("b.safetensors")
         async with running(bench, LONG) as stage:
-            stage.put(work(old), closed=False)
-            stage.rename(str(old), str(whole))
+            job = job_of(old)
+            stage.put(job, closed=False)
+            job.path = str(whole)
+            stage.renamed(job)
             await bench.takes(whole)
 
     async def test_renaming_what_is_not_held_is_fine(self, bench: Bench, tmp_path: Path) -> None:
         async with running(bench, LONG) as stage:
-            stage.rename(str(tmp_path / "a"), str(tmp_path / "b"))
+            stage.renamed(job_of(tmp_path / "a"))
             assert len(stage) == 0
 
-    async def test_a_file_that_is_forgotten_is_neither_taken_nor_refused(self, bench: Bench, opaque: Path) -> None:
+    async def test_a_file_that_is_taken_back_is_neither_taken_nor_refused(self, bench: Bench, opaque: Path) -> None:
         other = opaque.with_name("other.ckpt")
         other.write_bytes(b"x")
         async with running(bench, SHORT) as stage:
-            stage.put(work(opaque), closed=True)
-            assert stage.forget(str(opaque)) == work(opaque)
-            assert stage.forget(str(opaque)) is None
-            stage.put(work(other), closed=True)
+            job = job_of(opaque)
+            stage.put(job, closed=True)
+            assert stage.take_back(job)
+            assert not stage.take_back(job)
+            stage.put(job_of(other), closed=True)
             await bench.takes(other)
         assert str(opaque) not in {**bench.taken, **bench.refused}

@@ -118,6 +118,17 @@ def delete_pending(connection: sa.Connection, pending_id: int) -> None:
     connection.execute(sa.delete(pending_import).where(pending_import.c.id == pending_id))
 
 
+def forget_unknown(connection: sa.Connection, pending_id: int) -> bool:
+    """Delete the row of an id if nothing is known but its path; tells whether there is no such row now.
+
+    One transaction: what an import says of the path in the meantime must not go with the row.
+    """
+    row = get_pending(connection, pending_id)
+    if row is not None and row.knows_nothing:
+        delete_pending(connection, pending_id)
+    return row is None or row.knows_nothing
+
+
 def detect(
     connection: sa.Connection, found: Sequence[Found], roots: Sequence[Root], now_ms: int
 ) -> list[tuple[PendingImport, bool]]:

@@ -1,0 +1,247 @@
+"""What is asked for before all else: the digest of a file, the migration of a row, the end of a row.
+
+Those who ask for one file, and the queue itself, share one reading: they wait for a job of the table, whoever made
+it. A caller who goes away leaves the work to go on.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from modelkeep.domain.settling import Verdict, judge_asked
+from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority, Strategy
+from modelkeep.errors import Busy, FileChanged, HashCancelled, HashError, ModelkeepError, NotFound
+from modelkeep.pipeline.guard import PASSING
+from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.hashing import HashStage
+from modelkeep.pipeline.intake import Record
+from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
+from modelkeep.pipeline.looking import fingerprint_of, look_at
+from modelkeep.pipeline.migrate import Hashed, MigrateStage
+from modelkeep.pipeline.parking import Parking
+from modelkeep.pipeline.refill import unseen
+from modelkeep.pipeline.settle import REFUSALS, SettleStage
+
+
+class HoldsRequestedRows(Protocol):
+    """What is needed of the catalogue."""
+
+    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
+        """Return the locations of these paths."""
+
+    async def pending(self, pending_id: int) -> PendingImport | None:
+        """Return a row of the queue."""
+
+    async def relocate(self, pending_id: int, path: str, now_ms: int) -> PendingImport:
+        """Give a row the path at which its file lies now."""
+
+    async def drop_pending(self, pending_id: int) -> None:
+        """Delete a row."""
+
+
+class Requests:
+    """Answers those who wait.
+
+    Args:
+        catalogue: the queue, and what is known.
+        jobs: the table of what is in hand.
+        settling: holds files that may still be written.
+        hashing: reads files.
+        migrating: migrates rows.
+        parking: puts rows back into the queue.
+        note: appends records to the journal.
+        clock_ms: milliseconds since 1970.
+        strategy: the configured one.
+        accepts_empty: tells of a path whether a file of zero bytes counts there.
+    """
+
+    def __init__(
+        self,
+        catalogue: HoldsRequestedRows,
+        jobs: Jobs,
+        settling: SettleStage,
+        hashing: HashStage,
+        migrating: MigrateStage,
+        parking: Parking,
+        note: Callable[[Sequence[Record]], object],
+        clock_ms: Callable[[], int],
+        strategy: Strategy,
+        accepts_empty: Callable[[str], bool],
+    ) -> None:
+        self._catalogue = catalogue
+        self._jobs = jobs
+        self._settling = settling
+        self._hashing = hashing
+        self._migrating = migrating
+        self._parking = parking
+        self._note = note
+        self._clock_ms = clock_ms
+        self._strategy = strategy
+        self._accepts_empty = accepts_empty
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def digest(self, path: str) -> Digest:
+        """Return the digest of a file, at once when its fingerprint is known, else hashed before all else.
+
+        Raises:
+            HashError: it cannot be hashed now, with the reason.
+        """
+        fingerprint = await asyncio.to_thread(fingerprint_of, path)
+        if fingerprint is None:
+            raise await asyncio.to_thread(unseen, path)
+        place = (await self._catalogue.locations_at([path])).get(path)
+        if place is not None and not place.claimed and fingerprint.same_file_at_same_path(place.fingerprint):
+            return Digest(place.sha256, fingerprint)
+        if self._hashing.stopping:
+            raise HashCancelled("the daemon is stopping")
+        job = self._being_read(path, fingerprint)
+        if job is None:
+            job = self._jobs.add(Job(path, Priority.INTERACTIVE, size_bytes=fingerprint.size_bytes))
+        waiter = job.wait_for_digest()
+        if job.stage is not Stage.HASHING:
+            job.priority = Priority.INTERACTIVE
+            self._hashing.put(job, fingerprint)
+        return await waiter
+
+    async def migrate_now(self, pending_id: int, strategy: Strategy | None, path: str = "") -> MigratedRow:
+        """Migrate a row before all else.
+
+        Args:
+            pending_id: the row.
+            strategy: what to do when its content is known; None for the configured one.
+            path: where its file lies now, when that is not where the row says.
+
+        Raises:
+            NotFound: there is no such row.
+            Busy: it is on its way already, and what is asked for cannot be done on that way.
+            Conflict: the content is in the catalogue and the two differ.
+            HashError: its file cannot be hashed now, with the reason.
+        """
+        row = await self._row(pending_id)
+        wanted = strategy or self._strategy
+        job = self._jobs.rows.get(pending_id)
+        if job is not None and not self._take_back(job):
+            return await self._join(job, wanted, path)
+        if job is None:
+            job = self._jobs.add(Job.of_row(row, Priority.INTERACTIVE, wanted))
+        job.refresh(row)
+        job.priority, job.strategy, job.stage = Priority.INTERACTIVE, wanted, Stage.REQUESTED
+        waiter = job.wait_for_row()
+        task = asyncio.create_task(self._carry_out(job, path))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await waiter
+
+    async def drop(self, pending_id: int) -> PendingImport:
+        """Delete a row of the queue; returns what it was.
+
+        Raises:
+            NotFound: there is no such row.
+            Busy: it is being hashed or migrated at this moment.
+        """
+        row = await self._row(pending_id)
+        job = self._jobs.rows.get(pending_id)
+        if job is None:
+            await self._catalogue.drop_pending(pending_id)
+            return row
+        if not self._take_back(job):
+            raise _busy(pending_id)
+        self._hand_over_questions(job)
+        job.stage = Stage.REQUESTED  # no sweep takes it up while it is being deleted
+        try:
+            await self._catalogue.drop_pending(pending_id)
+        finally:
+            self._jobs.end(job)
+        return row
+
+    async def stop(self) -> None:
+        """Give up what is being prepared; those who wait are told."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _row(self, pending_id: int) -> PendingImport:
+        row = await self._catalogue.pending(pending_id)
+        if row is None:
+            raise NotFound(f"there is no row {pending_id} in the queue")
+        return row
+
+    def _being_read(self, path: str, fingerprint: Fingerprint) -> Job | None:
+        """Return the job whose reading answers a question for a file, if there is one."""
+        stages = {Stage.HASHING, Stage.QUEUED}
+        for job in self._jobs.at(path):
+            # During a pause a question is answered, but does not take the row of its file along.
+            is_held_back = self._hashing.paused and job.stage is Stage.QUEUED and not job.is_question
+            is_this_file = fingerprint.same_file_at_same_path(job.fingerprint)
+            if job.stage in stages and is_this_file and not is_held_back:
+                return job
+        return None
+
+    def _take_back(self, job: Job) -> bool:
+        """Take a row's job out of the stage in which it only waits; tells whether it did."""
+        return self._settling.take_back(job) or self._hashing.take_back(job)
+
+    def _hand_over_questions(self, job: Job) -> None:
+        """Have a file read for those who ask for its digest when its row needs that no more."""
+        waiters, job.digest_waiters = [waiter for waiter in job.digest_waiters if not waiter.done()], []
+        if waiters and job.fingerprint is not None:
+            own = self._jobs.add(Job(job.path, Priority.INTERACTIVE, size_bytes=job.fingerprint.size_bytes))
+            own.digest_waiters = waiters
+            self._hashing.put(own, job.fingerprint)
+
+    async def _join(self, job: Job, wanted: Strategy, path: str) -> MigratedRow:
+        """Wait with a row that is on its way already; what the owner wants counts until it is being migrated."""
+        is_free = job.stage is not Stage.MIGRATING and all(waiter.done() for waiter in job.row_waiters)
+        if (path and path != job.path) or not (wanted is job.strategy or is_free):
+            raise _busy(job.pending_id)
+        job.strategy = wanted
+        return await job.wait_for_row()
+
+    async def _carry_out(self, job: Job, path: str) -> None:
+        """Hash a row's file and hand it to the migrations."""
+        error: ModelkeepError = HashCancelled("the daemon is stopping")
+        try:
+            if path and path != job.path:
+                await self._relocate(job, path)
+            digest = await self._digest_of_model(job)
+            job.answer_digest(digest)
+            self._migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
+        except FileChanged as changed:
+            job.fail_waiters(changed)
+            self._settling.put(job, closed=False)
+        except HashCancelled as cancelled:
+            error = cancelled
+        except HashError as failed:
+            error = failed
+            await self._parking.park(job, failed)
+        except PASSING as failed:
+            error = failed if isinstance(failed, ModelkeepError) else HashError(str(failed))
+        except ModelkeepError as failed:
+            error = failed
+        finally:
+            if job.stage is Stage.REQUESTED:
+                self._jobs.end(job, error)
+
+    async def _digest_of_model(self, job: Job) -> Digest:
+        await self._require_model(job.path)
+        return await self.digest(job.path)
+
+    async def _relocate(self, job: Job, path: str) -> None:
+        """Take the owner's word for where the file of a row lies."""
+        old = job.path
+        job.refresh(await self._catalogue.relocate(job.pending_id, path, self._clock_ms()))
+        self._jobs.rename(job, path)
+        fields = {"path": path, "old_path": old, "pending_id": job.pending_id, "cause": "said by the owner"}
+        self._note([("file.moved", fields)])
+
+    async def _require_model(self, path: str) -> None:
+        """Raise HashError for a file that is no model, or not yet: that somebody asks for it changes nothing."""
+        look = await asyncio.to_thread(look_at, path)
+        verdict = judge_asked(look) if look is not None else Verdict.TAKE  # the reading tells what is wrong then
+        if verdict is not Verdict.TAKE and not (verdict is Verdict.NO_MODEL and self._accepts_empty(path)):
+            raise HashError(REFUSALS[verdict])
+
+
+def _busy(pending_id: int) -> Busy:
+    return Busy(f"row {pending_id} is being hashed or migrated at this moment: try again when that is done")
