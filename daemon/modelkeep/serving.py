@@ -119,16 +119,31 @@ def _tcp_socket(host: str, port: int) -> socket.socket:
 def _unix_socket(path: Path) -> socket.socket:
     """Listen on a unix socket for the owner alone; the data folder's lock says that an old one is nobody's."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(path.parent)
         path.unlink(missing_ok=True)
-        listening.bind(str(path))
+        _bind_private(listening, path)
         listening.listen(128)
     except OSError as error:
         listening.close()
         raise SettingsError(f"the socket {path} cannot be made: {error.strerror or error}; see api.socket") from error
-    finally:
-        os.umask(before)
     listening.setblocking(False)
     return listening
+
+
+def _bind_private(listening: socket.socket, path: Path) -> None:
+    """Make the socket with mode 0600 from its first instant on."""
+    before = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(before)
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each with mode 0700; one that is there keeps its own."""
+    if folder.is_dir():
+        return
+    _make_private(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o700)  # whatever the umask has left of it
