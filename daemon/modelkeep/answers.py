@@ -11,9 +11,8 @@ from typing import BinaryIO
 from modelkeep.clock import now_ms
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, find_duplicates
-from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
-from modelkeep.errors import NotFound, OutsideRoots
+from modelkeep.errors import NotFound
 from modelkeep.holdings import Holdings
 from modelkeep.importing import import_stream, is_reading, require_rows
 from modelkeep.journal.query import Query
@@ -21,6 +20,7 @@ from modelkeep.journal.reader import read
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.looking import leads_through_link
 from modelkeep.pipeline.owner import OwnerActs
+from modelkeep.pipeline.requested import RequestedPaths
 from modelkeep.pipeline.roots import RootKeeper, RootState, WatchedRoot
 from modelkeep.pipeline.runner import Pipeline
 from modelkeep.pipeline.watch import Watcher
@@ -36,6 +36,7 @@ class Answers:
         keeper: the roots.
         watcher: what watches them.
         pool: the hashing processes.
+        extensions: endings of model files.
         state: returns the state of the daemon.
         after_import: called when an import has brought new rows.
     """
@@ -47,6 +48,7 @@ class Answers:
         keeper: RootKeeper,
         watcher: Watcher,
         pool: HashPool,
+        extensions: Sequence[str],
         state: Callable[[], str],
         is_behind: Callable[[], bool],
         after_import: Callable[[], Awaitable[None]],
@@ -58,6 +60,7 @@ class Answers:
         self._keeper = keeper
         self._watcher = watcher
         self._pool = pool
+        self._requested = RequestedPaths(holdings.catalogue, keeper.roots, extensions)
         self._state = state
         self._is_behind = is_behind
         self._after_import = after_import
@@ -118,11 +121,15 @@ class Answers:
 
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
         """Return a file's SHA-256, and what became of its pending row when that was asked for."""
-        self._require_inside(path)
-        row = await self._catalogue.pending_by_path(path) if migrate else None
+        asked = await self._requested.file(path)
+        row = await self._catalogue.pending_by_path(asked.path) if migrate else None
         if row is not None:
             return await self._pipeline.migrate_now(row.id, None)
-        return (await self._pipeline.digest(path)).sha256, None
+        if asked.known_sha256:
+            return asked.known_sha256, None
+        digest = await self._pipeline.digest(asked.path)
+        asked.require_same(digest)
+        return digest.sha256, None
 
     async def models(
         self,
@@ -169,8 +176,11 @@ class Answers:
         row = await self._catalogue.pending(pending_id)
         if row is None:
             raise NotFound(f"there is no row {pending_id} in the queue")
-        self._require_inside(path or row.path)
-        return await self._pipeline.migrate_now(pending_id, strategy or (None if path else Strategy.ASK), path)
+        if not path:
+            await self._requested.require_row(row.path)
+            return await self._pipeline.migrate_now(pending_id, strategy or Strategy.ASK)
+        asked = await self._requested.file(path)
+        return await self._pipeline.migrate_now(pending_id, strategy, asked.path)
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due now."""
@@ -249,10 +259,3 @@ class Answers:
         """Return journal records; reads files."""
         query = Query(model=model, event=event, since_ms=since_ms, failed=failed, after=after, limit=limit)
         return list(read(self._holdings.directory.journal, query))
-
-    def _require_inside(self, path: str) -> None:
-        """Refuse a path that no root contains, links resolved on both sides."""
-        resolved = os.path.realpath(path)
-        roots = [Root(os.path.realpath(root.path)) for root in self._keeper.roots()]
-        if not Path(path).is_absolute() or root_of(resolved, roots) is None:
-            raise OutsideRoots("that path lies in none of the configured roots")

@@ -12,6 +12,7 @@
     ├── HashError              a file could not be hashed
     │   ├── FileChanged        it changed while it was read
     │   ├── FileVanished       it is not there (any more)
+    │   ├── NotAModel          it is no model file, and will not be one by waiting
     │   ├── HashCancelled      the daemon is stopping
     │   └── WorkerDied         the hashing process was killed
     ├── NotFound               no model, row or tag of that name
@@ -84,6 +85,12 @@ class FileChanged(HashError):
 
 class FileVanished(HashError):
     """The file is not there (any more)."""
+
+
+class NotAModel(HashError):
+    """The file is not named like a model, or holds none."""
+
+    retryable = False
 
 
 class HashCancelled(HashError):

@@ -136,6 +136,7 @@ class Daemon:
             self._keeper,
             self._watcher,
             self._pool,
+            extensions,
             state=lambda: self._state,
             is_behind=lambda: self._events.is_behind,
             after_import=self._learn_hashes,

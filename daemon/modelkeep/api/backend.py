@@ -27,7 +27,8 @@ class Backend(Protocol):
             migrate: also migrate the row by the configured strategy.
 
         Raises:
-            OutsideRoots: no root contains the path, links resolved.
+            OutsideRoots: no root contains the path, links resolved, and what lies there was not hashed before.
+            NotAModel: it is not named like a model.
             FileVanished: there is no such file.
             FileChanged: it changed while it was read.
             Conflict: the owner has to choose.
@@ -82,6 +83,8 @@ class Backend(Protocol):
             NotFound: there is no such row.
             Busy: it is being migrated at this moment.
             Conflict: no strategy was given and the owner has to choose.
+            OutsideRoots: no root contains its file, links resolved, and no scan finds it.
+            NotAModel: what lies at `path` is no model.
             HashError: its file could not be hashed.
         """
 

@@ -24,6 +24,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.FileVanished: 404,
     errors.OutsideRoots: 403,
     errors.FileChanged: 409,
+    errors.NotAModel: 400,
     errors.Conflict: 409,
     errors.Busy: 423,
     errors.HashCancelled: 503,

@@ -1,6 +1,5 @@
 """`modelkeep journal`: what happened to every model. It reads the files, so it works with and without the daemon."""
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from modelkeep.cli.context import LIMIT_MAX, invocation
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.output import console, print_json_line
 from modelkeep.cli.wording import since as moment_of
+from modelkeep.domain.requested import plain_path
 from modelkeep.errors import NotFound
 
 EXAMPLES = (
@@ -90,7 +90,7 @@ def _why_empty(folder: Path) -> str:
 
 def _as_path(model: str) -> str:
     """Return a path as the journal knows it; a name or a hash stays as it is."""
-    return os.path.abspath(model) if "/" in model else model  # noqa: PTH100 - pathlib keeps `..`
+    return plain_path(str(Path(model).absolute())) if "/" in model else model
 
 
 def _since_ms(text: str) -> int:

@@ -1,6 +1,5 @@
 """`modelkeep models …`: the catalogue."""
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from modelkeep.cli.context import LIMIT_MAX, AsJson, invocation
 from modelkeep.cli.exits import WrongUse, complain
 from modelkeep.cli.output import console, print_json
 from modelkeep.cli.wording import clean, count
+from modelkeep.domain.requested import plain_path
 from modelkeep.errors import ModelkeepError, NotFound
 
 if TYPE_CHECKING:
@@ -152,4 +152,4 @@ def _which(model: str, found: list[dict[str, Any]]) -> str:
 
 def _as_path(text: str) -> str:
     """Return a path as the catalogue knows it; a name or a hash stays as it is."""
-    return os.path.abspath(text) if "/" in text or Path(text).is_file() else text  # noqa: PTH100 - links stay
+    return plain_path(str(Path(text).absolute())) if "/" in text or Path(text).is_file() else text

@@ -10,6 +10,7 @@ from modelkeep.cli.context import LIMIT_MAX, ROW_ID_MAX, AsJson, Invocation, inv
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.output import console, print_json
 from modelkeep.cli.wording import clean, count
+from modelkeep.domain.requested import plain_path
 from modelkeep.domain.values import PendingState, Strategy
 from modelkeep.errors import Conflict, NotFound
 
@@ -139,7 +140,7 @@ def resolve(
     if strategy and strategy not in _strategies():
         raise WrongUse(f"--strategy {strategy}: the strategies are {', '.join(_strategies())}")
     call = invocation(context)
-    path = str(at.absolute()) if at is not None else ""  # links are left as they are: it is the name that counts
+    path = plain_path(str(at.absolute())) if at is not None else ""
     body = {"id": row, "conf_strategy": strategy or None} | ({"path": path} if path else {})
     with require(call.settings, call.command("run")) as client:
         try:

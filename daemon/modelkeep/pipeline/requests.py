@@ -10,7 +10,7 @@ from typing import Protocol
 
 from modelkeep.domain.settling import Verdict, judge_asked
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority, Strategy
-from modelkeep.errors import Busy, FileChanged, HashCancelled, HashError, ModelkeepError, NotFound
+from modelkeep.errors import Busy, FileChanged, HashCancelled, HashError, ModelkeepError, NotAModel, NotFound
 from modelkeep.pipeline.guard import PASSING
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
@@ -23,11 +23,15 @@ from modelkeep.pipeline.refill import unseen
 from modelkeep.pipeline.settle import REFUSALS, SettleStage
 
 
-class HoldsRequestedRows(Protocol):
-    """What is needed of the catalogue."""
+class KnowsLocations(Protocol):
+    """What is needed of the catalogue to know a file again."""
 
     async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
         """Return the locations of these paths."""
+
+
+class HoldsRequestedRows(KnowsLocations, Protocol):
+    """What is needed of the catalogue."""
 
     async def pending(self, pending_id: int) -> PendingImport | None:
         """Return a row of the queue."""
@@ -117,6 +121,8 @@ class Requests:
             Conflict: the content is in the catalogue and the two differ.
             HashError: its file cannot be hashed now, with the reason.
         """
+        if path:  # before the row is moved there
+            await self._require_model(path)
         row = await self._row(pending_id)
         wanted = strategy or self._strategy
         job = self._jobs.rows.get(pending_id)
@@ -240,7 +246,7 @@ class Requests:
         look = await asyncio.to_thread(look_at, path)
         verdict = judge_asked(look) if look is not None else Verdict.TAKE  # the reading tells what is wrong then
         if verdict is not Verdict.TAKE and not (verdict is Verdict.NO_MODEL and self._accepts_empty(path)):
-            raise HashError(REFUSALS[verdict])
+            raise (NotAModel if verdict is Verdict.NO_MODEL else HashError)(REFUSALS[verdict])
 
 
 def _busy(pending_id: int) -> Busy:

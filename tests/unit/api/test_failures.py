@@ -33,6 +33,7 @@ BODY = {"path": "/srv/models/x.ckpt"}
         (errors.SourceError("s"), 400),
         (errors.SettingsError("s"), 400),
         (errors.PictureError("s"), 415),
+        (errors.NotAModel("s"), 400),
         (errors.WorkerDied("s"), 500),
         (errors.HashError("s"), 500),
         (errors.CatalogueError("s"), 500),
