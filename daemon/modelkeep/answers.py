@@ -182,6 +182,14 @@ class Answers:
         asked = await self._requested.file(path)
         return await self._pipeline.migrate_now(pending_id, strategy, asked.path)
 
+    async def resolve_in_turn(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+        """Hash and migrate a row of the queue, after what is being done with it at this moment."""
+        row = await self._catalogue.pending(pending_id)
+        if row is None:
+            raise NotFound(f"there is no row {pending_id} in the queue")
+        await self._requested.require_row(row.path)
+        return await self._pipeline.migrate_in_turn(pending_id, strategy or Strategy.ASK)
+
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due now."""
         await require_rows(self._catalogue, pending_ids)

@@ -88,6 +88,9 @@ class Backend(Protocol):
             HashError: its file could not be hashed.
         """
 
+    async def resolve_in_turn(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+        """Do the same for a row of a batch: one that is being hashed or migrated is waited for."""
+
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due now, None for all that failed or are missing; return how many there were."""
 

@@ -46,7 +46,7 @@ async def import_rows(backend: Backend, ids: Sequence[int], strategy: Strategy |
 async def _outcome(backend: Backend, row_id: int, strategy: Strategy | None) -> tuple[str, object]:
     """Migrate one row; return the list in which it is told of, and what is told."""
     try:
-        _, action = await backend.resolve(row_id, strategy)
+        _, action = await backend.resolve_in_turn(row_id, strategy)
     except Conflict as conflict:
         return await _conflict(backend, row_id, conflict)
     except ModelkeepError as error:

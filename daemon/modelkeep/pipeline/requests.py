@@ -138,6 +138,34 @@ class Requests:
         task.add_done_callback(self._tasks.discard)
         return await waiter
 
+    async def migrate_in_turn(self, pending_id: int, strategy: Strategy) -> MigratedRow:
+        """Migrate a row of a batch: what is being done with it in another way is waited for, and told.
+
+        Raises:
+            NotFound: there is no such row.
+            Conflict: the content is in the catalogue and the two differ.
+            HashError: its file cannot be hashed now, with the reason.
+        """
+        while True:
+            try:
+                return await self.migrate_now(pending_id, strategy)
+            except Busy:
+                migrated = await self._outcome_of(pending_id)
+            if migrated is not None and await self._catalogue.pending(pending_id) is None:
+                return migrated
+            if self._hashing.stopping:
+                raise HashCancelled("the daemon is stopping")
+
+    async def _outcome_of(self, pending_id: int) -> MigratedRow | None:
+        """Wait for what becomes of a row that is on its way; None when it is still to be decided."""
+        job = self._jobs.rows.get(pending_id)
+        if job is None:
+            return None
+        try:
+            return await job.wait_for_row()
+        except ModelkeepError:
+            return None
+
     async def drop(self, pending_id: int) -> PendingImport:
         """Delete a row of the queue; returns what it was.
 

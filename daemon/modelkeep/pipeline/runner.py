@@ -462,6 +462,10 @@ class Pipeline:
         """Migrate a row before all else, see `Requests.migrate_now`."""
         return await self._requests.migrate_now(pending_id, strategy, path)
 
+    async def migrate_in_turn(self, pending_id: int, strategy: Strategy) -> MigratedRow:
+        """Migrate a row of a batch, see `Requests.migrate_in_turn`."""
+        return await self._requests.migrate_in_turn(pending_id, strategy)
+
     async def drop(self, pending_id: int) -> PendingImport:
         """Delete a row of the queue, see `Requests.drop`."""
         return await self._requests.drop(pending_id)

@@ -128,6 +128,9 @@ class FakeBackend:
             raise fate
         return A, fate
 
+    async def resolve_in_turn(self, pending_id: int, strategy: Strategy | None) -> tuple[str, Action]:
+        return await self.resolve(pending_id, strategy)
+
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         self.changes.append(("retry", pending_ids))
         return 1 if pending_ids is None else len(pending_ids)

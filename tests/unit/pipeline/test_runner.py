@@ -144,6 +144,11 @@ class Line:
         """Return how many questions for a file wait for their answer."""
         return sum(len(job.digest_waiters) for job in self.pipeline.jobs.at(path))
 
+    def waiting_for_row(self, pending_id: int) -> int:
+        """Return how many wait for what becomes of a row that is in hand."""
+        job = self.pipeline.jobs.rows.get(pending_id)
+        return len(job.row_waiters) if job is not None else 0
+
     async def rename(self, old: str, new: str) -> None:
         """Rename a file and follow that as the intake does."""
         await asyncio.to_thread(os.rename, old, new)
@@ -743,3 +748,63 @@ class TestMigratingNow:
         parked = await line.catalogue.pending(row.id)
         assert parked is not None
         assert (parked.state, parked.last_error) == (PendingState.FAILED, "it may not be read")
+
+
+class TestRowsOfABatch:
+    async def test_a_row_that_is_being_read_is_judged_by_the_strategy_of_the_batch(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        asked = [asyncio.ensure_future(line.pipeline.migrate_in_turn(row.id, Strategy.ASK)) for _ in range(2)]
+        await wait_until_async(lambda: line.waiting_for_row(row.id) == 2)
+        sha256 = await line.read(row.path)
+        assert await asyncio.wait_for(asyncio.gather(*asked), 10) == [(sha256, Action.CREATED)] * 2
+        assert line.pool.begun == [row.path]
+
+    async def test_a_row_for_which_others_ask_is_waited_for_and_what_it_became_is_told(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        first = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        await wait_until_async(lambda: line.waiting_for_row(row.id) == 1)
+        second = asyncio.ensure_future(line.pipeline.migrate_in_turn(row.id, Strategy.OVERRIDE))
+        await wait_until_async(lambda: line.waiting_for_row(row.id) == 2)
+        sha256 = await line.read(row.path)
+        assert [*await asyncio.wait_for(asyncio.gather(first, second), 10)] == [(sha256, Action.CREATED)] * 2
+
+    async def test_a_row_that_is_being_migrated_is_waited_for_and_then_decided(self, line: Line) -> None:
+        known = await line.found("a.safetensors", safetensors("same"))
+        sha256 = await line.migrated(known.path)
+        row = await line.described(line.file("b.safetensors", safetensors("same")), meta={"description": "mine"})
+        await line.described(known.path, meta={"description": "theirs"})
+        theirs = await line.catalogue.pending_by_path(known.path)
+        assert theirs is not None
+        await line.pipeline.migrate_now(theirs.id, Strategy.MERGE)
+        line.take_up(row)
+        await line.hashing(row.path)
+        asked: list[asyncio.Future[tuple[str, Action]]] = []
+        migrate = line.catalogue.migrate
+
+        async def ask_and_migrate(*arguments: Any) -> Any:
+            if not asked:
+                asked.append(asyncio.ensure_future(line.pipeline.migrate_in_turn(row.id, Strategy.OVERRIDE)))
+                await wait_until_async(lambda: line.waiting_for_row(row.id))
+            return await migrate(*arguments)
+
+        with patch.object(line.catalogue, "migrate", ask_and_migrate):
+            await line.read(row.path)
+            await wait_until_async(lambda: asked)
+            assert await asyncio.wait_for(asked[0], 10) == (sha256, Action.OVERRIDDEN)
+        assert await line.catalogue.pending_imports() == []
+
+    async def test_a_row_whose_file_fails_meanwhile_is_tried_again_for_the_batch(self, line: Line) -> None:
+        row = await line.described(line.file("a.safetensors"))
+        line.take_up(row)
+        await line.hashing(row.path)
+        first = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
+        await wait_until_async(lambda: line.waiting_for_row(row.id) == 1)
+        second = asyncio.ensure_future(line.pipeline.migrate_in_turn(row.id, Strategy.MERGE))
+        await wait_until_async(lambda: line.waiting_for_row(row.id) == 2)
+        line.pool.end(row.path, HashError("could not be read"))
+        with pytest.raises(HashError, match="could not be read"):
+            await asyncio.wait_for(first, 10)
+        sha256 = await line.read(row.path)
+        assert await asyncio.wait_for(second, 10) == (sha256, Action.CREATED)
