@@ -15,6 +15,7 @@
     │   ├── NotAModel          it is no model file, and will not be one by waiting
     │   ├── HashCancelled      the daemon is stopping
     │   └── WorkerDied         the hashing process was killed
+    ├── NoWorkers              no worker process can be started
     ├── NotFound               no model, row or tag of that name
     ├── Conflict               the owner has to choose
     ├── Busy                   that row is being migrated at this moment
@@ -99,6 +100,12 @@ class HashCancelled(HashError):
 
 class WorkerDied(HashError):
     """The process that was hashing the file was killed."""
+
+
+class NoWorkers(ModelkeepError):
+    """No worker process can be started: a trouble of the daemon, whatever file it was to work on."""
+
+    retryable = True
 
 
 class NotFound(ModelkeepError):

@@ -4,24 +4,37 @@ Facts behind the shape of it (CPython 3.11): one killed worker breaks a ProcessP
 good; workers outlive a killed parent unless the kernel is told otherwise (PR_SET_PDEATHSIG), and that signal fires
 when the *thread* that started the worker ends. So workers are spawned, never forked from this threaded process, and
 `run` is awaited on the event loop of the main thread, which lives as long as the daemon does.
+
+Nothing is given to the workers before all of them have begun: one that dies earlier says nothing about any work.
 """
 
 import asyncio
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.synchronize import Semaphore
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from modelkeep.errors import WorkerDied
+from modelkeep.domain.faults import why_no_worker
+from modelkeep.errors import NoWorkers, WorkerDied
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+START_SECONDS = 60.0
+"""How long the workers may take to begin, on a machine however busy."""
+
 _PR_SET_PDEATHSIG = 1
+
+_begun: Semaphore | None = None
+"""In a worker: raised once by each worker of its pool that has begun."""
 
 
 class WorkerPool:
@@ -39,6 +52,7 @@ class WorkerPool:
         self._initializer = initializer
         self._initargs = initargs
         self._executor: ProcessPoolExecutor | None = None
+        self._starting: asyncio.Task[ProcessPoolExecutor] | None = None
         self._running = 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -46,17 +60,18 @@ class WorkerPool:
 
         Raises:
             WorkerDied: the worker was killed meanwhile; the pool has been made anew.
+            NoWorkers: no worker can be started, with the reason and what helps.
         """
-        executor = self._executor or self._start()
-        try:
-            future = executor.submit(function, *args, **kwargs)
-        except BrokenProcessPool:
-            # It broke since the last call, under another's work: that is no failure of this one.
-            self._discard(executor)
-            executor = self._executor or self._start()
-            future = executor.submit(function, *args, **kwargs)
         self._running += 1
         try:
+            executor = await self._ready()
+            try:
+                future = executor.submit(function, *args, **kwargs)
+            except BrokenProcessPool:
+                # It broke since the last call, under another's work: that is no failure of this one.
+                self._discard(executor)
+                executor = await self._ready()
+                future = executor.submit(function, *args, **kwargs)
             return await asyncio.wrap_future(future)
         except BrokenProcessPool as error:
             self._discard(executor)
@@ -75,17 +90,45 @@ class WorkerPool:
         if not self._running:
             self.shutdown()
 
+    async def _ready(self) -> ProcessPoolExecutor:
+        """Return the executor, all of whose workers have begun; several calls wait for one start."""
+        if self._executor is not None:
+            return self._executor
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start_all())
+            self._starting.add_done_callback(self._started)
+        return await asyncio.shield(self._starting)
+
+    def _started(self, task: asyncio.Task[ProcessPoolExecutor]) -> None:
+        self._starting = None
+        if not task.cancelled():
+            task.exception()  # whoever waits raises it; perhaps nobody does any more
+
+    async def _start_all(self) -> ProcessPoolExecutor:
+        executor: ProcessPoolExecutor | None = None
+        try:
+            executor = self._start()
+            await asyncio.wrap_future(executor.submit(_await_all, self.workers))
+        except BaseException as error:
+            if executor is not None:
+                _end(executor)
+            if isinstance(error, OSError | BrokenProcessPool):
+                raise NoWorkers(_why_none(error)) from error
+            raise
+        self._executor = executor
+        return executor
+
     def _start(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(
             self.workers,
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=context,
             initializer=_begin_worker,
-            initargs=(os.getpid(), self._initializer, self._initargs),
+            initargs=(os.getpid(), context.Semaphore(0), self._initializer, self._initargs),
         )
         # All workers start together, before anything can break: one that is started on demand in the instant in which
         # the pool breaks is never ended, and the interpreter waits for it at its exit.
         executor._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]
-        self._executor = executor
         return executor
 
     def _discard(self, executor: ProcessPoolExecutor) -> None:
@@ -95,7 +138,37 @@ class WorkerPool:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _begin_worker(parent: int, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+def _end(executor: ProcessPoolExecutor) -> None:
+    """End what has been started of a pool that cannot be started as a whole; nobody else would."""
+    begun = list((executor._processes or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in begun:
+        process.kill()
+
+
+def _why_none(error: OSError | BrokenProcessPool) -> str:
+    sentence = "worker processes cannot be started: "
+    if not Path(sys.executable).exists():
+        return f"{sentence}{sys.executable} is gone; if Python or modelkeep was updated, restart modelkeep"
+    # A pipe to a process that has ended before it could read what it is for is broken.
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return sentence + why_no_worker(error)
+    return (
+        f"{sentence}they end at once; is there enough memory? if modelkeep was updated, restart it; its log says more"
+    )
+
+
+def _await_all(workers: int) -> None:
+    """Wait, in a worker, until so many have begun."""
+    assert _begun is not None  # noqa: S101 - every worker has it from the beginning
+    for _ in range(workers):
+        if not _begun.acquire(timeout=START_SECONDS):
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+
+def _begin_worker(
+    parent: int, begun: Semaphore, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]
+) -> None:
     """Tie a new worker's life to its parent's and leave the terminal's signals to the parent."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
@@ -105,3 +178,6 @@ def _begin_worker(parent: int, initializer: Callable[..., None] | None, initargs
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if initializer is not None:
         initializer(*initargs)
+    global _begun
+    _begun = begun
+    begun.release()

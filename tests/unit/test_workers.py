@@ -1,6 +1,9 @@
 """Worker processes: they outlive each other's deaths, but not their parent's."""
 
 import asyncio
+import errno
+import multiprocessing.spawn
+import multiprocessing.util
 import os
 import signal
 import subprocess
@@ -9,11 +12,12 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.waiting import wait_until, wait_until_async
 
-from modelkeep.errors import WorkerDied
+from modelkeep.errors import NoWorkers, WorkerDied
 from modelkeep.workers import WorkerPool
 
 PARENT = """
@@ -130,3 +134,47 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, ending: s
     finally:
         parent.kill()
         parent.communicate()
+
+
+async def test_workers_that_cannot_be_started_are_no_death_and_are_started_when_they_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = WorkerPool(2)
+    spawn, calls = multiprocessing.util.spawnv_passfds, 0
+    before = set(children_of(os.getpid()))
+
+    def one_and_no_more(*arguments: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return int(spawn(*arguments))
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(multiprocessing.util, "spawnv_passfds", one_and_no_more)
+            for _ in range(2):
+                with pytest.raises(NoWorkers, match="limit of processes"):
+                    await pool.run(os.getpid)
+                calls = 0
+        left = set(children_of(os.getpid())) - before
+        await wait_until_async(lambda: not any(map(is_alive, left)), what="the workers that began to be ended")
+        assert await pool.run(os.getpid) != os.getpid()
+    finally:
+        pool.shutdown()
+
+
+@pytest.mark.parametrize("ending", [os._exit, os.abort])
+async def test_workers_that_end_while_they_begin_are_no_death(ending: Any) -> None:
+    pool = WorkerPool(2, ending, (3,) if ending is os._exit else ())
+    results = await asyncio.gather(*(pool.run(os.getpid) for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [NoWorkers] * 3
+    assert "memory" in str(results[0])
+
+
+async def test_a_program_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gone = str(tmp_path / "python")
+    monkeypatch.setattr(sys, "executable", gone)
+    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode(gone))
+    with pytest.raises(NoWorkers, match="python is gone"):
+        await WorkerPool(1).run(os.getpid)

@@ -28,6 +28,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.Conflict: 409,
     errors.Busy: 423,
     errors.HashCancelled: 503,
+    errors.NoWorkers: 503,
     errors.DataDirectoryBusy: 503,
     errors.SourceError: 400,
     errors.SettingsError: 400,

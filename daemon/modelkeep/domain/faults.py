@@ -19,6 +19,10 @@ _ADVICE: Mapping[int, str] = {
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files that modelkeep runs under"),
     errno.ENOMEM: "there is too little free memory",
 }
+_WORKER_ADVICE: Mapping[int, str] = {
+    errno.EAGAIN: "raise the limit of processes that modelkeep runs under (ulimit -u, TasksMax= of its unit)",
+    **dict.fromkeys(FULL, "make room in /dev/shm and in the folder of temporary files"),
+}
 _ADVICE_ELSE = "look at the disk of {folder}"
 
 
@@ -31,6 +35,14 @@ def why(error: OSError) -> str:
     """Return the reason why a file cannot be written, and what would help."""
     advice = _ADVICE.get(error.errno or 0, _ADVICE_ELSE).format(folder=_folder_of(error))
     return f"{error.strerror or error}; {advice}"
+
+
+def why_no_worker(error: OSError) -> str:
+    """Return the reason why no process can be started, and what would help."""
+    number = error.errno or 0
+    advice = _WORKER_ADVICE.get(number) or _ADVICE.get(number)
+    reason = error.strerror or str(error)
+    return f"{reason}; {advice.format(folder=_folder_of(error))}" if advice else reason
 
 
 def _folder_of(error: OSError) -> str:

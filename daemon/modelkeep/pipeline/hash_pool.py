@@ -62,6 +62,7 @@ class HashPool:
             FileChanged: it changed while it was read.
             HashCancelled: the daemon stops.
             WorkerDied: the worker process was killed.
+            NoWorkers: no worker process can be started.
             HashError: it cannot be read, with the reason.
         """
         known = self._known(path)

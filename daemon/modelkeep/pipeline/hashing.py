@@ -12,13 +12,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from modelkeep.domain.values import Fingerprint, Priority
-from modelkeep.errors import FileVanished, HashError, WorkerDied
+from modelkeep.errors import FileVanished, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.jobs import Job, Stage
 
 DEATHS_MAX = 3
 """A file under which so many workers died is not tried again by itself."""
+
+FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.5, 10.0
+"""How long nothing is begun when no worker can be started; doubles each time."""
 
 
 _VIRTUAL_DISKS = ("vd", "xvd", "nbd", "loop", "zram")
@@ -55,6 +58,7 @@ class HashStage:
         pool: the worker processes.
         on_hashed: gets each digest, and the seconds that it took.
         on_failed: gets each failure.
+        on_no_workers: gets a file that waits on because no worker can be started.
         on_drained: called when little is left to do.
     """
 
@@ -63,11 +67,13 @@ class HashStage:
         pool: HashPool,
         on_hashed: Callable[[Job, Digest, float], Awaitable[None]],
         on_failed: Callable[[Job, HashError], Awaitable[None]],
+        on_no_workers: Callable[[Job, NoWorkers], None],
         on_drained: Callable[[], None],
     ) -> None:
         self._pool = pool
         self._on_hashed = on_hashed
         self._on_failed = on_failed
+        self._on_no_workers = on_no_workers
         self._on_drained = on_drained
         self._lanes: dict[int, list[_Queued]] = {}
         self._queued: dict[Job, _Queued] = {}
@@ -76,6 +82,8 @@ class HashStage:
         self._busy: Counter[int] = Counter()
         self._suspects: deque[_Queued] = deque()
         self._order = itertools.count()
+        self._resting = False
+        self._rest_seconds = FIRST_REST_SECONDS
         self.paused = False
         self.stopping = False
 
@@ -104,6 +112,8 @@ class HashStage:
 
     def dispatch(self) -> None:
         """Give work to every free worker."""
+        if self._resting:
+            return
         if self._suspects:
             # A killed worker takes all that is being hashed along. Each of those is hashed alone now: only the file
             # that is to blame kills again.
@@ -162,12 +172,30 @@ class HashStage:
         path, began = item.job.path, time.monotonic()
         try:
             digest = await self._pool.digest(path, item.fingerprint.size_bytes)
+        except NoWorkers as error:
+            self._end(lane, item)
+            self._rest(item, error)
         except HashError as error:
             self._end(lane, item)
             await self._retry_or_fail(item, path, error)
         else:
             self._end(lane, item)
+            self._rest_seconds = FIRST_REST_SECONDS
             await self._on_hashed(item.job, digest, time.monotonic() - began)
+
+    def _rest(self, item: _Queued, error: NoWorkers) -> None:
+        """Begin nothing for a while: no file is to blame, and none could be hashed."""
+        if not (self._resting or self.stopping):
+            self._resting = True
+            asyncio.get_running_loop().call_later(self._rest_seconds, self._rested)
+            self._rest_seconds = min(2 * self._rest_seconds, LONGEST_REST_SECONDS)
+        if not item.job.is_question:
+            self._put(item)
+        self._on_no_workers(item.job, error)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self.dispatch()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

@@ -17,7 +17,7 @@ from modelkeep.domain.faults import why
 from modelkeep.domain.migration import Committed, MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint, RenderedPicture
-from modelkeep.errors import CatalogueError, JournalError, PictureError
+from modelkeep.errors import CatalogueError, JournalError, NoWorkers, PictureError
 from modelkeep.failpoints import reach
 from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.looking import fingerprints_of
@@ -190,6 +190,8 @@ class MigrateStage:
             picture = await self._pictures.render(self._pictures.pending_path(order.original), order.migration)
         except PictureError as error:
             return replace(order, picture_refused=str(error))
+        except NoWorkers as error:  # the picture is not to blame: it is tried again with its row
+            return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=str(error)))
         except OSError as error:
             reason = f"its picture could not be written: {why(error)}"
             return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=reason))

@@ -89,6 +89,7 @@ class Requests:
 
         Raises:
             HashError: it cannot be hashed now, with the reason.
+            NoWorkers: no file can.
         """
         fingerprint = await asyncio.to_thread(fingerprint_of, path)
         if fingerprint is None:
@@ -120,6 +121,7 @@ class Requests:
             Busy: it is on its way already, and what is asked for cannot be done on that way.
             Conflict: the content is in the catalogue and the two differ.
             HashError: its file cannot be hashed now, with the reason.
+            NoWorkers: no file can.
         """
         if path:  # before the row is moved there
             await self._require_model(path)
@@ -145,6 +147,7 @@ class Requests:
             NotFound: there is no such row.
             Conflict: the content is in the catalogue and the two differ.
             HashError: its file cannot be hashed now, with the reason.
+            NoWorkers: no file can.
         """
         while True:
             try:
@@ -243,6 +246,7 @@ class Requests:
             self._migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
         except FileChanged as changed:
             job.fail_waiters(changed)
+            job.strategy = self._strategy  # it goes on as if nobody had asked
             self._settling.put(job, closed=False)
         except HashCancelled as cancelled:
             error = cancelled

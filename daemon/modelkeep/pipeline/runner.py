@@ -32,6 +32,7 @@ from modelkeep.errors import (
     HashCancelled,
     HashError,
     ModelkeepError,
+    NoWorkers,
 )
 from modelkeep.pipeline.claims import Claims, CopiesPictures, KeepsClaims
 from modelkeep.pipeline.guard import CATALOGUE, LONGEST_WAIT_SECONDS, PASSING, HearsTroubles
@@ -49,6 +50,9 @@ from modelkeep.pipeline.requests import HoldsRequestedRows, Requests
 from modelkeep.pipeline.settle import REFUSALS, Refused, SettleStage, Taken
 
 _log = logging.getLogger(__name__)
+
+HASHING = "hashing"
+"""The part that is reported when no file can be hashed."""
 
 WAITING = (Stage.SETTLING, Stage.QUEUED, Stage.REQUESTED)
 """Stages in which a stop finds what nobody will go on with."""
@@ -138,7 +142,7 @@ class Pipeline:
             clock_ms=clock_ms,
             troubles=troubles,
         )
-        self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._refill.ask)
+        self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._no_workers, self._refill.ask)
         self.migrating = MigrateStage(catalogue, pictures, journal, clock_ms, self._migrated, publisher)
         self.settling = SettleStage(
             options.settle_seconds, time.monotonic, self._settled, self._refused, accepts_empty
@@ -340,7 +344,21 @@ class Pipeline:
         for place in await self._catalogue.lose_content(path):
             self._journal.note_many([("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause})])
 
+    def _no_workers(self, job: Job, error: NoWorkers) -> None:
+        """Tell whoever waits for a file that nothing can be hashed now; its row waits on, as it was."""
+        self._troubles.report(HASHING, error)
+        if job.is_question:
+            self.jobs.end(job, error)
+        else:
+            self._fail_waiters(job, error)
+
+    def _fail_waiters(self, job: Job, error: ModelkeepError) -> None:
+        """Tell those who wait that it failed; the row goes on as if nobody had asked."""
+        job.fail_waiters(error)
+        job.strategy = self.options.strategy
+
     async def _hashed(self, job: Job, digest: Digest, seconds: float) -> None:
+        self._troubles.clear(HASHING)
         job.answer_digest(digest)
         self._journal.note_many([("hash.finished", _facts(job, digest, seconds))])
         if job.pending_id:
@@ -368,7 +386,7 @@ class Pipeline:
         if isinstance(error, HashCancelled) or job.is_question:
             self.jobs.end(job, error)
         elif isinstance(error, FileChanged) and job.pending_id:
-            job.fail_waiters(error)
+            self._fail_waiters(job, error)
             self.settling.put(job, closed=False)
         elif job.claim:
             # It stays a claim, and is tried again with the next sweep; a file that is gone is noted by its events.
@@ -389,7 +407,7 @@ class Pipeline:
         if root is not None and not await asyncio.to_thread(self._is_same, root):
             await self._parking.park(job, HashError(AWAY.format(root=root.path)))
         elif await asyncio.to_thread(fingerprint_of, job.path) is not None:
-            job.fail_waiters(error)
+            self._fail_waiters(job, error)
             self.settling.put(job, closed=False)
         else:
             await self._parking.park(job, error)

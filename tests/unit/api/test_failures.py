@@ -34,6 +34,7 @@ BODY = {"path": "/srv/models/x.ckpt"}
         (errors.SettingsError("s"), 400),
         (errors.PictureError("s"), 415),
         (errors.NotAModel("s"), 400),
+        (errors.NoWorkers("s"), 503),
         (errors.WorkerDied("s"), 500),
         (errors.HashError("s"), 500),
         (errors.CatalogueError("s"), 500),

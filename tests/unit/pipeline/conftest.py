@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.domain.values import Fingerprint
-from modelkeep.errors import HashCancelled, HashError
+from modelkeep.errors import HashCancelled, HashError, NoWorkers
 from modelkeep.pipeline import intake
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.scan import Listing, walk
@@ -117,7 +117,7 @@ class GatedPool:
         for path in list(self.running):
             self.end(path, HashCancelled("called off"))
 
-    def end(self, path: str, error: HashError | None = None, digest: Digest | None = None) -> None:
+    def end(self, path: str, error: HashError | NoWorkers | None = None, digest: Digest | None = None) -> None:
         """End the reading of a file, with a made-up digest unless one is given."""
         if error is None:
             self.running[path].set_result(digest or Digest(path * 2, Fingerprint(0, 0, 0, 0)))

@@ -9,7 +9,7 @@ import pytest
 from tests.waiting import wait_until_async
 
 from modelkeep.domain.values import Fingerprint, Priority
-from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, WorkerDied
+from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline import hashing
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
@@ -34,7 +34,10 @@ class Bench:
         self.failed: list[tuple[str, HashError]] = []
         self.drained = 0
         self.jobs: dict[str, Job] = {}
-        self.stage = HashStage(cast("HashPool", self.pool), self._on_hashed, self._on_failed, self._on_drained)
+        self.refused: list[str] = []
+        self.stage = HashStage(
+            cast("HashPool", self.pool), self._on_hashed, self._on_failed, self._on_no_workers, self._on_drained
+        )
 
     async def _on_hashed(self, job: Job, digest: Digest, seconds: float) -> None:
         assert digest.sha256 == job.path * 2
@@ -43,6 +46,10 @@ class Bench:
 
     async def _on_failed(self, job: Job, error: HashError) -> None:
         self.failed.append((job.path, error))
+
+    def _on_no_workers(self, job: Job, error: NoWorkers) -> None:
+        assert str(error)
+        self.refused.append(job.path)
 
     def _on_drained(self) -> None:
         self.drained += 1
@@ -284,6 +291,29 @@ class TestFailures:
             await settled()
         assert bench.failed == []
         assert bench.hashed == ["a", "a", "a"]
+
+
+class TestWithoutWorkers:
+    async def test_no_file_is_to_blame_and_all_are_hashed_when_workers_can_be_started(
+        self, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(hashing, "FIRST_REST_SECONDS", 0.01)
+        monkeypatch.setattr(hashing, "LONGEST_REST_SECONDS", 0.02)
+        bench = make_bench(2)
+        bench.put("a", "b", "c")
+        for rounds in range(1, 2 * DEATHS_MAX):
+            for path in (await bench.begun(2 * rounds))[-2:]:
+                bench.pool.end(path, NoWorkers("no process can be started"))
+        assert set(await bench.begun(2 * 2 * DEATHS_MAX)) == {"a", "b"}, "their turn is lost"
+        await bench.finish_all()
+        assert (sorted(bench.hashed), bench.failed) == (["a", "b", "c"], [])
+
+    async def test_a_question_is_answered_at_once(self, bench: Bench) -> None:
+        bench.put("a", priority=Priority.INTERACTIVE)
+        await bench.begun(1)
+        bench.pool.end("a", NoWorkers("no process can be started"))
+        await wait_until_async(lambda: bench.refused == ["a"])
+        assert bench.stage.queued == 0
 
 
 class TestStopping:

@@ -34,6 +34,7 @@ from modelkeep.errors import (
     HashCancelled,
     HashError,
     NotFound,
+    NoWorkers,
     WorkerDied,
 )
 from modelkeep.images.store import ImageStore
@@ -808,3 +809,32 @@ class TestRowsOfABatch:
             await asyncio.wait_for(first, 10)
         sha256 = await line.read(row.path)
         assert await asyncio.wait_for(second, 10) == (sha256, Action.CREATED)
+
+
+class TestWithoutWorkers:
+    async def test_nobody_waits_in_vain_and_no_row_is_blamed(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        question = await line.ask(row.path)
+        joined = asyncio.ensure_future(line.pipeline.migrate_in_turn(row.id, Strategy.ASK))
+        await wait_until_async(lambda: line.waiting_for_row(row.id) == 1)
+        line.pool.end(row.path, NoWorkers("no process can be started"))
+        for asked in (question, joined):
+            with pytest.raises(NoWorkers):
+                await asyncio.wait_for(asked, 10)
+        waiting = await line.catalogue.pending(row.id)
+        assert waiting is not None
+        assert (waiting.state, waiting.attempts, waiting.last_error) == (PendingState.WAITING, 0, "")
+        await line.migrated(row.path)
+        assert await line.catalogue.pending_imports() == []
+
+    async def test_a_row_that_somebody_asks_for_stays_as_it_was(self, line: Line) -> None:
+        line.pipeline.pause()
+        row = await line.described(line.file("a.safetensors"))
+        asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, Strategy.MERGE))
+        await line.hashing(row.path)
+        line.pool.end(row.path, NoWorkers("no process can be started"))
+        with pytest.raises(NoWorkers):
+            await asyncio.wait_for(asked, 10)
+        assert await line.catalogue.pending(row.id) == row
+        assert row.id not in line.pipeline.in_hand
