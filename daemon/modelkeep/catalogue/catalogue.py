@@ -28,7 +28,7 @@ from modelkeep.catalogue.store import (
 )
 from modelkeep.catalogue.upgrade import upgrade
 from modelkeep.domain.acts import ActOrder, ActPlan
-from modelkeep.domain.claims import Refuted
+from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.detection import Found, Moved, Rename
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow
@@ -190,27 +190,30 @@ class Catalogue:
         """Follow the rename of a folder with everything that is known below it."""
         return await self._database.write(locations.move_folder, old, new, now_ms)
 
-    async def confirm_claim(self, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
-        """Note that the file at a path has the hash that an older database claimed."""
-        await self._database.write(locations.confirm_claim, path, fingerprint, now_ms)
+    async def mark_claims(
+        self, looked_at: Mapping[Location, Fingerprint], now_ms: int
+    ) -> dict[Location, Fingerprint]:
+        """Note by which fingerprint the files of claims are known while they are read; returns those to be read."""
+        return await self._database.write(claims.mark_claims, looked_at, now_ms)
 
-    async def has_claimed_picture(self, sha256: str, path: str) -> bool:
-        """Tell whether a model that no file is known to be has a picture."""
-        return await self._database.read(claims.has_claimed_picture, sha256, path)
+    async def picture_to_follow(self, reading: Reading) -> ClaimedPicture | None:
+        """Return the picture that has to follow a file when what was read refutes a claim on it."""
+        return await self._database.read(claims.picture_to_follow, reading)
 
-    async def refute_claim(
+    async def judge_claims(
         self,
-        refuted: Refuted,
+        reading: Reading,
+        source: ClaimedPicture | None,
         picture: str,
         roots: Sequence[Root],
         now_ms: int,
         before_commit: Callable[[PendingImport], None],
-    ) -> PendingImport:
-        """Take a path from the model that claimed it, and queue its file with what was said of it.
+    ) -> Judgement:
+        """Hold what was read against the claims on that very file.
 
-        `before_commit` gets the row inside the transaction, to place the copied picture; only when it takes it.
+        `before_commit` gets the file's row inside the transaction to place the copied picture, if it takes it.
         """
-        return await self._database.write(_refute_claim, refuted, picture, roots, now_ms, before_commit)
+        return await self._database.write(_judge_claims, reading, source, picture, roots, now_ms, before_commit)
 
     # Migrations and stage 1
 
@@ -366,18 +369,19 @@ def _put_locations(connection: sa.Connection, places: Sequence[Location], now_ms
     return [locations.put_location(connection, place, now_ms) for place in places]
 
 
-def _refute_claim(
+def _judge_claims(
     connection: sa.Connection,
-    refuted: Refuted,
+    reading: Reading,
+    source: ClaimedPicture | None,
     picture: str,
     roots: Sequence[Root],
     now_ms: int,
     before_commit: Callable[[PendingImport], None],
-) -> PendingImport:
-    row, takes_picture = claims.refute_claim(connection, refuted, picture, roots, now_ms)
-    if takes_picture:
-        before_commit(row)
-    return row
+) -> Judgement:
+    judgement = claims.judge_claims(connection, reading, source, picture, roots, now_ms)
+    if judgement.takes_picture and judgement.row is not None:
+        before_commit(judgement.row)
+    return judgement
 
 
 def _pending_pictures(connection: sa.Connection) -> set[str]:

@@ -176,6 +176,8 @@ locations = sa.Table(
     sa.Column("claimed", sa.Boolean, nullable=False, server_default=sa.false()),
     _number("first_seen"),
     _number("last_seen"),
+    # What older databases said of its file with hashes that it was not read for yet: a list of objects.
+    sa.Column("said_json", sa.Text, nullable=False, server_default="[]"),
     sa.Index("ix_locations_inode", "inode", "size_bytes", "mtime_ns"),
     sa.Index("ix_locations_claimed", "claimed", sqlite_where=sa.text("claimed")),
     sqlite_with_rowid=False,

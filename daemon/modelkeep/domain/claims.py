@@ -1,15 +1,87 @@
-"""A hash that came from elsewhere and that the file does not have."""
+"""Hashes that came from elsewhere: what was said with them, what was read, and what follows from both."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Self
 
-from modelkeep.domain.values import Fingerprint
+from modelkeep.domain.values import CLAIM_SOURCE, Fingerprint, JsonObject, PendingImport
 
 
 @dataclass(frozen=True, slots=True)
-class Refuted:
-    """The path, the hash that was claimed of its file, the one that it has, and its fingerprint."""
+class Statement:
+    """What an older database says of a file for which it holds a hash: kept until the file has been read.
+
+    `kind` is the importer's, `tags` are ids, `picture` is the digest of its source picture or empty.
+    """
+
+    claim: str
+    kind: str = CLAIM_SOURCE
+    name: str = ""
+    type: str = ""
+    base: str = ""
+    created_at: int = 0
+    meta: JsonObject = field(default_factory=dict)
+    tags: tuple[int, ...] = ()
+    picture: str = ""
+
+    def as_json(self) -> JsonObject:
+        """Return the shape in which the catalogue holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Self:
+        """Return what the catalogue holds."""
+        return cls(**{**value, "tags": tuple(value["tags"])})
+
+    def as_row(self, path: str, size_bytes: int, now_ms: int) -> PendingImport:
+        """Return the row of the queue that says the same of the file at a path."""
+        return PendingImport(
+            id=0,
+            path=path,
+            name=self.name,
+            type=self.type,
+            base=self.base,
+            size_bytes=size_bytes,
+            created_at=self.created_at,
+            meta=self.meta,
+            source=CLAIM_SOURCE,
+            due_at=now_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A file that was read, and who asked for it: a claim (its hash), or a row of the queue (its id).
+
+    `path` is where the file lay when it was queued; it may have been renamed since.
+    """
 
     path: str
-    claimed: str
     found: str
     fingerprint: Fingerprint
+    claim: str = ""
+    pending_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedPicture:
+    """A published picture that has to follow a file whose claim is refuted."""
+
+    sha256: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a reading says about the claims on its file; nothing when nobody claims anything of that file.
+
+    `path` is where the file lies now, `confirmed` the hash that is true, `refuted` those that are not, `row` the row
+    of the queue that says of the file what was said with the refuted ones. `is_outdated`: nothing was decided, for
+    another picture has to follow the file than the one that was handed in.
+    """
+
+    path: str
+    confirmed: str = ""
+    refuted: tuple[str, ...] = ()
+    row: PendingImport | None = None
+    takes_picture: bool = False
+    is_outdated: bool = False

@@ -100,5 +100,7 @@ class TakenRow:
     """Its picture becomes a model's picture (asked by a dry run, before anything is staged)."""
     found: str = ""
     """The hash that the file at its path is known to have, when that is not the one it claims."""
+    kept_as: Taking | None = None
+    """What became of it under the hash that it claims, though its file has another one and it waits for that."""
     wants_copy: bool = False
     """Its picture becomes a pending picture."""

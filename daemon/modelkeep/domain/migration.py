@@ -36,6 +36,8 @@ class Outcome(StrEnum):
     """The row is no longer in the queue."""
     MOVED = "moved"
     """The row's path or its picture changed meanwhile."""
+    CLAIMED = "claimed"
+    """An older database claims a hash of the file at its path: that has to be judged first."""
     NEEDS_PICTURE = "needs picture"
     """Its picture has to be rendered first: what is known changed since it was looked at."""
     FAILED = "failed"

@@ -88,6 +88,26 @@ def lost_by_merge(pending: PendingImport, existing: Model, existing_paths: Seque
     return tuple(lost)
 
 
+def join(kind: str, held: PendingImport, fresh: PendingImport) -> PendingImport:
+    """Join two descriptions of one path: what is there stays, gaps are filled, what differs is kept beside."""
+    meta = metadata.merge(held.meta, fresh.meta)
+    columns = {"name": (held.name, fresh.name), "type": (held.type, fresh.type), "base": (held.base, fresh.base)}
+    differing = {key: new for key, (old, new) in columns.items() if old and new and old != new}
+    if differing or any(metadata.differences(held.meta, fresh.meta)):
+        meta = {**meta, f"also_{kind}": {**fresh.meta, **differing}}
+    return held.evolve(
+        name=held.name or fresh.name,
+        type=held.type or fresh.type,
+        base=held.base or fresh.base,
+        sha256=held.sha256 or fresh.sha256,
+        meta=meta,
+        image=held.image or fresh.image,
+        state=fresh.state,
+        due_at=fresh.due_at,
+        last_error=fresh.last_error,
+    )
+
+
 def next_seq(images: Sequence[ImageRow]) -> int:
     """Return the next free sequence number of a model's pictures."""
     return max((image.seq for image in images), default=-1) + 1

@@ -18,9 +18,9 @@ def plans(taken: Iterable[TakenRow], kind: str) -> Iterator[JournalRecord]:
 def stories(taken: Iterable[TakenRow], kind: str) -> Iterator[JournalRecord]:
     """Yield one record for every row that something was done with: where its story in the journal begins."""
     for row in taken:
-        if _is_model(row):
+        if _is_model(row) or row.kept_as is not None:
             yield "migration.finished", _of_model(row, kind)
-        elif row.taking is not Taking.UNCHANGED:
+        if not _is_model(row) and row.taking is not Taking.UNCHANGED:
             yield "file.detected", _of_file(row, kind)
         if row.found:
             truth = {"path": row.row.path, "sha256": row.found, "claimed": row.row.claim, "found": row.found}
@@ -36,7 +36,7 @@ def _of_model(row: TakenRow, kind: str) -> dict[str, object]:
         **({"migration": row.migration} if row.migration else {}),
         "path": row.row.path,
         "sha256": row.sha256,
-        "action": "created" if row.taking is Taking.MODEL else "merged",
+        "action": "created" if (row.kept_as or row.taking) is Taking.MODEL else "merged",
         **_origin(row, kind),
     }
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from modelkeep.domain.claims import Refuted
+from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import Fingerprint, PendingImport
+from modelkeep.domain.values import PendingImport
 from modelkeep.errors import PictureError
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.intake import Record
@@ -18,21 +18,19 @@ from modelkeep.pipeline.jobs import Job
 class KeepsClaims(Protocol):
     """What is needed of the catalogue."""
 
-    async def confirm_claim(self, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
-        """Note that a claim is true."""
+    async def picture_to_follow(self, reading: Reading) -> ClaimedPicture | None:
+        """Return the picture that has to follow a file when what was read refutes a claim on it."""
 
-    async def has_claimed_picture(self, sha256: str, path: str) -> bool:
-        """Tell whether a model that is known only by a claim has a picture."""
-
-    async def refute_claim(
+    async def judge_claims(
         self,
-        refuted: Refuted,
+        reading: Reading,
+        source: ClaimedPicture | None,
         picture: str,
         roots: Sequence[Root],
         now_ms: int,
         before_commit: Callable[[PendingImport], None],
-    ) -> PendingImport:
-        """Take a path from the model that claimed it, and queue its file."""
+    ) -> Judgement:
+        """Hold what was read against the claims on that very file."""
 
 
 class CopiesPictures(Protocol):
@@ -80,18 +78,29 @@ class Claims:
         self._clock_ms = clock_ms
 
     async def judge(self, job: Job, digest: Digest) -> PendingImport | None:
-        """Hold a claim against the digest of its file; returns the file's row when it is refuted."""
-        fields = {"path": job.path, "sha256": job.claim, "claimed": job.claim, "found": digest.sha256}
-        if digest.sha256 == job.claim:
-            await self._catalogue.confirm_claim(job.path, digest.fingerprint, self._clock_ms())
-            self._note([("claim.confirmed", fields)])
-            return None
-        row = await self._refute(Refuted(job.path, job.claim, digest.sha256, digest.fingerprint))
-        self._note([("claim.refuted", {**fields, "pending_id": row.id})])
+        """Hold the claims on a file against its digest; returns the file's row when one is refuted.
+
+        Wherever the file was renamed to since it was queued, it is known by its fingerprint; what nobody claims
+        anything of any more is judged by nobody.
+        """
+        reading = Reading(job.path, digest.sha256, digest.fingerprint, job.claim, job.pending_id)
+        judgement = await self._judge(reading)
+        while judgement.is_outdated:  # an import, or the owner, changed what is known of it meanwhile
+            judgement = await self._judge(reading)
+        about = {"path": judgement.path, "found": digest.sha256}
+        told: list[Record] = []
+        if judgement.confirmed:
+            told.append(("claim.confirmed", {**about, "sha256": digest.sha256, "claimed": judgement.confirmed}))
+        row = judgement.row
+        for claim in judgement.refuted if row is not None else ():
+            fields = {**about, "sha256": claim, "claimed": claim, "pending_id": row.id if row is not None else 0}
+            told.append(("claim.refuted", fields))
+        self._note(told)
         return row
 
-    async def _refute(self, refuted: Refuted) -> PendingImport:
-        staged = await asyncio.to_thread(self._copy_picture, refuted) if await self._has_picture(refuted) else ""
+    async def _judge(self, reading: Reading) -> Judgement:
+        source = await self._catalogue.picture_to_follow(reading)
+        staged = await asyncio.to_thread(self._copy_picture, source) if source is not None else ""
         suffix = Path(staged).suffix
 
         def place(row: PendingImport) -> None:
@@ -99,17 +108,14 @@ class Claims:
             self._pictures.sync_pending()
 
         try:
-            return await self._catalogue.refute_claim(refuted, suffix, self._roots(), self._clock_ms(), place)
+            return await self._catalogue.judge_claims(reading, source, suffix, self._roots(), self._clock_ms(), place)
         finally:
             if staged:
                 self._pictures.discard([staged])
 
-    async def _has_picture(self, refuted: Refuted) -> bool:
-        return await self._catalogue.has_claimed_picture(refuted.claimed, refuted.path)
-
-    def _copy_picture(self, refuted: Refuted) -> str:
-        source = self._pictures.published_path(refuted.claimed, 0, "high")
+    def _copy_picture(self, source: ClaimedPicture) -> str:
+        published = self._pictures.published_path(source.sha256, source.seq, "high")
         try:
-            return self._pictures.stage_copy(source, uuid4().hex)
+            return self._pictures.stage_copy(published, uuid4().hex)
         except PictureError:  # it is not there: the owner may have removed it meanwhile
             return ""

@@ -36,6 +36,11 @@ class HoldsQueue(Protocol):
     async def claims(self, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
         """Return locations whose hash is a claim."""
 
+    async def mark_claims(
+        self, looked_at: Mapping[Location, Fingerprint], now_ms: int
+    ) -> dict[Location, Fingerprint]:
+        """Note by which fingerprint the files of claims are known while they are read; returns those to be read."""
+
 
 class TakesWork(Protocol):
     """What is needed of the stages."""
@@ -145,10 +150,12 @@ class Refill:
         roots = self._roots()
         inside = [place for place in places if root_of(place.path, roots) is not None]
         present = await asyncio.to_thread(fingerprints_of, [place.path for place in inside])
-        for place in places:
-            self._claims_tried.add(place.path)
-            if place.path in present:
-                self._line.confirm(place, present[place.path])
+        self._claims_tried |= {place.path for place in places}
+        there = {place: present[place.path] for place in inside if place.path in present}
+        for place, fingerprint in (
+            await self._catalogue.mark_claims(there, self._clock_ms()) if there else {}
+        ).items():
+            self._line.confirm(place, fingerprint)
 
 
 def missing(path: str) -> FileVanished:

@@ -418,6 +418,8 @@ class Pipeline:
             async with self._letting_go([job]):
                 if outcome in (Outcome.MOVED, Outcome.NEEDS_PICTURE):
                     await self._again(job)
+                elif outcome is Outcome.CLAIMED:
+                    await self._judge(item.hashed)
                 elif outcome is Outcome.FAILED:
                     await self._parking.park(job, HashError(item.result.error), event="migration.failed")
                 else:
@@ -440,6 +442,16 @@ class Pipeline:
         else:
             job.answer_row((item.result.order.sha256, decision.action))
             self.jobs.end(job)
+
+    async def _judge(self, hashed: Hashed) -> None:
+        """Have the claims on a row's file judged by its digest, and migrate the row with what that told of it."""
+        job, digest = hashed.job, Digest(hashed.sha256, hashed.fingerprint)
+        row = await self._claims.judge(job, digest)
+        if row is not None and row.id == job.pending_id:
+            job.refresh(row)
+        elif row is not None:
+            self._migrate_refuted(row, digest)
+        self.migrating.put(hashed)
 
     async def _offer(self, done: Sequence[Migrated]) -> None:
         """Offer files that nobody knew to the rows whose file is missing: perhaps they were renamed."""

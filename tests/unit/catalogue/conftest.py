@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.claims import Judgement, Reading
 from modelkeep.domain.detection import Found
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
@@ -162,6 +163,25 @@ async def the_row(catalogue: Catalogue, path: str) -> PendingImport:
 async def paths_of(catalogue: Catalogue, sha256: str) -> dict[str, LocationState]:
     details = await catalogue.model(sha256)
     return {place.path: place.state for place in details.locations} if details else {}
+
+
+# Claims
+
+
+async def read(
+    catalogue: Catalogue,
+    path: str,
+    claim: str,
+    found: str,
+    fingerprint: Fingerprint | None = None,
+    *,
+    picture: str = "",
+    before_commit: Callable[[PendingImport], None] = lambda _: None,
+) -> Judgement:
+    """Hold what a claimed file was read to be against the claim."""
+    reading = Reading(path, found, fingerprint or print_of(1), claim)
+    source = await catalogue.picture_to_follow(reading)
+    return await catalogue.judge_claims(reading, source, picture, ROOTS, NOW + 3, before_commit)
 
 
 # Legacy rows

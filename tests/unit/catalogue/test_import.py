@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.claims import Reading
 from modelkeep.domain.legacy import LegacyTag, TakenRow, Taking
+from modelkeep.domain.migration import Outcome
 from modelkeep.domain.values import LocationState, Model, PendingState, TierFile
 from modelkeep.errors import JournalError
 
@@ -94,7 +96,7 @@ class TestAFreshRow:
         assert [tag.name for tag in details.model.tags] == ["x"]
         assert [(image.seq, image.source_digest) for image in details.images] == [(0, "p1")]
         assert [(place.path, place.state, place.claimed, place.fingerprint) for place in details.locations] == [
-            ("/m/a.pt", PRESENT, True, None)
+            ("/m/a.pt", PRESENT, True, print_of(1))
         ]
         assert taken.taking is Taking.MODEL
         assert taken.wants_rendering
@@ -233,6 +235,10 @@ class TestWhatMeetsTheKnown:
         (stranger,) = await queue(catalogue, "/m/a.pt")
         await take(catalogue, legacy("a", claim=A, name="Mine", on_disk=print_of(1)))
         assert await the_row(catalogue, "/m/a.pt") == stranger
+        (result,) = await migrate(catalogue, order(stranger, A))
+        assert result.outcome is Outcome.CLAIMED
+        reading = Reading("/m/a.pt", A, print_of(1), pending_id=stranger.id)
+        assert (await catalogue.judge_claims(reading, None, "", [], NOW, lambda _: None)).confirmed == A
         await migrate(catalogue, order(stranger, A))
         assert (await the_model(catalogue, A)).name == "Mine"
         place = await catalogue.location("/m/a.pt")

@@ -8,7 +8,6 @@ from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
 from modelkeep.domain.values import LocationState, PendingState
 
 from .conftest import (
-    NOW,
     A,
     B,
     dump,
@@ -18,6 +17,7 @@ from .conftest import (
     order,
     paths_of,
     print_of,
+    read,
     take,
     the_model,
     the_row,
@@ -56,7 +56,7 @@ class TestUnchanged:
         await take(catalogue, *everything())
         waiting = await the_row(catalogue, "/m/waiting.pt")
         await migrate(catalogue, order(waiting, B, picture="p9"))
-        await catalogue.confirm_claim("/m/model.pt", print_of(1), NOW)
+        await read(catalogue, "/m/model.pt", A, A)
         missing = await the_row(catalogue, "/m/missing.pt")
         await catalogue.drop_pending(missing.id)
         before = dump(file)
@@ -182,7 +182,7 @@ class TestAnotherMap:
 
     async def test_a_file_that_was_seen_stays_where_it_was_seen(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", "/m/a.pt", claim=A, on_disk=print_of(1)))
-        await catalogue.confirm_claim("/m/a.pt", print_of(1), NOW)
+        await read(catalogue, "/m/a.pt", A, A)
         (taken,) = await take(catalogue, legacy("a", "/wrong/a.pt", claim=A))
         assert taken.taking is Taking.UNCHANGED
         assert await paths_of(catalogue, A) == {"/m/a.pt": PRESENT}

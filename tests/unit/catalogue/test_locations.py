@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.claims import Refuted
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState
 
 from .conftest import (
     NOW,
-    ROOTS,
     A,
     B,
     dated,
@@ -22,6 +20,7 @@ from .conftest import (
     paths_of,
     print_of,
     queue,
+    read,
     rows_of,
     take,
     the_model,
@@ -38,8 +37,9 @@ async def link(catalogue: Catalogue, path: str, sha256: str, number: int = 500, 
 async def refute(
     catalogue: Catalogue, picture: str = "", before_commit: Callable[[PendingImport], None] = lambda _: None
 ) -> PendingImport:
-    refuted = Refuted("/m/a.pt", claimed=A, found=B, fingerprint=print_of(1))
-    return await catalogue.refute_claim(refuted, picture, ROOTS, NOW + 3, before_commit)
+    judgement = await read(catalogue, "/m/a.pt", A, B, picture=picture, before_commit=before_commit)
+    assert judgement.row is not None
+    return judgement.row
 
 
 class TestFingerprints:
@@ -240,7 +240,7 @@ class TestClaims:
 
     async def test_a_confirmed_claim_is_none_any_more(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", claim=A, on_disk=print_of(1)))
-        await catalogue.confirm_claim("/m/a.pt", print_of(1), NOW + 3)
+        assert (await read(catalogue, "/m/a.pt", A, A)).confirmed == A
         assert await catalogue.claims(10) == []
         place = await catalogue.location("/m/a.pt")
         assert place == Location("/m/a.pt", A, PRESENT, print_of(1), False, NOW, NOW + 3)
@@ -266,10 +266,11 @@ class TestClaims:
     async def test_what_is_known_of_a_file_that_has_the_hash_is_not_said_of_another(
         self, catalogue: Catalogue
     ) -> None:
-        await hashed(catalogue, "/m/true.pt", A)
-        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)))
+        await take(catalogue, legacy("true", claim=A, base="SDXL", tags=["y"], on_disk=print_of(9)))
+        await read(catalogue, "/m/true.pt", A, A, print_of(9))
+        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], on_disk=print_of(1)), source="/other")
         row = await refute(catalogue)
-        assert row.knows_nothing
+        assert (row.name, row.base, [tag.name for tag in row.tags]) == ("Mine", "", ["x"])
         assert await paths_of(catalogue, A) == {"/m/true.pt": PRESENT}
 
     @pytest.mark.parametrize("described", [True, False])

@@ -35,8 +35,11 @@ def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def add_revision(revisions: Path, body: str) -> None:
-    text = f'revision = "0002"\ndown_revision = "0001"\n\nfrom alembic import op\n\n\ndef upgrade() -> None:\n{body}'
-    (revisions / "versions" / "0002_next.py").write_text(text)
+    head = max(path.name[:4] for path in (revisions / "versions").glob("0*.py"))
+    text = (
+        f'revision = "9999"\ndown_revision = "{head}"\n\nfrom alembic import op\n\n\ndef upgrade() -> None:\n{body}'
+    )
+    (revisions / "versions" / "9999_next.py").write_text(text)
 
 
 class TestANewFile:
@@ -97,7 +100,7 @@ class TestAnOlderFile:
         assert backup is not None
         assert dump(file.with_name(backup)) == before
         assert rows_of(file, "SELECT sha256, rating FROM models") == [(A, None)]
-        assert rows_of(file, "SELECT version_num FROM alembic_version") == [("0002",)]
+        assert rows_of(file, "SELECT version_num FROM alembic_version") == [("9999",)]
         assert upgrade(file) is None
 
     def test_an_upgrade_that_fails_leaves_the_catalogue_as_it_was(self, file: Path, revisions: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from modelkeep.domain.claims import Refuted
+from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Fingerprint, PendingImport, Priority
 from modelkeep.errors import PictureError
@@ -20,22 +20,20 @@ class Claiming:
     def __init__(self) -> None:
         self.suffixes: list[str] = []
 
-    async def confirm_claim(self, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
-        raise AssertionError("it is refuted")
+    async def picture_to_follow(self, reading: Reading) -> ClaimedPicture | None:
+        return ClaimedPicture(reading.claim, 0)
 
-    async def has_claimed_picture(self, sha256: str, path: str) -> bool:
-        return True
-
-    async def refute_claim(
+    async def judge_claims(
         self,
-        refuted: Refuted,
+        reading: Reading,
+        source: ClaimedPicture | None,
         picture: str,
         roots: Sequence[Root],
         now_ms: int,
         before_commit: Callable[[PendingImport], None],
-    ) -> PendingImport:
+    ) -> Judgement:
         self.suffixes.append(picture)
-        return PendingImport(7, refuted.path)
+        return Judgement(reading.path, refuted=(reading.claim,), row=PendingImport(7, reading.path))
 
 
 class Vanishing:

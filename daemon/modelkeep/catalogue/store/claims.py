@@ -1,79 +1,191 @@
-"""A claim that the file refutes: what was known under the claimed hash stays there, and follows the file as well."""
+"""Judge claims: what was read of a file against the hashes that older databases hold for it.
 
-from collections.abc import Sequence
+What a database said of the file is kept with the claimed location until then. It is known under the claimed hash at
+once, and stays there; when the file refutes the hash, it follows the file as well.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.locations import forget_location, locations_of
+from modelkeep.catalogue.store.locations import (
+    confirm_claim,
+    forget_location,
+    location_of,
+    locations_at,
+    locations_of,
+    set_seen,
+)
 from modelkeep.catalogue.store.models import get_model
-from modelkeep.catalogue.store.pending import delete_pending, detect, get_pending_by_path, insert_pending
+from modelkeep.catalogue.store.pending import detect, get_pending, get_pending_by_path, insert_pending, update_pending
 from modelkeep.catalogue.store.pictures import images_of
 from modelkeep.catalogue.store.tags import tag_pending
-from modelkeep.catalogue.tables import pending_import
-from modelkeep.domain.claims import Refuted
+from modelkeep.catalogue.tables import locations, tags
+from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading, Statement
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import CLAIM_SOURCE, Model, PendingImport
+from modelkeep.domain.planning import join
+from modelkeep.domain.values import Fingerprint, Location, PendingImport
 
 
-def has_claimed_picture(connection: sa.Connection, sha256: str, path: str) -> bool:
-    """Tell whether a model that no file is known to be has a picture."""
-    return bool(images_of(connection, sha256)) and _is_only_claimed(connection, sha256, path)
+def said_json(statements: Sequence[Statement]) -> str:
+    """Return statements as a location holds them."""
+    return json.dumps([statement.as_json() for statement in statements])
 
 
-def refute_claim(
-    connection: sa.Connection, refuted: Refuted, picture: str, roots: Sequence[Root], now_ms: int
-) -> tuple[PendingImport, bool]:
-    """Take a path from the model that claimed it, and queue its file.
+def statements_at(connection: sa.Connection, path: str) -> list[Statement]:
+    """Return what was said of the file at a path with hashes that it was not read for yet."""
+    held = connection.execute(sa.select(locations.c.said_json).where(locations.c.path == path)).scalar_one_or_none()
+    return [Statement.from_json(value) for value in json.loads(held or "[]")]
 
-    The model keeps all that it knows. When no other file is known to be it, that was said of this file, so the row of
-    the file says the same.
+
+def keep_statements(connection: sa.Connection, path: str, statements: Sequence[Statement]) -> None:
+    """Keep what was said of the file at a claimed location, after what was said before."""
+    known = statements_at(connection, path)
+    known += [statement for statement in statements if statement not in known]
+    connection.execute(sa.update(locations).where(locations.c.path == path).values(said_json=said_json(known)))
+
+
+def mark_claims(
+    connection: sa.Connection, looked_at: Mapping[Location, Fingerprint], now_ms: int
+) -> dict[Location, Fingerprint]:
+    """Note by which fingerprint the files of claims are known while they are read; returns those that are to be.
+
+    A claim that was renamed or judged since it was looked at is left out, and so is one whose file is another since
+    it was seen: the intake takes care of that.
+    """
+    held = locations_at(connection, [place.path for place in looked_at])
+    wanted = {
+        place: fingerprint
+        for place, fingerprint in looked_at.items()
+        if held.get(place.path) == place
+        and (place.fingerprint is None or fingerprint.same_file_at_same_path(place.fingerprint))
+    }
+    unseen = {place.path: fingerprint for place, fingerprint in wanted.items() if place.fingerprint is None}
+    set_seen(connection, unseen, now_ms)
+    return wanted
+
+
+def picture_to_follow(connection: sa.Connection, reading: Reading) -> ClaimedPicture | None:
+    """Return the published picture that has to follow a file when what was read refutes a claim on it."""
+    place = _claimed_place(connection, reading)
+    if place is None:
+        return None
+    for statement in _refuted(connection, place, reading.found):
+        for image in images_of(connection, statement.claim):
+            if statement.picture == image.source_digest:
+                return ClaimedPicture(statement.claim, image.seq)
+    return None
+
+
+def judge_claims(
+    connection: sa.Connection,
+    reading: Reading,
+    source: ClaimedPicture | None,
+    picture: str,
+    roots: Sequence[Root],
+    now_ms: int,
+) -> Judgement:
+    """Hold what was read against the claims on that very file.
 
     Args:
         connection: the writer's connection.
-        refuted: the claim and the truth.
-        picture: ending of the copied picture of the claimed model, empty when there is none.
+        reading: what was read, and who asked.
+        source: the picture that was copied to follow the file.
+        picture: ending of the copy, empty when there is none.
         roots: the configured roots.
         now_ms: time of the transaction.
-
-    Returns:
-        The row of the file, and whether it takes the copied picture.
     """
-    claimed = get_model(connection, refuted.claimed)
-    is_about_the_file = _is_only_claimed(connection, refuted.claimed, refuted.path)
-    forget_location(connection, refuted.path)
-    waiting = get_pending_by_path(connection, refuted.path)
-    if waiting is not None and not waiting.knows_nothing:
-        return waiting, False
-    if claimed is None or not is_about_the_file:
-        return detect(connection, [Found(refuted.path, refuted.fingerprint.size_bytes)], roots, now_ms)[0][0], False
-    if waiting is not None:
-        delete_pending(connection, waiting.id)
-    row = _row_of(claimed, refuted, now_ms)
-    row = row.evolve(id=insert_pending(connection, row), tags=claimed.tags)
-    tag_pending(connection, row.id, [tag.id for tag in claimed.tags])
-    if not picture:
-        return row, False
-    # The picture is named after the row, whose id is known only now.
-    row = row.evolve(image=f"{row.id}{picture}")
-    connection.execute(sa.update(pending_import).where(pending_import.c.id == row.id).values(image=row.image))
-    return row, True
+    place = _claimed_place(connection, reading)
+    if place is None:
+        return Judgement(reading.path)
+    if picture_to_follow(connection, reading) != source:
+        return Judgement(place.path, is_outdated=True)
+    refuted = _refuted(connection, place, reading.found)
+    hashes = dict.fromkeys([*([place.sha256] if place.sha256 != reading.found else []), *(s.claim for s in refuted)])
+    if place.sha256 == reading.found:
+        confirm_claim(connection, place.path, reading.fingerprint, now_ms)
+    else:
+        forget_location(connection, place.path)
+    confirmed = place.sha256 if place.sha256 == reading.found else ""
+    if not hashes:
+        return Judgement(place.path, confirmed)
+    row, takes_picture = _queue(connection, place.path, refuted, reading, picture, roots, now_ms)
+    return Judgement(place.path, confirmed, tuple(hashes), row, takes_picture)
 
 
-def _is_only_claimed(connection: sa.Connection, sha256: str, path: str) -> bool:
-    return all(place.claimed or place.path == path for place in locations_of(connection, sha256))
+def _claimed_place(connection: sa.Connection, reading: Reading) -> Location | None:
+    """Return the claimed location that what was read is about, wherever its file was renamed to."""
+    if reading.pending_id:
+        row = get_pending(connection, reading.pending_id)
+        place = location_of(connection, reading.path) if row is not None and row.path == reading.path else None
+        return place if place is not None and place.claimed else None
+    found = [
+        place
+        for place in locations_of(connection, reading.claim)
+        if place.claimed and reading.fingerprint.same_file_at_same_path(place.fingerprint)
+    ]
+    return next((place for place in found if place.path == reading.path), next(iter(found), None))
 
 
-def _row_of(claimed: Model, refuted: Refuted, now_ms: int) -> PendingImport:
-    return PendingImport(
-        id=0,
-        path=refuted.path,
-        name=claimed.name,
-        type=claimed.type,
-        base=claimed.base,
-        size_bytes=refuted.fingerprint.size_bytes,
-        created_at=claimed.created_at,
-        meta=claimed.meta,
-        source=CLAIM_SOURCE,
-        due_at=now_ms,
-    )
+def _refuted(connection: sa.Connection, place: Location, found: str) -> list[Statement]:
+    """Return what was said with hashes that the file does not have."""
+    said = statements_at(connection, place.path)
+    if all(statement.claim != place.sha256 for statement in said):
+        said = [*_said_of_only_file(connection, place), *said]
+    return [statement for statement in said if statement.claim != found]
+
+
+def _said_of_only_file(connection: sa.Connection, place: Location) -> list[Statement]:
+    """Return what a model knows that no other file is known to be: older catalogues kept no statements."""
+    model = get_model(connection, place.sha256)
+    others = (other for other in locations_of(connection, place.sha256) if other.path != place.path)
+    if model is None or not all(other.claimed for other in others):
+        return []
+    pictures = [image.source_digest for image in images_of(connection, place.sha256)]
+    return [
+        Statement(
+            place.sha256,
+            name=model.name,
+            type=model.type,
+            base=model.base,
+            created_at=model.created_at,
+            meta=model.meta,
+            tags=tuple(tag.id for tag in model.tags),
+            picture=next(iter(pictures), ""),
+        )
+    ]
+
+
+def _queue(
+    connection: sa.Connection,
+    path: str,
+    refuted: Sequence[Statement],
+    reading: Reading,
+    picture: str,
+    roots: Sequence[Root],
+    now_ms: int,
+) -> tuple[PendingImport, bool]:
+    """Have the row of a file say what was said with refuted claims; tells whether it takes the copied picture."""
+    size_bytes = reading.fingerprint.size_bytes
+    held = get_pending_by_path(connection, path)
+    if not refuted:
+        return held or detect(connection, [Found(path, size_bytes)], roots, now_ms)[0][0], False
+    row = held if held is not None and not held.knows_nothing else None
+    for statement in refuted:
+        fresh = statement.as_row(path, size_bytes, now_ms)
+        row = fresh if row is None else join(statement.kind, row, fresh)
+    assert row is not None  # noqa: S101 - there is a statement
+    row = row.evolve(id=held.id if held is not None else insert_pending(connection, row))
+    takes_picture = bool(picture) and not row.image
+    if takes_picture:
+        row = row.evolve(image=f"{row.id}{picture}")
+    update_pending(connection, row)
+    tag_pending(connection, row.id, _existing(connection, [tag for said in refuted for tag in said.tags]))
+    return get_pending(connection, row.id) or row, takes_picture
+
+
+def _existing(connection: sa.Connection, tag_ids: Sequence[int]) -> list[int]:
+    """Leave out tags that were deleted meanwhile."""
+    return list(connection.execute(sa.select(tags.c.id).where(tags.c.id.in_(sorted(set(tag_ids))))).scalars())

@@ -1,11 +1,22 @@
 """Stage 1 for the rows that meet something known, or that an earlier run took otherwise: one by one, with care."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.store.claims import keep_statements, statements_at
 from modelkeep.catalogue.store.control import migration_values, note_migrations
-from modelkeep.catalogue.store.import_run import Earlier, ImportRun, model_of, pending_of, waiting_row, with_picture
+from modelkeep.catalogue.store.import_run import (
+    Earlier,
+    ImportRun,
+    claimed_location,
+    model_of,
+    pending_of,
+    statement_of,
+    waiting_row,
+    with_picture,
+)
 from modelkeep.catalogue.store.locations import location_of, locations_of, put_location
 from modelkeep.catalogue.store.models import choose_main_paths, get_model, upsert_model
 from modelkeep.catalogue.store.pending import (
@@ -23,9 +34,9 @@ from modelkeep.catalogue.tables import (
     models,
     pending_import,
 )
-from modelkeep.domain import metadata
+from modelkeep.domain.claims import Statement
 from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
-from modelkeep.domain.planning import Decision, decide
+from modelkeep.domain.planning import Decision, decide, join
 from modelkeep.domain.values import (
     Action,
     Location,
@@ -72,9 +83,8 @@ def _take_again(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow 
         return replace(taken, replaced_image=pending.image) if taken.pending_image else taken
     if before.digest != row.digest:
         return None
-    if before.sha256 and _follow_claim(run, staged, before):
-        return TakenRow(row, Taking.UPDATED, before.sha256)
-    return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
+    followed = _follow_claim(run, staged, before) if before.sha256 else None
+    return followed or TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
 
 
 def _tell_anew(run: ImportRun, staged: StagedRow, before: Earlier, pending: PendingImport) -> TakenRow | None:
@@ -107,49 +117,88 @@ def _update_shared(run: ImportRun, staged: StagedRow, pending: PendingImport) ->
     """Take a row whose row of the queue is not its own; None when it belongs to another path now."""
     if staged.row.path != pending.path:
         return None
-    fresh = _join(run.kind, pending, pending_of(run, staged, pending.id))
+    fresh = join(run.kind, pending, pending_of(run, staged, pending.id))
     update_pending(run.connection, fresh)
     tag_pending(run.connection, pending.id, run.tags_of(staged.row))
     return waiting_row(staged, Taking.UPDATED, fresh, picture=not pending.image)
 
 
-def _follow_claim(run: ImportRun, staged: StagedRow, before: Earlier) -> bool:
-    """Move a claimed location that was never seen to the path that another `--map` gives; tells whether it did."""
+def _follow_claim(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow | None:
+    """Move a claim that waits to be confirmed to the path that another `--map` gives; None when it stays."""
     place = location_of(run.connection, before.path)
-    if place is None or place.fingerprint is not None or location_of(run.connection, staged.row.path) is not None:
-        return False
+    is_lost = place is not None and (place.state is not LocationState.PRESENT or staged.on_disk is not None)
+    if place is None or not place.claimed or not is_lost:
+        return None
+    said = statements_at(run.connection, before.path)
     run.connection.execute(sa.delete(locations).where(locations.c.path == before.path))
-    put_location(run.connection, _claimed_location(staged, before.sha256), run.now_ms)
+    there = location_of(run.connection, staged.row.path)
+    if there is not None and _is_refuted(there, before.sha256):
+        return _queue_for_file(run, staged, there)
+    _claim(run, staged, there, said)
     _keep_main_path(run, before.sha256, before.path, staged.row.path)
-    return True
+    return TakenRow(staged.row, Taking.UPDATED, before.sha256)
 
 
 def _take_claimed(run: ImportRun, staged: StagedRow) -> TakenRow:
     """Take a row whose claimed hash is a known model, or whose path is known already."""
+    place = location_of(run.connection, staged.row.path)
+    is_refuted = place is not None and _is_refuted(place, staged.row.claim)
+    taken = _take_as_model(run, staged)
+    if place is not None and is_refuted:
+        # The file has been read, and has another hash: what is said here is said of the file as well.
+        waiting = _queue_for_file(run, staged, place)
+        return waiting if taken is None else _joined(taken, waiting)
+    if taken is None:
+        return _queue(run, staged)
+    _claim(run, staged, place, [statement_of(run, staged)])
+    return taken
+
+
+def _take_as_model(run: ImportRun, staged: StagedRow) -> TakenRow | None:
+    """Keep what a row says under the hash that it claims; None when that is for the owner to decide."""
     row = staged.row
-    place = location_of(run.connection, row.path)
-    if place is not None and not place.claimed and place.sha256 != row.claim:
-        # The file has been read, and has another hash: what is said here is said of the file.
-        taken = _queue(run, replace(staged, row=replace(row, claim="")))
-        return replace(taken, row=row, found=place.sha256)
     existing = get_model(run.connection, row.claim)
     if existing is None:
-        upsert_model(run.connection, model_of(row))
-        if place is None:
-            put_location(run.connection, _claimed_location(staged, row.claim), run.now_ms)
-        for tag_id in run.tags_of(row):
-            tag_model(run.connection, row.claim, tag_id)
-        return _store_picture(run, with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0), staged)
-    decision = _decide(run, staged, existing)
-    if decision.action is not Action.MERGED or decision.model is None:
-        return _queue(run, staged)
-    upsert_model(run.connection, decision.model)
+        model, taken = model_of(row), with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0)
+    else:
+        decision = _decide(run, staged, existing)
+        if decision.action is not Action.MERGED or decision.model is None:
+            return None
+        model = decision.model
+        taken = with_picture(row, Taking.MERGED, row.claim, staged.rendered, decision.image_seq)
+    upsert_model(run.connection, model)
     for tag_id in run.tags_of(row):
         tag_model(run.connection, row.claim, tag_id)
-    if place is None:
-        put_location(run.connection, _claimed_location(staged, row.claim), run.now_ms)
-    taken = with_picture(row, Taking.MERGED, row.claim, staged.rendered, decision.image_seq)
     return _store_picture(run, taken, staged)
+
+
+def _is_refuted(place: Location, claim: str) -> bool:
+    return not place.claimed and place.sha256 != claim
+
+
+def _claim(run: ImportRun, staged: StagedRow, place: Location | None, said: Sequence[Statement]) -> None:
+    """Keep with the location of a file that is still to be read what is said of it."""
+    if place is None:
+        put_location(run.connection, claimed_location(staged, said[0].claim), run.now_ms)
+    if place is None or place.claimed:
+        keep_statements(run.connection, staged.row.path, said)
+
+
+def _queue_for_file(run: ImportRun, staged: StagedRow, place: Location) -> TakenRow:
+    taken = _queue(run, replace(staged, row=replace(staged.row, claim="")))
+    return replace(taken, row=staged.row, found=place.sha256)
+
+
+def _joined(model: TakenRow, waiting: TakenRow) -> TakenRow:
+    """Return what is told of a row that is a model and waits as well."""
+    return replace(
+        waiting,
+        kept_as=model.taking,
+        sha256=model.sha256,
+        migration=model.migration,
+        files=model.files,
+        wants_rendering=model.wants_rendering,
+    )
 
 
 def _decide(run: ImportRun, staged: StagedRow, existing: Model) -> Decision:
@@ -179,35 +228,10 @@ def _queue(run: ImportRun, staged: StagedRow) -> TakenRow:
         return waiting_row(staged, Taking.PENDING, pending)
     fresh = pending_of(run, staged, held.id)
     if not held.knows_nothing:
-        fresh = _join(run.kind, held, fresh)
+        fresh = join(run.kind, held, fresh)
     update_pending(run.connection, fresh)
     tag_pending(run.connection, held.id, run.tags_of(row))
     return waiting_row(staged, Taking.PENDING, fresh, picture=not held.image)
-
-
-def _join(kind: str, held: PendingImport, fresh: PendingImport) -> PendingImport:
-    """Join two descriptions of one path: what is there stays, gaps are filled, what differs is kept beside."""
-    meta = metadata.merge(held.meta, fresh.meta)
-    columns = {"name": (held.name, fresh.name), "type": (held.type, fresh.type), "base": (held.base, fresh.base)}
-    differing = {key: new for key, (old, new) in columns.items() if old and new and old != new}
-    if differing or any(metadata.differences(held.meta, fresh.meta)):
-        meta = {**meta, f"also_{kind}": {**fresh.meta, **differing}}
-    return held.evolve(
-        name=held.name or fresh.name,
-        type=held.type or fresh.type,
-        base=held.base or fresh.base,
-        sha256=held.sha256 or fresh.sha256,
-        meta=meta,
-        image=held.image or fresh.image,
-        state=fresh.state,
-        due_at=fresh.due_at,
-        last_error=fresh.last_error,
-    )
-
-
-def _claimed_location(staged: StagedRow, sha256: str) -> Location:
-    state = LocationState.MISSING if staged.on_disk is None else LocationState.PRESENT
-    return Location(staged.row.path, sha256, state, claimed=True)
 
 
 def _keep_main_path(run: ImportRun, sha256: str, old: str, new: str) -> None:

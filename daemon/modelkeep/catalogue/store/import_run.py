@@ -22,10 +22,13 @@ from modelkeep.catalogue.tables import (
     pending_model_tags,
     tags,
 )
+from modelkeep.domain.claims import Statement
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, Taking
 from modelkeep.domain.naming import suggested_name
 from modelkeep.domain.pictures import picture_name
 from modelkeep.domain.values import (
+    Location,
+    LocationState,
     Model,
     PendingImport,
     PendingState,
@@ -170,6 +173,29 @@ def model_of(row: LegacyRow) -> Model:
         created_at=row.created_at,
         meta=row.meta,
     )
+
+
+def statement_of(run: ImportRun, staged: StagedRow) -> Statement:
+    """Return what is kept with the location of a row with a hash until its file has been read."""
+    row = staged.row
+    return Statement(
+        row.claim,
+        run.kind,
+        row.name,
+        row.type,
+        row.base,
+        row.created_at,
+        row.meta,
+        tuple(run.tags_of(row)),
+        staged.rendered.source_digest if staged.rendered is not None else "",
+    )
+
+
+def claimed_location(staged: StagedRow, sha256: str) -> Location:
+    """Return the location of a row with a hash."""
+    state = LocationState.MISSING if staged.on_disk is None else LocationState.PRESENT
+    # Its file is known by its fingerprint from the first: so it is found again wherever it is renamed to.
+    return Location(staged.row.path, sha256, state, staged.on_disk, claimed=True)
 
 
 def pending_of(run: ImportRun, staged: StagedRow, pending_id: int, held_image: str = "") -> PendingImport:

@@ -8,27 +8,28 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.store.claims import said_json
 from modelkeep.catalogue.store.control import migration_values
 from modelkeep.catalogue.store.import_care import take_with_care
 from modelkeep.catalogue.store.import_run import (
     ImportRun,
     begin,
+    claimed_location,
     model_of,
     pending_of,
     remember,
+    statement_of,
     waiting_row,
     with_picture,
     write_gathered,
 )
+from modelkeep.catalogue.store.locations import location_values
 from modelkeep.catalogue.store.models import model_values
 from modelkeep.catalogue.store.pending import (
     pending_values,
 )
 from modelkeep.catalogue.store.pictures import image_values
 from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
-from modelkeep.domain.values import (
-    LocationState,
-)
 
 BeforeCommit = Callable[[Sequence[TakenRow]], None]
 
@@ -83,16 +84,8 @@ def _take_simply(run: ImportRun, staged: StagedRow) -> TakenRow | None:
 def _gather_model(run: ImportRun, staged: StagedRow) -> TakenRow:
     row = staged.row
     run.new_models.append(model_values(model_of(row)))
-    run.new_locations.append(
-        {
-            "path": row.path,
-            "sha256": row.claim,
-            "state": LocationState.MISSING if staged.on_disk is None else LocationState.PRESENT,
-            "claimed": True,
-            "first_seen": run.now_ms,
-            "last_seen": run.now_ms,
-        }
-    )
+    place = location_values(claimed_location(staged, row.claim), run.now_ms)
+    run.new_locations.append({**place, "said_json": said_json([statement_of(run, staged)])})
     run.new_model_tags += [{"model_hash": row.claim, "tag_id": tag_id} for tag_id in run.tags_of(row)]
     taken = with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0)
     if taken.files and staged.rendered is not None:

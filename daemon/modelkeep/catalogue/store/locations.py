@@ -132,7 +132,7 @@ def put_location(connection: sa.Connection, location: Location, now_ms: int) -> 
 def put_locations(connection: sa.Connection, places: Sequence[Location], now_ms: int) -> None:
     """Write locations over those of the same paths; the main paths of their models are the caller's to choose."""
     if places:
-        connection.execute(_PUT, [_values(place, now_ms) for place in places])
+        connection.execute(_PUT, [location_values(place, now_ms) for place in places])
 
 
 def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
@@ -158,7 +158,7 @@ def confirm_claim(connection: sa.Connection, path: str, fingerprint: Fingerprint
     if place is not None:
         sized = sa.update(models).where(models.c.sha256 == place.sha256)
         connection.execute(sized.values(size_bytes=fingerprint.size_bytes))
-    connection.execute(sa.update(locations).where(locations.c.path == path).values(claimed=False))
+    connection.execute(sa.update(locations).where(locations.c.path == path).values(claimed=False, said_json="[]"))
     set_seen(connection, {path: fingerprint}, now_ms)
 
 
@@ -291,7 +291,8 @@ def _fingerprint_values(fingerprint: Fingerprint | None) -> dict[str, int | None
     }
 
 
-def _values(location: Location, now_ms: int) -> dict[str, object]:
+def location_values(location: Location, now_ms: int) -> dict[str, object]:
+    """Return a location's columns; what was said of its file stays with its claim alone."""
     return {
         "path": location.path,
         "sha256": location.sha256,

@@ -183,6 +183,9 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
         return MigrationResult(order, Outcome.GONE)
     if pending.path != order.path or order.original not in ("", pending.image):
         return MigrationResult(order, Outcome.MOVED, pending)
+    place = known.at_path.get(order.path)
+    if place is not None and place.claimed:
+        return MigrationResult(order, Outcome.CLAIMED, pending)
     decision = _decide(order, pending, known)
     lacks_picture = pending.image and order.picture is None and not order.picture_refused
     if decision.action in _STORES_PICTURE and lacks_picture:

@@ -1,0 +1,137 @@
+"""Claims on files that are renamed while they are read: what was read is held against the claim on that very file."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.libraries import safetensors, sha256_of
+from tests.waiting import wait_until_async
+
+from modelkeep.domain.detection import Rename
+from modelkeep.domain.legacy import LegacyRow, StagedRow
+from modelkeep.domain.values import LocationState
+from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.looking import fingerprint_of
+from modelkeep.workers import WorkerPool
+
+from .test_runner import Line
+
+A, B = sha256_of(safetensors("a")), sha256_of(safetensors("b"))
+NOWHERE = "d" * 64
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[WorkerPool]:
+    workers = WorkerPool(1)
+    yield workers
+    workers.shutdown()
+
+
+@pytest.fixture
+async def line(tmp_path: Path, workers: WorkerPool) -> AsyncIterator[Line]:
+    line = Line(tmp_path, workers, 0.0)
+    running = asyncio.create_task(line.pipeline.run())
+    yield line
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    line.close()
+
+
+async def claim(line: Line, name: str, sha256: str) -> str:
+    """Put a file into the root, and import a row that claims a hash of it."""
+    path = line.file(f"{name}.safetensors", safetensors(name))
+    meta = {"description": f"of {name}"}
+    row = LegacyRow(path, "d", path, path, claim=sha256, name=f"called {name}", meta=meta)
+    staged = StagedRow(row, on_disk=fingerprint_of(path))
+    await line.catalogue.import_rows("hikaze-v1", name, [staged], line.now, lambda _: None)
+    return path
+
+
+async def exchange(line: Line, *renames: tuple[str, str]) -> None:
+    """Rename files, and tell as the intake does."""
+    for old, new in renames:
+        os.rename(old, new)  # noqa: PTH104  # pathlib may not be used on an event loop
+    for moved in await line.catalogue.move_paths([Rename(old, new) for old, new in renames], line.now):
+        line.pipeline.renamed(moved)
+
+
+async def end_reading(line: Line, queued_at: str, now_at: str) -> None:
+    """Let a file be read to its end that lies elsewhere by now."""
+    fingerprint = fingerprint_of(now_at)
+    assert fingerprint is not None
+    line.pool.end(queued_at, digest=Digest(sha256_of(Path(now_at)), fingerprint))
+
+
+async def is_done(line: Line, *paths: str) -> bool:
+    """Tell whether all files at these paths were read and judged, and nothing is left in the queue."""
+    places = await line.catalogue.locations_at(paths)
+    waiting = await line.catalogue.pending_imports()
+    return len(places) == len(paths) and not waiting and not any(place.claimed for place in places.values())
+
+
+async def known(line: Line, path: str) -> tuple[str, bool, object]:
+    """Return what is known of a path: its hash, whether that is a claim, and its model's description."""
+    place, model = await line.catalogue.location(path), await line.catalogue.model_by_path(path)
+    assert place is not None
+    assert model is not None
+    return place.sha256, place.claimed, model.meta.get("description")
+
+
+@pytest.mark.parametrize("claims", [(A, B), (NOWHERE, B), (A, NOWHERE), (NOWHERE, "e" * 64)])
+async def test_each_file_keeps_what_was_said_of_it(line: Line, claims: tuple[str, str]) -> None:
+    one, two = await claim(line, "a", claims[0]), await claim(line, "b", claims[1])
+    third = str(line.root / "c.safetensors")
+    line.pipeline.sweep()
+    await line.hashing(one)
+    await exchange(line, (one, third), (two, one))
+    await end_reading(line, one, third)
+    await wait_until_async(lambda: len(line.pool.begun) == 2)
+    await end_reading(line, line.pool.begun[1], one)
+    await wait_until_async(lambda: is_done(line, third, one))
+    assert await known(line, third) == (A, False, "of a")
+    assert await known(line, one) == (B, False, "of b")
+    told = [(each["event"], each["path"], each["claimed"], each["found"]) for each in line.records("claim.confirmed")]
+    told += [(each["event"], each["path"], each["claimed"], each["found"]) for each in line.records("claim.refuted")]
+    assert sorted(told) == sorted(
+        ("claim.confirmed" if said == found else "claim.refuted", path, said, found)
+        for path, said, found in ((third, claims[0], A), (one, claims[1], B))
+    )
+
+
+async def test_what_replaced_a_file_is_not_judged_by_what_was_read_of_it(line: Line) -> None:
+    path = await claim(line, "a", NOWHERE)
+    line.pipeline.sweep()
+    await line.hashing(path)
+    other = line.file("b.part", safetensors("b"))
+    before = fingerprint_of(path)
+    os.replace(other, path)  # noqa: PTH105  # as above
+    after = fingerprint_of(path)
+    assert before is not None
+    assert after is not None
+    await line.catalogue.set_seen({path: after}, line.now)
+    line.pool.end(path, digest=Digest(A, before))
+    await wait_until_async(lambda: line.pipeline.is_idle)
+    assert not line.records("claim.refuted")
+    place = await line.catalogue.location(path)
+    assert place is not None
+    assert (place.sha256, place.claimed, place.state) == (NOWHERE, True, LocationState.PRESENT)
+
+
+async def test_a_claim_is_judged_by_the_reading_of_its_row(line: Line) -> None:
+    path = line.file("a.safetensors", safetensors("a"))
+    await line.found("a.safetensors", safetensors("a"))
+    await line.hashing(path)
+    assert await claim(line, "a", NOWHERE) == path
+    await end_reading(line, path, path)
+    await wait_until_async(lambda: is_done(line, path))
+    assert await known(line, path) == (A, False, "of a")
+    assert await line.catalogue.pending_imports() == []
+    (refuted,) = line.records("claim.refuted")
+    assert (refuted["path"], refuted["claimed"], refuted["found"]) == (path, NOWHERE, A)
+    kept = await line.catalogue.model(NOWHERE)
+    assert kept is not None
+    assert (kept.model.meta, kept.locations) == ({"description": "of a"}, ())
