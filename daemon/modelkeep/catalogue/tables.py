@@ -151,6 +151,8 @@ pending_import = sa.Table(
     _number("due_at"),
     _text("last_error"),
     _text("image"),
+    # Whether `sha256` is what its file was read to be, and no claim.
+    sa.Column("verified", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("ix_pending_import_state_due_at", "state", "due_at"),
     sqlite_autoincrement=True,
 )

@@ -13,18 +13,21 @@ class MigrationOrder:
     """Everything that is needed to migrate a hashed pending row.
 
     `picture` are the staged tiers of its picture, `picture_refused` the reason why it has none though the row has a
-    picture, `original` the base name of the picture that either is about, or empty.
+    picture, `original` the base name of the picture that either is about, or empty. `fingerprint` is None when no
+    file was read: the owner decides about a content that the row was read to be. `suggested_type` is what the path
+    says.
     """
 
     migration: str
     pending_id: int
     path: str
     sha256: str
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint | None
     strategy: Strategy
     picture: RenderedPicture | None = None
     picture_refused: str = ""
     original: str = ""
+    suggested_type: str = ""
 
 
 class Outcome(StrEnum):

@@ -59,7 +59,10 @@ def compare(
             _note_present(location, status, found)
     for path, fingerprint in on_disk.items():
         if path in pending:
-            if pending[path] is PendingState.MISSING:
+            # A row in conflict waits for no file: it is about a content, and another file may lie there.
+            if pending[path] is PendingState.MISSING or (
+                pending[path] is PendingState.CONFLICT and path not in located
+            ):
                 found.queued[path] = fingerprint
         elif path not in located:
             found.appeared[path] = fingerprint

@@ -136,6 +136,12 @@ class PendingImport:
     image: str = ""
     """Base name of its picture under `images/pending/`, or empty."""
     tags: tuple[Tag, ...] = ()
+    verified: bool = False
+    """`sha256` is what its file was read to be, and no claim: what it says is about that content ever after."""
+
+    def is_about(self, sha256: str) -> bool:
+        """Tell whether what this row says may be said of a content."""
+        return not self.verified or self.sha256 == sha256
 
     @property
     def knows_nothing(self) -> bool:

@@ -73,11 +73,11 @@ class WritesJournal(NotesRecords, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A row of the queue whose digest is known."""
+    """A row of the queue whose digest is known; without a fingerprint it is known whatever lies at the path now."""
 
     job: Job
     sha256: str
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ class MigrateStage:
         clock_ms: milliseconds since 1970.
         on_done: gets what became of each row.
         publisher: brings to its end what is committed; its own when there is none that others use too.
+        type_of: returns the type that a path suggests.
     """
 
     def __init__(
@@ -108,7 +109,9 @@ class MigrateStage:
         clock_ms: Callable[[], int],
         on_done: Callable[[list[Migrated]], Any],
         publisher: Publisher | None = None,
+        type_of: Callable[[str], str] = lambda _: "",
     ) -> None:
+        self._type_of = type_of
         self._catalogue = catalogue
         self._pictures = pictures
         self._journal = journal
@@ -163,18 +166,32 @@ class MigrateStage:
 
     async def _migrate(self, batch: list[Hashed]) -> None:
         # From here on a batch is about the paths of this moment: who is renamed meanwhile comes back as moved.
-        orders = {(order := _order(hashed)).migration: (order, hashed) for hashed in batch}
+        orders = {(order := self._order(hashed)).migration: (order, hashed) for hashed in batch}
         present = await asyncio.to_thread(fingerprints_of, [order.path for order, _ in orders.values()])
         stale: list[tuple[MigrationOrder, Hashed]] = []
         ready: list[tuple[MigrationOrder, Hashed]] = []
         for order, hashed in orders.values():
-            (ready if present.get(order.path) == order.fingerprint else stale).append((order, hashed))
+            is_same = order.fingerprint is None or present.get(order.path) == order.fingerprint
+            (ready if is_same else stale).append((order, hashed))
         prepared = await asyncio.gather(*(self._prepare(order, hashed) for order, hashed in ready))
         failed = [item for item in prepared if isinstance(item, Migrated)]
         asked = {migration: hashed for migration, (_, hashed) in orders.items()}
         done = await self._commit([item for item in prepared if isinstance(item, MigrationOrder)], asked)
         moved = [Migrated(hashed, MigrationResult(order, Outcome.MOVED)) for order, hashed in stale]
         await self._on_done([*done, *failed, *moved])
+
+    def _order(self, hashed: Hashed) -> MigrationOrder:
+        job = hashed.job
+        return MigrationOrder(
+            uuid4().hex,
+            job.pending_id,
+            job.path,
+            hashed.sha256,
+            hashed.fingerprint,
+            job.strategy,
+            original=job.image,
+            suggested_type=self._type_of(job.path),
+        )
 
     async def _prepare(self, order: MigrationOrder, hashed: Hashed) -> MigrationOrder | Migrated:
         """Complete an order: its picture is rendered if it will be stored."""
@@ -284,13 +301,6 @@ class MigrateStage:
     def _discard(self, pictures: Sequence[RenderedPicture]) -> None:
         for picture in pictures:
             self._pictures.discard(list(picture.staged.values()))
-
-
-def _order(hashed: Hashed) -> MigrationOrder:
-    job = hashed.job
-    return MigrationOrder(
-        uuid4().hex, job.pending_id, job.path, hashed.sha256, hashed.fingerprint, job.strategy, original=job.image
-    )
 
 
 def _facts(result: MigrationResult) -> dict[str, object]:

@@ -135,6 +135,11 @@ class Requests:
         job.refresh(row)
         job.priority, job.strategy, job.stage = Priority.INTERACTIVE, wanted, Stage.REQUESTED
         waiter = job.wait_for_row()
+        if row.verified and strategy is not None and not path:
+            # The decision is about the content that the row was read to be, whatever lies at its path now.
+            self._hand_over_questions(job)
+            self._migrating.put(Hashed(job, row.sha256, None))
+            return await waiter
         task = asyncio.create_task(self._carry_out(job, path))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.migration import Outcome
-from modelkeep.domain.naming import Root, root_of
+from modelkeep.domain.naming import Root, root_of, suggested_type
 from modelkeep.domain.settling import Verdict
 from modelkeep.domain.values import (
     Action,
@@ -143,7 +143,9 @@ class Pipeline:
             troubles=troubles,
         )
         self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._no_workers, self._refill.ask)
-        self.migrating = MigrateStage(catalogue, pictures, journal, clock_ms, self._migrated, publisher)
+        self.migrating = MigrateStage(
+            catalogue, pictures, journal, clock_ms, self._migrated, publisher, self._type_of
+        )
         self.settling = SettleStage(
             options.settle_seconds, time.monotonic, self._settled, self._refused, accepts_empty
         )
@@ -443,8 +445,12 @@ class Pipeline:
             job.answer_row((item.result.order.sha256, decision.action))
             self.jobs.end(job)
 
+    def _type_of(self, path: str) -> str:
+        return suggested_type(path, root_of(path, self._roots()))
+
     async def _judge(self, hashed: Hashed) -> None:
         """Have the claims on a row's file judged by its digest, and migrate the row with what that told of it."""
+        assert hashed.fingerprint is not None  # noqa: S101 - only a file that was read is judged
         job, digest = hashed.job, Digest(hashed.sha256, hashed.fingerprint)
         row = await self._claims.judge(job, digest)
         if row is not None and row.id == job.pending_id:
@@ -458,7 +464,7 @@ class Pipeline:
         new = {
             item.result.order.path: item.result.order.fingerprint.size_bytes
             for item in done
-            if item.hashed.job.knows_nothing and item.result.outcome is Outcome.DONE
+            if item.hashed.job.knows_nothing and item.result.outcome is Outcome.DONE and item.result.order.fingerprint
         }
         offered = await self._catalogue.offer(new) if new else []
         self._journal.note_many(

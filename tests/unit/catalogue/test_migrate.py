@@ -175,7 +175,7 @@ class TestAKnownContent:
         assert result.decision.action is action
         assert await the_model(catalogue, A) == mine
         after = await the_row(catalogue, "/m/b.pt")
-        assert after == row.evolve(state=PendingState.CONFLICT, sha256=A, last_error=after.last_error)
+        assert after == row.evolve(state=PendingState.CONFLICT, sha256=A, verified=True, last_error=after.last_error)
         assert "name of mine" in after.last_error
         assert set(await paths_of(catalogue, A)) == {"/m/mine.pt", "/m/b.pt"}
         assert result.order.migration not in await catalogue.committed_migrations()

@@ -92,8 +92,11 @@ class World:
         )
         tags = tagged.format("model_tags", "model_hash = sha256")
         waiting = tagged.format("pending_model_tags", "model_id = pending_import.id")
+        # A model that lies nowhere is where it was last: that is a matter of the order.
+        path = "(SELECT models.path FROM locations WHERE locations.sha256 = models.sha256)"
         models = rows_of(
-            self.file, f"SELECT meta_json, sha256, path, name, type, base, size_bytes, {tags} FROM models ORDER BY 2"
+            self.file,
+            f"SELECT meta_json, sha256, {path}, name, type, base, size_bytes, {tags} FROM models ORDER BY 2",
         )
         rows = rows_of(
             self.file,

@@ -66,9 +66,14 @@ class TestCompare:
     def test_a_missing_file_that_is_still_missing_is_no_news(self) -> None:
         assert compare({}, [place(state=LocationState.MISSING)], {}) == Differences()
 
-    @pytest.mark.parametrize("state", [PendingState.WAITING, PendingState.FAILED, PendingState.CONFLICT])
+    @pytest.mark.parametrize("state", [PendingState.WAITING, PendingState.FAILED])
     def test_a_file_in_the_queue_is_no_news(self, state: PendingState) -> None:
         assert compare({PATH: PRINT}, [], {PATH: state}) == Differences()
+
+    def test_a_row_in_conflict_does_not_hide_another_file_at_its_path(self) -> None:
+        pending = {PATH: PendingState.CONFLICT}
+        assert compare({PATH: PRINT}, [], pending) == Differences(queued={PATH: PRINT})
+        assert compare({PATH: PRINT}, [place()], pending) == Differences(unchanged=1)
 
     def test_a_row_that_waits_as_missing_hears_of_its_file(self) -> None:
         assert compare({PATH: PRINT}, [], {PATH: PendingState.MISSING}) == Differences(queued={PATH: PRINT})

@@ -66,11 +66,16 @@ async def end_reading(line: Line, queued_at: str, now_at: str) -> None:
     line.pool.end(queued_at, digest=Digest(sha256_of(Path(now_at)), fingerprint))
 
 
-async def is_done(line: Line, *paths: str) -> bool:
-    """Tell whether all files at these paths were read and judged, and nothing is left in the queue."""
-    places = await line.catalogue.locations_at(paths)
-    waiting = await line.catalogue.pending_imports()
-    return len(places) == len(paths) and not waiting and not any(place.claimed for place in places.values())
+async def until_done(line: Line, *paths: str) -> None:
+    """Wait until all files at these paths were read and judged, and nothing is left in the queue."""
+
+    async def is_done() -> bool:
+        places = await line.catalogue.locations_at(paths)
+        waiting = await line.catalogue.pending_imports()
+        return len(places) == len(paths) and not waiting and not any(place.claimed for place in places.values())
+
+    done: bool = await wait_until_async(is_done)
+    assert done
 
 
 async def known(line: Line, path: str) -> tuple[str, bool, object]:
@@ -91,7 +96,7 @@ async def test_each_file_keeps_what_was_said_of_it(line: Line, claims: tuple[str
     await end_reading(line, one, third)
     await wait_until_async(lambda: len(line.pool.begun) == 2)
     await end_reading(line, line.pool.begun[1], one)
-    await wait_until_async(lambda: is_done(line, third, one))
+    await until_done(line, third, one)
     assert await known(line, third) == (A, False, "of a")
     assert await known(line, one) == (B, False, "of b")
     told = [(each["event"], each["path"], each["claimed"], each["found"]) for each in line.records("claim.confirmed")]
@@ -127,7 +132,7 @@ async def test_a_claim_is_judged_by_the_reading_of_its_row(line: Line) -> None:
     await line.hashing(path)
     assert await claim(line, "a", NOWHERE) == path
     await end_reading(line, path, path)
-    await wait_until_async(lambda: is_done(line, path))
+    await until_done(line, path)
     assert await known(line, path) == (A, False, "of a")
     assert await line.catalogue.pending_imports() == []
     (refuted,) = line.records("claim.refuted")

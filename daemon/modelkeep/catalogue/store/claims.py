@@ -177,6 +177,7 @@ def _queue(
         fresh = statement.as_row(path, size_bytes, now_ms)
         row = fresh if row is None else join(statement.kind, row, fresh)
     assert row is not None  # noqa: S101 - there is a statement
+    row = row.evolve(sha256=reading.found, verified=True)
     row = row.evolve(id=held.id if held is not None else insert_pending(connection, row))
     takes_picture = bool(picture) and not row.image
     if takes_picture:

@@ -72,7 +72,7 @@ def _take_again(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow 
             if not other.knows_nothing:
                 return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
             delete_pending(run.connection, other.id)  # detection found the file first, and knows only its path
-        fresh = pending_of(run, staged, pending.id, pending.image)
+        fresh = _still_about(pending, pending_of(run, staged, pending.id, pending.image))
         if _is_shared(run, row.key, pending.id):
             return _update_shared(run, staged, pending)
         # A picture that was taken already stays unless the row itself changed.
@@ -95,13 +95,19 @@ def _tell_anew(run: ImportRun, staged: StagedRow, before: Earlier, pending: Pend
     there = replace(staged, row=replace(row, path=pending.path))
     if _is_shared(run, row.key, pending.id):
         return _update_shared(run, there, pending)
-    fresh = pending_of(run, there, pending.id, pending.image)
+    fresh = _still_about(pending, pending_of(run, there, pending.id, pending.image))
     # Whether the file is there the daemon finds out: here only the path in the source was looked at.
     fresh = fresh.evolve(image=fresh.image or pending.image, state=PendingState.WAITING, last_error="")
     update_pending(run.connection, fresh)
     tag_pending(run.connection, pending.id, run.tags_of(row))
     taken = waiting_row(staged, Taking.UPDATED, fresh)
     return replace(taken, replaced_image=pending.image) if taken.pending_image else taken
+
+
+def _still_about(held: PendingImport, fresh: PendingImport) -> PendingImport:
+    """Return what is said anew; it is about the content that the file at this path was read to have."""
+    is_same = held.verified and held.path == fresh.path
+    return fresh.evolve(sha256=held.sha256, verified=True) if is_same else fresh
 
 
 def _is_shared(run: ImportRun, key: str, pending_id: int) -> bool:

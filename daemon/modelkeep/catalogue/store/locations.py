@@ -224,7 +224,8 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
         connection.execute(
             sa.update(models).where(models.c.sha256 == place.sha256, models.c.path == old).values(path=new)
         )
-    pending_id = 0 if rename.is_replaced else _move_pending(connection, old, new)
+    stays = rename.is_replaced and not _is_verified(connection, old, expected_sha256)
+    pending_id = 0 if stays else _move_pending(connection, old, new)
     other = (
         displaced.sha256 if displaced is not None and place is not None and displaced.sha256 != place.sha256 else ""
     )
@@ -258,6 +259,12 @@ def _move_below(connection: sa.Connection, old: str, new: str, paths: Iterable[s
         values: dict[str, object] = {"path": rewritten}
         connection.execute(sa.update(column.table).where(below(column, old)).values(values))
     return [Moved(path, new + path[len(old) :], hashes.get(path, ""), queued.get(path, 0)) for path in paths]
+
+
+def _is_verified(connection: sa.Connection, path: str, sha256: str | None) -> bool:
+    """Tell whether the row of a path is about a content that its file was read to have."""
+    chosen = sa.and_(pending_import.c.path == path, pending_import.c.verified, pending_import.c.sha256 == sha256)
+    return connection.execute(sa.select(pending_import.c.id).where(chosen)).first() is not None
 
 
 def _move_pending(connection: sa.Connection, old: str, new: str) -> int:

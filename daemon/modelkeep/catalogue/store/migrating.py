@@ -6,7 +6,7 @@ out again with a savepoint for each migration, so that the one to blame does not
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -19,8 +19,9 @@ from modelkeep.catalogue.store.pictures import image_values, images_of_all, put_
 from modelkeep.catalogue.tables import model_tags, pending_import, pending_model_tags
 from modelkeep.domain.details import RefusedPicture
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
+from modelkeep.domain.naming import suggested_name
 from modelkeep.domain.pictures import picture_name
-from modelkeep.domain.planning import Decision, decide
+from modelkeep.domain.planning import Decision, decide, lost_by_merge
 from modelkeep.domain.values import (
     Action,
     ImageRow,
@@ -50,6 +51,7 @@ _PARK = (
     .values(
         state=PendingState.CONFLICT,
         sha256=sa.bindparam("b_sha256", type_=sa.String),
+        verified=True,
         last_error=sa.bindparam("b_reason", type_=pending_import.c.last_error.type),
     )
 )
@@ -148,11 +150,12 @@ def _migrate(connection: sa.Connection, orders: Sequence[MigrationOrder], now_ms
 
 
 def _read(connection: sa.Connection, orders: Sequence[MigrationOrder]) -> _Known:
-    hashes = [order.sha256 for order in orders]
-    models = get_models(connection, hashes)
+    pending = get_pendings(connection, [order.pending_id for order in orders])
+    hashes = {*(order.sha256 for order in orders), *(row.sha256 for row in pending.values() if row.verified)}
+    models = get_models(connection, sorted(hashes))
     existing = list(models)
     return _Known(
-        get_pendings(connection, [order.pending_id for order in orders]),
+        pending,
         models,
         {
             sha256: [place.path for place in places]
@@ -164,10 +167,11 @@ def _read(connection: sa.Connection, orders: Sequence[MigrationOrder]) -> _Known
 
 
 def _decide(order: MigrationOrder, pending: PendingImport, known: _Known) -> Decision:
+    size_bytes = order.fingerprint.size_bytes if order.fingerprint is not None else pending.size_bytes
     return decide(
-        pending,
+        pending if pending.is_about(order.sha256) else _bare(order),
         order.sha256,
-        order.fingerprint.size_bytes,
+        size_bytes,
         known.models.get(order.sha256),
         known.paths.get(order.sha256, []),
         known.images.get(order.sha256, []),
@@ -184,8 +188,12 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     if pending.path != order.path or order.original not in ("", pending.image):
         return MigrationResult(order, Outcome.MOVED, pending)
     place = known.at_path.get(order.path)
-    if place is not None and place.claimed:
+    if order.fingerprint is not None and place is not None and place.claimed:
         return MigrationResult(order, Outcome.CLAIMED, pending)
+    if order.fingerprint is None and (not pending.verified or pending.sha256 not in known.models):
+        return MigrationResult(order, Outcome.MOVED, pending)
+    if not pending.is_about(order.sha256):
+        return _migrate_other(order, pending, known, writes, now_ms)
     decision = _decide(order, pending, known)
     lacks_picture = pending.image and order.picture is None and not order.picture_refused
     if decision.action in _STORES_PICTURE and lacks_picture:
@@ -206,8 +214,35 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     return MigrationResult(order, Outcome.DONE, pending, decision, files, displaced)
 
 
+def _migrate_other(
+    order: MigrationOrder, pending: PendingImport, known: _Known, writes: _Writes, now_ms: int
+) -> MigrationResult:
+    """Migrate a file that took the place of the one that a row is about: as one of which nobody said anything.
+
+    The row waits for the owner: what it says is about the content that its own file had.
+    """
+    decision = _decide(order, pending, known)
+    if decision.model is not None:
+        writes.models.append(decision.model.evolve(created_at=now_ms))
+    displaced = _note_location(order, known, writes)
+    existing = known.models.get(pending.sha256)
+    lost = lost_by_merge(pending, existing, known.paths.get(pending.sha256, [])) if existing is not None else ()
+    reason = _replaced_reason(pending, existing, lost)
+    writes.parked.append({"b_id": pending.id, "b_sha256": pending.sha256, "b_reason": reason})
+    writes.migrations.append(migration_values(order.migration, now_ms, ()))
+    own = replace(order, picture_refused="")
+    return MigrationResult(own, Outcome.DONE, _bare(order), decision, displaced=displaced)
+
+
+def _bare(order: MigrationOrder) -> PendingImport:
+    """Return a row that knows no more than where the file of an order lies."""
+    return PendingImport(order.pending_id, order.path, name=suggested_name(order.path), type=order.suggested_type)
+
+
 def _note_location(order: MigrationOrder, known: _Known, writes: _Writes) -> str:
     """The row's path becomes a location of the model in every case; returns what lay there before."""
+    if order.fingerprint is None:  # it was one when the file was read
+        return ""
     before = known.at_path.get(order.path)
     displaced = before.sha256 if before is not None and before.sha256 != order.sha256 else ""
     first_seen = before.first_seen if before is not None and not displaced else 0
@@ -219,6 +254,19 @@ def _note_location(order: MigrationOrder, known: _Known, writes: _Writes) -> str
     if displaced:
         writes.main_paths.add(displaced)
     return displaced
+
+
+def _replaced_reason(pending: PendingImport, existing: Model | None, lost: Sequence[str]) -> str:
+    if existing is None:
+        return (
+            f"its file had the content {pending.sha256[:12]}, and another one lies at its path now; "
+            f"say where it lies: modelkeep pending resolve {pending.id} --at PATH, or drop the row"
+        )
+    differing = f" and differs in {', '.join(lost)}" if lost else ""
+    return (
+        f"another file lies at its path now; the content that it is about is in the catalogue as "
+        f"{existing.name or existing.path}{differing}; choose a strategy"
+    )
 
 
 def _conflict_reason(order: MigrationOrder, existing: Model | None, decision: Decision) -> str:

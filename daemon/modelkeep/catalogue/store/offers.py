@@ -106,10 +106,20 @@ def relocate(connection: sa.Connection, pending_id: int, path: str, now_ms: int)
     size_bytes = (
         place.fingerprint.size_bytes if place is not None and place.fingerprint is not None else row.size_bytes
     )
-    moved = row.evolve(path=path, size_bytes=size_bytes, state=PendingState.WAITING, due_at=now_ms, last_error="")
+    moved = row.evolve(
+        path=path, size_bytes=size_bytes, state=PendingState.WAITING, due_at=now_ms, last_error="", verified=False
+    )
     connection.execute(
         sa.update(pending_import)
         .where(pending_import.c.id == pending_id)
-        .values(path=path, size_bytes=size_bytes, state=moved.state, due_at=now_ms, last_error="", attempts=0)
+        .values(
+            path=path,
+            size_bytes=size_bytes,
+            state=moved.state,
+            due_at=now_ms,
+            last_error="",
+            attempts=0,
+            verified=False,
+        )
     )
     return moved

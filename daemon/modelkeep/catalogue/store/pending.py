@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.store.json_text import stored_json
 from modelkeep.catalogue.store.tags import tags_of_pending
-from modelkeep.catalogue.tables import below, pending_import
+from modelkeep.catalogue.tables import below, models, pending_import
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root, root_of, suggested_name, suggested_type
 from modelkeep.domain.parking import Parked
@@ -18,7 +19,7 @@ _COLUMNS = tuple(
     pending_import.c[name]
     for name in (
         *("id", "path", "sha256", "name", "type", "base", "size_bytes", "created_at", "meta_json"),
-        *("source", "state", "attempts", "due_at", "last_error", "image"),
+        *("source", "state", "attempts", "due_at", "last_error", "image", "verified"),
     )
 )
 _SELECT = sa.select(*_COLUMNS)
@@ -134,7 +135,8 @@ def detect(
 ) -> list[tuple[PendingImport, bool]]:
     """Make sure that each found file has a waiting row; tells of each whether its row is new.
 
-    A row that failed, was missing or in conflict waits again: the file has changed or come back.
+    A row that failed, was missing or in conflict waits again: the file has changed or come back. What is known of a
+    content that it was read to be stays with the row, whatever lies there now: see `migrating`.
     """
     held = get_pendings_at(connection, [file.path for file in found])
     next_id = next_pending_id(connection)
@@ -171,12 +173,17 @@ def next_pending_id(connection: sa.Connection) -> int:
 def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
     """Note on rows why they could not be migrated and when they are due again; returns those for which that is news.
 
-    A row that detection made for a file that is gone again knows nothing: it is deleted.
+    A row that detection made for a file that is gone again knows nothing: it is deleted. One that waits for the owner
+    to decide about a content that is known goes on to do so.
     """
     rows = get_pendings(connection, [item.pending_id for item in parked])
+    known = _known_contents(connection, [row.sha256 for row in rows.values() if row.verified])
     news = []
     for item in parked:
         row = rows.get(item.pending_id)
+        if row is not None and row.sha256 in known and item.state is PendingState.MISSING:
+            reason = f"{item.last_error}; the content that it had is in the catalogue: choose a strategy"
+            item = replace(item, state=PendingState.CONFLICT, last_error=reason)
         if row is None or row.path != item.path:  # gone, or renamed meanwhile: what was seen says nothing about it
             continue
         if item.state is PendingState.MISSING and row.knows_nothing:
@@ -191,6 +198,14 @@ def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
         if (row.state, row.last_error) != (item.state, item.last_error):
             news.append(item)
     return news
+
+
+def _known_contents(connection: sa.Connection, hashes: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(hashes), 500):
+        chosen = models.c.sha256.in_(hashes[start : start + 500])
+        found.update(connection.execute(sa.select(models.c.sha256).where(chosen)).scalars())
+    return found
 
 
 def set_rows_missing(connection: sa.Connection, paths: Sequence[str], reason: str, due_at: int) -> None:
