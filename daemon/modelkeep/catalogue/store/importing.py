@@ -54,6 +54,9 @@ def import_rows(
         simple = _take_simply(run, staged)
         if simple is None:
             later.append(staged)
+            # What else is said of the same is taken after it: of two that differ the first one counts.
+            run.known_paths.add(staged.row.path)
+            run.known_models.update({staged.row.claim} - {""})
         else:
             taken[staged.row.key] = simple
     write_gathered(run)
