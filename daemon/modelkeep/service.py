@@ -223,6 +223,7 @@ class Daemon:
             self._journal.note("clock.jumped", shift_ms=jump.shift_ms, rows=rows)
         before = len(self._pipeline.in_hand)
         self._pipeline.sweep()
+        await self._keeper.look_outside()
         counts = await self._catalogue.counts()
         if before or counts["pending"]["waiting"]:  # rows that wait for the owner are no news
             self._journal.note("sweep.finished", in_hand=before, **counts["pending"])

@@ -138,6 +138,10 @@ class Catalogue:
         """Return the locations of these paths that the catalogue knows."""
         return await self._database.read(locations.locations_at, paths)
 
+    async def locations_outside(self, folders: Sequence[str]) -> list[Location]:
+        """Return every location that lies below none of these folders."""
+        return await self._database.read(locations.locations_outside, folders)
+
     async def known_below(self, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
         """Return the locations below a folder, and the paths below it that the queue holds."""
         return await self._database.read(_known_below, folder)

@@ -232,6 +232,21 @@ class Intake:
         """Note that files are gone; those that are there after all are not."""
         await self._absences.note(paths)
 
+    async def look_outside(self, places: Sequence[Location]) -> None:
+        """Look at locations that no root contains: nobody watches them, and they may have gone or come back.
+
+        What a root that is no longer configured left behind stays unreachable, except for claims.
+        """
+        present = await asyncio.to_thread(fingerprints_of, [place.path for place in places])
+        back = {
+            place.path: present[place.path]
+            for place in places
+            if place.path in present and _is_back(place, present[place.path])
+        }
+        await self._returned(back, back)
+        is_there = (place for place in places if place.state is LocationState.PRESENT)
+        await self._absences.note([place.path for place in is_there if place.path not in present])
+
     async def look_beside(self, concerned: Collection[Fingerprint], looked_at: Collection[str]) -> None:
         """Look at the links to files that changed, went or came back: nobody tells of them."""
         twins = await self._catalogue.twins_of(concerned) if concerned else {}
@@ -345,6 +360,13 @@ class Intake:
 def age_seconds(fingerprint: Fingerprint) -> float:
     """Return the time since a file's mtime by the wall clock; negative when it lies in the future."""
     return time.time() - fingerprint.mtime_ns / 1e9
+
+
+def _is_back(place: Location, fingerprint: Fingerprint) -> bool:
+    """Tell whether the file of a location that counts as gone is there again."""
+    if place.claimed:
+        return place.state is not LocationState.PRESENT
+    return place.state is LocationState.MISSING and fingerprint.same_file_at_same_path(place.fingerprint)
 
 
 def _linked(path: str, fingerprint: Fingerprint, twin: Twin) -> Location:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from modelkeep.domain.naming import Root
 from modelkeep.domain.reconcile import Differences, looks_unmounted
-from modelkeep.domain.values import LocationState, Priority
+from modelkeep.domain.values import Location, LocationState, Priority
 from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
 from modelkeep.pipeline.mounts import mount_point_of, mounts_below
@@ -68,6 +68,9 @@ class MarksRoots(KnowsPaths, Protocol):
 
     async def wake_below(self, folder: str, now_ms: int) -> int:
         """Make the failed and missing rows below a folder due now."""
+
+    async def locations_outside(self, folders: Sequence[str]) -> list[Location]:
+        """Return every location that lies below none of these folders."""
 
 
 class RootKeeper:
@@ -181,7 +184,14 @@ class RootKeeper:
                 found = await self.rescan(path, cause)
                 scanned += watched.files
                 added += len(found.appeared) + len(found.changed)
+        await self.look_outside()
         return {"scanned": scanned, "added": added}
+
+    async def look_outside(self) -> None:
+        """Look at what no root contains: rows of older databases claim files anywhere, and roots come and go."""
+        places = await self._catalogue.locations_outside(list(self.watched))
+        if places:
+            await self._intake.look_outside(places)
 
     async def rescan(self, path: str, cause: str) -> Differences:
         """Compare a root with the catalogue and take in what differs."""

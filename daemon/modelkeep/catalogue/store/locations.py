@@ -72,6 +72,12 @@ def locations_below(connection: sa.Connection, folder: str) -> list[Location]:
     return [_location(row) for row in connection.execute(_SELECT.where(below(locations.c.path, folder)))]
 
 
+def locations_outside(connection: sa.Connection, folders: Sequence[str]) -> list[Location]:
+    """Return every location that lies below none of these folders."""
+    inside = sa.or_(sa.false(), *(below(locations.c.path, folder) for folder in folders))
+    return [_location(row) for row in connection.execute(_SELECT.where(sa.not_(inside)))]
+
+
 def pending_paths_below(connection: sa.Connection, folder: str) -> dict[str, PendingState]:
     """Return the paths below a folder that the queue holds, with the state of each row."""
     query = sa.select(pending_import.c.path, pending_import.c.state).where(below(pending_import.c.path, folder))
