@@ -160,7 +160,7 @@ class Catalogue:
 
     async def claims(self, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
         """Return present locations whose hash is a claim."""
-        return await self._database.read(locations.claims, limit, without_paths)
+        return await self._database.read(claims.claims, limit, without_paths)
 
     async def put_locations(self, places: Sequence[Location], now_ms: int) -> list[str]:
         """Write locations; returns, for each, the other content that lay there before, or empty."""

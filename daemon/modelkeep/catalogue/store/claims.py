@@ -4,13 +4,11 @@ What a database said of the file is kept with the claimed location until then. I
 once, and stays there; when the file refutes the hash, it follows the file as well.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.store.locations import (
-    confirm_claim,
     forget_location,
     location_of,
     locations_at,
@@ -20,31 +18,23 @@ from modelkeep.catalogue.store.locations import (
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.pending import detect, get_pending, get_pending_by_path, insert_pending, update_pending
 from modelkeep.catalogue.store.pictures import images_of
+from modelkeep.catalogue.store.statements import forget_statements, statements_at
 from modelkeep.catalogue.store.tags import tag_pending
-from modelkeep.catalogue.tables import locations, tags
+from modelkeep.catalogue.tables import locations, models, tags
 from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading, Statement
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root
 from modelkeep.domain.planning import join
-from modelkeep.domain.values import Fingerprint, Location, PendingImport
+from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport
 
 
-def said_json(statements: Sequence[Statement]) -> str:
-    """Return statements as a location holds them."""
-    return json.dumps([statement.as_json() for statement in statements])
-
-
-def statements_at(connection: sa.Connection, path: str) -> list[Statement]:
-    """Return what was said of the file at a path with hashes that it was not read for yet."""
-    held = connection.execute(sa.select(locations.c.said_json).where(locations.c.path == path)).scalar_one_or_none()
-    return [Statement.from_json(value) for value in json.loads(held or "[]")]
-
-
-def keep_statements(connection: sa.Connection, path: str, statements: Sequence[Statement]) -> None:
-    """Keep what was said of the file at a claimed location, after what was said before."""
-    known = statements_at(connection, path)
-    known += [statement for statement in statements if statement not in known]
-    connection.execute(sa.update(locations).where(locations.c.path == path).values(said_json=said_json(known)))
+def claims(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
+    """Return present locations whose hash is a claim that waits to be confirmed."""
+    query = sa.select(locations.c.path).where(locations.c.claimed, locations.c.state == LocationState.PRESENT)
+    chosen = connection.execute(query.order_by(locations.c.path).limit(limit + len(without_paths))).scalars()
+    paths = [path for path in chosen if path not in without_paths][:limit]
+    places = locations_at(connection, paths)
+    return [places[path] for path in paths]
 
 
 def mark_claims(
@@ -102,13 +92,18 @@ def judge_claims(
         return Judgement(reading.path)
     if picture_to_follow(connection, reading) != source:
         return Judgement(place.path, is_outdated=True)
+    said = statements_at(connection, place.path)
     refuted = _refuted(connection, place, reading.found)
-    hashes = dict.fromkeys([*([place.sha256] if place.sha256 != reading.found else []), *(s.claim for s in refuted)])
-    if place.sha256 == reading.found:
-        confirm_claim(connection, place.path, reading.fingerprint, now_ms)
-    else:
+    claimed = {*([place.sha256] if place.claimed else []), *(statement.claim for statement in said)}
+    is_wrong = place.claimed and place.sha256 != reading.found
+    hashes = dict.fromkeys([*([place.sha256] if is_wrong else []), *(statement.claim for statement in refuted)])
+    if is_wrong:
         forget_location(connection, place.path)
-    confirmed = place.sha256 if place.sha256 == reading.found else ""
+    elif place.claimed:
+        _confirm(connection, place.path, reading.fingerprint, now_ms)
+    else:
+        forget_statements(connection, place.path)
+    confirmed = reading.found if reading.found in claimed else ""
     if not hashes:
         return Judgement(place.path, confirmed)
     row, takes_picture = _queue(connection, place.path, refuted, reading, picture, roots, now_ms)
@@ -120,7 +115,8 @@ def _claimed_place(connection: sa.Connection, reading: Reading) -> Location | No
     if reading.pending_id:
         row = get_pending(connection, reading.pending_id)
         place = location_of(connection, reading.path) if row is not None and row.path == reading.path else None
-        return place if place is not None and place.claimed else None
+        is_claimed = place is not None and (place.claimed or bool(statements_at(connection, place.path)))
+        return place if is_claimed else None
     found = [
         place
         for place in locations_of(connection, reading.claim)
@@ -132,7 +128,7 @@ def _claimed_place(connection: sa.Connection, reading: Reading) -> Location | No
 def _refuted(connection: sa.Connection, place: Location, found: str) -> list[Statement]:
     """Return what was said with hashes that the file does not have."""
     said = statements_at(connection, place.path)
-    if all(statement.claim != place.sha256 for statement in said):
+    if place.claimed and all(statement.claim != place.sha256 for statement in said):
         said = [*_said_of_only_file(connection, place), *said]
     return [statement for statement in said if statement.claim != found]
 
@@ -190,3 +186,13 @@ def _queue(
 def _existing(connection: sa.Connection, tag_ids: Sequence[int]) -> list[int]:
     """Leave out tags that were deleted meanwhile."""
     return list(connection.execute(sa.select(tags.c.id).where(tags.c.id.in_(sorted(set(tag_ids))))).scalars())
+
+
+def _confirm(connection: sa.Connection, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
+    """Note that the file at a path has the hash that an older database claimed; its size is known for certain now."""
+    place = location_of(connection, path)
+    if place is not None:
+        sized = sa.update(models).where(models.c.sha256 == place.sha256)
+        connection.execute(sized.values(size_bytes=fingerprint.size_bytes))
+    connection.execute(sa.update(locations).where(locations.c.path == path).values(claimed=False, said_json="[]"))
+    set_seen(connection, {path: fingerprint}, now_ms)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.claims import keep_statements, statements_at
 from modelkeep.catalogue.store.control import migration_values, note_migrations
 from modelkeep.catalogue.store.import_run import (
     Earlier,
@@ -27,6 +26,7 @@ from modelkeep.catalogue.store.pending import (
     update_pending,
 )
 from modelkeep.catalogue.store.pictures import images_of, put_image
+from modelkeep.catalogue.store.statements import keep_statements, statements_at
 from modelkeep.catalogue.store.tags import tag_model, tag_pending
 from modelkeep.catalogue.tables import (
     imported_rows,

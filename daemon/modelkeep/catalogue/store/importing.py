@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.claims import said_json
 from modelkeep.catalogue.store.control import migration_values
 from modelkeep.catalogue.store.import_care import take_with_care
 from modelkeep.catalogue.store.import_run import (
@@ -29,6 +28,7 @@ from modelkeep.catalogue.store.pending import (
     pending_values,
 )
 from modelkeep.catalogue.store.pictures import image_values
+from modelkeep.catalogue.store.statements import said_json
 from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
 
 BeforeCommit = Callable[[Sequence[TakenRow]], None]

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from modelkeep.catalogue.store.models import choose_main_paths
+from modelkeep.catalogue.store.statements import carry_over, statements_at
 from modelkeep.catalogue.tables import below, locations, models, pending_import, storable_path
 from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
@@ -107,13 +108,6 @@ def twins_of(connection: sa.Connection, fingerprints: Collection[Fingerprint]) -
     return found
 
 
-def claims(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
-    """Return present locations whose hash is a claim that waits to be confirmed."""
-    query = _SELECT.where(locations.c.claimed, locations.c.state == LocationState.PRESENT).order_by(locations.c.path)
-    found = map(_location, connection.execute(query.limit(limit + len(without_paths))))
-    return [place for place in found if place.path not in without_paths][:limit]
-
-
 def hashes_by_file_name(connection: sa.Connection) -> dict[str, str]:
     """Return the known hash of each file name (of one of them, where several files have the name)."""
     rows = connection.execute(sa.select(locations.c.path, locations.c.sha256))
@@ -130,7 +124,9 @@ def put_location(connection: sa.Connection, location: Location, now_ms: int) -> 
     before = location_of(connection, location.path)
     displaced = before.sha256 if before is not None and before.sha256 != location.sha256 else ""
     first_seen = before.first_seen if before is not None and not displaced else location.first_seen
+    said = statements_at(connection, location.path) if displaced else []
     put_locations(connection, [replace(location, first_seen=first_seen)], now_ms)
+    carry_over(connection, location.path, said, now_ms)
     choose_main_paths(connection, [location.sha256, *([displaced] if displaced else [])])
     return displaced
 
@@ -156,16 +152,6 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
         rows,
     )
     choose_main_paths(connection, sorted({place.sha256 for place in locations_at(connection, list(seen)).values()}))
-
-
-def confirm_claim(connection: sa.Connection, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
-    """Note that the file at a path has the hash that an older database claimed; its size is known for certain now."""
-    place = location_of(connection, path)
-    if place is not None:
-        sized = sa.update(models).where(models.c.sha256 == place.sha256)
-        connection.execute(sized.values(size_bytes=fingerprint.size_bytes))
-    connection.execute(sa.update(locations).where(locations.c.path == path).values(claimed=False, said_json="[]"))
-    set_seen(connection, {path: fingerprint}, now_ms)
 
 
 def forget_location(connection: sa.Connection, path: str) -> None:
@@ -222,6 +208,7 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
     if old == new or expected_sha256 not in (None, place.sha256 if place else ""):
         return Moved(old, new)
     displaced = location_of(connection, new)
+    said = statements_at(connection, new)
     if place is not None:
         connection.execute(sa.delete(locations).where(locations.c.path == new))
         connection.execute(
@@ -236,6 +223,8 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
         displaced.sha256 if displaced is not None and place is not None and displaced.sha256 != place.sha256 else ""
     )
     choose_main_paths(connection, [sha256 for sha256 in (place.sha256 if place else "", other) if sha256])
+    if place is not None:
+        pending_id = carry_over(connection, new, said, now_ms) or pending_id
     return Moved(old, new, place.sha256 if place else "", pending_id, other)
 
 

@@ -16,7 +16,9 @@ from modelkeep.catalogue.store.locations import locations_at, locations_of_all, 
 from modelkeep.catalogue.store.models import choose_main_paths, get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings
 from modelkeep.catalogue.store.pictures import image_values, images_of_all, put_images, refuse_pictures
+from modelkeep.catalogue.store.statements import paths_with_statements
 from modelkeep.catalogue.tables import model_tags, pending_import, pending_model_tags
+from modelkeep.domain.conflicts import conflict_reason, replaced_reason
 from modelkeep.domain.details import RefusedPicture
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.naming import suggested_name
@@ -30,7 +32,6 @@ from modelkeep.domain.values import (
     Model,
     PendingImport,
     PendingState,
-    Strategy,
     TierFile,
 )
 
@@ -66,6 +67,8 @@ class _Known:
     paths: dict[str, list[str]]
     images: dict[str, list[ImageRow]]
     at_path: dict[str, Location]
+    claimed: set[str]
+    """Paths of whose files something was said with a hash that they were not read for yet."""
 
 
 @dataclass(slots=True)
@@ -153,6 +156,7 @@ def _read(connection: sa.Connection, orders: Sequence[MigrationOrder]) -> _Known
     pending = get_pendings(connection, [order.pending_id for order in orders])
     hashes = {*(order.sha256 for order in orders), *(row.sha256 for row in pending.values() if row.verified)}
     models = get_models(connection, sorted(hashes))
+    at_path = locations_at(connection, [order.path for order in orders])
     existing = list(models)
     return _Known(
         pending,
@@ -162,7 +166,8 @@ def _read(connection: sa.Connection, orders: Sequence[MigrationOrder]) -> _Known
             for sha256, places in locations_of_all(connection, existing).items()
         },
         images_of_all(connection, existing),
-        locations_at(connection, [order.path for order in orders]),
+        at_path,
+        paths_with_statements(connection, list(at_path)) | {path for path, place in at_path.items() if place.claimed},
     )
 
 
@@ -187,8 +192,7 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
         return MigrationResult(order, Outcome.GONE)
     if pending.path != order.path or order.original not in ("", pending.image):
         return MigrationResult(order, Outcome.MOVED, pending)
-    place = known.at_path.get(order.path)
-    if order.fingerprint is not None and place is not None and place.claimed:
+    if order.fingerprint is not None and order.path in known.claimed:
         return MigrationResult(order, Outcome.CLAIMED, pending)
     if order.fingerprint is None and (not pending.verified or pending.sha256 not in known.models):
         return MigrationResult(order, Outcome.MOVED, pending)
@@ -202,7 +206,7 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
         writes.models.append(decision.model)
     displaced = _note_location(order, known, writes)
     if not decision.removes_pending:
-        reason = _conflict_reason(order, known.models.get(order.sha256), decision)
+        reason = conflict_reason(order.sha256, known.models.get(order.sha256), decision)
         writes.parked.append({"b_id": pending.id, "b_sha256": order.sha256, "b_reason": reason})
         return MigrationResult(order, Outcome.CONFLICTED, pending, decision, displaced=displaced)
     files = _note_pictures(order, pending, decision, writes)
@@ -227,7 +231,7 @@ def _migrate_other(
     displaced = _note_location(order, known, writes)
     existing = known.models.get(pending.sha256)
     lost = lost_by_merge(pending, existing, known.paths.get(pending.sha256, [])) if existing is not None else ()
-    reason = _replaced_reason(pending, existing, lost)
+    reason = replaced_reason(pending, existing, lost)
     writes.parked.append({"b_id": pending.id, "b_sha256": pending.sha256, "b_reason": reason})
     writes.migrations.append(migration_values(order.migration, now_ms, ()))
     own = replace(order, picture_refused="")
@@ -254,29 +258,6 @@ def _note_location(order: MigrationOrder, known: _Known, writes: _Writes) -> str
     if displaced:
         writes.main_paths.add(displaced)
     return displaced
-
-
-def _replaced_reason(pending: PendingImport, existing: Model | None, lost: Sequence[str]) -> str:
-    if existing is None:
-        return (
-            f"its file had the content {pending.sha256[:12]}, and another one lies at its path now; "
-            f"say where it lies: modelkeep pending resolve {pending.id} --at PATH, or drop the row"
-        )
-    differing = f" and differs in {', '.join(lost)}" if lost else ""
-    return (
-        f"another file lies at its path now; the content that it is about is in the catalogue as "
-        f"{existing.name or existing.path}{differing}; choose a strategy"
-    )
-
-
-def _conflict_reason(order: MigrationOrder, existing: Model | None, decision: Decision) -> str:
-    name = (existing.name or existing.path) if existing else order.sha256[:12]
-    if decision.action is Action.IGNORED:
-        return f"the same content is in the catalogue as {name}; the strategy '{Strategy.IGNORE}' keeps this row"
-    if decision.lost_keys:
-        differing = ", ".join(decision.lost_keys)
-        return f"the same content is in the catalogue as {name}, and these differ: {differing}; choose a strategy"
-    return f"the same content is in the catalogue as {name}; choose a strategy"
 
 
 def _note_pictures(
