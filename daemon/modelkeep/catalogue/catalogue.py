@@ -200,6 +200,10 @@ class Catalogue:
         """Note by which fingerprint the files of claims are known while they are read; returns those to be read."""
         return await self._database.write(claims.mark_claims, looked_at, now_ms)
 
+    async def exchange_folders(self, one: str, other: str, now_ms: int) -> list[Moved]:
+        """Follow two folders that changed places, with everything that is known below them."""
+        return await self._database.write(locations.exchange_folders, one, other, now_ms)
+
     async def picture_to_follow(self, reading: Reading) -> ClaimedPicture | None:
         """Return the picture that has to follow a file when what was read refutes a claim on it."""
         return await self._database.read(claims.picture_to_follow, reading)

@@ -14,6 +14,7 @@ from modelkeep.domain.events import (
     FileGone,
     FileMoved,
     FolderAppeared,
+    FolderExchanged,
     FolderGone,
     FolderMoved,
     WatchEvent,
@@ -28,7 +29,7 @@ class Burst:
     lost.
     """
 
-    renames: list[FileMoved | FolderMoved] = field(default_factory=list)
+    renames: list[FileMoved | FolderMoved | FolderExchanged] = field(default_factory=list)
     files: dict[str, bool] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
     gone_files: list[str] = field(default_factory=list)
@@ -41,7 +42,7 @@ def divide(events: Iterable[WatchEvent]) -> Burst:
     burst = Burst()
     for event in events:
         match event:
-            case FileMoved() | FolderMoved():
+            case FileMoved() | FolderMoved() | FolderExchanged():
                 burst.renames.append(event)
             case FileAppeared(path):
                 burst.files[path] = burst.files.get(path, False) or event.complete

@@ -49,6 +49,14 @@ class FolderMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderExchanged:
+    """Two folders inside the roots have changed places, each with everything in it."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
 class FolderGone:
     """A folder was deleted or moved out of the roots."""
 
@@ -62,4 +70,14 @@ class EventsLost:
     root: str
 
 
-WatchEvent = FileAppeared | FileClosed | FileMoved | FileGone | FolderAppeared | FolderMoved | FolderGone | EventsLost
+WatchEvent = (
+    FileAppeared
+    | FileClosed
+    | FileMoved
+    | FileGone
+    | FolderAppeared
+    | FolderMoved
+    | FolderExchanged
+    | FolderGone
+    | EventsLost
+)

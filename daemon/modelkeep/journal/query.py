@@ -8,7 +8,9 @@ from fnmatch import fnmatchcase
 from modelkeep.journal.records import timestamp
 
 _FAILING_ENDINGS = (".failed", ".conflicted", ".refuted")
-_FAILING_EVENTS = frozenset({"root.unreachable", "watch.limited", "watch.overflowed", "journal.repaired"})
+_FAILING_EVENTS = frozenset(
+    {"root.unreachable", "watch.limited", "watch.overflowed", "watch.repaired", "journal.repaired"}
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 253_402_300_799_999
 """The end of the year 9999, the last that a timestamp can spell."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from modelkeep.domain.bursts import divide
 from modelkeep.domain.detection import Found, Moved
-from modelkeep.domain.events import FileMoved, FolderMoved, WatchEvent
+from modelkeep.domain.events import FileMoved, FolderExchanged, FolderMoved, WatchEvent
 from modelkeep.domain.naming import Root, is_hidden_below, root_of
 from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState, Priority
@@ -56,6 +56,9 @@ class KnowsPaths(KnowsAbsences, KnowsRenames, Protocol):
     async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
         """Follow the rename of a folder."""
 
+    async def exchange_folders(self, one: str, other: str, now_ms: int) -> list[Moved]:
+        """Follow two folders that changed places."""
+
 
 class Follows(Protocol):
     """What the intake needs of the stages behind it."""
@@ -65,6 +68,9 @@ class Follows(Protocol):
 
     def renamed(self, moved: Moved) -> None:
         """Follow the rename of a file in hand."""
+
+    def exchanged(self, moves: Sequence[Moved]) -> None:
+        """Follow files in hand that changed places."""
 
     def gone(self, path: str) -> None:
         """Let go of a file in hand."""
@@ -119,10 +125,14 @@ class Intake:
             together = list(neighbours)
             if kind is FileMoved:
                 await self._files_moved([move for move in together if isinstance(move, FileMoved)])
+                continue
+            if kind is FolderExchanged:
+                for move in together:
+                    await self._folders_exchanged(move.old, move.new)
             else:
                 burst.gone_folders += await self._folders_moved(together)
-                # In the place of a moved folder another one may lie.
-                burst.folders += [folder for move in together for folder in (move.new, move.old)]
+            # In the place of a moved folder another one may lie.
+            burst.folders += [folder for move in together for folder in (move.new, move.old)]
         await self._scan_folders(burst.folders)
         await self.look_at(burst.files)
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
@@ -322,12 +332,29 @@ class Intake:
         back = [place for place in known.values() if place.state is LocationState.MISSING]
         self._note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
 
-    async def _folders_moved(self, moves: Iterable[FileMoved | FolderMoved]) -> list[str]:
+    async def _folders_exchanged(self, one: str, other: str) -> None:
+        """Let what is known below two folders change places."""
+        if await self._is_still_there(one):
+            return
+        moved = await self._catalogue.exchange_folders(one, other, self._clock_ms())
+        self._line.exchanged(moved)
+        self._renames.tell(moved)
+
+    async def _is_still_there(self, folder: str) -> bool:
+        """Tell whether what is known below a folder lies there now: what an event tells was done before then."""
+        if not await asyncio.to_thread(os.path.isdir, folder):
+            return False
+        known, _ = await self._catalogue.known_below(folder)
+        return await asyncio.to_thread(_any_in_place, known)
+
+    async def _folders_moved(self, moves: Iterable[FileMoved | FolderMoved | FolderExchanged]) -> list[str]:
         """Let what is known below folders go along; returns those that went where nothing is looked at."""
         out_of_sight: list[str] = []
         for move in moves:
             if not self._is_visible(os.path.join(move.new, "file")):
                 out_of_sight.append(move.old)
+                continue
+            if await self._is_still_there(move.old):
                 continue
             moved = await self._catalogue.move_folder(move.old, move.new, self._clock_ms())
             for each in moved:
@@ -367,6 +394,12 @@ def _is_back(place: Location, fingerprint: Fingerprint) -> bool:
     if place.claimed:
         return place.state is not LocationState.PRESENT
     return place.state is LocationState.MISSING and fingerprint.same_file_at_same_path(place.fingerprint)
+
+
+def _any_in_place(known: Iterable[Location]) -> bool:
+    """Tell whether a file lies where it is known to be."""
+    there = ((fingerprint_of(place.path), place) for place in known if place.fingerprint is not None)
+    return any(found is not None and found.same_file_at_same_path(place.fingerprint) for found, place in there)
 
 
 def _linked(path: str, fingerprint: Fingerprint, twin: Twin) -> Location:

@@ -19,12 +19,16 @@ from modelkeep.domain.values import Location, LocationState, Priority
 from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
 from modelkeep.pipeline.mounts import mount_point_of, mounts_below
+from modelkeep.pipeline.scan import walk
 from modelkeep.pipeline.watch import Watcher
 
 SYSCTL = "sudo sysctl fs.inotify.max_user_watches=1048576"
 SYSCTL_INSTANCES = "sudo sysctl fs.inotify.max_user_instances=1024"
 
 ASKED = "events were lost or the root is new"
+
+_EXAMPLES = 20
+"""Paths that one record names at most."""
 
 
 class RootState(StrEnum):
@@ -167,6 +171,8 @@ class RootKeeper:
                 await self._follow(watched, identity)
             elif not self._watcher.is_alive(path):
                 await self._watch_again(watched)
+            elif self._watcher.has_settled(path):
+                await self._compare_watches(watched)
             if await self._has_other_mounts(watched) or watched.doubtful:
                 watched.doubtful = False
                 self.ask_rescan(path)
@@ -283,6 +289,21 @@ class RootKeeper:
             return
         if not was_refused:
             self._note([("watch.restarted", {"root": path, "cause": "the thread that watched it had ended"})])
+        self.ask_rescan(path)
+
+    async def _compare_watches(self, watched: WatchedRoot) -> None:
+        """Prove, after folders changed, that the kernel watches those that are there; else put that right and rescan.
+
+        No event tells of a link to a folder: it is found here.
+        """
+        path = watched.root.path
+        listing = await asyncio.to_thread(walk, path, ())
+        if not await asyncio.to_thread(self.is_same, watched.root):
+            return
+        wrong = await asyncio.to_thread(self._watcher.mend_watches, path, listing.folders)
+        if not wrong:
+            return
+        self._note([("watch.repaired", {"root": path, "folders": len(wrong), "examples": sorted(wrong)[:_EXAMPLES]})])
         self.ask_rescan(path)
 
     async def _lose(self, watched: WatchedRoot, reason: str) -> None:

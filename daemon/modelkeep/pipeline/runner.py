@@ -241,6 +241,12 @@ class Pipeline:
         for job in staying:  # its row waits where it was; the file has gone to another one
             self.gone(job.path)
 
+    def exchanged(self, moves: Sequence[Moved]) -> None:
+        """Follow files that changed places, all at once: no place is taken from anybody."""
+        for job, path in [(job, move.new) for move in moves for job in self.jobs.at(move.old)]:
+            self.jobs.rename(job, path)
+            self.settling.renamed(job)
+
     def gone(self, path: str) -> None:
         """Let go of a file that only waits; the reading or the migration of others finds out by itself."""
         for job in self.jobs.at(path):

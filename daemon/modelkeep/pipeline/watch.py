@@ -35,12 +35,13 @@ from modelkeep.domain.events import (
     FileGone,
     FileMoved,
     FolderAppeared,
+    FolderExchanged,
     FolderGone,
     FolderMoved,
     WatchEvent,
 )
 from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file
-from modelkeep.pipeline.inotify import Emitter, Group, Observer
+from modelkeep.pipeline.inotify import DirExchangedEvent, Emitter, Group, Observer
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ _WANTED: list[type[FileSystemEvent]] = [
 _WANTED_OF_POLLING = [*_WANTED, FileModifiedEvent]
 _POLL_SECONDS = 10.0
 _USUAL_SECONDS = 0.5
+_QUIET_SECONDS = 2.0
+"""Without an event about folders: longer than one is held back, or waits to be handed over."""
 
 
 class EventQueue:
@@ -140,6 +143,8 @@ class _Translator(FileSystemEventHandler):
         return FileGone(path) if isinstance(event, FileDeletedEvent) else FileAppeared(path)
 
     def _moved(self, event: FileSystemEvent, old: str, new: str) -> WatchEvent | None:
+        if isinstance(event, DirExchangedEvent):
+            return FolderExchanged(old, new)
         if isinstance(event, DirMovedEvent):
             return FolderMoved(old, new)
         if not self._is_model(new):
@@ -168,6 +173,7 @@ class Watcher:
         self._inotify: Observer | None = None
         self._polling: BaseObserver | None = None
         self._watches: dict[str, tuple[BaseObserver, ObservedWatch]] = {}
+        self._compared_at: dict[str, float] = {}
         self.overflows = 0
 
     def add(self, root: str) -> None:
@@ -188,6 +194,7 @@ class Watcher:
     def remove(self, root: str) -> None:
         """End watching a root; it may be gone."""
         observer, watch = self._watches.pop(root, (None, None))
+        self._compared_at.pop(root, None)
         if observer is not None and watch is not None and observer in (self._inotify, self._polling):
             observer.unschedule(watch)
 
@@ -205,6 +212,7 @@ class Watcher:
         group = self._group(root)
         if group is None:
             return 0
+        group.folders_changed_at = time.monotonic()  # a scan is a good moment to compare all watches, soon after it
         refused = 0
         for folder in map(os.fsencode, folders):
             try:
@@ -212,6 +220,22 @@ class Watcher:
             except OSError as error:  # else it is gone, or may not be read: the scan says so
                 refused += error.errno == errno.ENOSPC
         return len(folders) - refused
+
+    def has_settled(self, root: str) -> bool:
+        """Tell whether folders of a root changed, and none does any more, since its watches were last compared."""
+        group = self._group(root)
+        if group is None or group.folders_changed_at <= self._compared_at.get(root, float("-inf")):
+            return False
+        return time.monotonic() - group.folders_changed_at > _QUIET_SECONDS
+
+    def mend_watches(self, root: str, folders: Sequence[str]) -> list[str]:
+        """Compare the kernel's watches with all folders of a root and put them right; returns where they were not."""
+        group = self._group(root)
+        if group is None or self._inotify is None:
+            return []
+        self._compared_at[root] = group.folders_changed_at
+        self._inotify.end_strays()
+        return [os.fsdecode(folder) for folder in group.mend([os.fsencode(folder) for folder in folders])]
 
     def is_alive(self, root: str) -> bool:
         """Tell whether the threads that watch a root run."""

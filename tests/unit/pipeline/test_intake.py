@@ -60,6 +60,9 @@ class Line:
     def renamed(self, moved: Moved) -> None:
         self.moved.append((moved.old, moved.new))
 
+    def exchanged(self, moves: Sequence[Moved]) -> None:
+        self.moved += [(moved.old, moved.new) for moved in moves]
+
     def gone(self, path: str) -> None:
         self.let_go.append(path)
 

@@ -64,6 +64,9 @@ class Watches:
     def polls(self, root: str) -> bool:
         return False
 
+    def has_settled(self, root: str) -> bool:
+        return False
+
     def watch_folders(self, root: str, folders: Sequence[str]) -> int:
         return min(len(folders), self.most_folders) if root in self.roots else 0
 
@@ -76,6 +79,8 @@ class Line:
     ) -> None: ...
 
     def renamed(self, moved: Moved) -> None: ...
+
+    def exchanged(self, moves: Sequence[Moved]) -> None: ...
 
     def gone(self, path: str) -> None: ...
 

@@ -237,6 +237,15 @@ def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> l
     return move_paths(connection, [Rename(path, new + path[len(old) :]) for path in paths], now_ms)
 
 
+def exchange_folders(connection: sa.Connection, one: str, other: str, now_ms: int) -> list[Moved]:
+    """Follow two folders that changed places, with everything that the catalogue knows below them."""
+    between = f"{one.rpartition('/')[0]}/.changing places"  # hidden: no scan would have brought anything there
+    begun = move_folder(connection, other, between, now_ms)
+    moved = move_folder(connection, one, other, now_ms)
+    ended = {move.old: move.new for move in move_folder(connection, between, one, now_ms)}
+    return [*moved, *(replace(move, new=ended[move.new]) for move in begun)]
+
+
 def _is_free(connection: sa.Connection, folder: str) -> bool:
     return not any(
         connection.execute(sa.select(sa.literal(1)).where(below(column, folder)).limit(1)).first()
