@@ -182,9 +182,11 @@ class Catalogue:
         """Note that the drive of these paths is not there; returns the locations that this changed."""
         return await self._database.write(locations.set_locations_unreachable, paths)
 
-    async def set_state_below(self, folder: str, old: LocationState, new: LocationState) -> int:
-        """Change the state of every location below a folder; returns how many."""
-        return await self._database.write(locations.set_state_below, folder, old, new)
+    async def set_state_below(
+        self, folder: str, old: LocationState, new: LocationState, without: Sequence[str] = ()
+    ) -> int:
+        """Change the state of every location below a folder, and not below some others; returns how many."""
+        return await self._database.write(locations.set_state_below, folder, old, new, without)
 
     async def move_paths(self, renames: Sequence[Rename], now_ms: int) -> list[Moved]:
         """Follow renames of files, in their order, in one transaction."""

@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
-from modelkeep.domain.naming import Root
+from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.reconcile import Differences, looks_unmounted
 from modelkeep.domain.values import Location, LocationState, Priority
 from modelkeep.pipeline.guard import HearsTroubles, persist
@@ -67,8 +67,10 @@ class WatchedRoot:
 class MarksRoots(KnowsPaths, Protocol):
     """What the root keeper needs of the catalogue."""
 
-    async def set_state_below(self, folder: str, old: LocationState, new: LocationState) -> int:
-        """Change the state of every location below a folder."""
+    async def set_state_below(
+        self, folder: str, old: LocationState, new: LocationState, without: Sequence[str] = ()
+    ) -> int:
+        """Change the state of every location below a folder, and not below some others."""
 
     async def wake_below(self, folder: str, now_ms: int) -> int:
         """Make the failed and missing rows below a folder due now."""
@@ -144,15 +146,32 @@ class RootKeeper:
                 await persist(partial(self.rescan, path, ASKED), self._troubles)
 
     async def change(self, roots: Sequence[Root]) -> None:
-        """Follow other roots from now on; what lies in those that are left out becomes unreachable."""
+        """Follow other roots from now on.
+
+        What lies in one that is left out becomes unreachable, unless it lies in another one too: that has it then.
+        """
         wanted = {root.path: root for root in roots}
-        for path in [path for path in self.watched if path not in wanted]:
-            await self._lose(self.watched[path], "it is no longer configured")
-            del self.watched[path]
+        left_out = [watched for path, watched in self.watched.items() if path not in wanted]
+        self.watched = {path: self.watched.get(path) or WatchedRoot(root) for path, root in wanted.items()}
         for path, root in wanted.items():
-            self.watched[path] = self.watched.get(path) or WatchedRoot(root)
             self.watched[path].root = root
+        for watched in left_out:
+            await self._leave_out(watched)
         await self.check()
+
+    async def _leave_out(self, watched: WatchedRoot) -> None:
+        """Follow a root no longer."""
+        path = watched.root.path
+        heir = root_of(path, self.roots())
+        if heir is None:
+            await self._lose(watched, "it is no longer configured")
+            return
+        self._watcher.remove(path)
+        watched.identity = None
+        # What could not be read in a root of its own, or waits for its return, is looked at as part of the other one.
+        self.watched[heir.path].scanned = False
+        await self._catalogue.wake_below(path, self._clock_ms())
+        self.ask_rescan(heir.path)
 
     def ask_rescan(self, root: str) -> None:
         """Have a root rescanned soon; many asks make one rescan."""
@@ -313,7 +332,8 @@ class RootKeeper:
         path = watched.root.path
         self._watcher.remove(path)
         watched.state, watched.reason, watched.identity, watched.remedy = RootState.UNREACHABLE, reason, None, ""
-        count = await self._catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE)
+        inner = [root.path for root in self.roots() if root.path != path and watched.root.contains(root.path)]
+        count = await self._catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE, inner)
         self._note([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
 
     def _note_watches(self, watched: WatchedRoot, folders: int, by_kernel: int) -> None:

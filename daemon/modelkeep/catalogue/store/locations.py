@@ -181,9 +181,12 @@ def _set_state(connection: sa.Connection, paths: Sequence[str], state: LocationS
     return changed
 
 
-def set_state_below(connection: sa.Connection, folder: str, old: LocationState, new: LocationState) -> int:
-    """Change the state of every location below a folder; returns how many."""
-    chosen = sa.and_(below(locations.c.path, folder), locations.c.state == old)
+def set_state_below(
+    connection: sa.Connection, folder: str, old: LocationState, new: LocationState, without: Sequence[str] = ()
+) -> int:
+    """Change the state of every location below a folder, and not below some others; returns how many."""
+    left_out = [sa.not_(below(locations.c.path, inner)) for inner in without]
+    chosen = sa.and_(below(locations.c.path, folder), locations.c.state == old, *left_out)
     hashes = connection.execute(sa.select(locations.c.sha256).where(chosen).distinct())
     concerned = sorted(hashes.scalars())
     count = connection.execute(sa.update(locations).where(chosen).values(state=new)).rowcount
