@@ -13,6 +13,7 @@
     │   ├── FileChanged        it changed while it was read
     │   ├── FileVanished       it is not there (any more)
     │   ├── NotAModel          it is no model file, and will not be one by waiting
+    │   ├── RootAway           its root is not there at this moment
     │   ├── HashCancelled      the daemon is stopping
     │   └── WorkerDied         the hashing process was killed
     ├── NoWorkers              no worker process can be started
@@ -92,6 +93,10 @@ class NotAModel(HashError):
     """The file is not named like a model, or holds none."""
 
     retryable = False
+
+
+class RootAway(HashError):
+    """The root of the file is not there at this moment; of the file nobody knows anything."""
 
 
 class HashCancelled(HashError):

@@ -102,6 +102,7 @@ class Daemon:
             on_lost_track=self._lost_track,
             on_touched=lambda path: self._events.put(FileAppeared(path)),
             troubles=holdings.troubles,
+            on_root_away=lambda path: self._keeper.doubt(path),
             publisher=holdings.publisher,
         )
         self._intake = Intake(
@@ -122,6 +123,7 @@ class Daemon:
             now_ms,
             holdings.troubles,
         )
+        self._keeper.on_return = self._pipeline.sweep
         self._schedule = Schedule(
             [
                 Job("sweep", settings.sweep.interval_seconds, self._sweep),

@@ -6,7 +6,7 @@ from typing import Protocol
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.retry import retry_at
 from modelkeep.domain.values import PendingImport, PendingState
-from modelkeep.errors import FileVanished, HashError
+from modelkeep.errors import FileVanished, HashError, RootAway
 from modelkeep.pipeline.intake import Record
 from modelkeep.pipeline.jobs import Job
 
@@ -25,6 +25,7 @@ class Parking:
         catalogue: the queue.
         note: appends records to the journal.
         end: takes a job out of hand and tells whoever waits for it.
+        on_root_away: gets the path of each file that was put off because its root is away, once that is noted.
         clock_ms: milliseconds since 1970.
         retry_base_seconds: delay after the first failure.
     """
@@ -34,12 +35,14 @@ class Parking:
         catalogue: ParksRows,
         note: Callable[[Sequence[Record]], object],
         end: Callable[[Job, HashError], None],
+        on_root_away: Callable[[str], None],
         clock_ms: Callable[[], int],
         retry_base_seconds: float,
     ) -> None:
         self._catalogue = catalogue
         self._note = note
         self._end = end
+        self._on_root_away = on_root_away
         self._clock_ms = clock_ms
         self._retry_base_seconds = retry_base_seconds
 
@@ -56,6 +59,11 @@ class Parking:
             parked = self._parked(job.pending_id, job.path, job.attempts, error, self._clock_ms())
             await self._park([parked], event)
         self._end(job, error)
+        self._note_away(job.path, error)
+
+    def _note_away(self, path: str, error: HashError) -> None:
+        if isinstance(error, RootAway):
+            self._on_root_away(path)
 
     async def _park(self, parked: Sequence[Parked], event: str) -> None:
         # A row that stays as it was is no news: the journal is not filled with a missing file at every sweep.
@@ -65,7 +73,9 @@ class Parking:
     def _parked(self, pending_id: int, path: str, attempts: int, error: HashError, now: int) -> Parked:
         state = PendingState.MISSING if isinstance(error, FileVanished) else PendingState.FAILED
         due_at = retry_at(now, attempts + 1, self._retry_base_seconds)
-        return Parked(pending_id, path, state, str(error), due_at, attempts + 1)
+        # That its root is away is no failure of the file.
+        attempts += 0 if isinstance(error, RootAway) else 1
+        return Parked(pending_id, path, state, str(error), due_at, attempts)
 
 
 def _facts(item: Parked) -> dict[str, object]:

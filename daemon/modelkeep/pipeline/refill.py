@@ -6,10 +6,11 @@ from typing import Protocol
 
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
-from modelkeep.errors import FileVanished, HashError
+from modelkeep.errors import HashError
 from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.jobs import Job
-from modelkeep.pipeline.looking import fingerprints_of, why_unseen
+from modelkeep.pipeline.looking import fingerprints_of
+from modelkeep.pipeline.reach import Reach, away
 
 IN_HAND_MAX = 2_000
 """Rows of the queue in memory at once; the rest waits in the catalogue."""
@@ -20,7 +21,6 @@ IN_HAND_LOW = 500
 CLAIMS_MAX = 1_000
 """Claims looked at in one go."""
 
-AWAY = "the root {root} is not there now: is its drive plugged in and mounted?"
 OUTSIDE = (
     "it lies in none of the configured roots: add its folder as a root, or import again with --map OLD=NEW "
     "if the folder has another name on this machine"
@@ -68,7 +68,8 @@ class Refill:
         line: the stages.
         park: notes on rows why they cannot be taken up now.
         roots: returns the configured roots.
-        is_reachable: tells whether a root is there now.
+        is_reachable: tells whether a root was there when it was last looked at.
+        reach: tells files that are gone from those whose root is.
         clock_ms: milliseconds since 1970.
         troubles: is told when the catalogue cannot be read or written.
     """
@@ -81,6 +82,7 @@ class Refill:
         *,
         roots: Callable[[], Sequence[Root]],
         is_reachable: Callable[[Root], bool],
+        reach: Reach,
         clock_ms: Callable[[], int],
         troubles: HearsTroubles,
     ) -> None:
@@ -90,6 +92,7 @@ class Refill:
         self._park = park
         self._roots = roots
         self._is_reachable = is_reachable
+        self._reach = reach
         self._clock_ms = clock_ms
         self._claims_tried: set[str] = set()
         self._asked = asyncio.Event()
@@ -128,9 +131,9 @@ class Refill:
         # An event may have brought some of them in hand meanwhile.
         rows, near = ([row for row in some if row.id not in self._line.in_hand] for some in (rows, near))
         absent = [row for row in near if row.path not in present]
-        reasons = await asyncio.to_thread(lambda: [unseen(row.path) for row in absent])
-        errors |= {row.id: reason for row, reason in zip(absent, reasons, strict=True)}
-        if errors:
+        reasons = await asyncio.to_thread(lambda: [self._reach.why_unseen(row.path) for row in absent])
+        errors |= {row.id: reason for row, reason in zip(absent, reasons, strict=True) if reason is not None}
+        if errors or None in reasons:
             await self._park([(row, errors[row.id]) for row in rows if row.id in errors])
             self.ask()  # the next ones may not have to be put off; and what was renamed meanwhile was not
         found = [(row, present[row.path]) for row in near if row.path in present]
@@ -142,7 +145,7 @@ class Refill:
         if root is None:
             return HashError(OUTSIDE)
         if not self._is_reachable(root):
-            return HashError(AWAY.format(root=root.path))
+            return away(root)
         return None
 
     async def _take_up_claims(self) -> None:
@@ -156,16 +159,3 @@ class Refill:
             await self._catalogue.mark_claims(there, self._clock_ms()) if there else {}
         ).items():
             self._line.confirm(place, fingerprint)
-
-
-def missing(path: str) -> FileVanished:
-    """Return the error of a path at which there is no file."""
-    return FileVanished(f"there is no file at {path}")
-
-
-def unseen(path: str) -> HashError:
-    """Return the error of a path at which no file is seen: there is none, or nobody can tell."""
-    reason = why_unseen(path)
-    if not reason:
-        return missing(path)
-    return HashError(f"nobody can tell whether its file is there ({reason}): check its folder's rights, or its disk")

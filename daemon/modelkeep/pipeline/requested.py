@@ -11,7 +11,7 @@ from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, NotAModel, OutsideRoots
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.looking import fingerprint_of
-from modelkeep.pipeline.refill import unseen
+from modelkeep.pipeline.reach import unseen
 from modelkeep.pipeline.requests import KnowsLocations
 
 

@@ -19,7 +19,7 @@ from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
 from modelkeep.pipeline.looking import fingerprint_of, look_at
 from modelkeep.pipeline.migrate import Hashed, MigrateStage
 from modelkeep.pipeline.parking import Parking
-from modelkeep.pipeline.refill import unseen
+from modelkeep.pipeline.reach import unseen
 from modelkeep.pipeline.settle import REFUSALS, SettleStage
 
 

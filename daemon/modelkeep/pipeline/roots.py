@@ -112,6 +112,8 @@ class RootKeeper:
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
         self.watched = {root.path: WatchedRoot(root) for root in roots}
+        self.on_return: Callable[[], None] = lambda: None
+        """Called when a root is back, even if it was away for a moment only: what failed meanwhile is due."""
         intake.doubt_by(self.is_same)
 
     def roots(self) -> list[Root]:
@@ -131,6 +133,12 @@ class RootKeeper:
         same = _identity(root.path) == watched.identity
         watched.doubtful |= not same
         return same
+
+    def doubt(self, path: str) -> None:
+        """Look at the root of a path as one that was away for a moment, and try again what failed in it."""
+        root = root_of(path, self.roots())
+        if root is not None:
+            self.watched[root.path].doubtful = True
 
     async def start(self) -> None:
         """Begin to watch the roots that are there; the first scan of each follows by `run`."""
@@ -192,9 +200,17 @@ class RootKeeper:
                 await self._watch_again(watched)
             elif self._watcher.has_settled(path):
                 await self._compare_watches(watched)
-            if await self._has_other_mounts(watched) or watched.doubtful:
-                watched.doubtful = False
+            if watched.doubtful and watched.identity is not None:
+                await self._try_again(watched)
+            elif await self._has_other_mounts(watched):
                 self.ask_rescan(path)
+
+    async def _try_again(self, watched: WatchedRoot) -> None:
+        """Take up, in a root that is there, what may have failed because it was not."""
+        watched.doubtful = False
+        await self._catalogue.wake_below(watched.root.path, self._clock_ms())
+        self.ask_rescan(watched.root.path)
+        self.on_return()
 
     async def _has_other_mounts(self, watched: WatchedRoot) -> bool:
         """Tell whether something was mounted or unmounted below a root since the last look; no event says so."""
@@ -283,8 +299,7 @@ class RootKeeper:
             for other in self.watched:  # links there may lead here, and no event tells that they do again
                 self.ask_rescan(other)
         watched.scanned = False
-        await self._catalogue.wake_below(path, self._clock_ms())
-        self.ask_rescan(path)
+        await self._try_again(watched)
 
     async def _watch(self, watched: WatchedRoot) -> bool:
         """Have the kernel watch a root; tells whether the root can be followed, be it by rescans alone."""

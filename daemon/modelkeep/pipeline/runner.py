@@ -41,11 +41,12 @@ from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.intake import age_seconds
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
-from modelkeep.pipeline.looking import fingerprint_of
+from modelkeep.pipeline.looking import look_at
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
 from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.publishing import Publisher
-from modelkeep.pipeline.refill import AWAY, IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill, missing, unseen
+from modelkeep.pipeline.reach import Reach, missing
+from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill
 from modelkeep.pipeline.requests import HoldsRequestedRows, Requests
 from modelkeep.pipeline.settle import REFUSALS, Refused, SettleStage, Taken
 
@@ -100,6 +101,7 @@ class Pipeline:
         accepts_empty: tells of a path whether a file of zero bytes counts there.
         on_lost_track: has a root looked at as a whole.
         on_touched: has a file looked at again to which something happened while it was on its way.
+        on_root_away: gets the path of each file that was put off because its root is away.
         troubles: is told when the catalogue cannot be read or written.
         publisher: brings to its end what is committed; the stage's own when there is none that others use too.
     """
@@ -120,6 +122,7 @@ class Pipeline:
         on_lost_track: Callable[[str], None],
         on_touched: Callable[[str], None],
         troubles: HearsTroubles,
+        on_root_away: Callable[[str], None] = lambda _: None,
         publisher: Publisher | None = None,
     ) -> None:
         self._troubles = troubles
@@ -129,16 +132,19 @@ class Pipeline:
         self._roots = roots
         self._clock_ms = clock_ms
         self._on_lost_track = on_lost_track
-        self._is_same = is_same
+        self._reach = Reach(roots, is_same)
         self.jobs = Jobs(on_touched)
         self._claims = Claims(catalogue, pictures, journal.note_many, roots, clock_ms)
-        self._parking = Parking(catalogue, journal.note_many, self.jobs.end, clock_ms, options.retry_base_seconds)
+        self._parking = Parking(
+            catalogue, journal.note_many, self.jobs.end, on_root_away, clock_ms, options.retry_base_seconds
+        )
         self._refill = Refill(
             catalogue,
             self,
             self._parking.put_off,
             roots=roots,
             is_reachable=is_reachable,
+            reach=self._reach,
             clock_ms=clock_ms,
             troubles=troubles,
         )
@@ -336,15 +342,28 @@ class Pipeline:
 
     async def _turn_away(self, job: Job, verdict: Verdict | None) -> None:
         if verdict is None:
-            status = await asyncio.to_thread(fingerprint_of, job.path)
-            unreadable = HashError("it may not be read by the daemon's user: check its rights")
-            await self._parking.park(job, unseen(job.path) if status is None else unreadable)
+            await self._turn_away_unseen(job)
         elif verdict is Verdict.NO_MODEL and await self._catalogue.forget_unknown(job.pending_id):
             self.jobs.end(job, HashError(REFUSALS[verdict]))
         else:
             path = job.path
             await self._parking.park(job, HashError(REFUSALS[verdict]))
             await self._tell_replaced(path)
+
+    async def _turn_away_unseen(self, job: Job) -> None:
+        error = await self._why_unseen(job)
+        if error is None and await asyncio.to_thread(look_at, job.path) is not None:
+            self.settling.put(job, closed=False)  # it was away for a moment
+            return
+        await self._parking.park(job, error or HashError("it may not be read by the daemon's user: check its rights"))
+
+    async def _why_unseen(self, job: Job) -> HashError | None:
+        """Return why a job's file is not seen where it is now; it may be renamed while one looks."""
+        while True:
+            path = job.path
+            reason = await asyncio.to_thread(self._reach.why_unseen, path)
+            if job.path == path:
+                return reason
 
     async def _tell_replaced(self, path: str) -> None:
         """Note that a file which is no whole model is not the one either that was at its path."""
@@ -391,6 +410,7 @@ class Pipeline:
         self.migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
 
     async def _hash_failed(self, job: Job, error: HashError) -> None:
+        error = await asyncio.to_thread(self._reach.explained, job.path, error)
         if isinstance(error, HashCancelled) or job.is_question:
             self.jobs.end(job, error)
         elif isinstance(error, FileChanged) and job.pending_id:
@@ -411,14 +431,12 @@ class Pipeline:
 
     async def _vanished(self, job: Job, error: HashError) -> None:
         """Park a row whose file is gone; it may be its root that is, and both may be back by now."""
-        root = root_of(job.path, self._roots())
-        if root is not None and not await asyncio.to_thread(self._is_same, root):
-            await self._parking.park(job, HashError(AWAY.format(root=root.path)))
-        elif await asyncio.to_thread(fingerprint_of, job.path) is not None:
+        reason = await self._why_unseen(job)
+        if reason is None:
             self._fail_waiters(job, error)
             self.settling.put(job, closed=False)
         else:
-            await self._parking.park(job, error)
+            await self._parking.park(job, reason)
 
     async def _migrated(self, done: list[Migrated]) -> None:
         for item in done:

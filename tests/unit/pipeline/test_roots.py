@@ -240,6 +240,23 @@ class TestComingAndGoing:
         assert await bench.place(A) is PRESENT
         assert bench.state("models") is RootState.WATCHING
 
+    async def test_what_failed_while_a_root_was_away_for_a_moment_is_due_again_at_the_next_look(
+        self, bench: Bench
+    ) -> None:
+        await bench.keeper.start()
+        row = LegacyRow("k", "d", bench.at("models/b.pt"), "", name="B")
+        await bench.catalogue.import_rows("hikaze-v1", "s", [StagedRow(row)], NOW, lambda _: None)
+        (pending,) = await bench.catalogue.pending_imports()
+        returned: list[str] = []
+        bench.keeper.on_return = lambda: returned.append("models")
+        await bench.catalogue.park([Parked(pending.id, pending.path, PendingState.FAILED, "away", NOW + 99_999, 9)])
+        await bench.keeper.check()
+        assert returned == []
+        bench.keeper.doubt(pending.path)
+        await bench.keeper.check()
+        assert [each.due_at for each in await bench.catalogue.pending_imports()] == [NOW]
+        assert returned == ["models"]
+
     async def test_a_root_that_was_replaced_is_watched_anew(self, bench: Bench) -> None:
         await bench.keeper.start()
         await bench.keeper.check()
