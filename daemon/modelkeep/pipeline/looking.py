@@ -11,6 +11,7 @@ from modelkeep.domain.formats import Completeness, judge
 from modelkeep.domain.naming import CONTROL_SUFFIX, Root, root_of
 from modelkeep.domain.settling import Look
 from modelkeep.domain.values import Fingerprint
+from modelkeep.pipeline.mounts import is_pseudo_file
 
 _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """The answers of a path at which there is no file; all others (no right to look, a failing disk) tell nothing."""
@@ -22,7 +23,14 @@ def fingerprint_of(path: str) -> Fingerprint | None:
         status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return Fingerprint.from_stat(status) if stat.S_ISREG(status.st_mode) else None
+    if not stat.S_ISREG(status.st_mode) or _is_kernels(status, path):
+        return None
+    return Fingerprint.from_stat(status)
+
+
+def _is_kernels(status: os.stat_result, path_or_descriptor: str | int) -> bool:
+    """Tell whether a file is none of anybody's, but made up by the kernel (/proc, /sys): those take no space."""
+    return not status.st_blocks and not os.major(status.st_dev) and is_pseudo_file(path_or_descriptor)
 
 
 def fingerprints_of(paths: Iterable[str]) -> dict[str, Fingerprint]:
@@ -60,7 +68,8 @@ def open_for_reading(path: str) -> int:
         descriptor = os.open(path, flags | os.O_NOATIME)
     except PermissionError:
         descriptor = os.open(path, flags)  # only the owner may leave the access time alone
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or _is_kernels(status, descriptor):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
     return descriptor

@@ -8,7 +8,7 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Protocol
@@ -48,7 +48,7 @@ class WatchedRoot:
 
     `identity` is its device and inode. `remedy` is the command that raises the limit for which the kernel does not
     watch it, `reason` why it is unreachable or limited. `doubtful` while it was not the same when somebody looked.
-    `mount_point` is that of the file system on which it was followed.
+    `mount_point` is that of the file system on which it was followed, `not_followed` has links and the reasons.
     """
 
     root: Root
@@ -62,6 +62,7 @@ class WatchedRoot:
     doubtful: bool = False
     mounts: frozenset[tuple[int, str]] | None = None
     mount_point: str = ""
+    not_followed: list[tuple[str, str]] = field(default_factory=list)
 
 
 class MarksRoots(KnowsPaths, Protocol):
@@ -247,6 +248,7 @@ class RootKeeper:
             if not await asyncio.to_thread(self.is_same, watched.root):  # the next check says what has become of it
                 return found
             by_kernel = await asyncio.to_thread(self._watcher.watch_folders, path, listing.folders)
+        is_news, watched.not_followed = watched.not_followed != listing.not_followed, listing.not_followed
         self._note_watches(watched, len(listing.folders), by_kernel)
         watched.files = len(listing.files)
         counts = {
@@ -256,10 +258,16 @@ class RootKeeper:
             "missing": len(found.missing),
             "returned": len(found.returned),
         }
-        if not watched.scanned or len(found.appeared) + len(found.changed) + len(found.missing) + len(found.returned):
+        if (
+            is_news
+            or not watched.scanned
+            or len(found.appeared) + len(found.changed) + len(found.missing) + len(found.returned)
+        ):
             fields: dict[str, object] = {"root": path, "cause": cause, **counts}
             if listing.unreadable:
-                fields["unreadable"] = [f"{folder}: {reason}" for folder, reason in listing.unreadable[:20]]
+                fields["unreadable"] = [f"{folder}: {reason}" for folder, reason in listing.unreadable[:_EXAMPLES]]
+            if listing.not_followed:
+                fields["not_followed"] = [f"{link}: {reason}" for link, reason in listing.not_followed[:_EXAMPLES]]
             self._note([("rescan.finished", fields)])
         watched.scanned = True
         return found
@@ -335,10 +343,11 @@ class RootKeeper:
         if not await asyncio.to_thread(self.is_same, watched.root):
             return
         wrong = await asyncio.to_thread(self._watcher.mend_watches, path, listing.folders)
-        if not wrong:
-            return
-        self._note([("watch.repaired", {"root": path, "folders": len(wrong), "examples": sorted(wrong)[:_EXAMPLES]})])
-        self.ask_rescan(path)
+        if wrong:
+            fields = {"root": path, "folders": len(wrong), "examples": sorted(wrong)[:_EXAMPLES]}
+            self._note([("watch.repaired", fields)])
+        if wrong or not set(watched.not_followed).issuperset(listing.not_followed):
+            self.ask_rescan(path)
 
     async def _lose(self, watched: WatchedRoot, reason: str) -> None:
         """Note that a root is not there: nothing in it is missing, and nothing is looked at until it returns."""
@@ -356,7 +365,7 @@ class RootKeeper:
         watched.folders = folders
         if watched.state is RootState.UNREACHABLE:
             return
-        watched.reason = ""
+        watched.reason = _about_links(watched.not_followed)
         if self._watcher.polls(path):
             watched.state = RootState.POLLING
         elif by_kernel >= folders:
@@ -381,6 +390,14 @@ def _identity(path: str) -> tuple[int, int] | None:
 def _has_another_mount(watched: WatchedRoot) -> bool:
     """Tell whether a root lies on another mount than when it was followed."""
     return bool(watched.mount_point) and mount_point_of(watched.root.path) != watched.mount_point
+
+
+def _about_links(not_followed: Sequence[tuple[str, str]]) -> str:
+    """Return what the owner is told of folders and links that are not followed; empty when there are none."""
+    if not not_followed:
+        return ""
+    (path, reason), *others = not_followed
+    return f"{path} is not followed: {reason}" + (f"; {len(others)} more like it" if others else "")
 
 
 def _has_entries(path: str) -> bool:

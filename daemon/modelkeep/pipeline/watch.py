@@ -26,7 +26,6 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers.api import BaseObserver, ObservedWatch
-from watchdog.observers.polling import PollingObserver
 
 from modelkeep.domain.events import (
     EventsLost,
@@ -42,6 +41,7 @@ from modelkeep.domain.events import (
 )
 from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file
 from modelkeep.pipeline.inotify import DirExchangedEvent, Emitter, Group, Observer
+from modelkeep.pipeline.polling import PollingObserver
 
 _log = logging.getLogger(__name__)
 
@@ -272,7 +272,7 @@ class Watcher:
     def _polling_observer(self) -> BaseObserver:
         if self._polling is None or not self._polling.is_alive():
             _end(self._polling)
-            self._polling = PollingObserver(timeout=_POLL_SECONDS)
+            self._polling = PollingObserver(_POLL_SECONDS)
             self._polling.start()
         return self._polling
 

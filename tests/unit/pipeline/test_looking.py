@@ -194,3 +194,13 @@ class TestLooks:
             before.st_mtime_ns,
             before.st_ctime_ns,
         )
+
+
+@pytest.mark.parametrize("path", ["/proc/version", "/proc/self/status", "/sys/kernel/notes"])
+def test_a_file_that_the_kernel_makes_up_is_none(tmp_path: Path, path: str) -> None:
+    (tmp_path / "link.pt").symlink_to(path)
+    for each in (path, str(tmp_path / "link.pt")):
+        assert fingerprint_of(each) is None
+        assert look_at(each) is None
+        with pytest.raises(OSError, match=r"not a regular file|No such file|Permission denied"):
+            open_for_reading(each)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.domain.values import Fingerprint
+from modelkeep.pipeline import scan
 from modelkeep.pipeline.scan import Listing, walk
 
 from .conftest import NOT_UTF8, without_rights
@@ -180,3 +181,33 @@ def test_a_tree_of_three_hundred_levels_is_walked(tmp_path: Path) -> None:
 def test_any_extension_may_be_asked_for(tmp_path: Path) -> None:
     put(tmp_path, "a.pt", "b.onnx")
     assert files_of(tmp_path, walked(tmp_path, [".onnx"])) == ["b.onnx"]
+
+
+def test_what_the_kernel_makes_up_is_not_followed_and_named_with_the_reason(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    put(root, "a.pt")
+    put(tmp_path, "beside/b.pt")
+    targets = {"proc": "/proc", "root": "/proc/self/root", "all": "/", "up": "..", "file.pt": "/proc/version"}
+    for name, target in {**targets, "beside": "../beside"}.items():
+        (root / name).symlink_to(target)
+    listing = walked(root)
+    assert files_of(root, listing) == ["a.pt", "beside/b.pt"]
+    assert [Path(path).name for path, _ in listing.not_followed] == sorted(targets)
+    reasons = {Path(path).name: reason for path, reason in listing.not_followed}
+    assert reasons["up"] == f"it leads to {tmp_path}, in which the root itself lies"
+    assert "proc" in reasons["file.pt"]
+
+
+@pytest.mark.parametrize(("limit", "listed"), [("LINKED_FOLDERS_MAX", 3), ("LINKED_LEVELS_MAX", 3)])
+def test_links_out_of_a_root_are_not_followed_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, listed: int
+) -> None:
+    """What lies beyond is not taken for missing: its folder counts as one that cannot be read."""
+    put(tmp_path, "root/own/deep/enough/to/be/beyond/a.pt", "outside/1/2/3/4/5/b.pt", "outside/c.pt")
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
+    monkeypatch.setattr(scan, limit, listed)
+    listing = walked(tmp_path / "root")
+    assert files_of(tmp_path / "root", listing) == ["link/c.pt", "own/deep/enough/to/be/beyond/a.pt"]
+    ((cut_off, reason),) = listing.unreadable
+    assert cut_off == str(tmp_path / "root/link/1/2/3")
+    assert "behind" in reason
