@@ -40,8 +40,9 @@ from modelkeep.domain.events import (
     WatchEvent,
 )
 from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file
-from modelkeep.pipeline.inotify import DirExchangedEvent, Emitter, Group, Observer
+from modelkeep.pipeline.inotify import DirExchangedEvent, Emitter, Observer
 from modelkeep.pipeline.polling import PollingObserver
+from modelkeep.pipeline.watches import Group
 
 _log = logging.getLogger(__name__)
 

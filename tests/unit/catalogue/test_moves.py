@@ -219,3 +219,26 @@ class TestAFolderOntoKnownPaths:
         (moved,) = await catalogue.move_folder("/m/a", "/m/z", NOW)
         assert moved.pending_id == 0
         assert (await the_row(catalogue, "/m/a/1.pt")).state is PendingState.MISSING
+
+
+class TestTwoFolders:
+    async def test_that_change_places_keep_what_is_known_of_each_file_with_the_file(
+        self, catalogue: Catalogue
+    ) -> None:
+        await hashed(catalogue, "/m/a/1.pt", A)
+        await hashed(catalogue, "/m/b/1.pt", B)
+        await hashed(catalogue, "/m/ab/1.pt", C)
+        await take(catalogue, legacy("a/2", name="of a"), legacy("b/2", name="of b"))
+        rows = {name: await the_row(catalogue, f"/m/{name}/2.pt") for name in "ab"}
+        moves = await catalogue.exchange_folders("/m/a", "/m/b", NOW)
+        assert sorted(moves, key=lambda move: move.old) == [
+            Moved("/m/a/1.pt", "/m/b/1.pt", A),
+            Moved("/m/a/2.pt", "/m/b/2.pt", "", rows["a"].id),
+            Moved("/m/b/1.pt", "/m/a/1.pt", B),
+            Moved("/m/b/2.pt", "/m/a/2.pt", "", rows["b"].id),
+        ]
+        for sha256, path in ((A, "/m/b/1.pt"), (B, "/m/a/1.pt"), (C, "/m/ab/1.pt")):
+            assert await paths_of(catalogue, sha256) == {path: PRESENT}
+            assert (await the_model(catalogue, sha256)).path == path
+        assert (await the_row(catalogue, "/m/a/2.pt")).name == "of b"
+        assert (await the_row(catalogue, "/m/b/2.pt")).name == "of a"

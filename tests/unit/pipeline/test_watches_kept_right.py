@@ -13,9 +13,9 @@ from tests.waiting import wait_until
 from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
 
 from modelkeep.domain.events import FileClosed, FolderExchanged, WatchEvent
-from modelkeep.pipeline.inotify import Group
 from modelkeep.pipeline.scan import walk
 from modelkeep.pipeline.watch import Watcher
+from modelkeep.pipeline.watches import Group
 
 _NAMES = ("a", "b", "c")
 
