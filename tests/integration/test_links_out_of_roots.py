@@ -70,6 +70,7 @@ def test_links_that_are_made_while_the_daemon_runs_are_judged_likewise(
     wait_until(lambda: "1 more like it" in roots_of(daemon)[models].get("reason", ""), 20, "the owner to be told")
     daemon.wait_idle()
     assert {path.name for path in located(daemon)} == {"a.safetensors", "b.safetensors"}
+    assert not daemon.journal("watch.repaired")  # nothing was wrong
     (models / "proc").unlink()
     (models / "core.bin").unlink()
     daemon.scan()

@@ -18,6 +18,7 @@ from modelkeep.domain.reconcile import Differences, looks_unmounted
 from modelkeep.domain.values import Location, LocationState, Priority
 from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
+from modelkeep.pipeline.looking import leads_through_link
 from modelkeep.pipeline.mounts import mount_point_of, mounts_below
 from modelkeep.pipeline.scan import walk
 from modelkeep.pipeline.watch import Watcher
@@ -343,8 +344,11 @@ class RootKeeper:
         if not await asyncio.to_thread(self.is_same, watched.root):
             return
         wrong = await asyncio.to_thread(self._watcher.mend_watches, path, listing.folders)
-        if wrong:
-            fields = {"root": path, "folders": len(wrong), "examples": sorted(wrong)[:_EXAMPLES]}
+        astray = await asyncio.to_thread(
+            lambda: [each for each in wrong if not leads_through_link(each, [watched.root])]
+        )
+        if astray:
+            fields = {"root": path, "folders": len(astray), "examples": sorted(astray)[:_EXAMPLES]}
             self._note([("watch.repaired", fields)])
         if wrong or not set(watched.not_followed).issuperset(listing.not_followed):
             self.ask_rescan(path)
