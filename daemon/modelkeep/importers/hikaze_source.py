@@ -19,6 +19,7 @@ DATABASE_NAME = "hikaze_mm.sqlite3"
 PLACES = (DATABASE_NAME, f"data/{DATABASE_NAME}")
 """Where a folder may hold the database: its own folder, or the plugin's."""
 
+TABLES = ("models", "tags", "model_tags")
 REQUIRED = ("id", "path", "hash_hex")
 OPTIONAL = ("name", "type", "size_bytes", "created_at", "meta_json", "extra_json")
 
@@ -77,8 +78,15 @@ def _inside(folder: Path) -> Path:
 
 def _require_tables(connection: sqlite3.Connection, database: Path) -> frozenset[str]:
     """Return the columns of `models`."""
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-    tables = [clean(name) for (name,) in connection.execute(query)]
+    # A view may have no end, and a virtual table is a foreign module at work: only what lies in the file is read.
+    query = (
+        "SELECT name, type = 'table' AND rootpage > 0 FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY 1"
+    )
+    kinds = {clean(name): bool(is_table) for name, is_table in connection.execute(query)}
+    tables = [name for name, is_table in kinds.items() if is_table]
+    for name, is_table in kinds.items():
+        if not is_table and name.lower() in TABLES:
+            raise SourceError(f"{database} is not a database of Hikaze v1: its {name} is no plain table")
     columns = _columns(connection, "models")
     if "pending_import" in tables or "sha256" in columns:
         raise SourceError(f"{database} is a database of Hikaze v2, not v1; that of v1 is called {DATABASE_NAME}")
@@ -94,7 +102,7 @@ def _require_tables(connection: sqlite3.Connection, database: Path) -> frozenset
 
 def _columns(connection: sqlite3.Connection, table: str) -> frozenset[str]:
     """Return the names of a table's columns; none when there is no such table."""
-    return frozenset(clean(name) for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)))
+    return frozenset(clean(name) for _, name, *_ in connection.execute(f"PRAGMA table_info({table})"))
 
 
 def _read_tags(connection: sqlite3.Connection) -> dict[Any, list[LegacyTag]]:

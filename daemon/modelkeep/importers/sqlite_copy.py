@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelkeep.errors import SourceError
+from modelkeep.importers.sqlite_guard import open_guarded, roll_back
+from modelkeep.importers.sqlite_journal import disarm
 
 MAGIC = b"SQLite format 3\x00"
 """First bytes of every SQLite database (https://www.sqlite.org/fileformat.html#the_database_header)."""
@@ -53,7 +55,8 @@ def opened_copy(database: Path, scratch: Path | None = None) -> Iterator[sqlite3
         copy = Path(private) / "copy.sqlite3"
         _copy_while_still(database, copy)
         try:
-            connection = _open(copy)
+            _roll_back(copy, database)
+            connection = open_guarded(copy)
             try:
                 _require_undamaged(connection, database)
                 yield connection
@@ -92,13 +95,17 @@ def unreadable(path: Path, error: OSError) -> SourceError:
     return SourceError(f"{path} cannot be read: {error.strerror or error}; check the disk that it lies on")
 
 
-def _open(copy: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(copy, isolation_level=None)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    # What SQLite advises for a file of unknown origin: https://www.sqlite.org/security.html
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cell_size_check = ON")
-    return connection
+def _roll_back(copy: Path, database: Path) -> None:
+    """Undo what was half written when the foreign program ended, if a journal beside the copy tells of it."""
+    journal = Path(f"{copy}-journal")
+    if not journal.exists():
+        return
+    try:
+        disarm(journal, copy, database)
+        roll_back(copy)
+    except OSError as error:
+        raise unreadable(journal, error) from error
+    journal.unlink(missing_ok=True)  # one that is not hot stays; it says nothing
 
 
 def _require_undamaged(connection: sqlite3.Connection, database: Path) -> None:
@@ -147,11 +154,13 @@ def _file_states(database: Path) -> tuple[FileState, ...]:
     for suffix in ("", *SIDE_SUFFIXES):
         path = Path(f"{database}{suffix}")
         try:
-            status = path.stat()
+            status = path.lstat()
         except FileNotFoundError:
             continue
         except OSError as error:
             raise unreadable(path, error) from error
+        if not stat.S_ISREG(status.st_mode):  # a link to a device would be copied for ever
+            raise SourceError(f"{path} is no regular file, so it is not read; check what put it there")
         states.append((suffix, status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(states)
 
