@@ -14,7 +14,7 @@ from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
 from modelkeep.errors import NotFound
 from modelkeep.holdings import Holdings
-from modelkeep.importing import import_stream, is_reading, require_rows
+from modelkeep.importing import Running, import_stream, is_reading, require_rows
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.pipeline.hash_pool import HashPool
@@ -65,6 +65,7 @@ class Answers:
         self._is_behind = is_behind
         self._after_import = after_import
         self._acts = OwnerActs(holdings.catalogue, holdings.pictures, holdings.journal, holdings.publisher, now_ms)
+        self._imports = Running()
         self._began = time.monotonic()
 
     @property
@@ -255,11 +256,15 @@ class Answers:
         self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
     ) -> AsyncIterator[dict[str, object]]:
         """Run stage 1."""
-        async for value in import_stream(self._holdings, kind, source, images, path_map, dry_run):
+        async for value in import_stream(self._holdings, kind, source, images, path_map, dry_run, self._imports):
             if not is_reading(value):  # a source that cannot be read is answered with a status of its own
                 yield value
         await self._after_import()
         self._pipeline.sweep()
+
+    async def stop_imports(self) -> None:
+        """Call running imports off: each has taken everything or nothing afterwards."""
+        await self._imports.stop()
 
     def journal(
         self, *, model: str, event: str, since_ms: int, failed: bool, after: int, limit: int

@@ -7,6 +7,7 @@
     │   ├── CatalogueLocked    another program holds it
     │   └── CatalogueUnwritable  its disk is full, read-only, or fails
     ├── SourceError            a legacy source cannot be read at all
+    ├── ImportStopped          an import was called off because the daemon or the command stops
     ├── PictureError           a picture cannot be decoded or is refused
     ├── StorageError           a file of our own cannot be written
     ├── HashError              a file could not be hashed
@@ -63,6 +64,12 @@ class CatalogueUnwritable(CatalogueError):
 
 class SourceError(ModelkeepError):
     """A legacy source cannot be read at all."""
+
+
+class ImportStopped(ModelkeepError):
+    """An import was called off because the daemon or the command stops."""
+
+    retryable = True
 
 
 class PictureError(ModelkeepError):

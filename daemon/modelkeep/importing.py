@@ -12,12 +12,13 @@ from modelkeep.domain.migration import Committed
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.pictures import parse_picture_name
 from modelkeep.domain.values import RenderedPicture, TierFile
-from modelkeep.errors import NotFound, SourceError, StorageError
+from modelkeep.errors import ImportStopped, NotFound, SourceError, StorageError
 from modelkeep.holdings import Holdings
 from modelkeep.importers.base import SourceOptions
+from modelkeep.importers.reading import read_apart
 from modelkeep.importers.registry import importer_for
 from modelkeep.importers.report import ImportReport, Progress
-from modelkeep.importers.stage_one import StageOne
+from modelkeep.importers.stage_one import CALLED_OFF, StageOne
 
 
 async def import_stream(
@@ -27,13 +28,23 @@ async def import_stream(
     images: str,
     path_map: Sequence[tuple[str, str]],
     dry_run: bool,
+    running: "Running | None" = None,
 ) -> AsyncIterator[dict[str, object]]:
     """Yield `{"progress": …}` again and again, and at last `{"report": …}`.
 
-    An import that nobody listens to any more is brought to its end all the same.
+    Args:
+        holdings: what is kept.
+        kind: of the source.
+        source: where it lies.
+        images: the folder of its pictures, or empty.
+        path_map: beginnings of paths that are rewritten.
+        dry_run: change nothing.
+        running: notes the import, which is then brought to its end although nobody listens to it any more; without
+            it, the import ends with its listener.
 
     Raises:
         SourceError: the source cannot be read; before the first value.
+        ImportStopped: it was called off.
         StorageError: pictures cannot be written.
     """
     importer = importer_for(kind)
@@ -43,12 +54,33 @@ async def import_stream(
         path_map=PathMap(tuple(path_map)),
         scratch=holdings.directory.path,
     )
-    stage = StageOne(holdings.catalogue, _ImportedPictures(holdings), holdings.journal, now_ms)
+    stage = StageOne(holdings.catalogue, _ImportedPictures(holdings), holdings.journal, now_ms, read=read_apart)
     progress: asyncio.Queue[Progress] = asyncio.Queue()
     work = asyncio.create_task(stage.run(importer, options, dry_run=dry_run, progress=_thread_safe(progress)))
-    async for step in _until_done(progress, work):
+    if running is not None:
+        running.note(work)
+    async for step in _until_done(progress, work, outlives=running is not None):
         yield {"progress": {"phase": step.phase, "done": step.done, "total": step.total}}
     yield {"report": work.result().as_json()}
+
+
+class Running:
+    """The imports that are at work."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[ImportReport]] = set()
+
+    def note(self, work: asyncio.Task[ImportReport]) -> None:
+        """Note an import until it is done."""
+        self._tasks.add(work)
+        work.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Call all of them off, and wait until each has taken everything or nothing."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _ImportedPictures:
@@ -123,7 +155,9 @@ def is_reading(value: Mapping[str, object]) -> bool:
     return isinstance(progress, dict) and progress["phase"] == "reading"
 
 
-async def _until_done(progress: asyncio.Queue[Progress], work: asyncio.Task[ImportReport]) -> AsyncIterator[Progress]:
+async def _until_done(
+    progress: asyncio.Queue[Progress], work: asyncio.Task[ImportReport], *, outlives: bool
+) -> AsyncIterator[Progress]:
     try:
         while not work.done():
             waiting = asyncio.ensure_future(progress.get())
@@ -133,7 +167,11 @@ async def _until_done(progress: asyncio.Queue[Progress], work: asyncio.Task[Impo
             else:
                 waiting.cancel()
     finally:
+        if not outlives:
+            work.cancel()
         await asyncio.shield(asyncio.wait({work}))
+    if work.cancelled():
+        raise ImportStopped(CALLED_OFF)
     work.result()
 
 

@@ -181,6 +181,7 @@ class Daemon:
         """Stop in order: no new work, running hashes called off, the migration in hand finished, journal closed."""
         self._state = "stopping"
         await self._schedule.stop()
+        await self._answers.stop_imports()
         await asyncio.to_thread(self._watcher.stop)
         await self._pipeline.stop_hashing()
         for task in self._tasks:

@@ -85,6 +85,15 @@ class WorkerPool:
         if executor is not None:
             executor.shutdown(wait=True, cancel_futures=True)
 
+    def end(self) -> None:
+        """End the workers at once, whatever they run; whoever waits for them gets `WorkerDied`."""
+        executor, self._executor = self._executor, None
+        if executor is None:
+            return
+        for worker in list((executor._processes or {}).values()):
+            worker.kill()
+        executor.shutdown(wait=True)
+
     def release(self) -> None:
         """End the workers to free their memory, if they are idle; the next call starts new ones."""
         if not self._running:

@@ -31,6 +31,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.NoWorkers: 503,
     errors.DataDirectoryBusy: 503,
     errors.SourceError: 400,
+    errors.ImportStopped: 503,
     errors.SettingsError: 400,
     errors.PictureError: 415,
     errors.StorageError: 507,

@@ -9,19 +9,27 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
 from modelkeep.domain.values import Fingerprint
-from modelkeep.errors import JournalError, ModelkeepError
+from modelkeep.errors import ImportStopped, JournalError, ModelkeepError
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
 from modelkeep.importers.import_records import plans, stories
 from modelkeep.importers.report import ImportReport, Progress, report_of
 from modelkeep.importers.staging import Form, KeepsPictures, Need, PictureStaging, deciding_rows, needs_of, to_the_end
 
 __all__ = ["ImportReport", "KeepsPictures", "Progress", "StageOne", "TakesRows", "WritesJournal"]
+
+
+Reads = Callable[[Importer, SourceOptions], Awaitable[SourceContent]]
+
+
+async def read_in_thread(importer: Importer, options: SourceOptions) -> SourceContent:
+    """Read a source that is trusted to come to an end."""
+    return await asyncio.to_thread(importer.read, options)
 
 
 class TakesRows(Protocol):
@@ -68,6 +76,7 @@ class StageOne:
         journal: is told of it.
         clock: returns the time in ms since 1970.
         concurrency: how many pictures are made ready at a time; 0 = one per core.
+        read: reads sources.
     """
 
     def __init__(
@@ -77,7 +86,9 @@ class StageOne:
         journal: WritesJournal,
         clock: Callable[[], int],
         concurrency: int = 0,
+        read: Reads = read_in_thread,
     ) -> None:
+        self._read = read
         self._catalogue = catalogue
         self._pictures = pictures
         self._journal = journal
@@ -104,7 +115,7 @@ class StageOne:
             SourceError: the source cannot be read at all.
         """
         progress(Progress("reading"))
-        content = await asyncio.to_thread(importer.read, options)
+        content = await self._read(importer, options)
         rows = await self._catalogue.keep_places(content.kind, content.source, content.rows)
         content = replace(content, rows=tuple(rows))
         if dry_run:
@@ -122,7 +133,7 @@ class StageOne:
         try:
             await run.make_ready(needs_of(await self._rehearse(content, deciding_rows(content.rows))))
             # From here on it is short, and half of it must not be left to the next start of the daemon.
-            return await to_the_end(run.take(self._clock()))
+            return await to_the_end(run.take(self._clock()), run.call_off)
         except (ModelkeepError, OSError, asyncio.CancelledError) as error:
             if not run.is_finished:
                 with contextlib.suppress(JournalError):  # the error itself is what gets told
@@ -140,6 +151,9 @@ class StageOne:
         return await self._catalogue.import_rows(
             content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True
         )
+
+
+CALLED_OFF = "the import was called off: it has taken everything or nothing; run it again"
 
 
 class _Outdated(Exception):
@@ -163,6 +177,7 @@ class _Run:
         progress: Callable[[Progress], None],
     ) -> None:
         self.is_finished = False
+        self._is_called_off = False
         self._catalogue = catalogue
         self._pictures = pictures
         self._journal = journal
@@ -191,6 +206,10 @@ class _Run:
         self.is_finished = True
         return report
 
+    def call_off(self) -> None:
+        """Take nothing, if nothing has been written down yet."""
+        self._is_called_off = True
+
     def discard_unused(self) -> None:
         """Delete what was made ready in vain; what a written plan names is left to whoever resumes it."""
         self._staging.discard_except(self._used)
@@ -210,6 +229,8 @@ class _Run:
 
     def _before_commit(self, taken: Sequence[TakenRow]) -> None:
         """Write the plans down and place the pending pictures; runs inside the transaction, in its thread."""
+        if self._is_called_off:
+            raise ImportStopped(CALLED_OFF)
         unforeseen = needs_of(taken) - self._asked
         if unforeseen:
             raise _Outdated(unforeseen)

@@ -175,12 +175,13 @@ class PictureStaging:
         return f"import-{self._run}-{self._count}-{_NOT_IN_A_STEM.sub('_', key)[:_KEY_LENGTH_MAX]}"
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await work that goes on to its end although its caller is called off meanwhile."""
+async def to_the_end(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None] = lambda: None) -> T:
+    """Await work that goes on to its end although its caller is called off meanwhile, which `on_cancel` tells it."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        on_cancel()
         await asyncio.gather(task, return_exceptions=True)
         raise
 

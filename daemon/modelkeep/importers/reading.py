@@ -1,0 +1,77 @@
+"""Read a legacy source in a process of its own: whatever a foreign file does to a reader ends with that process.
+
+A call into SQLite cannot be called off, so a thread that reads could hold up the stop of the daemon for ever.
+"""
+
+import asyncio
+import resource
+import shutil
+import signal
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from modelkeep.errors import SourceError, WorkerDied
+from modelkeep.importers.base import Importer, SourceContent, SourceOptions
+from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX, unreadable
+from modelkeep.workers import WorkerPool
+
+COMPUTING_SECONDS_MAX = 600
+MEMORY_BYTES_MAX = 4 * 2**30
+FILE_BYTES_MAX = 64 * 2**30
+"""What reading may take; a hundred thousand rows take two seconds and 300 MB."""
+
+
+async def read_apart(importer: Importer, options: SourceOptions) -> SourceContent:
+    """Read a source in another process; when this is cancelled, that process is ended and leaves nothing behind.
+
+    Args:
+        importer: reads it; it travels to the other process.
+        options: where the source lies.
+
+    Raises:
+        SourceError: it cannot be read at all, or takes more time or memory than a source may.
+    """
+    pool = WorkerPool(1, _bound_resources)
+    scratch = _private_folder(options)
+    try:
+        return await pool.run(_read, importer, replace(options, scratch=scratch))
+    except WorkerDied as error:
+        raise _took_too_much(options.source) from error
+    finally:
+        pool.end()
+        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def _read(importer: Importer, options: SourceOptions) -> SourceContent:
+    try:
+        return importer.read(options)
+    except MemoryError as error:
+        raise _took_too_much(options.source) from error
+
+
+def _private_folder(options: SourceOptions) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=options.scratch))
+    except OSError as error:
+        raise unreadable(Path(options.scratch or tempfile.gettempdir()), error) from error
+
+
+def _bound_resources() -> None:
+    for what, most in (
+        (resource.RLIMIT_CPU, COMPUTING_SECONDS_MAX),
+        (resource.RLIMIT_AS, MEMORY_BYTES_MAX),
+        (resource.RLIMIT_FSIZE, FILE_BYTES_MAX),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (bound, hard))
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+
+
+def _took_too_much(source: Path) -> SourceError:
+    return SourceError(
+        f"{source} could not be read: the process that read it was killed, or took more than"
+        f" {MEMORY_BYTES_MAX // 2**30} GB of memory or {COMPUTING_SECONDS_MAX // 60} minutes; check what it holds"
+    )
