@@ -105,6 +105,11 @@ class _ImportedPictures:
         with _faults_told():
             return self._pictures.stage_copy(source, stem)
 
+    async def check_copy(self, staged: str, source: Path) -> None:
+        """Make sure that a staged copy is a picture."""
+        with _faults_told():
+            await self._pictures.check_copy(staged, source)
+
     def place_pending(self, staged: str, name: str) -> None:
         """Move a staged copy to its name."""
         with _faults_told():

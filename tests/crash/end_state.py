@@ -131,8 +131,8 @@ class _Judge:
             high = self.reference.tiers[sha256_of(row.picture or b""), "high"]
             if sha256_of(self._original(waiting["image"]) or b"") != high:
                 yield "waits without the picture of what it was taken for"
-        elif row.picture and self._original(waiting["image"]) != row.picture:
-            yield "waits without its picture"
+        elif self._original(waiting["image"]) != (None if row.picture_is_broken else row.picture):
+            yield "waits without its picture, or with one that is none"
 
     def _migrated_faults(self, row: Row) -> Iterator[str]:
         model = self.kept.models.get(row.content)
@@ -148,9 +148,8 @@ class _Judge:
             return
         digest = sha256_of(row.picture)
         if row.picture_is_broken:
-            refused = self.kept.refused.get(row.content, ())
-            if not row.claimed and not any(self._original(each["file"]) == row.picture for each in refused):
-                yield "its broken picture was not kept"
+            if self.kept.refused.get(row.content, ()):
+                yield "is migrated with a picture that is none"
         elif not any(image["source_digest"] == digest for image in self.kept.images.get(row.content, ())):
             yield "is migrated without its picture"
 

@@ -154,6 +154,9 @@ class InlinePool:
     def shutdown(self) -> None:
         """Do nothing."""
 
+    def end(self) -> None:
+        """Do nothing."""
+
 
 # The whole
 

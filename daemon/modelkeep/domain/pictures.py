@@ -9,6 +9,9 @@ HIGH_PIXELS = 2_000_000
 SOURCE_PIXELS = 100_000_000
 """A source picture of more pixels is refused before it is decoded."""
 
+SOURCE_SIDE = 65_535
+"""A source picture with a longer side is refused before it is decoded; a JPEG cannot have one."""
+
 SOURCE_BYTES = 64 * 1024 * 1024
 """A source picture of more bytes is refused before it is read."""
 

@@ -15,7 +15,7 @@ from modelkeep.durable import sync_folder
 from modelkeep.errors import PictureError
 from modelkeep.images.files import clear_away, picture_chunks, read_picture, shown_name, write_durably
 
-DECODE_SECONDS = 120.0
+DECODE_SECONDS = 60.0
 """A picture that takes longer is refused."""
 
 
@@ -44,6 +44,21 @@ def render(source: str, staging: str, stem: str, decode_seconds: float = DECODE_
     staged = staged_names(stem)
     _write_all(Path(staging), {staged[quality]: content for quality, content in tiers.files.items()})
     return RenderedPicture(staged, tiers.width, tiers.height, hashlib.sha256(data).hexdigest())
+
+
+def check_picture(path: str, name: str) -> None:
+    """Make sure that a file decodes as a picture within the limits.
+
+    Args:
+        path: the file.
+        name: what it is called in the error's sentence.
+
+    Raises:
+        PictureError: it does not.
+    """
+    from modelkeep.images.tiers import require_picture
+
+    require_picture(read_picture(path), name)
 
 
 def digest_file(path: str) -> str:

@@ -28,13 +28,13 @@ from modelkeep.images.files import (
     write_durably,
 )
 from modelkeep.images.links import link_or_copy
-from modelkeep.images.render import DECODE_SECONDS, digest_file, render, staged_names
+from modelkeep.images.render import DECODE_SECONDS, check_picture, digest_file, render, staged_names
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _ANSWER_SECONDS = DECODE_SECONDS + 30.0
-"""How long a worker may take to answer: it refuses slow pictures itself; starting and writing take a moment more."""
+"""How long a worker may take to answer: starting and writing take a moment more. Then it is ended."""
 
 LOST_AND_FOUND = "lost+found"
 """Folder beside the published pictures, for those that nothing refers to."""
@@ -51,6 +51,9 @@ class RunsInWorker(Protocol):
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a worker; `WorkerDied` when the worker, or one beside it, was killed meanwhile."""
+
+    def end(self) -> None:
+        """End the workers at once, whatever they run; the next call starts new ones."""
 
 
 class ImageStore:
@@ -110,6 +113,23 @@ class ImageStore:
         staged = _base_name(stem + _plain_extension(source.name))
         write_durably(self._staging / staged, picture_chunks(str(source)))
         return staged
+
+    async def check_copy(self, staged: str, source: Path) -> None:
+        """Make sure that a staged copy decodes as a picture within the limits: what is none is shown to nobody.
+
+        Args:
+            staged: base name of the copy.
+            source: of which picture it is, for the error's sentence.
+
+        Raises:
+            PictureError: it is no such picture; the copy has been deleted.
+        """
+        path = self._staging / _base_name(staged)
+        try:
+            await self._in_worker(source, check_picture, str(path), shown_name(str(source)))
+        except PictureError:
+            self.discard([staged])
+            raise
 
     def place_pending(self, staged: str, name: str) -> None:
         """Move a staged copy to its name among the originals of pending rows."""
@@ -255,8 +275,8 @@ class ImageStore:
         except TimeoutError as error:
             if not limit.expired():  # the disk's own ETIMEDOUT
                 raise
-            # What runs in a worker cannot be called off: it goes on and takes up that worker until it ends. By then
-            # its time is over, so it writes nothing (see `render`), and its answer goes nowhere.
+            # What runs in a worker cannot be called off, so the workers are ended; what others run is tried again.
+            await asyncio.to_thread(self._pool.end)
             name = shown_name(str(source))
             raise PictureError(f"{name} could not be decoded within {self._answer_seconds:.0f} s") from error
 

@@ -7,8 +7,9 @@ the header states is checked before anything is decoded, and whatever it raises 
 import contextlib
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from PIL import (
     AvifImagePlugin,
@@ -25,8 +26,11 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from modelkeep.domain.pictures import SOURCE_PIXELS, TIERS, high_size, tier_size
+from modelkeep.domain.pictures import SOURCE_PIXELS, SOURCE_SIDE, TIERS, high_size, tier_size
 from modelkeep.errors import PictureError
+from modelkeep.images.png_size import lacks_pixels
+
+T = TypeVar("T")
 
 # Naming the readers also registers them; else Pillow imports all of its formats to open the first WebP or TIFF.
 _READERS: Mapping[str, type[ImageFile.ImageFile]] = {
@@ -84,11 +88,27 @@ def render_tiers(data: bytes, name: str) -> Tiers:
     Raises:
         PictureError: it is no picture of a known format, damaged, or larger than `SOURCE_PIXELS`.
     """
+    return _at_the_border(lambda: _encode(_decode(data)), data, name)
+
+
+def require_picture(data: bytes, name: str) -> None:
+    """Make sure that bytes decode as a picture within the limits.
+
+    Raises:
+        PictureError: as `render_tiers`.
+    """
+    _at_the_border(lambda: _open(data).load(), data, name)
+
+
+def _at_the_border(work: Callable[[], T], data: bytes, name: str) -> T:
+    """Return what decoding gives; whatever it raises becomes a sentence for the owner."""
     with warnings.catch_warnings():
         # Pictures between half the limit and the limit are fine, and remarks about odd metadata are for nobody.
         warnings.simplefilter("ignore")
         try:
-            return _encode(_decode(data))
+            return work()
+        except PictureError as error:
+            raise PictureError(f"{name} {error}") from error
         except Image.DecompressionBombError as error:
             raise _too_large(data, name) from error
         except UnidentifiedImageError as error:
@@ -110,8 +130,19 @@ def stored_size(width: int, height: int) -> tuple[int, int]:
     return max(1, width * WEBP_SIDE_MAX // longest), max(1, height * WEBP_SIDE_MAX // longest)
 
 
-def _decode(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
+    longest = max(opened.size)
+    if longest > SOURCE_SIDE:
+        # Whatever is done to so many rows takes long for however few pixels.
+        raise PictureError(f"has a side of {longest} pixels; at most {SOURCE_SIDE} are taken")
+    if opened.format == "PNG" and lacks_pixels(data):
+        raise PictureError("is cut off or damaged (it holds fewer pixels than it says)")
+    return opened
+
+
+def _decode(data: bytes) -> Image.Image:
+    opened = _open(data)
     opened.load()
     turn = _turn(opened)
     profile = opened.info.get("icc_profile")

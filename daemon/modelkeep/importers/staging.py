@@ -37,6 +37,9 @@ class KeepsPictures(Protocol):
     def stage_copy(self, source: Path, stem: str) -> str:
         """Copy a picture byte for byte into the staging folder and return its name there; raises PictureError."""
 
+    async def check_copy(self, staged: str, source: Path) -> None:
+        """Delete a staged copy that does not decode as a picture within the limits, and raise PictureError."""
+
     def place_pending(self, staged: str, name: str) -> None:
         """Move a staged copy to its name among the pending pictures."""
 
@@ -162,7 +165,9 @@ class PictureStaging:
                 staged.rendered = await self._pictures.render(source, stem)
             else:
                 await to_the_end(self._copy(staged, source, stem))
+                await self._pictures.check_copy(staged.copied, source)
         except PictureError as error:
+            staged.copied = "" if form is Form.COPY else staged.copied
             self.errors.append(Refusal(row.key, row.picture, str(error)))
 
     async def _copy(self, staged: StagedPicture, source: Path, stem: str) -> None:

@@ -81,7 +81,7 @@ def test_a_bomb_is_refused_from_its_header_without_its_memory(data: bytes, state
 
 
 def test_a_picture_that_does_not_fit_into_memory_is_refused() -> None:
-    assert refusal_with_memory_for(200, png_bomb(9000, 9000)) == "a.png needs more memory to decode than there is"
+    assert refusal_with_memory_for(200, bmp_bomb(9000, 9000)) == "a.png needs more memory to decode than there is"
 
 
 def refusal_with_memory_for(megabytes: int, data: bytes) -> str:

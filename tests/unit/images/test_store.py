@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -71,6 +72,13 @@ def source_digest(source: Path) -> str:
     return hashlib.sha256(source.read_bytes()).hexdigest()
 
 
+@pytest.fixture
+def private_key(tmp_path: Path) -> Path:
+    path = tmp_path / "id_rsa"
+    path.write_bytes(b"-----BEGIN OPENSSH PRIVATE KEY-----")
+    return path
+
+
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -104,15 +112,31 @@ class DeadlyPool:
         finally:
             self.running -= 1
 
+    def end(self) -> None:
+        self.pool.end()
+
+
+class EndlessPool(SteadyPool):
+    """A pool in which pictures whose name begins with "endless" are worked at for ever."""
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if Path(str(args[0])).name.startswith("endless"):
+            await super().run(time.sleep, 3600)
+        return await super().run(function, *args, **kwargs)
+
 
 class SilentPool:
     """A pool whose workers never answer."""
 
     workers = 1
+    ends = 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
+
+    def end(self) -> None:
+        self.ends += 1
 
 
 async def test_a_picture_is_rendered_in_a_worker_published_and_found(
@@ -212,11 +236,34 @@ async def test_no_more_run_at_once_than_there_are_workers(tmp_path: Path, pool: 
 
 
 async def test_a_worker_that_never_answers_is_not_waited_for(tmp_path: Path, source: Path) -> None:
-    store = ImageStore(tmp_path / "images", SilentPool(), answer_seconds=0.01)
+    silent = SilentPool()
+    store = ImageStore(tmp_path / "images", silent, answer_seconds=0.01)
     with pytest.raises(PictureError, match=r"^Photo\.PNG could not be decoded within 0 s$"):
         await store.render(source, "m1")
     with pytest.raises(PictureError, match="could not be decoded"):
         await store.digest(source)
+    assert silent.ends == 2
+
+
+async def test_a_worker_that_never_answers_is_ended_and_holds_up_no_other_picture(
+    tmp_path: Path, source: Path
+) -> None:
+    endless = EndlessPool(1)
+    store = ImageStore(tmp_path / "images", endless, answer_seconds=3.0)
+    with pytest.raises(PictureError, match="could not be decoded within 3 s"):
+        await store.render(tmp_path / "endless.png", "m1")
+    assert len(await store.digest(source)) == 64
+    endless.end()
+
+
+async def test_a_copy_that_is_no_picture_is_deleted(
+    store: ImageStore, source: Path, private_key: Path, staging: Path
+) -> None:
+    await store.check_copy(store.stage_copy(source, "7"), source)
+    assert names_in(staging) == ["7.png"]
+    with pytest.raises(PictureError, match=r"^id_rsa is not a picture"):
+        await store.check_copy(store.stage_copy(private_key, "8"), private_key)
+    assert names_in(staging) == ["7.png"]
 
 
 def test_a_copy_is_byte_for_byte_and_keeps_its_ending(store: ImageStore, source: Path, staging: Path) -> None:

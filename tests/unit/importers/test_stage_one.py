@@ -114,6 +114,11 @@ class PictureShelf:
         self.staging.add(name)
         return name
 
+    async def check_copy(self, staged: str, source: Path) -> None:
+        if source.name.startswith("fake"):
+            self.staging.remove(staged)
+            raise PictureError(f"{source.name} is not a picture")
+
     def place_pending(self, staged: str, name: str) -> None:
         if name == self.fails_placing:
             raise OSError(28, "No space left on device")

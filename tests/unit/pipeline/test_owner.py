@@ -45,6 +45,9 @@ class Threads:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(function, *args, **kwargs)
 
+    def end(self) -> None:
+        """Do nothing."""
+
 
 def picture(seed: int) -> bytes:
     return png(seed, (24, 16))
