@@ -197,7 +197,10 @@ def _thread_safe(progress: asyncio.Queue[Progress]) -> Callable[[Progress], None
 
 
 def _absolute(text: str, what: str) -> Path:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # `~name` of a user whom nobody knows
+        raise SourceError(f"{what} names a home folder that is not known: {text!r}; give an absolute path") from error
     if not path.is_absolute():
         raise SourceError(f"{what} has to be an absolute path, not {text!r}")
     return path
