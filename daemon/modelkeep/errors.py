@@ -22,6 +22,7 @@
     ├── Conflict               the owner has to choose
     ├── Busy                   that row is being migrated at this moment
     ├── OutsideRoots           a path that no root contains
+    ├── NotAllowed             a path that only the owner may name
     ├── JournalError           the journal cannot be written or read
     └── DaemonError            the daemon cannot be reached, or answered with an error
 
@@ -136,6 +137,10 @@ class Busy(ModelkeepError):
 
 class OutsideRoots(ModelkeepError):
     """A path that lies in none of the configured roots."""
+
+
+class NotAllowed(ModelkeepError):
+    """A path of this machine that only the owner may name."""
 
 
 class JournalError(ModelkeepError):

@@ -40,7 +40,10 @@ class HttpInterface:
     def __init__(self, settings: Settings, backend: Backend) -> None:
         self._settings = settings
         self._rules = AccessRules(
-            host=settings.api.host, token=settings.api.token, allowed_origins=settings.api.allowed_origins
+            host=settings.api.host,
+            token=settings.api.token,
+            allowed_origins=settings.api.allowed_origins,
+            import_folders=settings.import_folders,
         )
         self._app = create_app(backend, self._rules, version=__version__)
         self._servers: list[_Server] = []

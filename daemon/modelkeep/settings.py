@@ -110,6 +110,12 @@ class Settings(BaseSettings):
         return self._reload() if self._reload is not None else self
 
     @property
+    def import_folders(self) -> tuple[Path, ...]:
+        """Folders from which programs without the token may have old databases imported."""
+        # Only ComfyUI's plugins, where old managers live: what its own pages upload must not be taken for a database.
+        return (*self.api.import_folders, *([Path(self.comfyui) / "custom_nodes"] if self.comfyui else []))
+
+    @property
     def socket_path(self) -> Path | None:
         """Where the unix socket is, None when there shall be none."""
         if self.api.socket != "auto":
@@ -232,9 +238,17 @@ def _anchored(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
         anchored["roots"] = [
             {**root, **_anchored_key(root, "path", base)} if isinstance(root, Mapping) else root for root in roots
         ]
-    if isinstance(api, Mapping) and api.get("socket") != "auto":
-        anchored["api"] = {**api, **_anchored_key(api, "socket", base)}
+    if isinstance(api, Mapping):
+        socket = {} if api.get("socket") == "auto" else _anchored_key(api, "socket", base)
+        anchored["api"] = {**api, **socket, **_anchored_folders(api, "import_folders", base)}
     return anchored
+
+
+def _anchored_folders(table: Mapping[str, Any], key: str, base: Path) -> dict[str, list[Any]]:
+    value = table.get(key)
+    if isinstance(value, list | tuple):
+        return {key: [_anchored_key({key: item}, key, base).get(key, item) for item in value]}
+    return {}
 
 
 def _anchored_key(table: Mapping[str, Any], key: str, base: Path) -> dict[str, str]:

@@ -114,6 +114,8 @@ class ApiSettings(_Table):
         description='a list of origins like "http://localhost:8188", without a path',
     )
 
+    import_folders: tuple[Folder, ...] = Field(default=(), description="a list of paths of folders")
+
     @field_validator("host")
     @classmethod
     def _check_host(cls, host: str) -> str:

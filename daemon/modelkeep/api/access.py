@@ -7,11 +7,13 @@ answers too (DNS rebinding). The browser says in `Host`, `Origin` and `Sec-Fetch
 
 import hmac
 import ipaddress
+import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from modelkeep.domain.pictures import SOURCE_BYTES
 
@@ -50,13 +52,15 @@ class AccessRules:
         host: `api.host`, the address that is listened on.
         token: `api.token`; when set, other machines may call, and everybody on TCP has to show it.
         allowed_origins: web pages that may ask besides the daemon's own, as browsers spell them.
-        own_names: by which names this machine is known to others.
+        own_names: by which names this machine is known to others; they count where a token is set.
+        import_folders: from where programs without the token may have old databases imported.
     """
 
     host: str = "127.0.0.1"
     token: str = field(default="", repr=False)
     allowed_origins: tuple[str, ...] = ()
     own_names: tuple[str, ...] = field(default_factory=_own_names)
+    import_folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,24 @@ def refuse_unfit(rules: AccessRules, asked: Asked) -> Refusal | None:
     return None
 
 
+def is_owner(rules: AccessRules, transport: Transport) -> bool:
+    """Tell whether an admitted request is the owner's: it came through his socket, or had to show the token."""
+    return transport is Transport.UNIX or bool(rules.token)
+
+
+def may_name(rules: AccessRules, *paths: str) -> bool:
+    """Tell whether anybody may have these paths read; links are resolved on the disk, an empty path is none."""
+    folders = [os.path.realpath(folder) for folder in rules.import_folders]
+    return all(_is_in_one(path, folders) for path in paths if path)
+
+
+def _is_in_one(path: str, folders: Sequence[str]) -> bool:
+    if not Path(path).is_absolute():
+        return False
+    resolved = Path(os.path.realpath(path))
+    return any(resolved.is_relative_to(folder) for folder in folders)
+
+
 def too_large(asked: Asked) -> Refusal:
     """Return the refusal of a body that is larger than what is read."""
     return Refusal(413, f"The body is larger than {asked.body_bytes_max:,} bytes.")
@@ -196,7 +218,11 @@ def _is_own_origin(rules: AccessRules, asked: Asked, origin: str) -> bool:
 
 
 def _own_hosts(rules: AccessRules, asked: Asked) -> set[str]:
-    hosts = {"localhost", "127.0.0.1", "::1", _spelled(rules.host), *rules.own_names}
+    hosts = {"localhost", "127.0.0.1", "::1", _spelled(rules.host)}
+    if rules.token:
+        # Whoever answers on this network for such a name (mDNS, DHCP) could first serve a page under it and then
+        # point it at us. That page knows no token; without one, only names count that nobody else can give.
+        hosts.update(rules.own_names)
     if asked.server is not None:
         # The address at which the connection arrived, which is not the caller's to choose.
         hosts.add(_spelled(asked.server[0]))

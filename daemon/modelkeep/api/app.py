@@ -46,6 +46,7 @@ def create_app(backend: Backend, access: AccessRules, *, version: str) -> FastAP
         redirect_slashes=False,
     )
     app.state.backend = backend
+    app.state.access = access
     answer_failures(app)
     for router in _ROUTERS:
         app.include_router(router)

@@ -23,6 +23,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.NotFound: 404,
     errors.FileVanished: 404,
     errors.OutsideRoots: 403,
+    errors.NotAllowed: 403,
     errors.FileChanged: 409,
     errors.NotAModel: 400,
     errors.Conflict: 409,

@@ -11,6 +11,7 @@ from modelkeep.api.access import (
     Asked,
     Refusal,
     Transport,
+    is_owner,
     refuse_stranger,
     refuse_unfit,
     too_large,
@@ -18,6 +19,9 @@ from modelkeep.api.access import (
 from modelkeep.api.answers import failure
 
 _POLICY_VIOLATION = 1008
+
+OWNER_KEY = "modelkeep.is_owner"
+"""Where in a request's scope it stands whether it is the owner's."""
 
 DRAINED_FACTOR = 4
 """So many times the largest body are read and dropped of one that is too large."""
@@ -76,7 +80,8 @@ class Guard:
                 await _drain(receive, DRAINED_FACTOR * asked.body_bytes_max)
             await _refuse(refusal, scope, receive, send)
         else:
-            await _Bounded(asked, scope, receive, send).run(self._app)
+            owned = {**scope, OWNER_KEY: is_owner(self._rules, self._transport)}
+            await _Bounded(asked, owned, receive, send).run(self._app)
 
     def _asked(self, scope: Scope) -> Asked:
         headers: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ from starlette.responses import StreamingResponse
 
 from modelkeep.api.answers import as_json
 from modelkeep.api.failures import UNEXPECTED, expected_fault, sentence_of
-from modelkeep.api.parameters import TheBackend
+from modelkeep.api.parameters import Rights, TheBackend
 from modelkeep.api.schemas import ImportRequest
 from modelkeep.errors import ModelkeepError
 
@@ -18,8 +18,9 @@ router = APIRouter(prefix="/api/import", tags=["migration"])
 
 
 @router.post("", response_class=StreamingResponse)
-async def import_source(backend: TheBackend, asked: ImportRequest) -> StreamingResponse:
+async def import_source(backend: TheBackend, rights: Rights, asked: ImportRequest) -> StreamingResponse:
     """Import; each line is `{"progress": …}`, the last `{"report": …}` or `{"error": "…"}`."""
+    await rights.require(asked.source, asked.images)
     values = aiter(backend.import_source(asked.kind, asked.source, asked.images, asked.map, asked.dry_run))
     # Waiting for the first value gives a source that cannot be read a status of its own.
     nothing: dict[str, object] = {}

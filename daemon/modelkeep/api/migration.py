@@ -9,7 +9,7 @@ from modelkeep.api import schemas, shapes
 from modelkeep.api.answers import Json, failure
 from modelkeep.api.backend import Backend
 from modelkeep.api.batch import import_rows
-from modelkeep.api.parameters import TheBackend
+from modelkeep.api.parameters import Rights, TheBackend
 from modelkeep.api.pending import no_such_row
 from modelkeep.errors import Conflict
 
@@ -58,8 +58,9 @@ async def import_models(backend: TheBackend, asked: schemas.ImportManyRequest) -
 
 
 @router.post("/migrate_legacy_db")
-async def migrate_legacy_db(backend: TheBackend, asked: schemas.LegacyImportRequest) -> Json:
+async def migrate_legacy_db(backend: TheBackend, rights: Rights, asked: schemas.LegacyImportRequest) -> Json:
     """Run stage 1 on a database of the legacy manager, to its end."""
+    await rights.require(asked.legacy_db_path, asked.legacy_images_dir or "")
     report: Mapping[str, object] = {}
     values = backend.import_source(LEGACY_KIND, asked.legacy_db_path, asked.legacy_images_dir or "", (), False)
     async for value in values:

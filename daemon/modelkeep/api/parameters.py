@@ -1,14 +1,17 @@
 """What handlers take from a request: the backend, and values that are checked on the way in."""
 
+import asyncio
 from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Path, Query, Request
 
+from modelkeep.api.access import AccessRules, may_name
 from modelkeep.api.backend import Backend
+from modelkeep.api.guard import OWNER_KEY
 from modelkeep.api.schemas import ROW_ID_MAX
 from modelkeep.domain.values import normalise_sha256
-from modelkeep.errors import NotFound
+from modelkeep.errors import NotAllowed, NotFound
 
 
 def _backend_of(request: Request) -> Backend:
@@ -30,6 +33,29 @@ def exact_text(request: Request, name: str) -> str:
     return values[-1]
 
 
+class PathRights:
+    """Which paths of this machine a caller may name."""
+
+    def __init__(self, request: Request) -> None:
+        self._access: AccessRules = request.app.state.access
+        self._is_owner = bool(request.scope.get(OWNER_KEY))
+
+    async def require(self, *paths: str) -> None:
+        """Let a request pass that may have these paths read.
+
+        Raises:
+            NotAllowed: it may not; nothing is said about the paths.
+        """
+        if not self._is_owner and not await asyncio.to_thread(may_name, self._access, *paths):
+            raise NotAllowed(ONLY_THE_OWNER)
+
+
+ONLY_THE_OWNER = (
+    "Only the owner may have files of this machine imported: use the command line (modelkeep import), set api.token"
+    " and send it, or name the folder of the database in api.import_folders."
+)
+
+Rights = Annotated[PathRights, Depends(PathRights)]
 TheBackend = Annotated[Backend, Depends(_backend_of)]
 Sha256 = Annotated[str, Depends(_sha256_of)]
 PendingId = Annotated[int, Path(ge=1, le=ROW_ID_MAX, description="number of a row of the queue")]

@@ -209,7 +209,9 @@ def make_client(backend: FakeBackend) -> ClientMaker:
     def make(
         rules: AccessRules | None = None, transport: Transport = Transport.TCP, caller: str = "127.0.0.1"
     ) -> httpx.AsyncClient:
-        known = rules or AccessRules(allowed_origins=("http://127.0.0.1:8188",), own_names=("workstation",))
+        known = rules or AccessRules(
+            allowed_origins=("http://127.0.0.1:8188",), own_names=("workstation",), import_folders=(Path("/old"),)
+        )
         app = guarded(create_app(backend, known, version="1.2.3"), known, transport)
         way = httpx.ASGITransport(app, client=(caller, 50000))
         return httpx.AsyncClient(transport=way, base_url="http://127.0.0.1:8189")

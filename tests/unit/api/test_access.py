@@ -77,6 +77,15 @@ def test_with_a_token_everybody_on_tcp_has_to_show_it(client: str, header: str, 
     assert status(TOKEN, asked(headers={"authorization": header}, client=client, server=server)) == expected
 
 
+@pytest.mark.parametrize(("rules", "expected"), [(OPEN, 403), (TOKEN, 0)])
+def test_names_that_others_in_the_network_can_give_count_only_where_a_token_is_asked_for(
+    rules: AccessRules, expected: int
+) -> None:
+    headers = {"authorization": "Bearer s3cret", "host": "workstation:8189"}
+    assert status(rules, asked(headers=headers)) == expected
+    assert status(rules, asked("POST", {**headers, **JSON, "origin": "http://workstation:8189"})) == expected
+
+
 def test_a_refused_token_tells_how_to_send_one() -> None:
     refusal = refusal_of(TOKEN, asked())
     assert refusal is not None
@@ -100,8 +109,8 @@ def test_the_unix_socket_needs_no_token_and_any_host_will_do(rules: AccessRules)
         ("[::1]:8189", 0),
         ("[::1]", 0),
         ("[0:0:0:0:0:0:0:1]:8189", 0),
-        ("workstation:8189", 0),
-        ("workstation.local:8189", 0),
+        ("workstation:8189", 403),
+        ("workstation.local:8189", 403),
         ("127.0.0.1:8190", 403),
         ("localhost:80", 403),
         ("evil.example", 403),
@@ -136,7 +145,7 @@ ORIGINS = [
     ("http://127.0.0.1:8189", 0),
     ("http://localhost:8189", 0),
     ("http://[::1]:8189", 0),
-    ("http://workstation:8189", 0),
+    ("http://workstation:8189", 403),
     ("null", 403),
     ("", 403),
     ("http://evil.example", 403),
