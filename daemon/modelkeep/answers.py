@@ -253,10 +253,17 @@ class Answers:
         self._pipeline.resume()
 
     async def import_source(
-        self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
+        self,
+        kind: str,
+        source: str,
+        images: str,
+        path_map: Sequence[tuple[str, str]],
+        dry_run: bool,
+        again: bool = False,
     ) -> AsyncIterator[dict[str, object]]:
         """Run stage 1."""
-        async for value in import_stream(self._holdings, kind, source, images, path_map, dry_run, self._imports):
+        values = import_stream(self._holdings, kind, source, images, path_map, dry_run, self._imports, again=again)
+        async for value in values:
             if not is_reading(value):  # a source that cannot be read is answered with a status of its own
                 yield value
         await self._after_import()

@@ -29,6 +29,8 @@ async def import_stream(
     path_map: Sequence[tuple[str, str]],
     dry_run: bool,
     running: "Running | None" = None,
+    *,
+    again: bool = False,
 ) -> AsyncIterator[dict[str, object]]:
     """Yield `{"progress": …}` again and again, and at last `{"report": …}`.
 
@@ -41,6 +43,7 @@ async def import_stream(
         dry_run: change nothing.
         running: notes the import, which is then brought to its end although nobody listens to it any more; without
             it, the import ends with its listener.
+        again: also take rows that the owner dropped since an earlier import.
 
     Raises:
         SourceError: the source cannot be read; before the first value.
@@ -56,7 +59,9 @@ async def import_stream(
     )
     stage = StageOne(holdings.catalogue, _ImportedPictures(holdings), holdings.journal, now_ms, read=read_apart)
     progress: asyncio.Queue[Progress] = asyncio.Queue()
-    work = asyncio.create_task(stage.run(importer, options, dry_run=dry_run, progress=_thread_safe(progress)))
+    work = asyncio.create_task(
+        stage.run(importer, options, dry_run=dry_run, again=again, progress=_thread_safe(progress))
+    )
     if running is not None:
         running.note(work)
     async for step in _until_done(progress, work, outlives=running is not None):

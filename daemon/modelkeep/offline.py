@@ -139,10 +139,16 @@ class OfflineWriter:
         return self._holdings
 
     def import_source(
-        self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
+        self,
+        kind: str,
+        source: str,
+        images: str,
+        path_map: Sequence[tuple[str, str]],
+        dry_run: bool,
+        again: bool = False,
     ) -> AsyncIterator[dict[str, object]]:
         """Run stage 1; yields progress, and at last the report."""
-        return import_stream(self._open, kind, source, images, path_map, dry_run)
+        return import_stream(self._open, kind, source, images, path_map, dry_run, again=again)
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due at the daemon's next start."""

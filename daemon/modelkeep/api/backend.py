@@ -153,9 +153,17 @@ class Backend(Protocol):
         """Go on hashing."""
 
     def import_source(
-        self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
+        self,
+        kind: str,
+        source: str,
+        images: str,
+        path_map: Sequence[tuple[str, str]],
+        dry_run: bool,
+        again: bool = False,
     ) -> AsyncIterator[dict[str, object]]:
         """Run stage 1; yield `{"progress": {phase, done, total}}` and at last `{"report": {…}}`.
+
+        `again`: also take rows that the owner dropped since an earlier import.
 
         Raises:
             SourceError: before the first value, when the source cannot be read at all.

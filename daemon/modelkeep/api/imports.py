@@ -21,7 +21,8 @@ router = APIRouter(prefix="/api/import", tags=["migration"])
 async def import_source(backend: TheBackend, rights: Rights, asked: ImportRequest) -> StreamingResponse:
     """Import; each line is `{"progress": …}`, the last `{"report": …}` or `{"error": "…"}`."""
     await rights.require(asked.source, asked.images)
-    values = aiter(backend.import_source(asked.kind, asked.source, asked.images, asked.map, asked.dry_run))
+    what = (asked.kind, asked.source, asked.images, asked.map)
+    values = aiter(backend.import_source(*what, dry_run=asked.dry_run, again=asked.again))
     # Waiting for the first value gives a source that cannot be read a status of its own.
     nothing: dict[str, object] = {}
     first = await anext(values, nothing)

@@ -62,7 +62,8 @@ async def migrate_legacy_db(backend: TheBackend, rights: Rights, asked: schemas.
     """Run stage 1 on a database of the legacy manager, to its end."""
     await rights.require(asked.legacy_db_path, asked.legacy_images_dir or "")
     report: Mapping[str, object] = {}
-    values = backend.import_source(LEGACY_KIND, asked.legacy_db_path, asked.legacy_images_dir or "", (), False)
+    what = (LEGACY_KIND, asked.legacy_db_path, asked.legacy_images_dir or "", ())
+    values = backend.import_source(*what, dry_run=False, again=asked.again)
     async for value in values:
         found = value.get("report")
         report = found if isinstance(found, Mapping) else report

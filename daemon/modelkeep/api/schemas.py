@@ -78,20 +78,22 @@ class SampleRequest(BaseModel):
 
 
 class LegacyImportRequest(BaseModel):
-    """A database of the legacy manager."""
+    """A database of the legacy manager; `again`: also its rows that were dropped since an earlier import."""
 
     legacy_db_path: Annotated[PathText, Field(min_length=1)]
     legacy_images_dir: PathText | None = None
+    again: bool = False
 
 
 class ImportRequest(BaseModel):
-    """A legacy source; `map` rewrites path prefixes."""
+    """A legacy source; `map` rewrites path prefixes, `again` takes rows that were dropped since, too."""
 
     kind: str
     source: Annotated[PathText, Field(min_length=1)]
     images: PathText = ""
     map: list[tuple[PathText, PathText]] = []
     dry_run: bool = False
+    again: bool = False
 
 
 class _Answer(BaseModel):

@@ -4,6 +4,7 @@ Reads may run beside a write; writes come one after the other, each committed du
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class Catalogue:
 
     async def drop_pending(self, pending_id: int) -> None:
         """Delete a pending row."""
-        await self._database.write(pending.delete_pending, pending_id)
+        await self._database.write(pending.drop_pending, pending_id)
 
     async def forget_unknown(self, pending_id: int) -> bool:
         """Delete a pending row if nothing is known but its path; tells whether it is gone."""
@@ -268,9 +269,14 @@ class Catalogue:
         before_commit: importing.BeforeCommit,
         *,
         dry_run: bool = False,
+        again: bool = False,
     ) -> list[TakenRow]:
-        """Take the rows of a legacy source in one transaction; a dry run rolls everything back."""
-        return await self._database.write(_import_rows, kind, source, rows, now_ms, before_commit, dry_run)
+        """Take the rows of a legacy source in one transaction; a dry run rolls everything back.
+
+        `again`: also those that an earlier run took and the owner dropped since.
+        """
+        take = partial(importing.import_rows, again=again)
+        return await self._database.write(_import_rows, take, kind, source, rows, now_ms, before_commit, dry_run)
 
     # Questions
 
@@ -343,6 +349,7 @@ class Catalogue:
 
 def _import_rows(
     connection: sa.Connection,
+    take: Callable[..., list[TakenRow]],
     kind: str,
     source: str,
     rows: Sequence[StagedRow],
@@ -351,10 +358,10 @@ def _import_rows(
     dry_run: bool,
 ) -> list[TakenRow]:
     if not dry_run:
-        return importing.import_rows(connection, kind, source, rows, now_ms, before_commit)
+        return take(connection, kind, source, rows, now_ms, before_commit)
     savepoint = connection.begin_nested()
     try:
-        return importing.import_rows(connection, kind, source, rows, now_ms, lambda _: None)
+        return take(connection, kind, source, rows, now_ms, lambda _: None)
     finally:
         savepoint.rollback()
 

@@ -31,6 +31,7 @@ class ImportRequest:
     images: Path | None = None
     path_map: tuple[tuple[str, str], ...] = ()
     dry_run: bool = False
+    again: bool = False
 
     @property
     def images_text(self) -> str:
@@ -75,7 +76,7 @@ def _through_daemon(client: DaemonClient, request: ImportRequest, told: Told) ->
         "images": request.images_text,
         "map": [list(pair) for pair in request.path_map],
         "dry_run": request.dry_run,
-    }
+    } | ({"again": True} if request.again else {})
     for value in client.post_stream("/api/import", body):
         told(value)
 
@@ -85,7 +86,7 @@ async def _on_files(settings: "Settings", request: ImportRequest, told: Told) ->
 
     async with OfflineWriter(settings) as writer:
         values: AsyncIterator[Json] = writer.import_source(
-            request.kind, str(request.source), request.images_text, request.path_map, request.dry_run
+            request.kind, str(request.source), request.images_text, request.path_map, request.dry_run, request.again
         )
         async for value in values:
             told(value)

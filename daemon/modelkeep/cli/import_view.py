@@ -44,6 +44,7 @@ def after_import(
 
 
 def _counts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    dropped = int(report.get("dropped", 0))  # a daemon of before an update does not tell it
     return [
         ("models", f"{report['migrated']:,}  their hash was known" if report["migrated"] else ""),
         ("pending", f"{report['pending']:,}  wait for their file to be hashed" if report["pending"] else ""),
@@ -52,6 +53,10 @@ def _counts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{report['updated']:,}  waited already, now with what the source says" if report["updated"] else "",
         ),
         ("unchanged", f"{report['unchanged']:,}  taken by an earlier import" if report["unchanged"] else ""),
+        (
+            "dropped",
+            f"{dropped:,}  of the unchanged were dropped since; --again takes them" if dropped else "",
+        ),
         ("pictures", f"{report['images_processed']:,}" if report["images_processed"] else ""),
         ("refused", f"{len(report['refusals']):,}" if report["refusals"] else ""),
     ]

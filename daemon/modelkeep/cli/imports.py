@@ -32,6 +32,9 @@ def import_(
     mapping: Annotated[
         list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Rewrite the beginning of paths; repeatable.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also take rows that were dropped since an earlier import.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Take over what an older manager's database knows; the source is never written."""
@@ -41,7 +44,8 @@ def import_(
     if kind not in _kinds():
         raise WrongUse(f"{kind} is no kind of legacy source; the kinds are: {', '.join(_kinds())}")
     call = invocation(context)
-    request = ImportRequest(kind, source.absolute(), images and images.absolute(), path_pairs(mapping or []), dry_run)
+    pairs = path_pairs(mapping or [])
+    request = ImportRequest(kind, source.absolute(), images and images.absolute(), pairs, dry_run, again)
     report, through_daemon = run_import(call.settings, request)
     if as_json:
         print_json(report)

@@ -164,6 +164,7 @@ def drop(
 
     drop_row(call.settings, row)
     console().print(f"Row {row} is dropped. If its file is in a root, it comes back without what was known of it.")
+    console().print("What an import knew of it can be had again: repeat that import with --again.")
 
 
 def _ask(call: Invocation, row: int) -> None:

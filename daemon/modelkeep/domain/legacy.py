@@ -104,3 +104,8 @@ class TakenRow:
     """What became of it under the hash that it claims, though its file has another one and it waits for that."""
     wants_copy: bool = False
     """Its picture becomes a pending picture."""
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether an earlier run took it, and the owner dropped since what it became."""
+        return self.taking is Taking.UNCHANGED and not self.sha256 and not self.pending_id

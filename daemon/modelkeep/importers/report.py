@@ -23,7 +23,8 @@ class ImportReport:
     """What an import did, or in a dry run would do.
 
     `rows` is the number of rows in the source: each is counted once in `migrated` (it is a model now, merged ones
-    included), `pending`, `updated` or `unchanged`, or it is one of `refusals`. `images_processed` is the number of
+    included), `pending`, `updated` or `unchanged`, or it is one of `refusals`. `dropped` are those of the unchanged
+    that the owner dropped since: they are taken only when that is asked for. `images_processed` is the number of
     pictures that came with them, `image_errors` tell of those that could not be used, `remarks` what was odd about
     rows that were taken.
     """
@@ -36,6 +37,7 @@ class ImportReport:
     pending: int = 0
     updated: int = 0
     unchanged: int = 0
+    dropped: int = 0
     images_processed: int = 0
     image_errors: list[Refusal] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -49,6 +51,7 @@ class ImportReport:
             "pending": self.pending,
             "updated": self.updated,
             "unchanged": self.unchanged,
+            "dropped": self.dropped,
             "errors": len(self.refusals),
             "images_processed": self.images_processed,
             "image_errors": len(self.image_errors),
@@ -99,6 +102,7 @@ def report_of(
         pending=takings[Taking.PENDING],
         updated=takings[Taking.UPDATED],
         unchanged=takings[Taking.UNCHANGED],
+        dropped=sum(1 for row in taken if row.is_dropped),
         images_processed=images_processed,
         image_errors=list(image_errors),
         refusals=list(content.refusals),

@@ -47,8 +47,9 @@ class TakesRows(Protocol):
         before_commit: Callable[[Sequence[TakenRow]], None],
         *,
         dry_run: bool = False,
+        again: bool = False,
     ) -> list[TakenRow]:
-        """Take rows in one transaction.
+        """Take rows in one transaction; `again`: also those that the owner dropped since an earlier import.
 
         `before_commit` is called inside it; when that raises, everything is rolled back, as in a dry run.
         """
@@ -101,6 +102,7 @@ class StageOne:
         options: SourceOptions,
         *,
         dry_run: bool = False,
+        again: bool = False,
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> ImportReport:
         """Import a source.
@@ -109,6 +111,7 @@ class StageOne:
             importer: reads it.
             options: where it lies.
             dry_run: find out what would happen, and change nothing.
+            again: also take rows that the owner dropped since an earlier import took them.
             progress: called on the event loop as the import proceeds.
 
         Raises:
@@ -119,19 +122,22 @@ class StageOne:
         rows = await self._catalogue.keep_places(content.kind, content.source, content.rows)
         content = replace(content, rows=tuple(rows))
         if dry_run:
-            taken = await self._rehearse(content, content.rows)
+            taken = await self._rehearse(content, content.rows, again=again)
             report = report_of(content, taken, len(needs_of(taken)), dry_run=True)
         else:
-            report = await self._import(content, progress)
+            report = await self._import(content, progress, again=again)
         progress(Progress("done", report.rows, report.rows))
         return report
 
-    async def _import(self, content: SourceContent, progress: Callable[[Progress], None]) -> ImportReport:
+    async def _import(
+        self, content: SourceContent, progress: Callable[[Progress], None], *, again: bool
+    ) -> ImportReport:
         about = {"kind": content.kind, "source": content.source}
         self._journal.write("import.started", **about, rows=len(content.rows), refused=len(content.refusals))
-        run = _Run(self._catalogue, self._pictures, self._journal, content, self._concurrency, progress)
+        run = _Run(self._catalogue, self._pictures, self._journal, content, self._concurrency, progress, again)
         try:
-            await run.make_ready(needs_of(await self._rehearse(content, deciding_rows(content.rows))))
+            rehearsed = await self._rehearse(content, deciding_rows(content.rows), again=again)
+            await run.make_ready(needs_of(rehearsed))
             # From here on it is short, and half of it must not be left to the next start of the daemon.
             return await to_the_end(run.take(self._clock()), run.call_off)
         except (ModelkeepError, OSError, asyncio.CancelledError) as error:
@@ -142,14 +148,14 @@ class StageOne:
         finally:
             await asyncio.to_thread(run.discard_unused)
 
-    async def _rehearse(self, content: SourceContent, rows: Sequence[LegacyRow]) -> list[TakenRow]:
+    async def _rehearse(self, content: SourceContent, rows: Sequence[LegacyRow], *, again: bool) -> list[TakenRow]:
         """Ask what would become of rows."""
         if not rows:
             return []
         on_disk = await asyncio.to_thread(_fingerprints, rows)
         staged = [StagedRow(row, on_disk=status) for row, status in zip(rows, on_disk, strict=True)]
         return await self._catalogue.import_rows(
-            content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True
+            content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True, again=again
         )
 
 
@@ -175,7 +181,9 @@ class _Run:
         content: SourceContent,
         concurrency: int,
         progress: Callable[[Progress], None],
+        again: bool,
     ) -> None:
+        self._again = again
         self.is_finished = False
         self._is_called_off = False
         self._catalogue = catalogue
@@ -222,7 +230,7 @@ class _Run:
             staged = [self._staging.staged_row(row, status) for row, status in zip(rows, on_disk, strict=True)]
             try:
                 return await self._catalogue.import_rows(
-                    content.kind, content.source, staged, now_ms, self._before_commit
+                    content.kind, content.source, staged, now_ms, self._before_commit, again=self._again
                 )
             except _Outdated as outdated:  # each time it wants more of what is finite
                 await self.make_ready(outdated.needs)

@@ -175,9 +175,15 @@ class FakeBackend:
         self.paused = False
 
     async def import_source(
-        self, kind: str, source: str, images: str, path_map: Sequence[tuple[str, str]], dry_run: bool
+        self,
+        kind: str,
+        source: str,
+        images: str,
+        path_map: Sequence[tuple[str, str]],
+        dry_run: bool,
+        again: bool = False,
     ) -> AsyncIterator[dict[str, object]]:
-        self.changes.append(("import", kind, source, images, list(path_map), dry_run))
+        self.changes.append(("import", kind, source, images, list(path_map), dry_run, *([again] if again else [])))
         for value in self.stream:
             if isinstance(value, Exception):
                 raise value

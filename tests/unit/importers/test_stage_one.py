@@ -47,6 +47,7 @@ class RowCatalogue:
         before_commit: Callable[[Sequence[TakenRow]], None],
         *,
         dry_run: bool = False,
+        again: bool = False,
     ) -> list[TakenRow]:
         assert now_ms == NOW_MS
         (self.dry_seen if dry_run else self.seen)[:] = rows
@@ -347,6 +348,7 @@ async def test_the_report_counts_every_row_once() -> None:
         "pending": 1,
         "updated": 1,
         "unchanged": 1,
+        "dropped": 0,
         "errors": 1,
         "images_processed": 2,
         "counts": {
@@ -355,6 +357,7 @@ async def test_the_report_counts_every_row_once() -> None:
             "pending": 1,
             "updated": 1,
             "unchanged": 1,
+            "dropped": 0,
             "errors": 1,
             "images_processed": 2,
             "image_errors": 1,

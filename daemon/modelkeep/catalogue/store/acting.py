@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
 from modelkeep.catalogue.store.details import model_details
+from modelkeep.catalogue.store.import_origin import forget_model
 from modelkeep.catalogue.store.pictures import put_image_rows
 from modelkeep.catalogue.tables import images, models, pending_import
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, plan_act
@@ -57,6 +58,7 @@ def _write_images(connection: sa.Connection, plan: ActPlan) -> None:
 
 def _purge(connection: sa.Connection, sha256: str, now_ms: int) -> None:
     """Delete a model with all that belongs to it; its tags, locations and pictures go by cascade."""
+    forget_model(connection, sha256)
     connection.execute(sa.delete(models).where(models.c.sha256 == sha256))
     # A row that was in conflict with it has nothing to be in conflict with any more.
     freed = (pending_import.c.sha256 == sha256) & (pending_import.c.state == PendingState.CONFLICT)

@@ -46,6 +46,11 @@ class Earlier:
     sha256: str
     pending_id: int
 
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the owner dropped what it became."""
+        return not self.sha256 and not self.pending_id
+
 
 @dataclass(slots=True)
 class ImportRun:
@@ -78,7 +83,9 @@ class ImportRun:
         return self.next_pending_id - 1
 
 
-def begin(connection: sa.Connection, kind: str, source: str, rows: Sequence[StagedRow], now_ms: int) -> ImportRun:
+def begin(
+    connection: sa.Connection, kind: str, source: str, rows: Sequence[StagedRow], now_ms: int, *, again: bool = False
+) -> ImportRun:
     """Learn what is known before an import begins, and make its tags."""
     query = sa.select(
         imported_rows.c.row_key,
@@ -87,7 +94,8 @@ def begin(connection: sa.Connection, kind: str, source: str, rows: Sequence[Stag
         imported_rows.c.sha256,
         imported_rows.c.pending_id,
     ).where(imported_rows.c.kind == kind, imported_rows.c.source == source)
-    earlier = {key: Earlier(*values) for key, *values in connection.execute(query)}
+    found = {key: Earlier(*values) for key, *values in connection.execute(query)}
+    earlier = {key: row for key, row in found.items() if not (again and row.is_dropped)}
     return ImportRun(
         connection,
         kind,

@@ -41,13 +41,15 @@ def import_rows(
     rows: Sequence[StagedRow],
     now_ms: int,
     before_commit: BeforeCommit,
+    *,
+    again: bool = False,
 ) -> list[TakenRow]:
     """Take the rows of a source; see `domain.legacy` for what is handed in and what comes back.
 
     `before_commit` gets what was done with each row before anything is visible to anybody; when it raises, nothing
-    has happened.
+    has happened. `again`: rows that an earlier run took and the owner dropped since are taken as if they were new.
     """
-    run = begin(connection, kind, source, rows, now_ms)
+    run = begin(connection, kind, source, rows, now_ms, again=again)
     taken: dict[str, TakenRow] = {}
     later: list[StagedRow] = []
     for staged in rows:

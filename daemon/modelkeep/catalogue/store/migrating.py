@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
+from modelkeep.catalogue.store.import_origin import FORGET_PENDING
 from modelkeep.catalogue.store.locations import locations_at, locations_of_all, put_locations
 from modelkeep.catalogue.store.models import choose_main_paths, get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings
@@ -81,6 +82,7 @@ class _Writes:
     refused: list[RefusedPicture] = field(default_factory=list)
     tags: list[dict[str, object]] = field(default_factory=list)
     gone: list[dict[str, object]] = field(default_factory=list)
+    dropped: list[dict[str, object]] = field(default_factory=list)
     parked: list[dict[str, object]] = field(default_factory=list)
     migrations: list[dict[str, object]] = field(default_factory=list)
     main_paths: set[str] = field(default_factory=set)
@@ -213,6 +215,8 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     if decision.moves_tags and pending.tags:
         writes.tags.append({"b_sha256": order.sha256, "b_id": pending.id})
     writes.gone.append({"b_id": pending.id})
+    if decision.action is Action.DELETED:
+        writes.dropped.append({"b_id": pending.id})
     image = pending.image if not order.picture_refused else ""
     writes.migrations.append(migration_values(order.migration, now_ms, files, image))
     return MigrationResult(order, Outcome.DONE, pending, decision, files, displaced)
@@ -282,6 +286,7 @@ def _write(connection: sa.Connection, writes: _Writes, now_ms: int) -> None:
     for statement, rows in (
         (_MOVE_TAGS, writes.tags),
         (_DELETE_PENDING, writes.gone),
+        (FORGET_PENDING, writes.dropped),
         (_PARK, writes.parked),
     ):
         if rows:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.store.import_origin import forget_pending
 from modelkeep.catalogue.store.json_text import stored_json
 from modelkeep.catalogue.store.tags import tags_of_pending
 from modelkeep.catalogue.tables import below, models, pending_import
@@ -128,6 +129,12 @@ def forget_unknown(connection: sa.Connection, pending_id: int) -> bool:
     if row is not None and row.knows_nothing:
         delete_pending(connection, pending_id)
     return row is None or row.knows_nothing
+
+
+def drop_pending(connection: sa.Connection, pending_id: int) -> None:
+    """Delete a row that the owner does not want, and note that for imports to come."""
+    forget_pending(connection, pending_id)
+    delete_pending(connection, pending_id)
 
 
 def detect(
