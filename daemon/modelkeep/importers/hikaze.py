@@ -1,9 +1,7 @@
 """Hikaze Model Manager v1: its database and the pictures beside it."""
 
-import gc
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from modelkeep.domain.legacy import LegacyRow, LegacyTag, Refusal
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import normalise_sha256
 from modelkeep.importers.base import SourceContent, SourceOptions
+from modelkeep.importers.collector import collector_paused
 from modelkeep.importers.hikaze_meta import HikazeMeta, read_meta
 from modelkeep.importers.hikaze_source import HikazeRecord, find_database, read_records
 from modelkeep.importers.legacy_path import is_mapped, local_path
@@ -33,7 +32,7 @@ class HikazeImporter:
         """
         database = find_database(options.source)
         composer = RowComposer(_picture_folder(options, database), options.path_map)
-        with opened_copy(database, options.scratch) as connection, _collector_paused():
+        with opened_copy(database, options.scratch) as connection, collector_paused():
             composed = [composer.compose(record) for record in read_records(connection, database)]
         rows, refusals = _without_doubles(composed)
         remarks = _remarks(options.source, database)
@@ -86,18 +85,6 @@ class RowComposer:
                 " for a row takes one picture with it"
             )
         return found[0] if found else ""
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep Python's cycle collector from walking over rows that cannot form cycles: a fifth of the reading time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _picture_folder(options: SourceOptions, database: Path) -> PictureFolder:

@@ -4,15 +4,19 @@ A call into SQLite cannot be called off, so a thread that reads could hold up th
 """
 
 import asyncio
+import pickle
 import resource
 import shutil
 import signal
 import tempfile
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from pathlib import Path
 
+from modelkeep.domain.legacy import LegacyRow
 from modelkeep.errors import SourceError, WorkerDied
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
+from modelkeep.importers.collector import collector_paused
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX, unreadable
 from modelkeep.workers import WorkerPool
 
@@ -35,7 +39,8 @@ async def read_apart(importer: Importer, options: SourceOptions) -> SourceConten
     pool = WorkerPool(1, _bound_resources)
     scratch = _private_folder(options)
     try:
-        return await pool.run(_read, importer, replace(options, scratch=scratch))
+        content, pieces = await pool.run(_read, importer, replace(options, scratch=scratch))
+        return await asyncio.to_thread(_unpack, content, pieces)
     except WorkerDied as error:
         raise _took_too_much(options.source) from error
     finally:
@@ -43,11 +48,33 @@ async def read_apart(importer: Importer, options: SourceOptions) -> SourceConten
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
-def _read(importer: Importer, options: SourceOptions) -> SourceContent:
+def _read(importer: Importer, options: SourceOptions) -> tuple[SourceContent, list[bytes]]:
     try:
-        return importer.read(options)
+        return _pack(importer.read(options))
     except MemoryError as error:
         raise _took_too_much(options.source) from error
+
+
+_ROWS_AT_ONCE = 2000
+_values_of = attrgetter(*(field.name for field in fields(LegacyRow)))
+
+
+def _pack(content: SourceContent) -> tuple[SourceContent, list[bytes]]:
+    """Return content without its rows, and these piece by piece.
+
+    They travel as tuples, for as objects they would take as long as reading them; and in pieces, for while one is
+    unpacked nothing else runs in the daemon.
+    """
+    with collector_paused():
+        pieces = [content.rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(content.rows), _ROWS_AT_ONCE)]
+        return replace(content, rows=()), [pickle.dumps([_values_of(row) for row in piece], 5) for piece in pieces]
+
+
+def _unpack(content: SourceContent, pieces: list[bytes]) -> SourceContent:
+    with collector_paused():
+        # Our own process wrote it.
+        rows = [LegacyRow(*values) for piece in pieces for values in pickle.loads(piece)]  # noqa: S301
+        return replace(content, rows=tuple(rows))
 
 
 def _private_folder(options: SourceOptions) -> Path:
