@@ -214,12 +214,16 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     files = _note_pictures(order, pending, decision, writes)
     if decision.moves_tags and pending.tags:
         writes.tags.append({"b_sha256": order.sha256, "b_id": pending.id})
-    writes.gone.append({"b_id": pending.id})
-    if decision.action is Action.DELETED:
-        writes.dropped.append({"b_id": pending.id})
+    _remove_row(pending.id, decision, writes)
     image = pending.image if not order.picture_refused else ""
     writes.migrations.append(migration_values(order.migration, now_ms, files, image))
     return MigrationResult(order, Outcome.DONE, pending, decision, files, displaced)
+
+
+def _remove_row(pending_id: int, decision: Decision, writes: _Writes) -> None:
+    writes.gone.append({"b_id": pending_id})
+    if decision.action is Action.DELETED:
+        writes.dropped.append({"b_id": pending_id})
 
 
 def _migrate_other(
