@@ -47,8 +47,12 @@ def init(
     _say_next(call, target, out)
 
 
+def _absolute(path: Path) -> Path:
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - Path raises where no home is known
+
+
 def _folder(option: str, path: Path) -> Path:
-    folder = path.expanduser().absolute()
+    folder = _absolute(path)
     if not folder.is_dir():
         raise WrongUse(f"{option} {path}: there is no such folder")
     return folder
@@ -97,7 +101,7 @@ def _with_data_dir(text: str, data_dir: Path | None) -> str:
     """Return a configuration that keeps the data where `--data-dir` says, if it says so."""
     if data_dir is None:
         return text
-    line = f"data_dir = {json.dumps(str(data_dir.expanduser().absolute()))}"
+    line = f"data_dir = {json.dumps(str(_absolute(data_dir)))}"
     changed, number = re.subn(r"^(# )?data_dir = .*$", lambda _: line, text, count=1, flags=re.MULTILINE)
     return changed if number else f"{line}\n{text}"
 

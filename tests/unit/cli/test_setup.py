@@ -124,3 +124,8 @@ def test_a_root_whose_name_no_configuration_can_hold_is_refused(tmp_path: Path) 
     assert result.exit_code == 2
     assert "not UTF-8" in result.stderr
     assert not (tmp_path / "new.toml").exists()
+
+
+def test_a_home_folder_that_nobody_knows_is_a_folder_that_is_not_there() -> None:
+    result = init("init", "--root", "~nosuchuser/models")
+    assert (result.exit_code, "there is no such folder" in result.stderr) == (2, True)
