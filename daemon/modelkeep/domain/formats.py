@@ -5,9 +5,10 @@ header as JSON, then the tensors; each entry's `data_offsets` are relative to th
 Git LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md): a text file that begins with `version`.
 """
 
-import json
 from collections.abc import Callable
 from enum import StrEnum
+
+from modelkeep.domain.safetensors import tensors_extent
 
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
 HEADER_BYTES_MAX = 100_000_000
@@ -39,7 +40,7 @@ def judge(name: str, size_bytes: int, read_at: ReadAt) -> Completeness:
     Args:
         name: base name; its ending tells the format.
         size_bytes: the file's size.
-        read_at: reads the file; not called more than three times, and never for more than the header.
+        read_at: reads the file; never more of it than the header, and that in pieces.
     """
     if size_bytes == 0:
         return Completeness.EMPTY
@@ -60,36 +61,10 @@ def _judge_safetensors(size_bytes: int, read_at: ReadAt) -> Completeness:
         return Completeness.UNKNOWN
     if size_bytes < 8 + header_length:
         return Completeness.CUT_OFF
-    extent = tensors_extent(read_at(8, header_length))
+    extent = tensors_extent(header_length, lambda offset, length: read_at(8 + offset, length))
     if extent is None:
         return Completeness.UNKNOWN
     whole = 8 + header_length + extent
     if size_bytes < whole:
         return Completeness.CUT_OFF
     return Completeness.WHOLE if size_bytes == whole else Completeness.UNKNOWN
-
-
-def tensors_extent(header: bytes) -> int | None:
-    """Return the bytes that the tensors of a safetensors header take, or None when it is no such header."""
-    try:
-        entries = json.loads(header)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(entries, dict):
-        return None
-    extent = 0
-    for name, entry in entries.items():
-        if name == "__metadata__":
-            continue
-        end = _end_offset(entry)
-        if end is None:
-            return None
-        extent = max(extent, end)
-    return extent
-
-
-def _end_offset(entry: object) -> int | None:
-    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
-    if isinstance(offsets, list) and len(offsets) == 2 and isinstance(offsets[1], int) and offsets[1] >= 0:
-        return offsets[1]
-    return None

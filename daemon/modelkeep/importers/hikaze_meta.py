@@ -20,6 +20,9 @@ _LEAVING_KEYS = frozenset(PICTURE_KEYS) | metadata.DERIVED_KEYS
 DEPTH_MAX = 100
 """Objects nested deeper stay text: whoever reads them later has a smaller stack than we know."""
 
+TEXT_LENGTH_MAX = 4_000_000
+"""Longer texts stay text: `[],[],…` takes thirty times its length once it is read, and everybody waits meanwhile."""
+
 
 @dataclass(slots=True)
 class HikazeMeta:
@@ -78,6 +81,8 @@ def _parse(raw: object, column: str, found: HikazeMeta, find_picture: Callable[[
 
 def _load(text: str) -> tuple[Any, str, bool]:
     """Return the value of a JSON text, what is wrong with it, and whether parts of it had to be replaced."""
+    if len(text) > TEXT_LENGTH_MAX:
+        return None, "is too long to be read", False
     try:
         try:
             value, is_odd = _STRICT.decode(text), "\\u" in text or not text.isascii()

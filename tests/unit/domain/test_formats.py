@@ -1,13 +1,15 @@
 """A file's bytes say whether it is whole, cut off, or no model; hostile ones say so cheaply."""
 
 import json
+import resource
 from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from modelkeep.domain.formats import HEADER_BYTES_MAX, Completeness, judge, tensors_extent
+from modelkeep.domain.formats import HEADER_BYTES_MAX, Completeness, judge
+from modelkeep.domain.safetensors import PIECE_BYTES, tensors_extent
 
 LFS_POINTER = b"""version https://git-lfs.github.com/spec/v1
 oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
@@ -41,6 +43,10 @@ class Reader:
     def __call__(self, offset: int, length: int) -> bytes:
         self.asked.append((offset, length))
         return self.content[offset : offset + length]
+
+
+def extent_of(header: bytes) -> int | None:
+    return tensors_extent(len(header), Reader(header))
 
 
 def judged(content: bytes, name: str = "m.safetensors", size_bytes: int | None = None) -> Completeness:
@@ -101,7 +107,7 @@ def test_a_header_of_random_bytes_is_judged_without_an_error(header: bytes) -> N
     ids=range(13),
 )
 def test_a_header_that_is_none_proves_nothing(header: bytes) -> None:
-    assert tensors_extent(header) is None
+    assert extent_of(header) is None
     assert judged(with_header(header, b"x" * 8)) is Completeness.UNKNOWN
 
 
@@ -114,6 +120,66 @@ def test_an_impossible_header_length_proves_nothing_and_nothing_is_read_for_it(l
     reader = Reader(length.to_bytes(8, "little") + b"{" + b" " * 5000)
     assert judge("m.safetensors", 2**61, reader) is Completeness.UNKNOWN
     assert sum(asked for _, asked in reader.asked) < 100
+
+
+def entries(count: int, metadata: object = None) -> bytes:
+    tensors: dict[str, object] = {
+        f'blk.{number}\\"é': {"dtype": "U8", "shape": [1], "data_offsets": [number, number + 1], "more": -1.5e3}
+        for number in range(count)
+    }
+    return json.dumps(tensors | ({"__metadata__": metadata} if metadata is not None else {}), indent=1).encode()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5_000])
+@pytest.mark.parametrize("metadata", [None, {}, {"a": "b" * 3 * PIECE_BYTES, "c": '{"data_offsets": [0, 99]}'}])
+def test_a_header_of_many_pieces_says_the_same_as_the_whole_of_it(count: int, metadata: object) -> None:
+    header = entries(count, metadata)
+    assert extent_of(header) == count
+    assert extent_of(b" \n" + header + b"  ") == count
+    assert extent_of(header[:-1]) is None
+    assert extent_of(header + b"x") is None
+
+
+@given(st.integers(0, 40), st.integers(1, 60))
+def test_where_the_pieces_end_changes_nothing(count: int, piece: int) -> None:
+    header = entries(count)
+    assert tensors_extent(len(header), lambda offset, length: header[offset : offset + min(length, piece)]) == count
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process ever had."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+HOSTILE = {
+    "lists": (b'{"a":[', b"[],"),
+    "lists in a tensor": (b'{"a":{"b":[', b"[],"),
+    "numbers": (b'{"a":{"b":[', b"1,"),
+    "texts": (b'{"a":{"b":[', b'"\\n",'),
+    "one text": (b'{"a":{"b":"', b"\\n"),
+    "objects": (b"", b'{"a":'),
+    "spaces": (b"{", b" "),
+    "members": (b'{"a":{', b'"a":0,'),
+    "tensors": (b"{", b'"a":{"data_offsets":[0,8]},'),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_header_as_large_as_they_come_takes_little_memory(kind: str) -> None:
+    beginning, repeated = HOSTILE[kind]
+    read_bytes = 0
+
+    def read_at(offset: int, length: int) -> bytes:
+        nonlocal read_bytes
+        read_bytes += length
+        phase = (offset - len(beginning)) % len(repeated) if offset else 0
+        endless = repeated * (length // len(repeated) + 2)
+        return (endless[phase:] if offset else beginning + endless)[:length]
+
+    before_bytes = peak_bytes()
+    assert tensors_extent(HEADER_BYTES_MAX, read_at) is None
+    assert read_bytes < 0.2 * HEADER_BYTES_MAX
+    assert peak_bytes() - before_bytes < 0.5 * HEADER_BYTES_MAX
 
 
 def test_a_header_longer_than_the_file_is_not_read() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelkeep.domain.metadata import is_empty
-from modelkeep.importers.hikaze_meta import DEPTH_MAX, HikazeMeta, read_meta
+from modelkeep.importers.hikaze_meta import DEPTH_MAX, TEXT_LENGTH_MAX, HikazeMeta, read_meta
 
 
 def found_in(extra: object, meta: object = None, pictures: tuple[str, ...] = ()) -> HikazeMeta:
@@ -51,6 +51,7 @@ def test_a_key_of_the_source_that_bears_our_name_is_not_overwritten() -> None:
         ("5", "is not a JSON object"),
         ("[" * 100_000, "is nested too deep"),
         ('{"a":' * 101 + "1" + "}" * 101, "is nested too deep"),
+        ("{" + " " * TEXT_LENGTH_MAX + "}", "is too long to be read"),
         ('{"a": ' + "9" * 5000 + "}", "is not valid JSON"),
     ],
 )
