@@ -16,6 +16,7 @@
     │   ├── NotAModel          it is no model file, and will not be one by waiting
     │   ├── RootAway           its root is not there at this moment
     │   ├── HashCancelled      the daemon is stopping
+    │   ├── RootSilent         its disk or server does not answer
     │   └── WorkerDied         the hashing process was killed
     ├── NoWorkers              no worker process can be started
     ├── NotFound               no model, row or tag of that name
@@ -109,6 +110,10 @@ class RootAway(HashError):
 
 class HashCancelled(HashError):
     """Hashing was called off because the daemon stops or pauses."""
+
+
+class RootSilent(HashError):
+    """The disk or server of a root does not answer."""
 
 
 class WorkerDied(HashError):

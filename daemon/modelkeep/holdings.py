@@ -82,7 +82,7 @@ async def _opened(directory: DataDirectory, journal: JournalKeeper) -> AsyncIter
         await _recover(holdings)
         yield holdings
     finally:
-        pool.end()  # nobody waits for a picture any more
+        pool.abandon()  # nobody waits for a picture any more
         catalogue.close()
 
 

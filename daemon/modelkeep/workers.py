@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
+from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
 from modelkeep.domain.faults import why_no_worker
@@ -30,6 +31,9 @@ T = TypeVar("T")
 
 START_SECONDS = 60.0
 """How long the workers may take to begin, on a machine however busy."""
+
+END_SECONDS = 2.0
+"""How long workers may take to end before they are killed, and then to die; longer nobody waits for them."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -54,6 +58,13 @@ class WorkerPool:
         self._executor: ProcessPoolExecutor | None = None
         self._starting: asyncio.Task[ProcessPoolExecutor] | None = None
         self._running = 0
+        self._left: list[Thread] = []
+
+    @property
+    def hanging(self) -> int:
+        """How many times workers were left behind that have not ended yet."""
+        self._left = [manager for manager in self._left if manager.is_alive()]
+        return len(self._left)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a worker.
@@ -79,20 +90,17 @@ class WorkerPool:
         finally:
             self._running -= 1
 
-    def shutdown(self) -> None:
-        """End the workers. Work that waits is dropped; work that runs must have been called off by its own means."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=True, cancel_futures=True)
+    def shutdown(self) -> bool:
+        """End the workers; tells whether all have ended.
 
-    def end(self) -> None:
-        """End the workers at once, whatever they run; whoever waits for them gets `WorkerDied`."""
-        executor, self._executor = self._executor, None
-        if executor is None:
-            return
-        for worker in list((executor._processes or {}).values()):
-            worker.kill()
-        executor.shutdown(wait=True)
+        Work that waits is dropped; work that runs must have been called off by its own means. A worker that does not
+        end is killed, and one that cannot be killed, for its disk does not answer, is left behind.
+        """
+        return self._end(END_SECONDS, END_SECONDS)
+
+    def abandon(self, wait_seconds: float = 0.0) -> bool:
+        """Kill the workers, whatever they do; the next call starts new ones. Tells whether they are gone by then."""
+        return self._end(0.0, wait_seconds)
 
     def release(self) -> None:
         """End the workers to free their memory, if they are idle; the next call starts new ones."""
@@ -106,7 +114,13 @@ class WorkerPool:
         if self._starting is None:
             self._starting = asyncio.create_task(self._start_all())
             self._starting.add_done_callback(self._started)
-        return await asyncio.shield(self._starting)
+        starting = self._starting
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if starting.cancelled():
+                raise WorkerDied("the worker processes were ended before they had begun") from None
+            raise
 
     def _started(self, task: asyncio.Task[ProcessPoolExecutor]) -> None:
         self._starting = None
@@ -120,12 +134,33 @@ class WorkerPool:
             await asyncio.wrap_future(executor.submit(_await_all, self.workers))
         except BaseException as error:
             if executor is not None:
-                _end(executor)
+                _kill_all(executor)
             if isinstance(error, OSError | BrokenProcessPool):
                 raise NoWorkers(_why_none(error)) from error
             raise
         self._executor = executor
         return executor
+
+    def _end(self, seconds: float, seconds_to_die: float) -> bool:
+        """End the workers within a time, and by force within another."""
+        starting, executor, self._executor = self._starting, self._executor, None
+        if starting is not None and not starting.get_loop().is_closed():
+            starting.get_loop().call_soon_threadsafe(starting.cancel)
+        if executor is None:
+            return True
+        manager: Any = executor._executor_manager_thread
+        processes = list((executor._processes or {}).values())
+        executor.shutdown(wait=False, cancel_futures=True)
+        if manager is None:
+            return True
+        manager.join(seconds)
+        if manager.is_alive():
+            for process in processes:
+                process.kill()
+            manager.join(seconds_to_die)
+        if manager.is_alive():
+            self._left.append(manager)
+        return not manager.is_alive()
 
     def _start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
@@ -147,7 +182,7 @@ class WorkerPool:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _end(executor: ProcessPoolExecutor) -> None:
+def _kill_all(executor: ProcessPoolExecutor) -> None:
     """End what has been started of a pool that cannot be started as a whole; nobody else would."""
     begun = list((executor._processes or {}).values())
     executor.shutdown(wait=False, cancel_futures=True)

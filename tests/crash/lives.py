@@ -154,8 +154,9 @@ class InlinePool:
     def shutdown(self) -> None:
         """Do nothing."""
 
-    def end(self) -> None:
+    def abandon(self) -> bool:
         """Do nothing."""
+        return True
 
 
 # The whole

@@ -52,8 +52,8 @@ class RunsInWorker(Protocol):
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a worker; `WorkerDied` when the worker, or one beside it, was killed meanwhile."""
 
-    def end(self) -> None:
-        """End the workers at once, whatever they run; the next call starts new ones."""
+    def abandon(self) -> bool:
+        """Kill the workers, whatever they do; the next call starts new ones. Tells whether they are gone at once."""
 
 
 class ImageStore:
@@ -276,7 +276,7 @@ class ImageStore:
             if not limit.expired():  # the disk's own ETIMEDOUT
                 raise
             # What runs in a worker cannot be called off, so the workers are ended; what others run is tried again.
-            await asyncio.to_thread(self._pool.end)
+            await asyncio.to_thread(self._pool.abandon)
             name = shown_name(str(source))
             raise PictureError(f"{name} could not be decoded within {self._answer_seconds:.0f} s") from error
 

@@ -18,7 +18,7 @@ from modelkeep.errors import SourceError, WorkerDied
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
 from modelkeep.importers.collector import collector_paused
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX, unreadable
-from modelkeep.workers import WorkerPool
+from modelkeep.workers import END_SECONDS, WorkerPool
 
 COMPUTING_SECONDS_MAX = 600
 MEMORY_BYTES_MAX = 4 * 2**30
@@ -44,7 +44,7 @@ async def read_apart(importer: Importer, options: SourceOptions) -> SourceConten
     except WorkerDied as error:
         raise _took_too_much(options.source) from error
     finally:
-        pool.end()
+        await asyncio.to_thread(pool.abandon, END_SECONDS)
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 

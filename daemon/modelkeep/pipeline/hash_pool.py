@@ -1,5 +1,6 @@
-"""The hashing process pool: digests, what is being hashed at this moment and how fast, and calling it off."""
+"""The hashing processes: digests, what is being hashed at this moment and how fast, and calling it off."""
 
+import asyncio
 import ctypes
 import errno
 import os
@@ -9,14 +10,21 @@ from dataclasses import dataclass
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
+from modelkeep.disk_looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS, DiskLooks
 from modelkeep.domain.values import Fingerprint
-from modelkeep.errors import FileVanished, HashError
+from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent
 from modelkeep.pipeline import hash_worker
-from modelkeep.pipeline.hash_worker import Digest
+from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, TAKEN_UP, Digest
 from modelkeep.workers import WorkerPool
 
 MOST_WORKERS = 8
 """By default no more than this: beyond it disks are the bound, not processors."""
+
+HANGING_MAX = 16
+"""With so many processes left behind that hang in a read, no more are."""
+
+_LOOK_SECONDS = 0.5
+"""How often it is looked how far a worker has come."""
 
 
 def default_workers() -> int:
@@ -34,25 +42,50 @@ class ActiveHash:
     bytes_per_s: int
 
 
+class _Slot:
+    """One worker process, and the numbers that it shares with the daemon.
+
+    Each has a pool of its own: what hangs or dies in one disturbs no other.
+    """
+
+    def __init__(self, step_back: bool) -> None:
+        # Its memory is a file that the child maps; spawn hands its descriptor over while the child is made.
+        self.shared: Any = RawArray(ctypes.c_uint64, 3)
+        self.pool = WorkerPool(1, hash_worker.begin, (self.shared, step_back))
+
+
 class HashPool:
     """Hashes files in worker processes.
+
+    A worker that comes no further is left behind, killed if the kernel lets it, and another takes its place: it hangs
+    in a read of a disk or server that does not answer.
 
     Args:
         workers: number of processes; 0 = by processors.
         step_back: leave processor and disk to other programs whenever they want them.
         known_digest: for stand-in files: returns a digest that needs no reading, or None.
+        silence_seconds: how long a worker may come no further.
+        looks: looks at stand-in files.
     """
 
     def __init__(
-        self, workers: int, *, step_back: bool, known_digest: Callable[[str], str | None] | None = None
+        self,
+        workers: int,
+        *,
+        step_back: bool,
+        known_digest: Callable[[str], str | None] | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
+        looks: DiskLooks | None = None,
     ) -> None:
         self.workers = workers or default_workers()
-        # Its memory is a file that the children map; spawn hands its descriptor over while a child is made.
-        self._shared: Any = RawArray(ctypes.c_uint64, 2 * self.workers)
-        self._free = list(range(self.workers))
-        self._active: dict[int, tuple[str, int, float]] = {}
+        self._step_back = step_back
+        self._free = [_Slot(step_back) for _ in range(self.workers)]
+        self._active: dict[_Slot, tuple[str, int, float]] = {}
+        self._left: list[WorkerPool] = []
         self._known_digest = known_digest
-        self._pool = WorkerPool(self.workers, hash_worker.begin, (self._shared, step_back))
+        self._silence_seconds = silence_seconds
+        self._looks = looks or DiskLooks()
+        self._is_called_off = False
 
     async def digest(self, path: str, size_bytes: int) -> Digest:
         """Hash a file; no more than `workers` calls may run at once.
@@ -61,23 +94,60 @@ class HashPool:
             FileVanished: nothing is there.
             FileChanged: it changed while it was read.
             HashCancelled: the daemon stops.
+            RootSilent: its disk or server does not answer.
             WorkerDied: the worker process was killed.
             NoWorkers: no worker process can be started.
             HashError: it cannot be read, with the reason.
         """
-        known = self._known(path)
+        known = await self._known(path)
         if known is not None:
             return known
         slot = self._free.pop()
-        self._shared[2 * slot] = self._shared[2 * slot + 1] = 0
+        slot.shared[:] = [0, 0, 0]
         self._active[slot] = (path, size_bytes, time.monotonic())
         try:
-            return await self._pool.run(hash_worker.digest_file, path, slot)
+            return await self._watched(slot, path)
         except OSError as error:
             raise reading_error(path, error) from error
         finally:
             del self._active[slot]
-            self._free.append(slot)
+            self._free.append(slot if slot.pool not in self._left else _Slot(self._step_back))
+
+    async def _watched(self, slot: _Slot, path: str) -> Digest:
+        """Hash a file in a worker, as long as that comes further."""
+        running = asyncio.ensure_future(slot.pool.run(hash_worker.digest_file, path))
+        seen, since = -1, time.monotonic()
+        try:
+            while not running.done():
+                await asyncio.wait({running}, timeout=min(_LOOK_SECONDS, self._silence_seconds / 2))
+                done, now = int(slot.shared[BYTES_DONE]), time.monotonic()
+                if done != seen or not slot.shared[TAKEN_UP]:
+                    seen, since = done, now
+                elif now - since >= self._silence_seconds and not running.done() and self._may_leave():
+                    raise self._leave(slot, path)
+            return running.result()
+        finally:
+            running.cancel()
+
+    def _may_leave(self) -> bool:
+        return self._is_called_off or self.hanging < HANGING_MAX
+
+    def _leave(self, slot: _Slot, path: str) -> HashError:
+        """Leave a worker behind; returns what that means."""
+        slot.shared[CALLED_OFF] = 1
+        slot.pool.abandon()
+        self._left.append(slot.pool)
+        if self._is_called_off:
+            return HashCancelled("hashing was called off")
+        return RootSilent(
+            f"{os.path.basename(path)} could not be read: nothing has come for {self._silence_seconds:g} s; "
+            "is its disk or server alive?"
+        )
+
+    @property
+    def hanging(self) -> int:
+        """How many processes were left behind that have not ended yet."""
+        return sum(pool.hanging for pool in self._left)
 
     def active(self) -> list[ActiveHash]:
         """Return what is being hashed."""
@@ -85,30 +155,37 @@ class HashPool:
         return [
             ActiveHash(path, done, size_bytes, int(done / max(now - began, 1e-3)))
             for slot, (path, size_bytes, began) in self._active.items()
-            for done in [int(self._shared[2 * slot])]
+            for done in [int(slot.shared[BYTES_DONE])]
         ]
 
     def cancel_all(self) -> None:
         """Call off what is being hashed; each call ends with `HashCancelled`."""
-        for slot in range(self.workers):
-            self._shared[2 * slot + 1] = 1
+        for slot in self._active:
+            slot.shared[CALLED_OFF] = 1
 
     def release(self) -> None:
         """End idle workers to free their memory; the next call starts new ones."""
         if not self._active:
-            self._pool.release()
+            for slot in self._free:
+                slot.pool.release()
+
+    def hasten(self) -> None:
+        """Wait no longer for what is called off than a stop may take."""
+        self._is_called_off = True
+        self._silence_seconds = min(self._silence_seconds, STOP_SILENCE_SECONDS)
 
     def shutdown(self) -> None:
         """Call off what runs and end the workers."""
         self.cancel_all()
-        self._pool.shutdown()
+        for slot in [*self._active, *self._free]:
+            slot.pool.shutdown()
 
-    def _known(self, path: str) -> Digest | None:
+    async def _known(self, path: str) -> Digest | None:
         sha256 = self._known_digest(path) if self._known_digest else None
         if sha256 is None:
             return None
         try:
-            return Digest(sha256, Fingerprint.from_stat(os.stat(path)))
+            return Digest(sha256, Fingerprint.from_stat(await self._looks.run(path, os.stat, path)))
         except OSError as error:
             raise reading_error(path, error) from error
 

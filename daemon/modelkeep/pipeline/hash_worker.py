@@ -17,7 +17,9 @@ _SYS_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _NICENESS = 10
 
 _shared: Any = None
-"""Two unsigned numbers a slot: bytes done, and whether the work is called off."""
+"""Three unsigned numbers: bytes done, whether the work is called off, and whether the worker has taken it up."""
+
+BYTES_DONE, CALLED_OFF, TAKEN_UP = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def begin(shared: Any, step_back: bool) -> None:
     """Prepare a new worker process.
 
     Args:
-        shared: array of unsigned 64-bit numbers, two a slot.
+        shared: array of three unsigned 64-bit numbers.
         step_back: leave processor and disk to other programs whenever they want them.
     """
     global _shared
@@ -44,23 +46,24 @@ def begin(shared: Any, step_back: bool) -> None:
             ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)
 
 
-def digest_file(path: str, slot: int) -> Digest:
+def digest_file(path: str) -> Digest:
     """Hash a file.
 
     Args:
         path: a regular file.
-        slot: where in the shared array the progress is told and the cancellation is looked for.
 
     Raises:
         FileChanged: it changed while it was read.
         HashCancelled: the work was called off.
         OSError: it cannot be opened or read.
     """
+    if _shared is not None:
+        _shared[TAKEN_UP] = 1
     descriptor = open_for_reading(path)
     try:
         before = Fingerprint.from_stat(os.fstat(descriptor))
         _advise(descriptor)
-        sha256, read_bytes = _read_all(descriptor, slot)
+        sha256, read_bytes = _read_all(descriptor)
         after = Fingerprint.from_stat(os.fstat(descriptor))
     finally:
         os.close(descriptor)
@@ -69,7 +72,7 @@ def digest_file(path: str, slot: int) -> Digest:
     return Digest(sha256, after)
 
 
-def _read_all(descriptor: int, slot: int) -> tuple[str, int]:
+def _read_all(descriptor: int) -> tuple[str, int]:
     digest = hashlib.sha256()
     buffer = bytearray(CHUNK_BYTES)
     view = memoryview(buffer)
@@ -79,8 +82,8 @@ def _read_all(descriptor: int, slot: int) -> tuple[str, int]:
         digest.update(view[:count])
         total += count
         if _shared is not None:
-            _shared[2 * slot] = total
-            if _shared[2 * slot + 1] or os.getppid() != parent:
+            _shared[BYTES_DONE] = total
+            if _shared[CALLED_OFF] or os.getppid() != parent:
                 raise HashCancelled("hashing was called off")
     return digest.hexdigest(), total
 

@@ -45,8 +45,9 @@ class NoWorkers:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise AssertionError("nothing has to be decoded here")
 
-    def end(self) -> None:
+    def abandon(self) -> bool:
         """Do nothing."""
+        return True
 
 
 class House:

@@ -112,8 +112,8 @@ class DeadlyPool:
         finally:
             self.running -= 1
 
-    def end(self) -> None:
-        self.pool.end()
+    def abandon(self) -> bool:
+        return self.pool.abandon()
 
 
 class EndlessPool(SteadyPool):
@@ -135,8 +135,9 @@ class SilentPool:
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
 
-    def end(self) -> None:
+    def abandon(self) -> bool:
         self.ends += 1
+        return True
 
 
 async def test_a_picture_is_rendered_in_a_worker_published_and_found(
@@ -253,7 +254,7 @@ async def test_a_worker_that_never_answers_is_ended_and_holds_up_no_other_pictur
     with pytest.raises(PictureError, match="could not be decoded within 3 s"):
         await store.render(tmp_path / "endless.png", "m1")
     assert len(await store.digest(source)) == 64
-    endless.end()
+    endless.abandon()
 
 
 async def test_a_copy_that_is_no_picture_is_deleted(

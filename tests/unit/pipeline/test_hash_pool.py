@@ -6,12 +6,13 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.waiting import wait_until, wait_until_async
 
 from modelkeep.domain.values import Fingerprint
-from modelkeep.errors import FileVanished, HashCancelled, HashError, WorkerDied
+from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_pool import MOST_WORKERS, HashPool, default_workers, reading_error
 
 from .conftest import NOT_UTF8
@@ -44,8 +45,12 @@ def endless(tmp_path: Path) -> Path:
 
 def workers(pool: HashPool) -> list[int]:
     """Return the process ids of a pool's workers."""
-    executor = pool._pool._executor
-    return sorted(executor._processes) if executor is not None else []
+    return sorted(pid for slot in [*pool._free, *pool._active] for pid in workers_of(slot))
+
+
+def workers_of(slot: Any) -> list[int]:
+    executor = slot.pool._executor
+    return list(executor._processes) if executor is not None else []
 
 
 def niceness(pid: int) -> int:
@@ -96,15 +101,49 @@ async def test_a_killed_worker_is_told_and_the_next_call_works(pool: HashPool, e
     assert (await pool.digest(str(model), 300_000)).fingerprint.size_bytes == 300_000
 
 
-async def test_all_that_ran_beside_a_killed_worker_is_told(pool: HashPool, endless: Path, tmp_path: Path) -> None:
+async def test_what_runs_beside_a_killed_worker_goes_on(pool: HashPool, endless: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.pt"
     os.link(endless, other)
     running = [asyncio.ensure_future(pool.digest(str(path), 2**40)) for path in (endless, other)]
     await is_hashing(pool, endless)
     await is_hashing(pool, other)
-    os.kill(workers(pool)[0], signal.SIGKILL)
-    results = await asyncio.gather(*running, return_exceptions=True)
-    assert [type(result) for result in results] == [WorkerDied, WorkerDied]
+    (killed,) = (pid for slot in pool._active for pid in workers_of(slot) if pool._active[slot][0] == str(endless))
+    os.kill(killed, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        await running[0]
+    assert [active.path for active in pool.active()] == [str(other)]
+    pool.cancel_all()
+    with pytest.raises(HashCancelled):
+        await running[1]
+
+
+async def test_a_worker_that_comes_no_further_is_left_behind_and_another_takes_its_place(
+    endless: Path, model: Path
+) -> None:
+    pool = HashPool(1, step_back=False, silence_seconds=0.3)
+    try:
+        running = asyncio.ensure_future(pool.digest(str(endless), 2**40))
+        await is_hashing(pool, endless)
+        (stopped,) = workers(pool)
+        os.kill(stopped, signal.SIGSTOP)
+        with pytest.raises(RootSilent, match=r"endless.pt could not be read: nothing has come for 0.3 s"):
+            await running
+        assert (await pool.digest(str(model), 300_000)).fingerprint.size_bytes == 300_000
+        await wait_until_async(lambda: not pool.hanging, what="the worker that hung to be dead")
+    finally:
+        pool.shutdown()
+
+
+async def test_a_worker_that_comes_no_further_holds_up_no_stop(endless: Path) -> None:
+    pool = HashPool(1, step_back=False)
+    running = asyncio.ensure_future(pool.digest(str(endless), 2**40))
+    await is_hashing(pool, endless)
+    os.kill(workers(pool)[0], signal.SIGSTOP)
+    pool.hasten()
+    pool.cancel_all()
+    with pytest.raises(HashCancelled):
+        await asyncio.wait_for(running, 10)
+    pool.shutdown()
 
 
 async def test_workers_step_back_and_leave_the_terminals_signals_to_the_daemon(pool: HashPool, model: Path) -> None:

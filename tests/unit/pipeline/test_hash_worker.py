@@ -11,7 +11,7 @@ import pytest
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, HashCancelled
 from modelkeep.pipeline import hash_worker
-from modelkeep.pipeline.hash_worker import CHUNK_BYTES, Digest, digest_file
+from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, CHUNK_BYTES, TAKEN_UP, Digest, digest_file
 
 from .conftest import NOT_UTF8
 
@@ -19,8 +19,8 @@ from .conftest import NOT_UTF8
 class Shared:
     """The array that the daemon and its workers share; does something to the file once the first chunk is read."""
 
-    def __init__(self, slots: int = 1, after_first_chunk: Callable[[], object] = lambda: None) -> None:
-        self.numbers = [0] * 2 * slots
+    def __init__(self, after_first_chunk: Callable[[], object] = lambda: None) -> None:
+        self.numbers = [0, 0, 0]
         self._once: list[Callable[[], object]] = [after_first_chunk]
 
     def __getitem__(self, index: int) -> int:
@@ -28,7 +28,7 @@ class Shared:
 
     def __setitem__(self, index: int, value: int) -> None:
         self.numbers[index] = value
-        if self._once:
+        if self._once and index == BYTES_DONE:
             self._once.pop()()
 
 
@@ -54,7 +54,7 @@ def test_the_digest_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     path.write_bytes(content)
     expected = Digest(hashlib.sha256(content).hexdigest(), Fingerprint.from_stat(path.stat()))
-    assert digest_file(str(path), 0) == expected
+    assert digest_file(str(path)) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_file_that_changes_while_it_is_read_has_no_digest(
 ) -> None:
     share(Shared(after_first_chunk=lambda: change(model)))
     with pytest.raises(FileChanged, match=r"a\.pt changed while it was read"):
-        digest_file(str(model), 0)
+        digest_file(str(model))
 
 
 def test_a_file_that_is_replaced_while_it_is_read_has_the_digest_and_fingerprint_of_what_was_read(
@@ -82,40 +82,34 @@ def test_a_file_that_is_replaced_while_it_is_read_has_the_digest_and_fingerprint
     other = tmp_path / "other"
     other.write_bytes(b"other")
     share(Shared(after_first_chunk=lambda: other.replace(model)))
-    assert digest_file(str(model), 0) == expected
+    assert digest_file(str(model)) == expected
     assert Fingerprint.from_stat(model.stat()) != expected.fingerprint
 
 
-def test_progress_is_told_in_the_slot_of_the_work(model: Path, share: Callable[[Shared], Shared]) -> None:
-    shared = share(Shared(slots=3))
-    digest_file(str(model), 1)
-    assert shared.numbers == [0, 0, model.stat().st_size, 0, 0, 0]
+def test_progress_is_told(model: Path, share: Callable[[Shared], Shared]) -> None:
+    shared = share(Shared())
+    digest_file(str(model))
+    assert (shared[BYTES_DONE], shared[TAKEN_UP]) == (model.stat().st_size, 1)
 
 
 def test_work_that_is_called_off_ends_after_the_chunk_in_hand(model: Path, share: Callable[[Shared], Shared]) -> None:
-    shared = share(Shared(slots=2))
-    shared[3] = 1
+    shared = share(Shared())
+    shared.numbers[CALLED_OFF] = 1
     with pytest.raises(HashCancelled):
-        digest_file(str(model), 1)
-    assert shared[2] == CHUNK_BYTES
-
-
-def test_the_work_of_another_slot_is_not_called_off(model: Path, share: Callable[[Shared], Shared]) -> None:
-    shared = share(Shared(slots=2))
-    shared[1] = 1
-    assert digest_file(str(model), 1).fingerprint.size_bytes == model.stat().st_size
+        digest_file(str(model))
+    assert shared[BYTES_DONE] == CHUNK_BYTES
 
 
 def test_a_file_that_is_gone_is_told_by_the_systems_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        digest_file(str(tmp_path / "nowhere"), 0)
+        digest_file(str(tmp_path / "nowhere"))
 
 
 @pytest.mark.timeout(10)
 def test_a_pipe_does_not_hold_the_worker(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.pt")
     with pytest.raises(OSError, match="not a regular file") as caught:
-        digest_file(str(tmp_path / "a.pt"), 0)
+        digest_file(str(tmp_path / "a.pt"))
     assert caught.value.errno == errno.EINVAL
 
 
@@ -123,7 +117,7 @@ def test_no_descriptor_is_left_open(model: Path, share: Callable[[Shared], Share
     before = len(list(Path("/proc/self/fd").iterdir()))
     share(Shared(after_first_chunk=lambda: os.truncate(model, 5)))
     with pytest.raises(FileChanged):
-        digest_file(str(model), 0)
+        digest_file(str(model))
     share(Shared())
-    digest_file(str(model), 0)
+    digest_file(str(model))
     assert len(list(Path("/proc/self/fd").iterdir())) == before

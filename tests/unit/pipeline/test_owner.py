@@ -45,8 +45,9 @@ class Threads:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(function, *args, **kwargs)
 
-    def end(self) -> None:
+    def abandon(self) -> bool:
         """Do nothing."""
+        return True
 
 
 def picture(seed: int) -> bytes:
