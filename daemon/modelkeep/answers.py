@@ -1,6 +1,5 @@
 """Answer what the HTTP interface and, through it, the command line ask of the running daemon."""
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -9,14 +8,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modelkeep.clock import now_ms
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, find_duplicates
+from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
 from modelkeep.errors import NotFound
 from modelkeep.holdings import Holdings
 from modelkeep.importing import Running, import_stream, is_reading, require_rows
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
+from modelkeep.patience import reached
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.looking import leads_through_link
 from modelkeep.pipeline.owner import OwnerActs
@@ -37,6 +39,7 @@ class Answers:
         watcher: what watches them.
         pool: the hashing processes.
         extensions: endings of model files.
+        looks: looks at paths.
         state: returns the state of the daemon.
         after_import: called when an import has brought new rows.
     """
@@ -49,6 +52,7 @@ class Answers:
         watcher: Watcher,
         pool: HashPool,
         extensions: Sequence[str],
+        looks: DiskLooks,
         state: Callable[[], str],
         is_behind: Callable[[], bool],
         after_import: Callable[[], Awaitable[None]],
@@ -60,7 +64,8 @@ class Answers:
         self._keeper = keeper
         self._watcher = watcher
         self._pool = pool
-        self._requested = RequestedPaths(holdings.catalogue, keeper.roots, extensions)
+        self._requested = RequestedPaths(holdings.catalogue, keeper.roots, extensions, looks)
+        self._looks = looks
         self._state = state
         self._is_behind = is_behind
         self._after_import = after_import
@@ -155,9 +160,10 @@ class Answers:
     async def duplicates(self) -> list[Duplicate]:
         """Return the contents that lie at several places; looks at the disk."""
         contents = await self._catalogue.contents_at_several_paths()
-        return await asyncio.to_thread(
-            find_duplicates, contents, partial(leads_through_link, roots=self._keeper.roots())
-        )
+        paths = {place.path for _, places in contents for place in places}
+        links = await self._looks.found(partial(_links, self._keeper.roots()), paths)
+        # Of what does not answer nobody knows what deleting it would free.
+        return find_duplicates(contents, lambda path: links.get(path, True))
 
     async def types(self) -> list[str]:
         """Return every type in use or configured."""
@@ -279,3 +285,11 @@ class Answers:
         """Return journal records; reads files."""
         query = Query(model=model, event=event, since_ms=since_ms, failed=failed, after=after, limit=limit)
         return list(read(self._holdings.directory.journal, query))
+
+
+def _links(roots: Sequence[Root], paths: Sequence[str]) -> dict[str, bool]:
+    found: dict[str, bool] = {}
+    for path in paths:
+        reached(path)
+        found[path] = leads_through_link(path, roots)
+    return found

@@ -1,25 +1,32 @@
 """The daemon: builds the parts, starts them in order, stops them in order."""
 
 import asyncio
+import multiprocessing
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from modelkeep.answers import Answers
 from modelkeep.clock import JumpWatch, now_ms
 from modelkeep.dev.mock_hasher import MockHasher
+from modelkeep.disk_looks import DiskLooks, apart
 from modelkeep.domain.events import FileAppeared
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.errors import SettingsError
 from modelkeep.holdings import Holdings, identity, open_holdings
 from modelkeep.log import configure_logging, get_logger
+from modelkeep.patience import within
 from modelkeep.pipeline.guard import persist
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.intake import EVENTS_MAX, Intake
 from modelkeep.pipeline.mounts import is_network_file_system
-from modelkeep.pipeline.roots import RootKeeper
+from modelkeep.pipeline.roots import UNWATCH_SECONDS, RootKeeper
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 from modelkeep.pipeline.watch import EventQueue, Watcher
 from modelkeep.schedule import Job, Schedule
@@ -28,6 +35,8 @@ from modelkeep.settings import Settings
 
 LOOK_AT_ROOTS_SECONDS = 5.0
 PICTURE_WORKERS_IDLE_SECONDS = 60.0
+END_SECONDS = 1.0
+"""How long threads may take to end when all else has."""
 
 _log = get_logger("service")
 
@@ -44,7 +53,36 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None]) -> int:
     configure_logging()
     # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
-    return asyncio.run(_run(settings, announce))
+    threads = ThreadPoolExecutor(thread_name_prefix="work")
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(threads)
+        try:
+            status = runner.run(_run(settings, announce))
+        except Exception as error:
+            if _hangs(threads):
+                announce(f"ended by an error: {error}")
+                _leave(1)
+            raise
+        if _hangs(threads):
+            _leave(status)
+    return status
+
+
+def _hangs(threads: ThreadPoolExecutor) -> bool:
+    """Tell whether something is left that waits for a disk; the interpreter would wait for it too."""
+
+    def end() -> bool:
+        threads.shutdown(cancel_futures=True)
+        return bool(multiprocessing.active_children())
+
+    return within(END_SECONDS, end, otherwise=True)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process now: everything that has to last is closed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
@@ -77,11 +115,17 @@ class Daemon:
         self._state = "starting"
         self._tasks: list[asyncio.Task[None]] = []
         extensions = settings.watch.extensions
+        silence_seconds = settings.watch.silence_seconds
+        self._looks = DiskLooks(
+            lambda: self._keeper.roots(), silence_seconds, on_silent=lambda root: self._keeper.doubt(root)
+        )
         self._mock = MockHasher({}) if settings.dev else None
         self._pool = HashPool(
             settings.hashing.workers,
             step_back=settings.hashing.yield_under_pressure,
             known_digest=self._mock_digest if settings.dev else None,
+            silence_seconds=silence_seconds,
+            looks=self._looks,
         )
         self._events = EventQueue(asyncio.get_running_loop())
         self._watcher = Watcher(self._events.put, extensions, _polling(settings.watch.polling))
@@ -104,6 +148,7 @@ class Daemon:
             troubles=holdings.troubles,
             on_root_away=lambda path: self._keeper.doubt(path),
             publisher=holdings.publisher,
+            looks=self._looks,
         )
         self._intake = Intake(
             holdings.catalogue,
@@ -113,6 +158,7 @@ class Daemon:
             extensions,
             now_ms,
             _is_shadow if settings.dev else lambda _: False,
+            self._looks,
         )
         self._keeper = RootKeeper(
             settings.model_roots(),
@@ -122,6 +168,7 @@ class Daemon:
             holdings.journal.note_many,
             now_ms,
             holdings.troubles,
+            self._looks,
         )
         self._keeper.on_return = self._pipeline.sweep
         self._schedule = Schedule(
@@ -139,6 +186,7 @@ class Daemon:
             self._watcher,
             self._pool,
             extensions,
+            self._looks,
             state=lambda: self._state,
             is_behind=lambda: self._events.is_behind,
             after_import=self._learn_hashes,
@@ -180,9 +228,11 @@ class Daemon:
     async def stop(self) -> None:
         """Stop in order: no new work, running hashes called off, the migration in hand finished, journal closed."""
         self._state = "stopping"
+        self._looks.hasten()
+        self._pool.hasten()
         await self._schedule.stop()
         await self._answers.stop_imports()
-        await asyncio.to_thread(self._watcher.stop)
+        await apart(UNWATCH_SECONDS, self._watcher.stop)
         await self._pipeline.stop_hashing()
         for task in self._tasks:
             task.cancel()
@@ -195,7 +245,7 @@ class Daemon:
         """Read the configuration again: roots are added and removed; what else changed needs a restart."""
         try:
             fresh = await asyncio.to_thread(self._settings.reloaded)
-            roots = fresh.model_roots()
+            roots = await asyncio.to_thread(fresh.model_roots)
         except SettingsError as error:
             _log.error("settings.refused", reason=str(error), kept="the settings of before")
             return

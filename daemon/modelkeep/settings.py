@@ -29,6 +29,7 @@ from modelkeep.configuration import (
 )
 from modelkeep.domain.naming import Root
 from modelkeep.errors import SettingsError
+from modelkeep.patience import within
 from modelkeep.settings_problems import CROSS_CHECK, Source, all_keys, sentences, unknown_variables, variable_of
 from modelkeep.settings_tables import (
     ApiSettings,
@@ -59,6 +60,9 @@ __all__ = [
 
 DEMO_FOLDER = "demo"
 """Where in the data folder the demo library lies; nothing else is kept there, so a root may be in it."""
+
+_RESOLVE_SECONDS = 2.0
+"""How long the disk of a root may take to tell where links lead."""
 
 _SOCKET_NAME = "modelkeep.sock"
 _SOCKET_BYTES_MAX = 100
@@ -196,6 +200,11 @@ def load_settings(
     return settings
 
 
+def _resolved(root: Path) -> Path:
+    """Return a root with its links resolved; as it is when its disk does not answer."""
+    return Path(within(_RESOLVE_SECONDS, lambda: os.path.realpath(root), str(root)))
+
+
 class _Environment(EnvSettingsSource):
     """Lets a value that is no JSON through: the field then says what it would have taken."""
 
@@ -268,7 +277,7 @@ def _merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str,
 
 def _overlap(root: Path, data_dir: Path) -> bool:
     """Tell whether one lies in the other, as they are spelled or where they really are."""
-    for one, other in ((root, data_dir), (Path(os.path.realpath(root)), Path(os.path.realpath(data_dir)))):
+    for one, other in ((root, data_dir), (_resolved(root), Path(os.path.realpath(data_dir)))):
         if one.is_relative_to(other) or other.is_relative_to(one):
             return True
     return False

@@ -157,6 +157,7 @@ class WatchSettings(_Table):
     rescan_seconds: Seconds = Field(
         default=900, ge=0.05, le=2_592_000, description="a number from 0.05 to 2592000 (30 days)"
     )
+    silence_seconds: Seconds = Field(default=30, ge=0.05, le=3600, description="a number from 0.05 to 3600")
     polling: Literal["auto", "always", "never"] = Field(default="auto", description='"auto", "always" or "never"')
 
 

@@ -1,9 +1,9 @@
 """Note which files are gone; not those whose drive or root is: of what lies there nobody knows."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location
 from modelkeep.pipeline.looking import fingerprints_of, why_unseen
@@ -45,6 +45,7 @@ class Absences:
         roots: returns the configured roots.
         clock_ms: milliseconds since 1970.
         look_beside: looks at the links to files that are gone.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Absences:
         roots: Callable[[], Sequence[Root]],
         clock_ms: Callable[[], int],
         look_beside: Callable[[Collection[Fingerprint], Collection[str]], Awaitable[None]],
+        looks: DiskLooks,
     ) -> None:
+        self._looks = looks
         self._catalogue = catalogue
         self._line = line
         self._note = note
@@ -69,7 +72,7 @@ class Absences:
         """Note that files are gone; those that are there after all are not."""
         if not paths:
             return
-        absent = await asyncio.to_thread(self._absent, paths)
+        absent = [path for part in await self._looks.by_root(self._absent, paths) for path in part]
         absent = await self._without_unplugged(absent)
         for path in absent:
             self._line.gone(path)
@@ -98,7 +101,11 @@ class Absences:
     async def _without_unplugged(self, paths: Sequence[str]) -> list[str]:
         """Note which files lay on a drive that is not mounted any more; returns those that did not."""
         known = await self._catalogue.locations_at(paths) if paths else {}
-        unplugged = await asyncio.to_thread(_unplugged, known.values())
+        unplugged = {
+            path
+            for part in await self._looks.by_root(lambda group: _unplugged(known[path] for path in group), known)
+            for path in part
+        }
         if unplugged:
             self._tell(await self._catalogue.set_unreachable(sorted(unplugged)), "its drive is not mounted")
         return [path for path in paths if path not in unplugged]

@@ -11,6 +11,9 @@ from watchdog.observers.inotify_move_event_grouper import GroupedInotifyEvent, P
 
 from modelkeep.pipeline.watches import Group, Kernel
 
+_END_SECONDS = 1.0
+"""How long the thread of a root may take to end."""
+
 
 class DirExchangedEvent(DirMovedEvent):
     """Two folders have changed places."""
@@ -30,6 +33,10 @@ class Emitter(InotifyEmitter):
             event_mask=self.get_event_mask_from_filter(),
             follow_symlink=self.watch.follow_symlink,
         )
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end of the thread, not for a disk."""
+        super().join(_END_SECONDS if timeout is None else timeout)
 
     def get_event_mask_from_filter(self) -> Mask:
         """Return what the kernel is asked to tell of: theirs forgets the attributes, which the filter names."""

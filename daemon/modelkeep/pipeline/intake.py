@@ -7,17 +7,20 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Protocol
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.bursts import divide
 from modelkeep.domain.detection import Found, Moved
 from modelkeep.domain.events import FileMoved, FolderExchanged, FolderMoved, WatchEvent
 from modelkeep.domain.naming import Root, is_hidden_below, root_of
 from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState, Priority
+from modelkeep.errors import RootSilent
 from modelkeep.pipeline.absence import ROWS_MAX, Absences, KnowsAbsences
-from modelkeep.pipeline.looking import fingerprint_of, fingerprints_of
+from modelkeep.pipeline.looking import fingerprints_of, statuses_of
 from modelkeep.pipeline.renames import Followed, KnowsRenames, Renames, apart
 from modelkeep.pipeline.scan import Listing, walk
 
@@ -90,6 +93,7 @@ class Intake:
         extensions: endings of model files.
         clock_ms: milliseconds since 1970.
         accepts_empty: tells of a path whether a file of zero bytes counts there.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -101,7 +105,9 @@ class Intake:
         extensions: Sequence[str],
         clock_ms: Callable[[], int],
         accepts_empty: Callable[[str], bool],
+        looks: DiskLooks | None = None,
     ) -> None:
+        self._looks = looks or DiskLooks(roots)
         self._catalogue = catalogue
         self._line = line
         self._note = note
@@ -109,8 +115,8 @@ class Intake:
         self._extensions = extensions
         self._clock_ms = clock_ms
         self._accepts_empty = accepts_empty
-        self._absences = Absences(catalogue, line, note, roots, clock_ms, self.look_beside)
-        self._renames = Renames(catalogue, line, note, clock_ms, self)
+        self._absences = Absences(catalogue, line, note, roots, clock_ms, self.look_beside, self._looks)
+        self._renames = Renames(catalogue, line, note, clock_ms, self, self._looks)
 
     def doubt_by(self, is_same: Callable[[Root], bool]) -> None:
         """Take files for gone only while the folder of their root is the one that is followed."""
@@ -155,6 +161,9 @@ class Intake:
             folder: a root, or a folder in one.
             priority: of what is queued.
             tries_again: also queue what failed before, not only when its size is another since.
+
+        Raises:
+            RootSilent: the root does not answer.
         """
         listing, found = await self._differences(folder, tries_again=tries_again)
         await self.take_in(found, priority)
@@ -163,7 +172,8 @@ class Intake:
     async def _differences(self, folder: str, *, tries_again: bool = False) -> tuple[Listing, Differences]:
         """Compare a folder with the catalogue."""
         root = root_of(os.path.join(folder, "file"), self._roots())
-        listing = await asyncio.to_thread(walk, folder, self._extensions, root.path if root is not None else None)
+        base = root.path if root is not None else None
+        listing = await self._looks.run(folder, walk, folder, self._extensions, base)
         known, pending = await self._catalogue.known_below(folder)
         found = await asyncio.to_thread(compare, listing.files, known, pending)
         for path, size_bytes in (await self._catalogue.failed_sizes_below(folder)).items():
@@ -201,7 +211,7 @@ class Intake:
 
     async def _take_in_files(self, paths: Sequence[str], closed_by_path: Mapping[str, bool]) -> set[Fingerprint]:
         """Look at files; returns the fingerprints of known content that is there no more, or is back."""
-        present = await asyncio.to_thread(self._present, paths)
+        present = await self._looks.found(self._present, paths)
         known = await self._catalogue.locations_at(list(present))
         unknown: dict[str, Fingerprint] = {}
         seen: dict[str, Fingerprint] = {}
@@ -247,15 +257,16 @@ class Intake:
 
         What a root that is no longer configured left behind stays unreachable, except for claims.
         """
-        present = await asyncio.to_thread(fingerprints_of, [place.path for place in places])
+        seen = await self._looks.found(statuses_of, [place.path for place in places])
+        present = {path: status for path, status in seen.items() if status is not None}
         back = {
             place.path: present[place.path]
             for place in places
             if place.path in present and _is_back(place, present[place.path])
         }
         await self._returned(back, back)
-        is_there = (place for place in places if place.state is LocationState.PRESENT)
-        await self._absences.note([place.path for place in is_there if place.path not in present])
+        told = (place for place in places if place.path in seen and place.path not in present)
+        await self._absences.note([place.path for place in told if place.state is LocationState.PRESENT])
 
     async def look_beside(self, concerned: Collection[Fingerprint], looked_at: Collection[str]) -> None:
         """Look at the links to files that changed, went or came back: nobody tells of them."""
@@ -286,18 +297,23 @@ class Intake:
         candidates = await self._catalogue.twins_of(set(files.values())) if files else {}
         if not candidates:
             return dict(files)
-        return await self._give_paths(files, candidates)
+        places = {place.path for known in candidates.values() for place in known}
+        return await self._give_paths(files, candidates, await self._looks.found(statuses_of, places))
 
     async def _give_paths(
-        self, files: Mapping[str, Fingerprint], candidates: Mapping[Fingerprint, list[Location]]
+        self,
+        files: Mapping[str, Fingerprint],
+        candidates: Mapping[Fingerprint, list[Location]],
+        there: Mapping[str, Fingerprint | None],
     ) -> dict[str, Fingerprint]:
         unknown: dict[str, Fingerprint] = {}
         moved: list[Followed] = []
         links: list[Location] = []
         concerned: set[str] = set()
         for path, fingerprint in files.items():
-            places = candidates.get(fingerprint, ())
-            twin = await asyncio.to_thread(find_twin, path, fingerprint, places, fingerprint_of) if places else None
+            # What a silent root holds is neither moved nor linked: nobody knows whether it is there.
+            places = [place for place in candidates.get(fingerprint, ()) if place.path in there]
+            twin = find_twin(path, fingerprint, places, there.get)
             if twin is None:
                 unknown[path] = fingerprint
             elif twin.moved and twin.location.path not in concerned:
@@ -342,10 +358,11 @@ class Intake:
 
     async def _is_still_there(self, folder: str) -> bool:
         """Tell whether what is known below a folder lies there now: what an event tells was done before then."""
-        if not await asyncio.to_thread(os.path.isdir, folder):
+        if not await self._looks.run(folder, os.path.isdir, folder):
             return False
         known, _ = await self._catalogue.known_below(folder)
-        return await asyncio.to_thread(_any_in_place, known)
+        there = await self._looks.found(fingerprints_of, [place.path for place in known])
+        return any(_is_in_place(place, there.get(place.path)) for place in known)
 
     async def _folders_moved(self, moves: Iterable[FileMoved | FolderMoved | FolderExchanged]) -> list[str]:
         """Let what is known below folders go along; returns those that went where nothing is looked at."""
@@ -366,14 +383,20 @@ class Intake:
         """Look at everything below folders; what was found in all of them is taken in at once."""
         found = Differences()
         for folder in _outermost(folders):
-            if self._is_visible(os.path.join(folder, "file")) and await asyncio.to_thread(self._is_folder, folder):
-                _, differences = await self._differences(folder)
-                found.add(differences)
+            if not self._is_visible(os.path.join(folder, "file")):
+                continue
+            with suppress(RootSilent):  # it is looked through when it answers again
+                if await self._looks.run(folder, self._is_folder, folder):
+                    _, differences = await self._differences(folder)
+                    found.add(differences)
         await self.take_in(found, Priority.NEW)
 
     async def _folder_gone(self, folder: str) -> None:
-        if await asyncio.to_thread(os.path.isdir, folder):
-            return  # made again meanwhile: its own event tells of it
+        try:
+            if await self._looks.run(folder, os.path.isdir, folder):
+                return  # made again meanwhile: its own event tells of it
+        except RootSilent:
+            return  # it is looked through when it answers again
         if any(root.path == folder for root in self._roots()):
             return  # nothing in it is missing then: it is unreachable as a whole
         known, pending = await self._catalogue.known_below(folder)
@@ -396,10 +419,9 @@ def _is_back(place: Location, fingerprint: Fingerprint) -> bool:
     return place.state is LocationState.MISSING and fingerprint.same_file_at_same_path(place.fingerprint)
 
 
-def _any_in_place(known: Iterable[Location]) -> bool:
-    """Tell whether a file lies where it is known to be."""
-    there = ((fingerprint_of(place.path), place) for place in known if place.fingerprint is not None)
-    return any(found is not None and found.same_file_at_same_path(place.fingerprint) for found, place in there)
+def _is_in_place(place: Location, found: Fingerprint | None) -> bool:
+    """Tell whether the file of a location lies where it is known to be."""
+    return found is not None and place.fingerprint is not None and found.same_file_at_same_path(place.fingerprint)
 
 
 def _linked(path: str, fingerprint: Fingerprint, twin: Twin) -> Location:

@@ -11,6 +11,7 @@ from modelkeep.domain.formats import Completeness, judge
 from modelkeep.domain.naming import CONTROL_SUFFIX, Root, root_of
 from modelkeep.domain.settling import Look
 from modelkeep.domain.values import Fingerprint
+from modelkeep.patience import reached
 from modelkeep.pipeline.mounts import is_pseudo_file
 
 _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -19,6 +20,7 @@ _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 def fingerprint_of(path: str) -> Fingerprint | None:
     """Return the fingerprint of the regular file at a path, links followed; None when there is none."""
+    reached(path)
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -33,6 +35,11 @@ def _is_kernels(status: os.stat_result, path_or_descriptor: str | int) -> bool:
     return not status.st_blocks and not os.major(status.st_dev) and is_pseudo_file(path_or_descriptor)
 
 
+def statuses_of(paths: Iterable[str]) -> dict[str, Fingerprint | None]:
+    """Return the fingerprints at paths, None where no regular file lies."""
+    return {path: fingerprint_of(path) for path in paths}
+
+
 def fingerprints_of(paths: Iterable[str]) -> dict[str, Fingerprint]:
     """Return the fingerprints of those paths at which a regular file lies."""
     found = ((path, fingerprint_of(path)) for path in paths)
@@ -41,6 +48,7 @@ def fingerprints_of(paths: Iterable[str]) -> dict[str, Fingerprint]:
 
 def why_unseen(path: str) -> str:
     """Return why nobody can tell what lies at a path; empty when that is plain: a file, or none."""
+    reached(path)
     try:
         os.stat(path)
     except OSError as error:
@@ -77,6 +85,7 @@ def open_for_reading(path: str) -> int:
 
 def look_at(path: str) -> Look | None:
     """Look at a file; None when it is not there or cannot be read."""
+    reached(path)
     try:
         descriptor = open_for_reading(path)
     except (OSError, ValueError):
@@ -84,7 +93,7 @@ def look_at(path: str) -> Look | None:
     try:
         status = os.fstat(descriptor)
         completeness = judge(
-            os.path.basename(path), status.st_size, lambda offset, length: os.pread(descriptor, length, offset)
+            os.path.basename(path), status.st_size, lambda offset, length: _read_at(path, descriptor, offset, length)
         )
         if completeness is Completeness.WHOLE and _has_holes(descriptor, status.st_size):
             # Space was reserved and is not filled: the header proves nothing about what follows it.
@@ -100,6 +109,11 @@ def look_at(path: str) -> Look | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _read_at(path: str, descriptor: int, offset: int, length: int) -> bytes:
+    reached(path)
+    return os.pread(descriptor, length, offset)
 
 
 def look_at_all(paths: Iterable[str]) -> dict[str, Look | None]:

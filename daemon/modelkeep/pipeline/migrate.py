@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.faults import why
 from modelkeep.domain.migration import Committed, MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
@@ -99,6 +100,7 @@ class MigrateStage:
         on_done: gets what became of each row.
         publisher: brings to its end what is committed; its own when there is none that others use too.
         type_of: returns the type that a path suggests.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -110,8 +112,10 @@ class MigrateStage:
         on_done: Callable[[list[Migrated]], Any],
         publisher: Publisher | None = None,
         type_of: Callable[[str], str] = lambda _: "",
+        looks: DiskLooks | None = None,
     ) -> None:
         self._type_of = type_of
+        self._looks = looks or DiskLooks()
         self._catalogue = catalogue
         self._pictures = pictures
         self._journal = journal
@@ -167,7 +171,7 @@ class MigrateStage:
     async def _migrate(self, batch: list[Hashed]) -> None:
         # From here on a batch is about the paths of this moment: who is renamed meanwhile comes back as moved.
         orders = {(order := self._order(hashed)).migration: (order, hashed) for hashed in batch}
-        present = await asyncio.to_thread(fingerprints_of, [order.path for order, _ in orders.values()])
+        present = await self._looks.found(fingerprints_of, [order.path for order, _ in orders.values()])
         stale: list[tuple[MigrationOrder, Hashed]] = []
         ready: list[tuple[MigrationOrder, Hashed]] = []
         for order, hashed in orders.values():

@@ -8,7 +8,7 @@ from modelkeep.pipeline.looking import fingerprint_of, why_unseen
 
 AWAY = "the root {root} is not there now: is its drive plugged in and mounted?"
 
-_OF_THE_FILE = (FileChanged, HashCancelled, WorkerDied)
+OF_THE_FILE = (FileChanged, HashCancelled, WorkerDied)
 """Failures that say nothing about the root."""
 
 
@@ -37,7 +37,7 @@ class Reach:
     def explained(self, path: str, error: HashError) -> HashError:
         """Return what a failure to read a file means: if its root is away, that is no fault of the file."""
         root = root_of(path, self._roots())
-        if root is None or isinstance(error, _OF_THE_FILE) or self._is_same(root):
+        if root is None or isinstance(error, OF_THE_FILE) or self._is_same(root):
             return error
         return away(root)
 

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
-from modelkeep.errors import HashError
+from modelkeep.errors import HashError, RootSilent
 from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.looking import fingerprints_of
@@ -21,6 +22,7 @@ IN_HAND_LOW = 500
 CLAIMS_MAX = 1_000
 """Claims looked at in one go."""
 
+SILENT = "its disk or server does not answer"
 OUTSIDE = (
     "it lies in none of the configured roots: add its folder as a root, or import again with --map OLD=NEW "
     "if the folder has another name on this machine"
@@ -72,6 +74,7 @@ class Refill:
         reach: tells files that are gone from those whose root is.
         clock_ms: milliseconds since 1970.
         troubles: is told when the catalogue cannot be read or written.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -85,7 +88,9 @@ class Refill:
         reach: Reach,
         clock_ms: Callable[[], int],
         troubles: HearsTroubles,
+        looks: DiskLooks,
     ) -> None:
+        self._looks = looks
         self._troubles = troubles
         self._catalogue = catalogue
         self._line = line
@@ -127,11 +132,12 @@ class Refill:
     async def _take_up(self, rows: Sequence[PendingImport]) -> None:
         errors = {row.id: error for row in rows if (error := self._out_of_reach(row)) is not None}
         near = [row for row in rows if row.id not in errors]
-        present = await asyncio.to_thread(fingerprints_of, [row.path for row in near])
+        present = await self._looks.found(fingerprints_of, [row.path for row in near])
         # An event may have brought some of them in hand meanwhile.
         rows, near = ([row for row in some if row.id not in self._line.in_hand] for some in (rows, near))
         absent = [row for row in near if row.path not in present]
-        reasons = await asyncio.to_thread(lambda: [self._reach.why_unseen(row.path) for row in absent])
+        seen = await self._looks.found(self._why_unseen, [row.path for row in absent])
+        reasons = [seen.get(row.path, RootSilent(SILENT)) for row in absent]
         errors |= {row.id: reason for row, reason in zip(absent, reasons, strict=True) if reason is not None}
         if errors or None in reasons:
             await self._park([(row, errors[row.id]) for row in rows if row.id in errors])
@@ -152,10 +158,13 @@ class Refill:
         places = await self._catalogue.claims(CLAIMS_MAX, self._claims_tried)
         roots = self._roots()
         inside = [place for place in places if root_of(place.path, roots) is not None]
-        present = await asyncio.to_thread(fingerprints_of, [place.path for place in inside])
+        present = await self._looks.found(fingerprints_of, [place.path for place in inside])
         self._claims_tried |= {place.path for place in places}
         there = {place: present[place.path] for place in inside if place.path in present}
         for place, fingerprint in (
             await self._catalogue.mark_claims(there, self._clock_ms()) if there else {}
         ).items():
             self._line.confirm(place, fingerprint)
+
+    def _why_unseen(self, paths: Sequence[str]) -> dict[str, HashError | None]:
+        return {path: self._reach.why_unseen(path) for path in paths}

@@ -1,10 +1,10 @@
 """Let what is known of a path go with its file to another; many at a time, as a transaction waits for the disk."""
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.events import FileMoved
 from modelkeep.domain.values import Fingerprint, Location, Priority
@@ -73,6 +73,7 @@ class Renames:
         note: appends records to the journal.
         clock_ms: milliseconds since 1970.
         intake: looks at what the renames leave open.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Renames:
         note: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
         intake: Looks,
+        looks: DiskLooks,
     ) -> None:
+        self._looks = looks
         self._catalogue = catalogue
         self._line = line
         self._note = note
@@ -92,7 +95,7 @@ class Renames:
     async def take_in(self, moves: Sequence[tuple[str, str]]) -> None:
         """Follow renames that events tell of; no path may be in two of them."""
         paths = [path for move in moves for path in move]
-        there = await asyncio.to_thread(fingerprints_of, paths)
+        there = await self._looks.found(fingerprints_of, paths)
         known = await self._catalogue.locations_at(paths)
         # Some tell of an earlier file: events of different roots do not come in their order.
         late = {old: new for old, new in moves if _is_still_there(old, there, known)}

@@ -1,11 +1,11 @@
 """Find the file that a caller means by a path; nothing outside the roots is opened because somebody names it."""
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from modelkeep.domain.naming import Root
+from modelkeep.disk_looks import DiskLooks
+from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.requested import NamedFile, name_file, plain_path, require_model_name
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, NotAModel, OutsideRoots
@@ -40,11 +40,17 @@ class RequestedPaths:
         catalogue: knows what was hashed.
         roots: returns the configured roots.
         extensions: endings of model files.
+        looks: looks at paths.
     """
 
     def __init__(
-        self, catalogue: KnowsLocations, roots: Callable[[], Sequence[Root]], extensions: Sequence[str]
+        self,
+        catalogue: KnowsLocations,
+        roots: Callable[[], Sequence[Root]],
+        extensions: Sequence[str],
+        looks: DiskLooks,
     ) -> None:
+        self._looks = looks
         self._catalogue = catalogue
         self._roots = roots
         self._extensions = extensions
@@ -62,7 +68,7 @@ class RequestedPaths:
             return await self._known(named, fingerprint)
         require_model_name(named, self._extensions)
         if fingerprint is None:
-            raise await asyncio.to_thread(unseen, named.path)
+            raise await self._looks.run(named.path, unseen, named.path)
         return RequestedFile(named.path, fingerprint)
 
     async def require_row(self, path: str) -> None:
@@ -90,11 +96,23 @@ class RequestedPaths:
         return RequestedFile(named.path, fingerprint, place.sha256)
 
     async def _look(self, path: str) -> tuple[NamedFile, Fingerprint | None]:
-        return await asyncio.to_thread(_look_at, plain_path(path), self._roots())
+        """Resolve a path; other roots than its own are asked only if it leads out of that, and if they answer."""
+        path, roots = plain_path(path), self._roots()
+        target, fingerprint = await self._looks.run(path, _look_at, path)
+        own = root_of(path, roots)
+        if own is not None:
+            bases = {own: await self._looks.run(path, os.path.realpath, own.path)}
+            if Root(bases[own]).contains(target):
+                return name_file(path, target, bases), fingerprint
+        found = await self._looks.found(_all_resolved, [root.path for root in roots])
+        return name_file(path, target, {root: found[root.path] for root in roots if root.path in found}), fingerprint
 
 
-def _look_at(path: str, roots: Sequence[Root]) -> tuple[NamedFile, Fingerprint | None]:
+def _look_at(path: str) -> tuple[str, Fingerprint | None]:
     target = os.path.realpath(path)
-    named = name_file(path, target, {root: os.path.realpath(root.path) for root in roots})
     # Of the target, not of the path: a link that is put there in this moment is another file.
-    return named, fingerprint_of(target)
+    return target, fingerprint_of(target)
+
+
+def _all_resolved(paths: Sequence[str]) -> dict[str, str]:
+    return {path: os.path.realpath(path) for path in paths}

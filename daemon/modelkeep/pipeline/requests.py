@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.settling import Verdict, judge_asked
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority, Strategy
 from modelkeep.errors import Busy, FileChanged, HashCancelled, HashError, ModelkeepError, NotAModel, NotFound
@@ -57,6 +58,7 @@ class Requests:
         clock_ms: milliseconds since 1970.
         strategy: the configured one.
         accepts_empty: tells of a path whether a file of zero bytes counts there.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -71,7 +73,9 @@ class Requests:
         clock_ms: Callable[[], int],
         strategy: Strategy,
         accepts_empty: Callable[[str], bool],
+        looks: DiskLooks,
     ) -> None:
+        self._looks = looks
         self._catalogue = catalogue
         self._jobs = jobs
         self._settling = settling
@@ -91,9 +95,9 @@ class Requests:
             HashError: it cannot be hashed now, with the reason.
             NoWorkers: no file can.
         """
-        fingerprint = await asyncio.to_thread(fingerprint_of, path)
+        fingerprint = await self._looks.run(path, fingerprint_of, path)
         if fingerprint is None:
-            raise await asyncio.to_thread(unseen, path)
+            raise await self._looks.run(path, unseen, path)
         place = (await self._catalogue.locations_at([path])).get(path)
         if place is not None and not place.claimed and fingerprint.same_file_at_same_path(place.fingerprint):
             return Digest(place.sha256, fingerprint)
@@ -280,7 +284,7 @@ class Requests:
 
     async def _require_model(self, path: str) -> None:
         """Raise HashError for a file that is no model, or not yet: that somebody asks for it changes nothing."""
-        look = await asyncio.to_thread(look_at, path)
+        look = await self._looks.run(path, look_at, path)
         verdict = judge_asked(look) if look is not None else Verdict.TAKE  # the reading tells what is wrong then
         if verdict is not Verdict.TAKE and not (verdict is Verdict.NO_MODEL and self._accepts_empty(path)):
             raise (NotAModel if verdict is Verdict.NO_MODEL else HashError)(REFUSALS[verdict])

@@ -7,15 +7,17 @@ at again and again.
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
+from modelkeep.disk_looks import DiskLooks, apart
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.reconcile import Differences, looks_unmounted
 from modelkeep.domain.values import Location, LocationState, Priority
+from modelkeep.errors import RootSilent
 from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.intake import Intake, KnowsPaths, Record
 from modelkeep.pipeline.looking import leads_through_link
@@ -25,6 +27,12 @@ from modelkeep.pipeline.watch import Watcher
 
 SYSCTL = "sudo sysctl fs.inotify.max_user_watches=1048576"
 SYSCTL_INSTANCES = "sudo sysctl fs.inotify.max_user_instances=1024"
+
+START_SECONDS = 3.0
+"""How long a start waits for the first look at the roots."""
+
+UNWATCH_SECONDS = 1.0
+"""How long it may take to end watching a root."""
 
 ASKED = "events were lost or the root is new"
 
@@ -92,6 +100,7 @@ class RootKeeper:
         note: appends records to the journal.
         clock_ms: milliseconds since 1970.
         troubles: is told when the catalogue cannot be read or written.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -103,7 +112,11 @@ class RootKeeper:
         note: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
         troubles: HearsTroubles,
+        looks: DiskLooks | None = None,
     ) -> None:
+        self._looks = looks or DiskLooks(self.roots)
+        self._checking = asyncio.Lock()
+        self._first_check: asyncio.Task[None] | None = None
         self._troubles = troubles
         self._clock_ms = clock_ms
         self._watcher = watcher
@@ -139,21 +152,32 @@ class RootKeeper:
     def doubt(self, path: str) -> None:
         """Look at the root of a path as one that was away for a moment, and try again what failed in it."""
         root = root_of(path, self.roots())
-        if root is not None:
-            self.watched[root.path].doubtful = True
+        watched = self.watched.get(path if root is None else root.path)
+        if watched is not None:
+            watched.doubtful = True
 
     async def start(self) -> None:
-        """Begin to watch the roots that are there; the first scan of each follows by `run`."""
-        await self.check()
+        """Begin to watch the roots that are there; the first scan of each follows by `run`.
+
+        A root that does not answer is not waited for.
+        """
+        self._first_check = asyncio.create_task(self.check())
+        await asyncio.wait({self._first_check}, timeout=START_SECONDS)
+        if self._first_check.done():
+            self._first_check.result()
 
     async def run(self) -> None:
         """Rescan what was asked for, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._wanted:
-                path = self._wanted.pop()
-                await persist(partial(self.rescan, path, ASKED), self._troubles)
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._wanted:
+                    path = self._wanted.pop()
+                    await persist(partial(self.rescan, path, ASKED), self._troubles)
+        finally:
+            if self._first_check is not None:
+                self._first_check.cancel()
 
     async def change(self, roots: Sequence[Root]) -> None:
         """Follow other roots from now on.
@@ -191,21 +215,35 @@ class RootKeeper:
 
     async def check(self) -> None:
         """Look at each root itself: is it there, is it the same one, and is it watched?"""
-        for watched in list(self.watched.values()):
-            path = watched.root.path
-            identity = await asyncio.to_thread(_identity, path)
-            if identity is None:
-                await self._lose(watched, "the folder is not there")
-            elif watched.identity != identity:
-                await self._follow(watched, identity)
-            elif not self._watcher.is_alive(path):
-                await self._watch_again(watched)
-            elif self._watcher.has_settled(path):
-                await self._compare_watches(watched)
-            if watched.doubtful and watched.identity is not None:
-                await self._try_again(watched)
-            elif await self._has_other_mounts(watched):
-                self.ask_rescan(path)
+        async with self._checking:
+            roots = list(self.watched.values())
+            # All at once: one that does not answer holds up no other.
+            found = await asyncio.gather(
+                *(self._looks.run(watched.root.path, _identity, watched.root.path) for watched in roots),
+                return_exceptions=True,
+            )
+            for watched, identity in zip(roots, found, strict=True):
+                try:
+                    if isinstance(identity, BaseException):
+                        raise identity
+                    await self._check(watched, identity)
+                except RootSilent as error:
+                    await self._lose(watched, str(error))
+
+    async def _check(self, watched: WatchedRoot, identity: tuple[int, int] | None) -> None:
+        path = watched.root.path
+        if identity is None:
+            await self._lose(watched, "the folder is not there")
+        elif watched.identity != identity:
+            await self._follow(watched, identity)
+        elif not self._watcher.is_alive(path):
+            await self._watch_again(watched)
+        elif self._watcher.has_settled(path):
+            await self._compare_watches(watched)
+        if watched.doubtful and watched.identity is not None:
+            await self._try_again(watched)
+        elif await self._has_other_mounts(watched):
+            self.ask_rescan(path)
 
     async def _try_again(self, watched: WatchedRoot) -> None:
         """Take up, in a root that is there, what may have failed because it was not."""
@@ -216,7 +254,8 @@ class RootKeeper:
 
     async def _has_other_mounts(self, watched: WatchedRoot) -> bool:
         """Tell whether something was mounted or unmounted below a root since the last look; no event says so."""
-        before, watched.mounts = watched.mounts, await asyncio.to_thread(mounts_below, watched.root.path)
+        path = watched.root.path
+        before, watched.mounts = watched.mounts, await self._looks.run(path, mounts_below, path)
         return before is not None and before != watched.mounts
 
     async def rescan_all(self, cause: str) -> dict[str, int]:
@@ -241,14 +280,24 @@ class RootKeeper:
         watched = self.watched.get(path)
         if watched is None:  # no longer configured
             return Differences()
+        try:
+            return await self._rescan(watched, cause)
+        except RootSilent as error:
+            await self._lose(watched, str(error))
+            return Differences()
+
+    async def _rescan(self, watched: WatchedRoot, cause: str) -> Differences:
+        path = watched.root.path
         async with self._scanning:
             if watched.identity is None or await self._is_out_of_reach(watched, watched.identity):
                 return Differences()
             # In a root that is followed anew, what could not be read may be readable, and what was cut off complete.
             listing, found = await self._intake.scan(path, Priority.SWEEP, tries_again=not watched.scanned)
-            if not await asyncio.to_thread(self.is_same, watched.root):  # the next check says what has become of it
+            if not await self._looks.run(
+                path, self.is_same, watched.root
+            ):  # the next check says what has become of it
                 return found
-            by_kernel = await asyncio.to_thread(self._watcher.watch_folders, path, listing.folders)
+            by_kernel = await self._looks.run(path, self._watcher.watch_folders, path, listing.folders)
         is_news, watched.not_followed = watched.not_followed != listing.not_followed, listing.not_followed
         self._note_watches(watched, len(listing.folders), by_kernel)
         watched.files = len(listing.files)
@@ -277,7 +326,7 @@ class RootKeeper:
         """Tell, and note, that nobody knows what is in a root: it cannot be read, or is an empty mount point."""
         path = watched.root.path
         try:
-            if await asyncio.to_thread(_has_entries, path):
+            if await self._looks.run(path, _has_entries, path):
                 return False
         except OSError as error:
             await self._lose(watched, f"it cannot be read: {error.strerror or error}")
@@ -285,7 +334,7 @@ class RootKeeper:
         known, _ = await self._catalogue.known_below(path)
         if looks_unmounted({}, identity[0], known):
             reason = "the folder is empty and was full on another device: is its drive mounted?"
-        elif await asyncio.to_thread(_has_another_mount, watched) and known:
+        elif await self._looks.run(path, _has_another_mount, watched) and known:
             # A folder that is bound to a place may lie on the same device as the place.
             reason = "the folder is empty, and another file system is mounted there than was: is its drive mounted?"
         else:
@@ -300,7 +349,7 @@ class RootKeeper:
         if await self._is_out_of_reach(watched, identity) or not await self._watch(watched):
             return
         watched.identity = identity
-        watched.mount_point = await asyncio.to_thread(mount_point_of, path)
+        watched.mount_point = await self._looks.run(path, mount_point_of, path)
         watched.state = RootState.SCANNING
         if was_lost:
             watched.reason = ""
@@ -313,10 +362,10 @@ class RootKeeper:
     async def _watch(self, watched: WatchedRoot) -> bool:
         """Have the kernel watch a root; tells whether the root can be followed, be it by rescans alone."""
         path = watched.root.path
-        self._watcher.remove(path)
+        await self._unwatch(path)
         watched.remedy = ""
         try:
-            await asyncio.to_thread(self._watcher.add, path)
+            await self._looks.run(path, self._watcher.add, path)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EMFILE):
                 await self._lose(watched, f"it cannot be watched: {error.strerror or error}")
@@ -340,13 +389,11 @@ class RootKeeper:
         No event tells of a link to a folder: it is found here.
         """
         path = watched.root.path
-        listing = await asyncio.to_thread(walk, path, ())
-        if not await asyncio.to_thread(self.is_same, watched.root):
+        listing = await self._looks.run(path, walk, path, ())
+        if not await self._looks.run(path, self.is_same, watched.root):
             return
-        wrong = await asyncio.to_thread(self._watcher.mend_watches, path, listing.folders)
-        astray = await asyncio.to_thread(
-            lambda: [each for each in wrong if not leads_through_link(each, [watched.root])]
-        )
+        wrong = await self._looks.run(path, self._watcher.mend_watches, path, listing.folders)
+        astray = await self._looks.run(path, _astray, wrong, watched.root)
         if astray:
             fields = {"root": path, "folders": len(astray), "examples": sorted(astray)[:_EXAMPLES]}
             self._note([("watch.repaired", fields)])
@@ -358,11 +405,15 @@ class RootKeeper:
         if watched.state is RootState.UNREACHABLE and watched.reason:
             return
         path = watched.root.path
-        self._watcher.remove(path)
+        await self._unwatch(path)
         watched.state, watched.reason, watched.identity, watched.remedy = RootState.UNREACHABLE, reason, None, ""
         inner = [root.path for root in self.roots() if root.path != path and watched.root.contains(root.path)]
         count = await self._catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE, inner)
         self._note([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
+
+    async def _unwatch(self, path: str) -> None:
+        """End watching a root; the thread that does may wait for it."""
+        await apart(UNWATCH_SECONDS, partial(self._watcher.remove, path))
 
     def _note_watches(self, watched: WatchedRoot, folders: int, by_kernel: int) -> None:
         path, before = watched.root.path, watched.state
@@ -381,6 +432,11 @@ class RootKeeper:
             if before is not RootState.LIMITED:
                 fields = {"root": path, "folders": folders, "watched": by_kernel, "remedy": remedy}
                 self._note([("watch.limited", fields)])
+
+
+def _astray(folders: Iterable[str], root: Root) -> list[str]:
+    """Leave out folders behind links, of whose coming no event tells."""
+    return [folder for folder in folders if not leads_through_link(folder, [root])]
 
 
 def _identity(path: str) -> tuple[int, int] | None:

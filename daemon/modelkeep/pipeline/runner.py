@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.migration import Outcome
 from modelkeep.domain.naming import Root, root_of, suggested_type
@@ -33,6 +34,7 @@ from modelkeep.errors import (
     HashError,
     ModelkeepError,
     NoWorkers,
+    RootSilent,
 )
 from modelkeep.pipeline.claims import Claims, CopiesPictures, KeepsClaims
 from modelkeep.pipeline.guard import CATALOGUE, LONGEST_WAIT_SECONDS, PASSING, HearsTroubles
@@ -45,7 +47,7 @@ from modelkeep.pipeline.looking import look_at
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
 from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.publishing import Publisher
-from modelkeep.pipeline.reach import Reach, missing
+from modelkeep.pipeline.reach import OF_THE_FILE, Reach, missing
 from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill
 from modelkeep.pipeline.requests import HoldsRequestedRows, Requests
 from modelkeep.pipeline.settle import REFUSALS, Refused, SettleStage, Taken
@@ -104,6 +106,7 @@ class Pipeline:
         on_root_away: gets the path of each file that was put off because its root is away.
         troubles: is told when the catalogue cannot be read or written.
         publisher: brings to its end what is committed; the stage's own when there is none that others use too.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -124,7 +127,9 @@ class Pipeline:
         troubles: HearsTroubles,
         on_root_away: Callable[[str], None] = lambda _: None,
         publisher: Publisher | None = None,
+        looks: DiskLooks | None = None,
     ) -> None:
+        self._looks = looks or DiskLooks(roots)
         self._troubles = troubles
         self.options = options
         self._catalogue = catalogue
@@ -147,13 +152,14 @@ class Pipeline:
             reach=self._reach,
             clock_ms=clock_ms,
             troubles=troubles,
+            looks=self._looks,
         )
         self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._no_workers, self._refill.ask)
         self.migrating = MigrateStage(
-            catalogue, pictures, journal, clock_ms, self._migrated, publisher, self._type_of
+            catalogue, pictures, journal, clock_ms, self._migrated, publisher, self._type_of, self._looks
         )
         self.settling = SettleStage(
-            options.settle_seconds, time.monotonic, self._settled, self._refused, accepts_empty
+            options.settle_seconds, time.monotonic, self._settled, self._refused, accepts_empty, self._looks
         )
         self._requests = Requests(
             catalogue,
@@ -166,6 +172,7 @@ class Pipeline:
             clock_ms,
             options.strategy,
             accepts_empty,
+            self._looks,
         )
 
     # Running
@@ -352,7 +359,7 @@ class Pipeline:
 
     async def _turn_away_unseen(self, job: Job) -> None:
         error = await self._why_unseen(job)
-        if error is None and await asyncio.to_thread(look_at, job.path) is not None:
+        if error is None and await self._looks.run(job.path, look_at, job.path) is not None:
             self.settling.put(job, closed=False)  # it was away for a moment
             return
         await self._parking.park(job, error or HashError("it may not be read by the daemon's user: check its rights"))
@@ -361,7 +368,10 @@ class Pipeline:
         """Return why a job's file is not seen where it is now; it may be renamed while one looks."""
         while True:
             path = job.path
-            reason = await asyncio.to_thread(self._reach.why_unseen, path)
+            try:
+                reason = await self._looks.run(path, self._reach.why_unseen, path)
+            except RootSilent as silent:
+                reason = silent
             if job.path == path:
                 return reason
 
@@ -410,7 +420,7 @@ class Pipeline:
         self.migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
 
     async def _hash_failed(self, job: Job, error: HashError) -> None:
-        error = await asyncio.to_thread(self._reach.explained, job.path, error)
+        error = await self._explained(job.path, error)
         if isinstance(error, HashCancelled) or job.is_question:
             self.jobs.end(job, error)
         elif isinstance(error, FileChanged) and job.pending_id:
@@ -428,6 +438,13 @@ class Pipeline:
                     await self._vanished(job, error)
                 else:
                     await self._parking.park(job, error)
+
+    async def _explained(self, path: str, error: HashError) -> HashError:
+        """Return what a failure to read a file means."""
+        try:
+            return await self._looks.run(path, self._reach.explained, path, error)
+        except RootSilent as silent:
+            return error if isinstance(error, OF_THE_FILE) else silent
 
     async def _vanished(self, job: Job, error: HashError) -> None:
         """Park a row whose file is gone; it may be its root that is, and both may be back by now."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from modelkeep.domain.naming import Root, is_hidden_below, is_model_file
 from modelkeep.domain.values import Fingerprint
+from modelkeep.patience import reached
 from modelkeep.pipeline.mounts import file_system_of, is_pseudo_file, is_pseudo_file_system
 
 LINKED_FOLDERS_MAX = 20_000
@@ -56,6 +57,7 @@ def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Lis
         listing.folders.append(current)
         for entry in entries:
             if is_model_file(entry.name, extensions):
+                reached(entry.path)
                 _take_file(entry, listing)
     listing.unreadable += [(path, error.strerror or str(error)) for path, error in tour.unreadable]
     listing.not_followed = sorted([*listing.not_followed, *tour.not_followed])
@@ -108,6 +110,7 @@ class Tour:
     def __iter__(self) -> Iterator[tuple[str, "list[os.DirEntry[str]]"]]:
         while self._waiting or self._links:
             step = self._waiting.pop() if self._waiting else self._links.pop()
+            reached(step.path)
             try:
                 status = os.stat(step.path)
                 if not self._may_enter(step, status):
@@ -138,6 +141,7 @@ class Tour:
     def _note_folders(self, entries: "list[os.DirEntry[str]]", step: _Step, device: int) -> None:
         """Remember the sub-folders and the links to folders among a folder's entries."""
         for entry in entries:
+            reached(entry.path)
             if entry.name.startswith(".") or not _is_folder(entry):
                 continue
             if not entry.is_symlink():

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain import settling
 from modelkeep.domain.settling import Look, Verdict, Watched
 from modelkeep.domain.values import Fingerprint
@@ -36,6 +37,7 @@ class SettleStage:
         on_taken: gets the complete ones.
         on_refused: gets those that are no models, are cut off, or are gone.
         accepts_empty: tells of a path whether a file of zero bytes counts there (stand-in files).
+        looks: looks at paths.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class SettleStage:
         on_taken: Callable[[Taken], Awaitable[None]],
         on_refused: Callable[[list[Refused]], Awaitable[None]],
         accepts_empty: Callable[[str], bool],
+        looks: DiskLooks | None = None,
     ) -> None:
         self.settle_seconds = settle_seconds
+        self._looks = looks or DiskLooks()
         self._clock = clock
         self._on_taken = on_taken
         self._on_refused = on_refused
@@ -95,10 +99,10 @@ class SettleStage:
             await self._sleep()
             due = self._take_due()
             if due:
-                looks = await asyncio.to_thread(look_at_all, {watched.path for watched in due.values()})
+                seen = await self._looks.found(look_at_all, {watched.path for watched in due.values()})
                 # What happened to a file while it was looked at has put it down for another look.
                 await self._decide(
-                    {job: looks[watched.path] for job, watched in due.items() if self._held.get(job) is watched}
+                    {job: seen.get(watched.path) for job, watched in due.items() if self._held.get(job) is watched}
                 )
 
     async def _sleep(self) -> None:

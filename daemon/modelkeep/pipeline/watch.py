@@ -41,7 +41,7 @@ from modelkeep.domain.events import (
 )
 from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file
 from modelkeep.pipeline.inotify import DirExchangedEvent, Emitter, Observer
-from modelkeep.pipeline.polling import PollingObserver
+from modelkeep.pipeline.polling import PollingEmitter, PollingObserver
 from modelkeep.pipeline.watches import Group
 
 _log = logging.getLogger(__name__)
@@ -65,6 +65,8 @@ _POLL_SECONDS = 10.0
 _USUAL_SECONDS = 0.5
 _QUIET_SECONDS = 2.0
 """Without an event about folders: longer than one is held back, or waits to be handed over."""
+_END_SECONDS = 1.0
+"""How long a thread may take to end that is no longer needed; it may wait for a disk that does not answer."""
 
 
 class EventQueue:
@@ -191,6 +193,9 @@ class Watcher:
         wanted = _WANTED_OF_POLLING if polls else _WANTED
         watch = observer.schedule(self._translator, root, recursive=True, event_filter=wanted)
         self._watches[root] = (observer, watch)
+        for emitter in list(observer.emitters):
+            if emitter.watch == watch and isinstance(emitter, PollingEmitter):
+                emitter.wait_for_first_look()
 
     def remove(self, root: str) -> None:
         """End watching a root; it may be gone."""
@@ -286,4 +291,4 @@ def _end(observer: BaseObserver | None) -> None:
     if observer is not None:
         observer.stop()
         if observer.is_alive():
-            observer.join()
+            observer.join(_END_SECONDS)

@@ -21,6 +21,7 @@ from watchdog.observers.inotify_c import (
     inotify_rm_watch,
 )
 
+from modelkeep.patience import reached
 from modelkeep.pipeline.mounts import is_pseudo_file_system
 
 _REFUSED = WatchDescriptor(-1)
@@ -76,6 +77,7 @@ class Kernel(InotifyFD):
         return len(strays) + len(lost)
 
     def _get_or_create_watch(self, path: bytes, mask: Mask) -> Watch:
+        reached(os.fsdecode(path))
         # Theirs takes a folder that may not be read for a watched one.
         watch = super()._get_or_create_watch(path, mask)
         if watch.wd == _REFUSED:
@@ -153,6 +155,7 @@ class Group(InotifyWatchGroup):
         Raises:
             OSError: it cannot be watched; ENOSPC when the kernel's limit is reached.
         """
+        os.stat(folder)  # what hangs must do so before it holds the lock of all roots
         with self._lock:
             self._register(folder, follow_link=True)
             self._let_go_of_displaced()
