@@ -268,7 +268,9 @@ class Answers:
         again: bool = False,
     ) -> AsyncIterator[dict[str, object]]:
         """Run stage 1."""
-        values = import_stream(self._holdings, kind, source, images, path_map, dry_run, self._imports, again=again)
+        values = import_stream(
+            self._holdings, kind, source, images, path_map, dry_run, self._imports, again=again, looks=self._looks
+        )
         async for value in values:
             if not is_reading(value):  # a source that cannot be read is answered with a status of its own
                 yield value

@@ -50,6 +50,7 @@ class _Look:
         self.place = ""
         self.is_over = False
         self.is_left = False
+        self.when_late: Callable[[], object] = lambda: None
         threading.Thread(target=self._run, name="look", daemon=True).start()
 
     def _run(self) -> None:
@@ -65,6 +66,8 @@ class _Look:
     def _tell(self, end: Callable[[Any], None], value: Any) -> None:
         if not self.future.done():
             end(value)
+        if self.is_left:
+            self.when_late()
 
     def _note(self, place: str) -> None:
         if self.is_left:
@@ -117,6 +120,7 @@ class DiskLooks:
         roots: returns the configured roots.
         silence_seconds: how long a look may come no further before its root counts as silent.
         on_silent: is told the path of a root to which a look was not answered.
+        on_answer: is called when a look ends that was left behind.
     """
 
     def __init__(
@@ -124,10 +128,12 @@ class DiskLooks:
         roots: Callable[[], Sequence[Root]] = lambda: (),
         silence_seconds: float = SILENCE_SECONDS,
         on_silent: Callable[[str], None] = lambda _: None,
+        on_answer: Callable[[], object] = lambda: None,
     ) -> None:
         self._roots = roots
         self._silence_seconds = silence_seconds
         self._on_silent = on_silent
+        self._on_answer = on_answer
         self._lanes: dict[str, _Lane] = {}
 
     async def run(self, path: str, look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -191,6 +197,7 @@ class DiskLooks:
             if left <= 0:
                 place = look.place or path
                 seconds = f"{self._silence_seconds:g} s"
+                look.when_late = self._on_answer
                 lane.leave(look, f"nothing has answered for {seconds} at {place}: is its disk or server alive?")
                 raise RootSilent(lane.sentence)
             await asyncio.wait({look.future}, timeout=min(left, _LONGEST_WAIT_SECONDS))

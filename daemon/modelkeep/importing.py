@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.clock import now_ms
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.faults import STORAGE, told
 from modelkeep.domain.migration import Committed
 from modelkeep.domain.naming import PathMap
@@ -31,6 +32,7 @@ async def import_stream(
     running: "Running | None" = None,
     *,
     again: bool = False,
+    looks: DiskLooks | None = None,
 ) -> AsyncIterator[dict[str, object]]:
     """Yield `{"progress": …}` again and again, and at last `{"report": …}`.
 
@@ -57,7 +59,9 @@ async def import_stream(
         path_map=PathMap(tuple(path_map)),
         scratch=holdings.directory.path,
     )
-    stage = StageOne(holdings.catalogue, _ImportedPictures(holdings), holdings.journal, now_ms, read=read_apart)
+    stage = StageOne(
+        holdings.catalogue, _ImportedPictures(holdings), holdings.journal, now_ms, read=read_apart, looks=looks
+    )
     progress: asyncio.Queue[Progress] = asyncio.Queue()
     work = asyncio.create_task(
         stage.run(importer, options, dry_run=dry_run, again=again, progress=_thread_safe(progress))

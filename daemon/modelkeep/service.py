@@ -117,7 +117,10 @@ class Daemon:
         extensions = settings.watch.extensions
         silence_seconds = settings.watch.silence_seconds
         self._looks = DiskLooks(
-            lambda: self._keeper.roots(), silence_seconds, on_silent=lambda root: self._keeper.doubt(root)
+            lambda: self._keeper.roots(),
+            silence_seconds,
+            on_silent=lambda root: self._keeper.doubt(root),
+            on_answer=lambda: self._keeper.ask_check(),
         )
         self._mock = MockHasher({}) if settings.dev else None
         self._pool = HashPool(
@@ -126,6 +129,7 @@ class Daemon:
             known_digest=self._mock_digest if settings.dev else None,
             silence_seconds=silence_seconds,
             looks=self._looks,
+            on_silent=lambda: self._keeper.ask_check(),
         )
         self._events = EventQueue(asyncio.get_running_loop())
         self._watcher = Watcher(self._events.put, extensions, _polling(settings.watch.polling))

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import ImportStopped, JournalError, ModelkeepError
@@ -20,6 +21,7 @@ from modelkeep.importers.base import Importer, SourceContent, SourceOptions
 from modelkeep.importers.import_records import plans, stories
 from modelkeep.importers.report import ImportReport, Progress, report_of
 from modelkeep.importers.staging import Form, KeepsPictures, Need, PictureStaging, deciding_rows, needs_of, to_the_end
+from modelkeep.patience import reached
 
 __all__ = ["ImportReport", "KeepsPictures", "Progress", "StageOne", "TakesRows", "WritesJournal"]
 
@@ -78,6 +80,7 @@ class StageOne:
         clock: returns the time in ms since 1970.
         concurrency: how many pictures are made ready at a time; 0 = one per core.
         read: reads sources.
+        looks: looks at the files of rows.
     """
 
     def __init__(
@@ -88,8 +91,10 @@ class StageOne:
         clock: Callable[[], int],
         concurrency: int = 0,
         read: Reads = read_in_thread,
+        looks: DiskLooks | None = None,
     ) -> None:
         self._read = read
+        self._looks = looks or DiskLooks()
         self._catalogue = catalogue
         self._pictures = pictures
         self._journal = journal
@@ -134,7 +139,9 @@ class StageOne:
     ) -> ImportReport:
         about = {"kind": content.kind, "source": content.source}
         self._journal.write("import.started", **about, rows=len(content.rows), refused=len(content.refusals))
-        run = _Run(self._catalogue, self._pictures, self._journal, content, self._concurrency, progress, again)
+        run = _Run(
+            self._catalogue, self._pictures, self._journal, content, self._concurrency, progress, again, self._looks
+        )
         try:
             rehearsed = await self._rehearse(content, deciding_rows(content.rows), again=again)
             await run.make_ready(needs_of(rehearsed))
@@ -152,8 +159,8 @@ class StageOne:
         """Ask what would become of rows."""
         if not rows:
             return []
-        on_disk = await asyncio.to_thread(_fingerprints, rows)
-        staged = [StagedRow(row, on_disk=status) for row, status in zip(rows, on_disk, strict=True)]
+        on_disk = await self._looks.found(_fingerprints, {row.path for row in rows})
+        staged = [StagedRow(row, on_disk=on_disk.get(row.path)) for row in rows]
         return await self._catalogue.import_rows(
             content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True, again=again
         )
@@ -182,8 +189,10 @@ class _Run:
         concurrency: int,
         progress: Callable[[Progress], None],
         again: bool,
+        looks: DiskLooks,
     ) -> None:
         self._again = again
+        self._looks = looks
         self.is_finished = False
         self._is_called_off = False
         self._catalogue = catalogue
@@ -226,8 +235,8 @@ class _Run:
         content, rows = self._content, self._content.rows
         while True:
             self._progress(Progress("writing", 0, len(rows)))
-            on_disk = await asyncio.to_thread(_fingerprints, rows)
-            staged = [self._staging.staged_row(row, status) for row, status in zip(rows, on_disk, strict=True)]
+            on_disk = await self._looks.found(_fingerprints, {row.path for row in rows})
+            staged = [self._staging.staged_row(row, on_disk.get(row.path)) for row in rows]
             try:
                 return await self._catalogue.import_rows(
                     content.kind, content.source, staged, now_ms, self._before_commit, again=self._again
@@ -281,12 +290,14 @@ class _Run:
         self._journal.write_many(stories(taken, self._content.kind))
 
 
-def _fingerprints(rows: Sequence[LegacyRow]) -> list[Fingerprint | None]:
-    """Return the fingerprint of each row's file, None where there is no regular file now."""
-    return [_fingerprint(row.path) for row in rows]
+def _fingerprints(paths: Sequence[str]) -> dict[str, Fingerprint]:
+    """Return the fingerprints of the regular files that lie at paths now."""
+    found = ((path, _fingerprint(path)) for path in paths)
+    return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
 
 
 def _fingerprint(path: str) -> Fingerprint | None:
+    reached(path)
     try:
         status = os.stat(path)  # noqa: PTH116  # of a hundred thousand paths: Path takes three times as long
     except (OSError, ValueError):  # ValueError: a lone surrogate that no file name can hold

@@ -66,6 +66,7 @@ class HashPool:
         known_digest: for stand-in files: returns a digest that needs no reading, or None.
         silence_seconds: how long a worker may come no further.
         looks: looks at stand-in files.
+        on_silent: is called when a worker was left behind.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class HashPool:
         known_digest: Callable[[str], str | None] | None = None,
         silence_seconds: float = SILENCE_SECONDS,
         looks: DiskLooks | None = None,
+        on_silent: Callable[[], object] = lambda: None,
     ) -> None:
         self.workers = workers or default_workers()
         self._step_back = step_back
@@ -86,6 +88,7 @@ class HashPool:
         self._silence_seconds = silence_seconds
         self._looks = looks or DiskLooks()
         self._is_called_off = False
+        self._on_silent = on_silent
 
     async def digest(self, path: str, size_bytes: int) -> Digest:
         """Hash a file; no more than `workers` calls may run at once.
@@ -139,6 +142,7 @@ class HashPool:
         self._left.append(slot.pool)
         if self._is_called_off:
             return HashCancelled("hashing was called off")
+        self._on_silent()
         return RootSilent(
             f"{os.path.basename(path)} could not be read: nothing has come for {self._silence_seconds:g} s; "
             "is its disk or server alive?"

@@ -115,8 +115,9 @@ class RootKeeper:
         looks: DiskLooks | None = None,
     ) -> None:
         self._looks = looks or DiskLooks(self.roots)
-        self._checking = asyncio.Lock()
-        self._first_check: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self._looked_at: set[str] = set()
+        self._checks: set[asyncio.Task[None]] = set()
         self._troubles = troubles
         self._clock_ms = clock_ms
         self._watcher = watcher
@@ -155,16 +156,25 @@ class RootKeeper:
         watched = self.watched.get(path if root is None else root.path)
         if watched is not None:
             watched.doubtful = True
+            if watched.state is not RootState.UNREACHABLE:
+                self.ask_check()
+
+    def ask_check(self) -> asyncio.Task[None]:
+        """Have the roots themselves looked at now."""
+        check = asyncio.create_task(persist(self.check, self._troubles))
+        self._checks.add(check)
+        check.add_done_callback(self._checks.discard)
+        return check
 
     async def start(self) -> None:
         """Begin to watch the roots that are there; the first scan of each follows by `run`.
 
         A root that does not answer is not waited for.
         """
-        self._first_check = asyncio.create_task(self.check())
-        await asyncio.wait({self._first_check}, timeout=START_SECONDS)
-        if self._first_check.done():
-            self._first_check.result()
+        check = self.ask_check()
+        await asyncio.wait({check}, timeout=START_SECONDS)
+        if check.done():
+            check.result()
 
     async def run(self) -> None:
         """Rescan what was asked for, until cancelled."""
@@ -176,8 +186,8 @@ class RootKeeper:
                     path = self._wanted.pop()
                     await persist(partial(self.rescan, path, ASKED), self._troubles)
         finally:
-            if self._first_check is not None:
-                self._first_check.cancel()
+            for check in self._checks:
+                check.cancel()
 
     async def change(self, roots: Sequence[Root]) -> None:
         """Follow other roots from now on.
@@ -215,20 +225,23 @@ class RootKeeper:
 
     async def check(self) -> None:
         """Look at each root itself: is it there, is it the same one, and is it watched?"""
-        async with self._checking:
-            roots = list(self.watched.values())
-            # All at once: one that does not answer holds up no other.
-            found = await asyncio.gather(
-                *(self._looks.run(watched.root.path, _identity, watched.root.path) for watched in roots),
-                return_exceptions=True,
-            )
-            for watched, identity in zip(roots, found, strict=True):
-                try:
-                    if isinstance(identity, BaseException):
-                        raise identity
+        # All at once: one that does not answer holds up no other.
+        roots = [watched for path, watched in self.watched.items() if path not in self._looked_at]
+        await asyncio.gather(*(self._look_at(watched) for watched in roots))
+
+    async def _look_at(self, watched: WatchedRoot) -> None:
+        path = watched.root.path
+        self._looked_at.add(path)
+        try:
+            identity = await self._looks.run(path, _identity, path)
+            async with self._turn:
+                if self.watched.get(path) is watched:
                     await self._check(watched, identity)
-                except RootSilent as error:
-                    await self._lose(watched, str(error))
+        except RootSilent as error:
+            async with self._turn:
+                await self._lose(watched, str(error))
+        finally:
+            self._looked_at.discard(path)
 
     async def _check(self, watched: WatchedRoot, identity: tuple[int, int] | None) -> None:
         path = watched.root.path
