@@ -9,15 +9,17 @@ import asyncio
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, TypeVar
 from uuid import uuid4
 
+from modelkeep.disk_looks import DiskLooks
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, published_names, refuse_purge
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.faults import told
 from modelkeep.domain.migration import Committed
-from modelkeep.domain.values import LocationState, RenderedPicture
+from modelkeep.domain.values import Fingerprint, LocationState, RenderedPicture
 from modelkeep.errors import Busy, CatalogueError, Conflict, ModelkeepError, NotFound, PictureError, StorageError
 from modelkeep.pipeline.act_records import facts_of, plan_of
 from modelkeep.pipeline.looking import fingerprints_of, why_unseen
@@ -83,6 +85,7 @@ class OwnerActs:
         journal: notes every step.
         publisher: brings to its end what is committed; the one that migrations use.
         clock_ms: milliseconds since 1970.
+        looks: looks at paths.
     """
 
     def __init__(
@@ -92,7 +95,9 @@ class OwnerActs:
         journal: WritesJournal,
         publisher: Publisher,
         clock_ms: Callable[[], int],
+        looks: DiskLooks | None = None,
     ) -> None:
+        self._looks = looks or DiskLooks()
         self._catalogue = catalogue
         self._pictures = pictures
         self._journal = journal
@@ -140,7 +145,7 @@ class OwnerActs:
         """
         known = await self._known(sha256)
         refuse_purge(known)
-        await asyncio.to_thread(_refuse_returned, known)
+        await self._refuse_returned(known)
         return await self._carry_out(ActOrder(uuid4().hex, ActKind.PURGED, sha256))
 
     async def _known(self, sha256: str) -> ModelDetails:
@@ -148,6 +153,15 @@ class OwnerActs:
         if known is None:
             raise NotFound(f"there is no model {sha256}")
         return known
+
+    async def _refuse_returned(self, known: ModelDetails) -> None:
+        """Raise Conflict when a file that counts as missing is back, or nobody can tell."""
+        missing = {place.path: place.fingerprint for place in known.locations if place.state is LocationState.MISSING}
+        found = await self._looks.found(partial(_why_kept, missing), missing)
+        for path in missing:
+            reason = found.get(path, _untold(path, "its disk or server does not answer"))
+            if reason:
+                raise Conflict(reason)
 
     async def _render(self, picture: BinaryIO, migration: str) -> RenderedPicture:
         """Render a picture that lies nowhere yet."""
@@ -277,16 +291,20 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def _refuse_returned(known: ModelDetails) -> None:
-    """Raise Conflict when a file that counts as missing is back."""
-    missing = {place.path: place.fingerprint for place in known.locations if place.state is LocationState.MISSING}
-    for path, fingerprint in fingerprints_of(missing).items():
-        if fingerprint.same_file_at_same_path(missing[path]):
-            raise Conflict(f"its file is back at {path}: `modelkeep scan` takes note of it")
-    for path in missing:
-        reason = why_unseen(path)
-        if reason:
-            raise Conflict(f"nobody can tell whether its file at {path} is gone: {reason}")
+def _why_kept(missing: Mapping[str, Fingerprint | None], paths: Sequence[str]) -> dict[str, str]:
+    """Return of files that count as missing why they may not; empty for those that are gone."""
+    there = fingerprints_of(paths)
+    found: dict[str, str] = {}
+    for path in paths:
+        if path in there and there[path].same_file_at_same_path(missing[path]):
+            found[path] = f"its file is back at {path}: `modelkeep scan` takes note of it"
+        else:
+            found[path] = _untold(path, reason) if (reason := why_unseen(path)) else ""
+    return found
+
+
+def _untold(path: str, reason: str) -> str:
+    return f"nobody can tell whether its file at {path} is gone: {reason}"
 
 
 def _save(picture: BinaryIO, path: Path) -> None:
