@@ -4,20 +4,20 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.daemon_process import DaemonProcess, Tables
 from tests.integration.conftest import DaemonMaker
 from tests.integration.silent_mount import SilentMount
-from tests.libraries import noise, put, safetensors, sha256_of
+from tests.libraries import LegacyLibrary, noise, put, safetensors, sha256_of, write_legacy_database
 from tests.waiting import wait_until
 
 SILENCE_SECONDS = 1.5
-PROMPT_SECONDS = 1.0
+PROMPT_SECONDS = 5.0
 """Within which the daemon answers whatever does not concern the mount; on a busy machine too."""
-
-FULL = 40_000_000
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_read_that_hangs_and_cannot_even_be_killed_gives_its_slot_back(
     daemon.stop()
 
 
-@pytest.mark.parametrize("when", ["in a scan", "in a read"])
+@pytest.mark.parametrize("when", ["in a scan", "in a read", "in an import"])
 def test_a_stop_ends_in_time_whatever_hangs(
     make_daemon: DaemonMaker, mount: SilentMount, models: Path, behind: Path, when: str
 ) -> None:
@@ -144,10 +144,14 @@ def test_a_stop_ends_in_time_whatever_hangs(
             os.truncate(file.fileno(), 2**40)
         daemon.scan()
         wait_until(lambda: daemon.status()["hashing"]["active"], 20, "the file to be hashed")
+    source = write_legacy_database(behind, LegacyLibrary().models)
     mount.fall_silent()
-    if when == "in a scan":
-        threading.Thread(target=_scan, args=[daemon], daemon=True).start()
-        wait_until(lambda: waits_in(daemon.pid, "fuse"), 10, "the scan to hang")
+    if when != "in a read":
+        asked = (
+            ("/api/scan", {}) if when == "in a scan" else ("/api/import", {"source": str(mount.point / source.name)})
+        )
+        threading.Thread(target=_ask, args=[daemon, *asked], daemon=True).start()
+        wait_until(lambda: waits_in(daemon.pid, "fuse"), 10, "it to hang")
     daemon.stop()
     assert daemon.journal("daemon.stopped")
 
@@ -164,8 +168,6 @@ def test_a_root_that_is_silent_from_the_beginning_delays_neither_start_nor_comma
     daemon.wait_model(mount.point / "loras" / "known.safetensors", 30)
 
 
-def _scan(daemon: DaemonProcess) -> None:
-    try:
-        daemon.scan()
-    except Exception:  # it stops meanwhile
-        return
+def _ask(daemon: DaemonProcess, path: str, body: object) -> None:
+    with suppress(httpx.TransportError):  # it stops meanwhile
+        daemon.post(path, body)

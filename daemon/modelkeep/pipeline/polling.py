@@ -49,6 +49,7 @@ class PollingEmitter(polling.PollingEmitter):
         self._take_snapshot = lambda: Snapshot(str(self.watch.path))
         self._first_look = threading.Event()
         self._place = ""
+        self._fault: OSError | None = None
 
     def on_thread_start(self) -> None:
         """Do nothing: theirs looks at the whole root while it holds the lock of all of them."""
@@ -58,6 +59,9 @@ class PollingEmitter(polling.PollingEmitter):
         follow(self._note)
         try:
             super().on_thread_start()
+        except OSError as error:
+            self._fault = error
+            return
         finally:
             self._first_look.set()
         super().run()
@@ -67,12 +71,18 @@ class PollingEmitter(polling.PollingEmitter):
         super().join(_END_SECONDS if timeout is None else timeout)
 
     def wait_for_first_look(self) -> None:
-        """Wait until everything is noticed that happens from now on."""
+        """Wait until everything is noticed that happens from now on.
+
+        Raises:
+            OSError: the root cannot be looked at.
+        """
         before = ""
         while not self._first_look.wait(_LOOK_SECONDS):
             if self._place != before:
                 before = self._place
                 reached(before)
+        if self._fault is not None:
+            raise self._fault
 
     def _note(self, place: str) -> None:
         self._place = place

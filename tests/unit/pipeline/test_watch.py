@@ -386,3 +386,13 @@ class TestEventQueue:
         queue = EventQueue(loop)
         loop.close()
         queue.put(FileGone("a"))
+
+
+@pytest.mark.parametrize("polls", [True, False])
+def test_a_root_that_is_gone_before_it_can_be_watched_is_told(tmp_path: Path, polls: bool) -> None:
+    watcher = Watcher(lambda _: None, (".pt",), lambda _: polls)
+    try:
+        with pytest.raises(FileNotFoundError):
+            watcher.add(str(tmp_path / "nowhere"))
+    finally:
+        watcher.stop()
