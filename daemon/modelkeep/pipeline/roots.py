@@ -118,6 +118,7 @@ class RootKeeper:
         self._turn = asyncio.Lock()
         self._looked_at: set[str] = set()
         self._checks: set[asyncio.Task[None]] = set()
+        self._is_over = False
         self._troubles = troubles
         self._clock_ms = clock_ms
         self._watcher = watcher
@@ -159,8 +160,12 @@ class RootKeeper:
             if watched.state is not RootState.UNREACHABLE:
                 self.ask_check()
 
-    def ask_check(self) -> asyncio.Task[None]:
+    def ask_check(self) -> None:
         """Have the roots themselves looked at now."""
+        if not self._is_over:
+            self._begin_check()
+
+    def _begin_check(self) -> asyncio.Task[None]:
         check = asyncio.create_task(persist(self.check, self._troubles))
         self._checks.add(check)
         check.add_done_callback(self._checks.discard)
@@ -171,7 +176,7 @@ class RootKeeper:
 
         A root that does not answer is not waited for.
         """
-        check = self.ask_check()
+        check = self._begin_check()
         await asyncio.wait({check}, timeout=START_SECONDS)
         if check.done():
             check.result()
@@ -186,6 +191,7 @@ class RootKeeper:
                     path = self._wanted.pop()
                     await persist(partial(self.rescan, path, ASKED), self._troubles)
         finally:
+            self._is_over = True
             for check in self._checks:
                 check.cancel()
 
@@ -239,7 +245,8 @@ class RootKeeper:
                     await self._check(watched, identity)
         except RootSilent as error:
             async with self._turn:
-                await self._lose(watched, str(error))
+                if self.watched.get(path) is watched:
+                    await self._lose(watched, str(error))
         finally:
             self._looked_at.discard(path)
 
