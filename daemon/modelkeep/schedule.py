@@ -7,6 +7,7 @@ back; so every job coalesces and never misfires, and a monotonic watch restarts 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -45,7 +46,7 @@ class Schedule:
         """Begin; each job runs for the first time when its interval is over."""
         for job in self._jobs:
             trigger = IntervalTrigger(seconds=job.interval_seconds)
-            self._scheduler.add_job(self._run, trigger, args=[job], id=job.name, name=job.name)
+            self._scheduler.add_job(self._run_on_time, trigger, args=[job], id=job.name, name=job.name)
         self._scheduler.start()
         self._watch = asyncio.create_task(self._keep_running())
 
@@ -60,6 +61,10 @@ class Schedule:
     def seconds_since(self, name: str) -> float:
         """Return how long ago a job finished last (or the schedule was made)."""
         return time.monotonic() - self._finished[name]
+
+    async def _run_on_time(self, job: Job) -> None:
+        with suppress(asyncio.CancelledError):  # the schedule ends: APScheduler would log that as a failure
+            await self._run(job)
 
     async def _run(self, job: Job) -> None:
         if job.name in self._running:
