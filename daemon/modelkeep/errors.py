@@ -15,8 +15,8 @@
     │   ├── FileVanished       it is not there (any more)
     │   ├── NotAModel          it is no model file, and will not be one by waiting
     │   ├── RootAway           its root is not there at this moment
+    │   │   └── RootSilent     its disk or server does not answer
     │   ├── HashCancelled      the daemon is stopping
-    │   ├── RootSilent         its disk or server does not answer
     │   └── WorkerDied         the hashing process was killed
     ├── NoWorkers              no worker process can be started
     ├── NotFound               no model, row or tag of that name
@@ -112,7 +112,7 @@ class HashCancelled(HashError):
     """Hashing was called off because the daemon stops or pauses."""
 
 
-class RootSilent(HashError):
+class RootSilent(RootAway):
     """The disk or server of a root does not answer."""
 
 

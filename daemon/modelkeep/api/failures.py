@@ -30,7 +30,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.Busy: 423,
     errors.HashCancelled: 503,
     errors.NoWorkers: 503,
-    errors.RootSilent: 503,
+    errors.RootAway: 503,
     errors.DataDirectoryBusy: 503,
     errors.SourceError: 400,
     errors.ImportStopped: 503,
