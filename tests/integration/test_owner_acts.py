@@ -107,7 +107,8 @@ def test_a_batch_takes_every_row_to_its_own_end(tmp_path: Path, models: Path, da
     wanted = [ids["one"], ids["two"], ids["held"], ids["nowhere"], 10_000]
     with ThreadPoolExecutor(2) as browsers:
         answers = list(browsers.map(lambda _: _batch(daemon, wanted), range(2)))
-    assert sorted(row for answer in answers for row in answer["success"]) == sorted(wanted[:3])
+    # One batch migrates a row; the other joins it and is told the same, or comes too late and is told that.
+    assert {row for answer in answers for row in answer["success"]} == set(wanted[:3])
     for answer in answers:
         told = {row["id"]: row["error"] for row in answer["failed"]}
         assert "no row 10000" in told[10_000]
