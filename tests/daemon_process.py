@@ -214,7 +214,7 @@ class DaemonProcess:
             return False
         if any(root["state"] == "scanning" for root in status["watch"]["roots"]):
             return False
-        return not self.rows("SELECT path FROM locations WHERE claimed AND state = 'present' LIMIT 1")
+        return not self.rows("SELECT path FROM locations WHERE (claimed OR doubted) AND state = 'present' LIMIT 1")
 
     def wait_idle(self, seconds: float = 30.0) -> None:
         """Wait until nothing is on its way."""

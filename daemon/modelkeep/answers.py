@@ -20,7 +20,7 @@ from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.patience import reached
 from modelkeep.pipeline.hash_pool import HashPool
-from modelkeep.pipeline.looking import leads_through_link
+from modelkeep.pipeline.looking import leads_through_link, statuses_of
 from modelkeep.pipeline.owner import OwnerActs
 from modelkeep.pipeline.requested import RequestedPaths
 from modelkeep.pipeline.roots import RootKeeper, RootState, WatchedRoot
@@ -165,7 +165,8 @@ class Answers:
         paths = {place.path for _, places in contents for place in places}
         links = await self._looks.found(partial(_links, self._keeper.roots()), paths)
         # Of what does not answer nobody knows what deleting it would free.
-        return find_duplicates(contents, lambda path: links.get(path, True))
+        there = await self._looks.found(statuses_of, paths)
+        return find_duplicates(contents, lambda path: links.get(path, True), there.get)
 
     async def types(self) -> list[str]:
         """Return every type in use or configured."""

@@ -18,7 +18,7 @@ from modelkeep.importing import import_stream, require_rows
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.journal.segments import list_segments
-from modelkeep.pipeline.looking import leads_through_link
+from modelkeep.pipeline.looking import fingerprint_of, leads_through_link
 from modelkeep.pipeline.owner import OwnerActs
 from modelkeep.settings import Settings
 from modelkeep.status import of_type, status_report
@@ -87,7 +87,8 @@ class OfflineReader:
     async def duplicates(self) -> list[Duplicate]:
         """Return the contents that lie at several places; looks at the disk."""
         contents = await self._catalogue.contents_at_several_paths() if self._catalogue else []
-        return find_duplicates(contents, partial(leads_through_link, roots=self._settings.model_roots()))
+        is_link = partial(leads_through_link, roots=self._settings.model_roots())
+        return find_duplicates(contents, is_link, fingerprint_of)
 
     async def types(self) -> list[str]:
         """Return every type in use."""

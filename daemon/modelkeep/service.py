@@ -164,6 +164,7 @@ class Daemon:
             _is_shadow if settings.dev else lambda _: False,
             self._looks,
         )
+        self._intake.tell_doubts(self._pipeline.doubted)
         self._keeper = RootKeeper(
             settings.model_roots(),
             self._watcher,

@@ -287,7 +287,7 @@ async def put_orphans_aside(job: Job, acknowledge: Acknowledge) -> None:
 
 async def back_up_catalogue(job: Job, acknowledge: Acknowledge) -> None:
     """Make the copy of a catalogue that precedes an upgrade."""
-    acknowledge(back_up(Path(job.data_dir) / "modelkeep.db", "0001"))
+    acknowledge(back_up(Path(job.data_dir) / "modelkeep.db", "0002"))
 
 
 async def make_catalogue(job: Job, acknowledge: Acknowledge) -> None:

@@ -175,9 +175,17 @@ class Catalogue:
         """Note that no file is at these paths; returns the locations that this changed."""
         return await self._database.write(_set_missing, paths, reason, due_at)
 
-    async def lose_content(self, path: str) -> list[Location]:
-        """Note that the content known at a path lies there no more; returns the location if that is news."""
-        return await self._database.write(locations.set_locations_missing, [path])
+    async def lose_content(self, paths: Sequence[str]) -> list[Location]:
+        """Note that the content known at paths lies there no more; returns the locations of which that is news."""
+        return await self._database.write(locations.lose_content, paths)
+
+    async def doubt(self, paths: Sequence[str], now_ms: int) -> None:
+        """Note that files were touched in a way that may have changed their content: they are to be read again."""
+        await self._database.write(locations.doubt, paths, now_ms)
+
+    async def distrust(self, paths: Sequence[str]) -> None:
+        """Note that whatever lies at these paths has to be read, now or later."""
+        await self._database.write(locations.distrust, paths)
 
     async def set_unreachable(self, paths: Sequence[str]) -> list[Location]:
         """Note that the drive of these paths is not there; returns the locations that this changed."""

@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
+from modelkeep.domain.values import told_ns
+
 _BASE = 0x10FF00
 _MARK = chr(0x10FF7F)
 """Bytes of names that are no UTF-8 are stored as the private-use characters U+10FF80 to U+10FFFF: SQLite text cannot
@@ -71,7 +73,8 @@ class Unsigned64(TypeDecorator[int]):
 class Nanoseconds(TypeDecorator[int]):
     """A file's time in nanoseconds since 1970, in SQLite's signed 64 bits.
 
-    They end in 2262, ext4's dates in 2446: what lies beyond is wrapped around to before any file system's past.
+    They end in 2262, ext4's dates in 2446: what lies beyond is wrapped around to before any file system's past, as
+    `domain.values.told_ns` does with dates beyond all bounds.
     """
 
     impl = sa.BigInteger
@@ -79,15 +82,17 @@ class Nanoseconds(TypeDecorator[int]):
 
     def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
         """Wrap it into the signed range."""
-        return value - (1 << 64) if value is not None and value >= 1 << 63 else value
+        return None if value is None else signed(value)
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
         """Give it back as it was."""
-        return value + (1 << 64) if value is not None and value < _EARLIEST_NS else value
+        return None if value is None else told_ns(value)
 
 
-_EARLIEST_NS = -3_000_000_000_000_000_000
-"""The year 1874; the oldest date that a file system can hold is in 1901."""
+def signed(number: int) -> int:
+    """Return a number of 64 bits as SQLite holds it, whatever its sign is meant to be."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
+
 
 metadata = sa.MetaData()
 
@@ -178,10 +183,14 @@ locations = sa.Table(
     sa.Column("claimed", sa.Boolean, nullable=False, server_default=sa.false()),
     _number("first_seen"),
     _number("last_seen"),
+    sa.Column("ctime_ns", Nanoseconds),
+    sa.Column("birth_ns", Nanoseconds),
+    sa.Column("doubted", sa.Boolean, nullable=False, server_default=sa.false()),
     # What older databases said of its file with hashes that it was not read for yet: a list of objects.
     sa.Column("said_json", sa.Text, nullable=False, server_default="[]"),
     sa.Index("ix_locations_inode", "inode", "size_bytes", "mtime_ns"),
     sa.Index("ix_locations_claimed", "claimed", sqlite_where=sa.text("claimed")),
+    sa.Index("ix_locations_doubted", "doubted", sqlite_where=sa.text("doubted")),
     sqlite_with_rowid=False,
 )
 

@@ -25,12 +25,13 @@ from modelkeep.domain.events import (
 class Burst:
     """Events by what is done about them.
 
-    `files` says of each file whether it was closed or moved in as a whole; `lost` are the roots of which events were
-    lost.
+    `files` says of each file whether it was closed or moved in as a whole, `written` are those that were closed after
+    writing; `lost` are the roots of which events were lost.
     """
 
     renames: list[FileMoved | FolderMoved | FolderExchanged] = field(default_factory=list)
     files: dict[str, bool] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
     folders: list[str] = field(default_factory=list)
     gone_files: list[str] = field(default_factory=list)
     gone_folders: list[str] = field(default_factory=list)
@@ -48,6 +49,7 @@ def divide(events: Iterable[WatchEvent]) -> Burst:
                 burst.files[path] = burst.files.get(path, False) or event.complete
             case FileClosed(path):
                 burst.files[path] = True
+                burst.written.add(path)
             case FolderAppeared(path):
                 burst.folders.append(path)
             case FileGone(path):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from modelkeep.domain.values import Fingerprint
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -17,13 +19,16 @@ class Rename:
 
     `expected_sha256` is what was known at the old path when that was decided, empty for nothing; when something else
     is known there by now, it stays. None: whatever it is, it goes along. `is_replaced`: another file lies at the old
-    path, and what waits in the queue there is about that one.
+    path, and what waits in the queue there is about that one. `seen` is the fingerprint at the new path when the file
+    is known to hold what it did; `is_doubtful`: it is that file, and may have been written since it was read.
     """
 
     old: str
     new: str
     expected_sha256: str | None = None
     is_replaced: bool = False
+    seen: Fingerprint | None = None
+    is_doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from modelkeep.domain.values import Location, LocationState, Model
+from modelkeep.domain.values import Fingerprint, Location, LocationState, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,8 @@ class Duplicate:
 
     `copies` are the files that hold it, each as the names under which it lies (more than one are hard links),
     `symbolic_links` the paths that lead to one of them or to a file elsewhere. `away` are the places of which nothing
-    is known for sure: missing, unreachable, or with a hash that is not confirmed yet.
+    is known for sure: missing, unreachable, with a hash that is not confirmed yet, or with a file that is not, to the
+    last detail, the one that was read.
     """
 
     model: Model
@@ -32,15 +33,18 @@ class Duplicate:
 
 
 def find_duplicates(
-    contents: Iterable[tuple[Model, Iterable[Location]]], is_symbolic_link: Callable[[str], bool]
+    contents: Iterable[tuple[Model, Iterable[Location]]],
+    is_symbolic_link: Callable[[str], bool],
+    fingerprint_of: Callable[[str], Fingerprint | None],
 ) -> list[Duplicate]:
     """Return the contents that lie, or may lie, at several places; those that free the most come first.
 
     Args:
         contents: models with all their locations.
         is_symbolic_link: tells of a path whether a symbolic link leads to its file.
+        fingerprint_of: looks at the file at a path now; None when there is none.
     """
-    found = (_duplicate(model, list(places), is_symbolic_link) for model, places in contents)
+    found = (_duplicate(model, list(places), is_symbolic_link, fingerprint_of) for model, places in contents)
     several = [duplicate for duplicate in found if _is_at_several_places(duplicate)]
     return sorted(several, key=lambda item: (-item.freeable_bytes, -item.model.size_bytes, item.model.name))
 
@@ -50,18 +54,24 @@ def total_freeable_bytes(duplicates: Iterable[Duplicate]) -> int:
     return sum(duplicate.freeable_bytes for duplicate in duplicates)
 
 
-def _duplicate(model: Model, places: list[Location], is_symbolic_link: Callable[[str], bool]) -> Duplicate:
+def _duplicate(
+    model: Model,
+    places: list[Location],
+    is_symbolic_link: Callable[[str], bool],
+    fingerprint_of: Callable[[str], Fingerprint | None],
+) -> Duplicate:
     files: dict[tuple[int, int], list[str]] = {}
     links: list[str] = []
     away: list[Location] = []
     for place in sorted(places, key=lambda place: (place.path != model.path, place.first_seen, place.path)):
-        if place.state is not LocationState.PRESENT or place.claimed or place.fingerprint is None:
+        is_known = place.state is LocationState.PRESENT and place.is_read and place.fingerprint is not None
+        status = fingerprint_of(place.path) if is_known else None
+        if status is None or not status.is_untouched_since(place.fingerprint):
             away.append(place)
         elif is_symbolic_link(place.path):
             links.append(place.path)
         else:
-            file = (place.fingerprint.device, place.fingerprint.inode)
-            files.setdefault(file, []).append(place.path)
+            files.setdefault((status.device, status.inode), []).append(place.path)
     return Duplicate(model, tuple(map(tuple, files.values())), tuple(links), tuple(away))
 
 

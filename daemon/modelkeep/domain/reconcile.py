@@ -3,23 +3,29 @@
 The result says what has to be done; a file whose fingerprint is known needs no reading, wherever it lies now.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
+
+NAMING_NS = 250_000_000
+"""By so much the times may differ that a rename gives to the file and to its folder: they are set one by one."""
 
 
 @dataclass(slots=True)
 class Differences:
     """What a scan found, by path.
 
-    `appeared` is unknown at its path, `changed` holds other content than it did, `returned` was missing or
-    unreachable, `seen` waits to have a claim confirmed and is seen for the first time, `queued` waits in the queue as
-    missing though it is there, `missing` is no longer there.
+    `appeared` is unknown at its path, `changed` holds other content than it did, `touched` may do so: its size and
+    times are as they were, and yet something happened to it. `returned` was missing or unreachable, `seen` waits to
+    have a claim confirmed and is seen for the first time, `queued` waits in the queue as missing though it is there,
+    `missing` is no longer there.
     """
 
     appeared: dict[str, Fingerprint] = field(default_factory=dict)
     changed: dict[str, Fingerprint] = field(default_factory=dict)
+    touched: dict[str, Fingerprint] = field(default_factory=dict)
     returned: dict[str, Fingerprint] = field(default_factory=dict)
     seen: dict[str, Fingerprint] = field(default_factory=dict)
     queued: dict[str, Fingerprint] = field(default_factory=dict)
@@ -30,11 +36,23 @@ class Differences:
         """Take over what a scan of another folder found."""
         self.appeared |= other.appeared
         self.changed |= other.changed
+        self.touched |= other.touched
         self.returned |= other.returned
         self.seen |= other.seen
         self.queued |= other.queued
         self.missing += other.missing
         self.unchanged += other.unchanged
+
+    def by_path(self) -> "list[tuple[str, Differences]]":
+        """Return the differences one by one."""
+        single = [(path, Differences(missing=[path])) for path in self.missing]
+        single += [(path, Differences(appeared={path: status})) for path, status in self.appeared.items()]
+        single += [(path, Differences(changed={path: status})) for path, status in self.changed.items()]
+        single += [(path, Differences(touched={path: status})) for path, status in self.touched.items()]
+        single += [(path, Differences(returned={path: status})) for path, status in self.returned.items()]
+        single += [(path, Differences(seen={path: status})) for path, status in self.seen.items()]
+        single += [(path, Differences(queued={path: status})) for path, status in self.queued.items()]
+        return single
 
 
 def compare(
@@ -77,47 +95,125 @@ def _note_present(location: Location, status: Fingerprint, found: Differences) -
         found.seen[location.path] = status
     elif not status.same_file_at_same_path(location.fingerprint):
         found.changed[location.path] = status
-    elif location.state is not LocationState.PRESENT or status != location.fingerprint:
+    elif is_touched(location, status):
+        found.touched[location.path] = status
+    elif location.state is not LocationState.PRESENT or (status != location.fingerprint and not location.doubted):
         found.returned[location.path] = status
     else:
         found.unchanged += 1
+
+
+def is_touched(location: Location, status: Fingerprint) -> bool:
+    """Tell whether something happened to a known file that may have changed what it holds, and it is not known yet.
+
+    A claim waits to be read anyway.
+    """
+    if location.claimed or status.is_untouched_since(location.fingerprint):
+        return False
+    return not location.doubted or location.state is not LocationState.PRESENT
+
+
+class Looks(Protocol):
+    """Looks at the disk."""
+
+    def fingerprint_of(self, path: str) -> Fingerprint | None:
+        """Return the fingerprint of the file at a path; None when there is none."""
+
+    def named_at(self, path: str) -> int | None:
+        """Return when a name in the folder of a path was given or taken last; None for a symbolic link."""
+
+    def was_written(self, path: str) -> bool:
+        """Tell whether an event says that somebody wrote at a path just now."""
+
+    def was_removed(self, path: str) -> bool:
+        """Tell whether an event says that the name at a path was taken away just now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Twin:
     """The location whose content a new path has by its fingerprint.
 
-    `moved` when that lies there no more, and `replaced` when another file does.
+    `moved` when that lies there no more, and `replaced` when another file does. `is_doubtful`: it is the same file,
+    and something else than the new name may have happened to it.
     """
 
     location: Location
     moved: bool
     replaced: bool = False
+    is_doubtful: bool = False
 
 
-def find_twin(
-    path: str,
-    fingerprint: Fingerprint,
-    candidates: Iterable[Location],
-    status_of: Callable[[str], Fingerprint | None],
-) -> Twin | None:
+def find_twin(path: str, fingerprint: Fingerprint, candidates: Iterable[Location], disk: Looks) -> Twin | None:
     """Return the known location that a new path is: its new place after a move, or a link to it.
+
+    A new name is a reason for another ctime; that the file is the old one, and not one that was given its inode
+    number, has to be sure then.
 
     Args:
         path: the new path.
         fingerprint: of the file that lies there.
-        candidates: hashed locations with that fingerprint.
-        status_of: looks at a path on disk; None when no file is there.
+        candidates: hashed locations of the file with that inode, size and mtime.
+        disk: looks at paths.
     """
     link: Twin | None = None
     for location in candidates:
-        if location.path == path:
+        known = location.fingerprint
+        if location.path == path or known is None:
             continue
-        there = status_of(location.path)
-        if there != fingerprint:
-            return Twin(location, moved=True, replaced=there is not None)
-        link = link or Twin(location, moved=False)
+        is_same = known.ctime_ns == fingerprint.ctime_ns and not location.doubted
+        if not is_same and not fingerprint.is_surely_born_with(known):
+            continue
+        is_doubtful = not is_same and (
+            location.doubted or disk.was_written(location.path) or not _explains(path, fingerprint, disk)
+        )
+        there = disk.fingerprint_of(location.path)
+        if not fingerprint.is_same_inode(there):
+            return Twin(location, moved=True, replaced=there is not None, is_doubtful=is_doubtful)
+        if link is None or link.is_doubtful:
+            link = Twin(location, moved=False, is_doubtful=is_doubtful)
     return link
+
+
+def is_explained(place: Location, status: Fingerprint, others: Iterable[Location], disk: Looks) -> bool:
+    """Tell whether names that were given or taken are why a known file has another ctime: it needs no reading then.
+
+    Args:
+        place: what is known of it.
+        status: its fingerprint now.
+        others: the locations of the same inode, size and mtime.
+        disk: looks at paths.
+    """
+    known = place.fingerprint
+    if place.doubted or known is None or disk.was_written(place.path):
+        return False
+    sure = [other for other in others if other.path != place.path and other.sha256 == place.sha256]
+    if any(other.fingerprint == status and not other.doubted for other in sure):
+        return True
+    if not status.is_surely_born_with(known):
+        return False
+    if place.state is LocationState.MISSING and _explains(place.path, status, disk):
+        return True
+    return any(
+        other.fingerprint is not None
+        and _is_as_new(other.fingerprint, known)
+        and disk.was_removed(other.path)
+        and not disk.was_written(other.path)
+        and not status.is_same_inode(disk.fingerprint_of(other.path))
+        for other in sure
+    )
+
+
+def _is_as_new(fingerprint: Fingerprint, other: Fingerprint) -> bool:
+    """Tell whether a file was looked at after the last that is known to have happened to another name of it."""
+    return (fingerprint.ctime_ns or 0) >= (other.ctime_ns or 0)
+
+
+def _explains(path: str, status: Fingerprint, disk: Looks) -> bool:
+    """Tell whether the last thing that happened to a file may be that it got its name at a path."""
+    named_ns = disk.named_at(path)
+    if named_ns is None or status.ctime_ns is None or disk.was_written(path):
+        return False
+    return status.ctime_ns <= named_ns + NAMING_NS
 
 
 def looks_unmounted(on_disk: Mapping[str, Fingerprint], device: int, known: Iterable[Location]) -> bool:

@@ -54,8 +54,8 @@ class Look:
 
 def observe(watched: Watched, look: Look, now: float) -> Watched:
     """Return the file's record after a look: a change of size or mtime starts its quiet time anew."""
-    if watched.fingerprint == look.fingerprint:
-        return watched
+    if look.fingerprint.same_file_at_same_path(watched.fingerprint):
+        return watched  # a new name or other rights are no sign that it is being written
     if watched.fingerprint is None:
         return replace(watched, fingerprint=look.fingerprint)
     return replace(watched, fingerprint=look.fingerprint, changed_at=now, closed=False)

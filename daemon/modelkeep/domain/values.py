@@ -79,30 +79,75 @@ WATCH_SOURCE = "watch"
 """`source` of a pending row that detection made: nothing is known but the path."""
 
 
+_EARLIEST_NS = -3_000_000_000_000_000_000
+"""The year 1874; the oldest date that most file systems can hold is in 1901."""
+
+
+def told_ns(ns: int) -> int:
+    """Return a file's time as 64 bits can hold it: a file system may tell dates of billions of years.
+
+    What lies beyond 2459 is wrapped around, and so is what lies before 1874: the same time stays the same number.
+    """
+    return (ns - _EARLIEST_NS) % (1 << 64) + _EARLIEST_NS
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What tells without reading that a file is the one already hashed."""
+    """What tells without reading that a file is the one already hashed.
+
+    `ctime_ns` is when anything of the file changed last: its content, its rights or its names. `birth_ns` is when it
+    was made. Either is None where it is not known.
+    """
 
     device: int
     inode: int
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int | None = None
+    birth_ns: int | None = None
+
+    @classmethod
+    def of(
+        cls, device: int, inode: int, size_bytes: int, mtime_ns: int, ctime_ns: int, birth_ns: int | None = None
+    ) -> Self:
+        """Make one of what a file system tells, however absurd its times are."""
+        birth_ns = None if birth_ns is None else told_ns(birth_ns)
+        return cls(device, inode, size_bytes, told_ns(mtime_ns), told_ns(ctime_ns), birth_ns)
 
     @classmethod
     def from_stat(cls, status: os.stat_result) -> Self:
-        """Take the fingerprint out of a stat result."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        """Take the fingerprint out of a stat result, which does not tell when the file was made."""
+        return cls.of(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def same_file_at_same_path(self, other: "Fingerprint | None") -> bool:
-        """Tell whether an unmoved path still holds the same content.
+        """Tell whether an unmoved path still holds the same file, which may have been touched since.
 
         The device number is left out: it may change with every mount, and the path has not moved.
         """
-        return other is not None and (self.inode, self.size_bytes, self.mtime_ns) == (
-            other.inode,
-            other.size_bytes,
-            other.mtime_ns,
-        )
+        if other is None or (None not in (self.birth_ns, other.birth_ns) and self.birth_ns != other.birth_ns):
+            return False
+        return (self.inode, self.size_bytes, self.mtime_ns) == (other.inode, other.size_bytes, other.mtime_ns)
+
+    def is_untouched_since(self, known: "Fingerprint | None") -> bool:
+        """Tell whether an unmoved path still holds the same content: nothing at all happened to the file.
+
+        When it was touched last is not compared where it was not known.
+        """
+        if known is None or not self.same_file_at_same_path(known):
+            return False
+        return None in (self.ctime_ns, known.ctime_ns) or self.ctime_ns == known.ctime_ns
+
+    def is_touched_as(self, now: "Fingerprint") -> bool:
+        """Tell whether a file is, by its size and mtime, what it was, and yet something happened to it."""
+        return now.same_file_at_same_path(self) and not now.is_untouched_since(self)
+
+    def is_same_inode(self, other: "Fingerprint | None") -> bool:
+        """Tell whether two paths that were looked at now lead to one file."""
+        return other is not None and (self.device, self.inode) == (other.device, other.inode)
+
+    def is_surely_born_with(self, other: "Fingerprint") -> bool:
+        """Tell whether two fingerprints are of one file and not of one that was given the other's inode number."""
+        return self.birth_ns is not None and self.birth_ns == other.birth_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +231,14 @@ class Location:
     """The hash came from elsewhere and waits to be confirmed against the file."""
     first_seen: int = 0
     last_seen: int = 0
+    doubted: bool = False
+    """The file was touched since it was read, in a way that may have changed its content: it waits to be read again.
+    The fingerprint is that of before."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the hash is that of the file which the fingerprint is of, as far as anybody knows."""
+        return not (self.claimed or self.doubted)
 
 
 @dataclass(frozen=True, slots=True)

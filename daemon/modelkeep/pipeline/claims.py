@@ -1,4 +1,4 @@
-"""Judge claims: hashes that came from elsewhere, held against those that the files have."""
+"""Judge claims, which came from elsewhere, and doubts about what was read: both are held against the files."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ class CopiesPictures(Protocol):
 
 
 class Claims:
-    """Confirms or refutes claims.
+    """Confirms or refutes claims and doubts.
 
     Args:
         catalogue: where they stand.
@@ -78,7 +78,7 @@ class Claims:
         self._clock_ms = clock_ms
 
     async def judge(self, job: Job, digest: Digest) -> PendingImport | None:
-        """Hold the claims on a file against its digest; returns the file's row when one is refuted.
+        """Hold the claims on a file, or a doubt, against its digest; returns the file's row when one is refuted.
 
         Wherever the file was renamed to since it was queued, it is known by its fingerprint; what nobody claims
         anything of any more is judged by nobody.
@@ -91,12 +91,10 @@ class Claims:
         told: list[Record] = []
         if judgement.confirmed:
             told.append(("claim.confirmed", {**about, "sha256": digest.sha256, "claimed": judgement.confirmed}))
-        row = judgement.row
-        for claim in judgement.refuted if row is not None else ():
-            fields = {**about, "sha256": claim, "claimed": claim, "pending_id": row.id if row is not None else 0}
-            told.append(("claim.refuted", fields))
+        if judgement.row is not None:
+            told += _told_of_refuted(judgement, judgement.row, digest.sha256)
         self._note(told)
-        return row
+        return judgement.row
 
     async def _judge(self, reading: Reading) -> Judgement:
         source = await self._catalogue.picture_to_follow(reading)
@@ -119,3 +117,15 @@ class Claims:
             return self._pictures.stage_copy(published, uuid4().hex)
         except PictureError:  # it is not there: the owner may have removed it meanwhile
             return ""
+
+
+def _told_of_refuted(judgement: Judgement, row: PendingImport, found: str) -> list[Record]:
+    """Return what the journal says of hashes that a file does not have."""
+    about: dict[str, object] = {"path": judgement.path, "pending_id": row.id}
+    told: list[Record] = []
+    if judgement.displaced:
+        cause = "other content was written over it"
+        fields = {"sha256": judgement.displaced, "replaced_by": found, "cause": cause}
+        told.append(("file.changed", {**about, **fields}))
+    refuted = [{**about, "sha256": claim, "claimed": claim, "found": found} for claim in judgement.refuted]
+    return [*told, *(("claim.refuted", fields) for fields in refuted)]

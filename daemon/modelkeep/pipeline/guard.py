@@ -1,13 +1,18 @@
-"""Carry on after failures that pass by themselves: a full disk, a catalogue that another program holds.
+"""Carry on after failures: those that pass by themselves, and those that nobody foresaw.
 
-Nothing is lost by letting go of what is in hand: the queue is in the catalogue, and what lies on disk is found again.
+A full disk passes, and so does a program that holds the catalogue: nothing is lost by letting go of what is in hand,
+for the queue is in the catalogue, and what lies on disk is found again. What nobody foresaw is one file's fault until
+the contrary is shown, and holds up no other.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from modelkeep.errors import CatalogueError, JournalError
+from modelkeep.log import get_logger
+
+_log = get_logger("guard")
 
 T = TypeVar("T")
 
@@ -44,3 +49,34 @@ async def persist(step: Callable[[], Awaitable[T]], troubles: HearsTroubles, par
         else:
             troubles.clear(part)
             return result
+
+
+async def do_for_all(
+    step: Callable[[Sequence[T]], Awaitable[object]],
+    items: Sequence[T],
+    give_up: Callable[[T, Exception], Awaitable[None]],
+) -> None:
+    """Do a step for many at once; when it fails as nobody foresaw, find those to blame and do it for the others.
+
+    Args:
+        step: may be done twice for the same items.
+        items: what it is done for.
+        give_up: gets each item to blame with its error.
+    """
+    try:
+        await step(items)
+    except PASSING:
+        raise
+    except Exception as error:
+        if len(items) > 1:
+            middle = len(items) // 2
+            await do_for_all(step, items[:middle], give_up)
+            await do_for_all(step, items[middle:], give_up)
+            return
+        _log.exception("unforeseen.error", about=repr(items[:1]))
+        await give_up(items[0], error)
+
+
+def unforeseen(error: Exception) -> str:
+    """Return what the owner is told of an error that nobody foresaw."""
+    return f"an error that nobody foresaw: {type(error).__name__}: {error}; please report it"

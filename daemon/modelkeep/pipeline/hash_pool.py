@@ -11,10 +11,10 @@ from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from modelkeep.disk_looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS, DiskLooks
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent
 from modelkeep.pipeline import hash_worker
 from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, TAKEN_UP, Digest
+from modelkeep.pipeline.statx import see
 from modelkeep.workers import WorkerPool
 
 MOST_WORKERS = 8
@@ -189,7 +189,7 @@ class HashPool:
         if sha256 is None:
             return None
         try:
-            return Digest(sha256, Fingerprint.from_stat(await self._looks.run(path, os.stat, path)))
+            return Digest(sha256, (await self._looks.run(path, see, path)).fingerprint)
         except OSError as error:
             raise reading_error(path, error) from error
 

@@ -9,6 +9,7 @@ from typing import Any
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, HashCancelled
 from modelkeep.pipeline.looking import open_for_reading
+from modelkeep.pipeline.statx import see
 
 CHUNK_BYTES = 1 << 20
 
@@ -24,7 +25,7 @@ BYTES_DONE, CALLED_OFF, TAKEN_UP = range(3)
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The SHA-256 of a file and the fingerprint that it had before and after it was read."""
+    """The SHA-256 of a file and the fingerprint that it had before it was read; size and mtime also afterwards."""
 
     sha256: str
     fingerprint: Fingerprint
@@ -61,15 +62,15 @@ def digest_file(path: str) -> Digest:
         _shared[TAKEN_UP] = 1
     descriptor = open_for_reading(path)
     try:
-        before = Fingerprint.from_stat(os.fstat(descriptor))
+        before = see(descriptor).fingerprint
         _advise(descriptor)
         sha256, read_bytes = _read_all(descriptor)
-        after = Fingerprint.from_stat(os.fstat(descriptor))
+        after = see(descriptor).fingerprint
     finally:
         os.close(descriptor)
-    if after != before or read_bytes != before.size_bytes:
+    if not after.same_file_at_same_path(before) or read_bytes != before.size_bytes:
         raise FileChanged(f"{os.path.basename(path)} changed while it was read")
-    return Digest(sha256, after)
+    return Digest(sha256, before)  # whether a new name is why it has another ctime by now, others know
 
 
 def _read_all(descriptor: int) -> tuple[str, int]:

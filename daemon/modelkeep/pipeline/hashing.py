@@ -13,9 +13,13 @@ from pathlib import Path
 
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.errors import FileVanished, HashError, NoWorkers, WorkerDied
+from modelkeep.log import get_logger
+from modelkeep.pipeline.guard import unforeseen
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.jobs import Job, Stage
+
+_log = get_logger("hashing")
 
 DEATHS_MAX = 3
 """A file under which so many workers died is not tried again by itself."""
@@ -169,7 +173,8 @@ class HashStage:
         return best
 
     async def _hash(self, lane: int, item: _Queued) -> None:
-        path, began = item.job.path, time.monotonic()
+        item.job.read_at = path = item.job.path
+        began = time.monotonic()
         try:
             digest = await self._pool.digest(path, item.fingerprint.size_bytes)
         except NoWorkers as error:
@@ -178,6 +183,10 @@ class HashStage:
         except HashError as error:
             self._end(lane, item)
             await self._retry_or_fail(item, path, error)
+        except Exception as error:
+            self._end(lane, item)
+            _log.exception("unforeseen.error", path=path)
+            await self._on_failed(item.job, HashError(unforeseen(error)))
         else:
             self._end(lane, item)
             self._rest_seconds = FIRST_REST_SECONDS

@@ -12,25 +12,42 @@ from itertools import groupby
 from typing import Protocol
 
 from modelkeep.disk_looks import DiskLooks
-from modelkeep.domain.bursts import divide
+from modelkeep.domain.bursts import Burst, divide
 from modelkeep.domain.detection import Found, Moved
-from modelkeep.domain.events import FileMoved, FolderExchanged, FolderMoved, WatchEvent
+from modelkeep.domain.events import (
+    EventsLost,
+    FileAppeared,
+    FileClosed,
+    FileMoved,
+    FolderExchanged,
+    FolderMoved,
+    WatchEvent,
+)
 from modelkeep.domain.naming import Root, is_hidden_below, root_of
-from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin
+from modelkeep.domain.parking import Parked
+from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin, is_touched
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState, Priority
 from modelkeep.errors import RootSilent
+from modelkeep.log import get_logger
 from modelkeep.pipeline.absence import ROWS_MAX, Absences, KnowsAbsences
+from modelkeep.pipeline.guard import do_for_all, unforeseen
 from modelkeep.pipeline.looking import fingerprints_of, statuses_of
 from modelkeep.pipeline.renames import Followed, KnowsRenames, Renames, apart
 from modelkeep.pipeline.scan import Listing, walk
+from modelkeep.pipeline.touched import Disk, KnowsTouched, Touched
 
 EVENTS_MAX = 20_000
 """Events taken in at once: the more of a burst are seen together, the more of them turn out to say the same."""
 
+GIVEN_UP_MS = 3_600_000
+"""How long a file rests that cannot be taken in for a reason that nobody foresaw."""
+
+_log = get_logger("intake")
+
 Record = tuple[str, Mapping[str, object]]
 
 
-class KnowsPaths(KnowsAbsences, KnowsRenames, Protocol):
+class KnowsPaths(KnowsAbsences, KnowsRenames, KnowsTouched, Protocol):
     """What the intake needs of the catalogue."""
 
     async def detect(
@@ -47,14 +64,14 @@ class KnowsPaths(KnowsAbsences, KnowsRenames, Protocol):
     async def put_off_at(self, paths: Sequence[str]) -> set[str]:
         """Return those of these paths whose row failed, or missed its file."""
 
-    async def twins_of(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
-        """Return the hashed locations of fingerprints."""
+    async def park(self, parked: Sequence[Parked]) -> list[Parked]:
+        """Note on rows why they could not be migrated."""
+
+    async def lose_content(self, paths: Sequence[str]) -> list[Location]:
+        """Note that what lies at paths is no longer what it was."""
 
     async def put_locations(self, places: Sequence[Location], now_ms: int) -> list[str]:
         """Write locations."""
-
-    async def set_seen(self, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
-        """Note that paths are present."""
 
     async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
         """Follow the rename of a folder."""
@@ -115,16 +132,30 @@ class Intake:
         self._extensions = extensions
         self._clock_ms = clock_ms
         self._accepts_empty = accepts_empty
+        self._disk = Disk()
+        self._touched = Touched(catalogue, self._disk, note, self._looks)
         self._absences = Absences(catalogue, line, note, roots, clock_ms, self.look_beside, self._looks)
-        self._renames = Renames(catalogue, line, note, clock_ms, self, self._looks)
+        self._renames = Renames(catalogue, line, note, clock_ms, self, self._disk, self._looks)
 
     def doubt_by(self, is_same: Callable[[Root], bool]) -> None:
         """Take files for gone only while the folder of their root is the one that is followed."""
         self._absences.is_same = is_same
 
+    def tell_doubts(self, on_doubt: Callable[[Sequence[str]], None]) -> None:
+        """Tell which files have to be read again."""
+        self._touched.on_doubt = on_doubt
+        self._renames.on_doubt = on_doubt
+
     async def apply(self, events: Sequence[WatchEvent]) -> None:
         """Take in events that came together."""
-        burst = divide(events)
+        whole = divide(events)
+        self._disk.written, self._disk.removed = whole.written, set(whole.gone_files)
+        try:
+            await do_for_all(lambda some: self._apply(divide(some)), events, self._give_up_event)
+        finally:
+            self._disk.written = self._disk.removed = ()
+
+    async def _apply(self, burst: Burst) -> None:
         for root in burst.lost:
             self._line.lost_track(root)
         for kind, neighbours in groupby(burst.renames, type):
@@ -195,26 +226,65 @@ class Intake:
 
     async def take_in(self, found: Differences, priority: Priority) -> None:
         """Take in the differences that a scan found."""
+
+        async def take_in_some(some: Sequence[tuple[str, Differences]]) -> None:
+            together = Differences()
+            for _, difference in some:
+                together.add(difference)
+            await self._take_in(together, priority)
+
+        await do_for_all(take_in_some, found.by_path(), lambda item, error: self._give_up(item[0], error))
+
+    async def _give_up_event(self, event: WatchEvent, error: Exception) -> None:
+        """Leave out an event that cannot be taken in."""
+        match event:
+            case FileAppeared(path) | FileClosed(path) | FileMoved(_, path):
+                await self._give_up(path, error)
+            case _:  # the next scan finds what it told of
+                self._note([("hash.failed", {"path": _place_of(event), "error": unforeseen(error)})])
+
+    async def _give_up(self, path: str, error: Exception) -> None:
+        """Park a file that cannot be taken in, so that the others are."""
+        reason = unforeseen(error)
+        self._note([("hash.failed", {"path": path, "error": reason})])
+        try:
+            status = (await self._looks.found(statuses_of, [path])).get(path)
+            if status is None:
+                return
+            ((row, _),) = await self._catalogue.detect([Found(path, status.size_bytes)], [], self._clock_ms())
+            due_at = self._clock_ms() + GIVEN_UP_MS
+            parked = Parked(row.id, path, PendingState.FAILED, reason, due_at, row.attempts + 1)
+            await self._catalogue.park([parked])
+        except Exception:  # whatever is wrong with it, it is not to hold up the others
+            _log.exception("file.not_parked", path=path)
+
+    async def _take_in(self, found: Differences, priority: Priority) -> None:
         await self._returned({**found.returned, **found.seen}, found.returned)
         unknown = await self._without_twins({**found.appeared, **found.changed})
         for chunk in _chunks({**unknown, **found.queued}):
             await self.detect(chunk, priority, closed=False, cause="scan")
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
         await self._absences.note(found.missing)
+        await self._touched.take_in(found.touched, self._clock_ms())
 
     async def look_at(self, closed_by_path: Mapping[str, bool]) -> None:
         """Take in files of which an event told that something happened."""
         paths = [path for path in closed_by_path if self._is_visible(path)]
         if paths:
             concerned = await self._take_in_files(paths, closed_by_path)
-            await self.look_beside(concerned, paths)
+            await self._look_beside(concerned, paths, doubts=True)
 
-    async def _take_in_files(self, paths: Sequence[str], closed_by_path: Mapping[str, bool]) -> set[Fingerprint]:
+    async def _take_in_files(
+        self, paths: Sequence[str], closed_by_path: Mapping[str, bool], *, doubts: bool = True
+    ) -> set[Fingerprint]:
         """Look at files; returns the fingerprints of known content that is there no more, or is back."""
         present = await self._looks.found(self._present, paths)
-        known = await self._catalogue.locations_at(list(present))
+        known = await self._catalogue.locations_at(paths)
+        await self._note_displaced([place for path, place in known.items() if path not in present])
         unknown: dict[str, Fingerprint] = {}
         seen: dict[str, Fingerprint] = {}
+        touched: list[str] = []
+        doubtful: list[str] = []
         concerned: set[Fingerprint] = set()
         for path, fingerprint in present.items():
             location = known.get(path)
@@ -225,10 +295,17 @@ class Intake:
             elif not fingerprint.same_file_at_same_path(location.fingerprint):
                 unknown[path] = fingerprint
                 concerned.add(location.fingerprint)
+            elif is_touched(location, fingerprint):
+                touched.append(path)
+                concerned.add(location.fingerprint)
             elif location.state is not LocationState.PRESENT:
                 seen[path] = fingerprint
                 concerned.add(location.fingerprint)
+            elif self._disk.was_written_after_all(path) and not location.claimed:
+                doubtful.append(path)
+        await self._touched.doubt(doubtful, self._clock_ms())
         await self._returned(seen, seen)
+        await self._touched.take_in(touched, self._clock_ms(), doubts=doubts)
         files = await self._without_twins(unknown)
         # What an import said of a file that was just then on its way to this name.
         put_off = await self._catalogue.put_off_at([path for path in present if path not in unknown])
@@ -238,6 +315,17 @@ class Intake:
             for chunk in _chunks(chosen):
                 await self.detect(chunk, Priority.NEW, closed=closed, cause="watch")
         return concerned
+
+    async def _note_displaced(self, places: Sequence[Location]) -> None:
+        """Take in known paths at which no file lies: what lies there is a folder, a socket or a link to nowhere.
+
+        Where nothing lies another event says what became of the file; that it was written is told by this one alone.
+        """
+        paths = [place.path for place in places if place.state is LocationState.PRESENT]
+        await self.note_absent([path for path in paths if await asyncio.to_thread(os.path.lexists, path)])
+        written = [place.path for place in places if self._disk.was_written(place.path)]
+        if written:
+            await self._catalogue.distrust(written)
 
     def _present(self, paths: Sequence[str]) -> dict[str, Fingerprint]:
         """Look at files; a root that is away at that moment is looked through when it is back."""
@@ -264,20 +352,30 @@ class Intake:
             for place in places
             if place.path in present and _is_back(place, present[place.path])
         }
-        await self._returned(back, back)
+        touched = {place.path for place in places if place.path in back and is_touched(place, back[place.path])}
+        untouched = {path: status for path, status in back.items() if path not in touched}
+        await self._returned(untouched, untouched)
+        await self._touched.take_in(touched, self._clock_ms())
         told = (place for place in places if place.path in seen and place.path not in present)
         await self._absences.note([place.path for place in told if place.state is LocationState.PRESENT])
 
     async def look_beside(self, concerned: Collection[Fingerprint], looked_at: Collection[str]) -> None:
-        """Look at the links to files that changed, went or came back: nobody tells of them."""
+        """Look at the links to files that went or got another name: nobody tells of them."""
+        await self._look_beside(concerned, looked_at, doubts=False)
+
+    async def _look_beside(
+        self, concerned: Collection[Fingerprint], looked_at: Collection[str], *, doubts: bool
+    ) -> None:
+        """Look at the links to files; `doubts` when something else than their names may have changed."""
         twins = await self._catalogue.twins_of(concerned) if concerned else {}
         paths = {place.path for places in twins.values() for place in places}.difference(looked_at)
         if paths:
-            await self._take_in_files(sorted(paths), dict.fromkeys(paths, True))
+            await self._take_in_files(sorted(paths), dict.fromkeys(paths, True), doubts=doubts)
             await self._absences.note(sorted(paths))
 
     async def detect(self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str) -> None:
         """Queue files that have to be hashed. An empty one is no model: it will have another event, or a scan."""
+        await self._lose(files)
         counted = {path: f for path, f in files.items() if f.size_bytes or self._accepts_empty(path)}
         if not counted:
             return
@@ -291,6 +389,20 @@ class Intake:
             ]
         )
         self._line.take_up([(row, counted[row.path]) for row, _ in rows], priority, closed=closed)
+
+    async def _lose(self, files: Mapping[str, Fingerprint]) -> None:
+        """Note of which known paths the content is gone for certain: the file there has another size."""
+        known = await self._catalogue.locations_at(list(files)) if files else {}
+        lost = [
+            path
+            for path, place in known.items()
+            if place.fingerprint is not None and place.fingerprint.size_bytes != files[path].size_bytes
+        ]
+        cause = "something else lies there"
+        lost_places = await self._catalogue.lose_content(lost) if lost else []
+        self._note(
+            [("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause}) for place in lost_places]
+        )
 
     async def _without_twins(self, files: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
         """Give known content its new path; returns the files whose content nobody knows."""
@@ -309,28 +421,44 @@ class Intake:
         unknown: dict[str, Fingerprint] = {}
         moved: list[Followed] = []
         links: list[Location] = []
+        linked: list[str] = []
         concerned: set[str] = set()
         for path, fingerprint in files.items():
             # What a silent root holds is neither moved nor linked: nobody knows whether it is there.
             places = [place for place in candidates.get(fingerprint, ()) if place.path in there]
-            twin = find_twin(path, fingerprint, places, there.get)
+            try:
+                twin = (
+                    await self._looks.run(path, find_twin, path, fingerprint, places, self._disk) if places else None
+                )
+            except RootSilent:  # it is looked through when it answers again
+                continue
+            if twin is not None:
+                self._disk.trust(path)
             if twin is None:
                 unknown[path] = fingerprint
             elif twin.moved and twin.location.path not in concerned:
                 concerned |= {twin.location.path, path}
-                moved.append(Followed(twin.location.path, path, fingerprint, twin.location, twin.replaced))
+                place = twin.location
+                moved.append(Followed(place.path, path, fingerprint, place, twin.replaced, twin.is_doubtful))
             else:  # what it was moved from has been taken by another name of it, or by another file
                 links.append(_linked(path, fingerprint, twin))
+                linked.append(twin.location.path)
         if moved:
             displaced = await self._catalogue.locations_at([file.new for file in moved])
             before = [*displaced.values(), *(file.before for file in moved if file.before)]
             await self._renames.follow(moved, before)
         if links:
             await self._link(links)
+            # Their other names have the new times too.
+            await self._touched.take_in(set(linked), self._clock_ms(), doubts=False)
         return unknown
+
+    async def _twin_of(self, path: str, fingerprint: Fingerprint, places: Sequence[Location]) -> Twin | None:
+        return await self._looks.run(path, find_twin, path, fingerprint, places, self._disk) if places else None
 
     async def _link(self, links: Sequence[Location]) -> None:
         displaced = await self._catalogue.put_locations(links, self._clock_ms())
+        self._touched.on_doubt([link.path for link in links if link.doubted])
         records: list[Record] = []
         for link, before in zip(links, displaced, strict=True):
             fields = {"path": link.path, "sha256": link.sha256, "cause": "link to known content"}
@@ -346,6 +474,7 @@ class Intake:
             await self._catalogue.set_seen(chunk, self._clock_ms())
         # That a whole root is back, or has another device number since it was mounted, is not told file by file.
         back = [place for place in known.values() if place.state is LocationState.MISSING]
+        self._touched.on_doubt([place.path for place in known.values() if place.doubted])
         self._note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
 
     async def _folders_exchanged(self, one: str, other: str) -> None:
@@ -424,8 +553,17 @@ def _is_in_place(place: Location, found: Fingerprint | None) -> bool:
     return found is not None and place.fingerprint is not None and found.same_file_at_same_path(place.fingerprint)
 
 
+def _place_of(event: WatchEvent) -> str:
+    match event:
+        case FileMoved(_, path) | FolderMoved(_, path) | FolderExchanged(_, path) | EventsLost(path):
+            return path
+        case _:
+            return event.path
+
+
 def _linked(path: str, fingerprint: Fingerprint, twin: Twin) -> Location:
-    return Location(path, twin.location.sha256, LocationState.PRESENT, fingerprint)
+    known = twin.location.fingerprint if twin.is_doubtful else fingerprint
+    return Location(path, twin.location.sha256, LocationState.PRESENT, known, doubted=twin.is_doubtful)
 
 
 def _chunks(files: Mapping[str, Fingerprint]) -> Iterable[dict[str, Fingerprint]]:

@@ -32,10 +32,11 @@ class Stage(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A file on its way: a row of the queue, a claim to confirm, or a question for a digest.
+    """A file on its way: a row of the queue, a claim or a doubt to settle, or a question for a digest.
 
-    `pending_id` is 0 for the latter two, `claim` the hash to confirm. `fingerprint` is what the file looked like when
-    it was queued for hashing. `touched` says that something happened to the file of a row since it was settled.
+    `pending_id` is 0 for all but the first, `claim` the hash to confirm. `fingerprint` is what the file looked like
+    when it was queued for hashing, `read_at` is where it lay when the reading began. `touched` says that something
+    happened to the file of a row since it was settled.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Job:
     strategy: Strategy = Strategy.AUTO
     stage: Stage = Stage.SETTLING
     fingerprint: Fingerprint | None = None
+    read_at: str = ""
     touched: bool = False
     digest_waiters: list[asyncio.Future[Digest]] = field(default_factory=list)
     row_waiters: list[asyncio.Future[MigratedRow]] = field(default_factory=list)

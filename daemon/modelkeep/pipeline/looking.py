@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Iterable, Sequence
 
@@ -13,6 +12,7 @@ from modelkeep.domain.settling import Look
 from modelkeep.domain.values import Fingerprint
 from modelkeep.patience import reached
 from modelkeep.pipeline.mounts import is_pseudo_file
+from modelkeep.pipeline.statx import Seen, see
 
 _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """The answers of a path at which there is no file; all others (no right to look, a failing disk) tell nothing."""
@@ -22,17 +22,15 @@ def fingerprint_of(path: str) -> Fingerprint | None:
     """Return the fingerprint of the regular file at a path, links followed; None when there is none."""
     reached(path)
     try:
-        status = os.stat(path)
-    except (OSError, ValueError):
+        seen = see(path)
+    except (OSError, ValueError, OverflowError):
         return None
-    if not stat.S_ISREG(status.st_mode) or _is_kernels(status, path):
-        return None
-    return Fingerprint.from_stat(status)
+    return seen.fingerprint if seen.is_file and not _is_kernels(seen, path) else None
 
 
-def _is_kernels(status: os.stat_result, path_or_descriptor: str | int) -> bool:
+def _is_kernels(seen: Seen, path_or_descriptor: str | int) -> bool:
     """Tell whether a file is none of anybody's, but made up by the kernel (/proc, /sys): those take no space."""
-    return not status.st_blocks and not os.major(status.st_dev) and is_pseudo_file(path_or_descriptor)
+    return not (seen.takes_space or os.major(seen.fingerprint.device)) and is_pseudo_file(path_or_descriptor)
 
 
 def statuses_of(paths: Iterable[str]) -> dict[str, Fingerprint | None]:
@@ -76,8 +74,8 @@ def open_for_reading(path: str) -> int:
         descriptor = os.open(path, flags | os.O_NOATIME)
     except PermissionError:
         descriptor = os.open(path, flags)  # only the owner may leave the access time alone
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or _is_kernels(status, descriptor):
+    seen = see(descriptor)
+    if not seen.is_file or _is_kernels(seen, descriptor):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
     return descriptor
@@ -99,7 +97,7 @@ def look_at(path: str) -> Look | None:
             # Space was reserved and is not filled: the header proves nothing about what follows it.
             completeness = Completeness.UNKNOWN
         return Look(
-            Fingerprint.from_stat(status),
+            see(descriptor).fingerprint,
             completeness,
             _is_being_written(descriptor),
             age_seconds=time.time() - status.st_mtime,

@@ -20,6 +20,7 @@ from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint, RenderedPicture
 from modelkeep.errors import CatalogueError, JournalError, NoWorkers, PictureError
 from modelkeep.failpoints import reach
+from modelkeep.pipeline.guard import do_for_all, unforeseen
 from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.looking import fingerprints_of
 from modelkeep.pipeline.publishing import NotesRecords, Publisher, PublishesPictures, Record
@@ -146,7 +147,7 @@ class MigrateStage:
             self._in_hand = True
             batch = self._fill_batch(first)
             # A stop waits for the batch in hand: cancelling this stage must not cut a migration in two.
-            task = asyncio.ensure_future(self._migrate(batch))
+            task = asyncio.ensure_future(do_for_all(self._migrate, batch, self._give_up))
             try:
                 await asyncio.shield(task)
             except asyncio.CancelledError:
@@ -168,7 +169,11 @@ class MigrateStage:
             self._ready.put_nowait(hashed)
         return list(batch.values())
 
-    async def _migrate(self, batch: list[Hashed]) -> None:
+    async def _give_up(self, hashed: Hashed, error: Exception) -> None:
+        result = MigrationResult(self._order(hashed), Outcome.FAILED, error=unforeseen(error))
+        await self._on_done([Migrated(hashed, result)])
+
+    async def _migrate(self, batch: Sequence[Hashed]) -> None:
         # From here on a batch is about the paths of this moment: who is renamed meanwhile comes back as moved.
         orders = {(order := self._order(hashed)).migration: (order, hashed) for hashed in batch}
         present = await self._looks.found(fingerprints_of, [order.path for order, _ in orders.values()])

@@ -36,7 +36,7 @@ class HoldsQueue(Protocol):
         """Return the rows that are due."""
 
     async def claims(self, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
-        """Return locations whose hash is a claim."""
+        """Return locations whose hash is a claim, or doubted."""
 
     async def mark_claims(
         self, looked_at: Mapping[Location, Fingerprint], now_ms: int
@@ -59,11 +59,11 @@ class TakesWork(Protocol):
         """Settle rows."""
 
     def confirm(self, location: Location, fingerprint: Fingerprint) -> None:
-        """Hash a file whose hash is a claim."""
+        """Hash a file whose hash is a claim, or doubted."""
 
 
 class Refill:
-    """Fetches due rows, and claims when nothing else is to do.
+    """Fetches due rows, and claims and doubts when nothing else is to do.
 
     Args:
         catalogue: the queue.
@@ -113,6 +113,12 @@ class Refill:
         self._claims_tried.clear()
         self._asked.set()
 
+    def doubted(self, paths: Sequence[str]) -> None:
+        """Have files read again when nothing else is to do."""
+        if paths:
+            self._claims_tried.difference_update(paths)
+            self._asked.set()
+
     async def run(self) -> None:
         """Fetch whenever asked, until cancelled."""
         while True:
@@ -160,7 +166,7 @@ class Refill:
         inside = [place for place in places if root_of(place.path, roots) is not None]
         present = await self._looks.found(fingerprints_of, [place.path for place in inside])
         self._claims_tried |= {place.path for place in places}
-        there = {place: present[place.path] for place in inside if place.path in present}
+        there = _without_other_names({place: present[place.path] for place in inside if place.path in present})
         for place, fingerprint in (
             await self._catalogue.mark_claims(there, self._clock_ms()) if there else {}
         ).items():
@@ -168,3 +174,15 @@ class Refill:
 
     def _why_unseen(self, paths: Sequence[str]) -> dict[str, HashError | None]:
         return {path: self._reach.why_unseen(path) for path in paths}
+
+
+def _without_other_names(places: Mapping[Location, Fingerprint]) -> dict[Location, Fingerprint]:
+    """Leave out doubted names of a file that is read by another one: that settles the doubt about all of them."""
+    chosen: dict[Location, Fingerprint] = {}
+    read: set[tuple[str, int, int]] = set()
+    for place, status in places.items():
+        file = (place.sha256, status.device, status.inode)
+        if place.claimed or file not in read:
+            chosen[place] = status
+        read.add(file)
+    return chosen

@@ -9,6 +9,7 @@ from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.events import FileMoved
 from modelkeep.domain.values import Fingerprint, Location, Priority
 from modelkeep.pipeline.looking import fingerprints_of
+from modelkeep.pipeline.touched import Disk
 
 RENAMES_MAX = 500
 """Renames written in one transaction: others want to write too."""
@@ -54,7 +55,8 @@ class Followed:
     """A file that got another path.
 
     `status` is what lies there now. Nothing may: what became of it is told by a later event, which knows the file by
-    this name. `before` is what was known of its old path; `is_replaced` says that another file lies there.
+    this name. `before` is what was known of its old path; `is_replaced` says that another file lies there,
+    `is_doubtful` that more than the rename may have happened to the file.
     """
 
     old: str
@@ -62,6 +64,19 @@ class Followed:
     status: Fingerprint | None
     before: Location | None
     is_replaced: bool = False
+    is_doubtful: bool = False
+
+    def as_rename(self) -> Rename:
+        """Return what the catalogue is told."""
+        expected = self.before.sha256 if self.before else ""
+        known = self.before.fingerprint if self.before else None
+        if known is None or self.status is None or not self.status.same_file_at_same_path(known):
+            return Rename(self.old, self.new, expected, self.is_replaced)
+        if self.before is not None and self.before.claimed:  # it waits to be read anyway
+            return Rename(self.old, self.new, expected, self.is_replaced, self.status)
+        is_surely_it = self.status.is_untouched_since(known) or self.status.is_surely_born_with(known)
+        is_doubtful = self.is_doubtful or not is_surely_it
+        return Rename(self.old, self.new, expected, self.is_replaced, self.status, is_doubtful)
 
 
 class Renames:
@@ -73,6 +88,7 @@ class Renames:
         note: appends records to the journal.
         clock_ms: milliseconds since 1970.
         intake: looks at what the renames leave open.
+        disk: tells what else happened to files.
         looks: looks at paths.
     """
 
@@ -83,6 +99,7 @@ class Renames:
         note: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
         intake: Looks,
+        disk: Disk,
         looks: DiskLooks,
     ) -> None:
         self._looks = looks
@@ -91,6 +108,9 @@ class Renames:
         self._note = note
         self._clock_ms = clock_ms
         self._intake = intake
+        self._disk = disk
+        self.on_doubt: Callable[[Sequence[str]], None] = lambda _: None
+        """Is told which files have to be read again."""
 
     async def take_in(self, moves: Sequence[tuple[str, str]]) -> None:
         """Follow renames that events tell of; no path may be in two of them."""
@@ -101,11 +121,16 @@ class Renames:
         late = {old: new for old, new in moves if _is_still_there(old, there, known)}
         await self._intake.look_at(dict.fromkeys([*late, *late.values()], True))
         await self.follow(
-            [Followed(old, new, there.get(new), known.get(old)) for old, new in moves if old not in late],
+            [self._followed(old, new, there.get(new), known.get(old)) for old, new in moves if old not in late],
             [place for path, place in known.items() if path not in late],
         )
         # Another file may have taken the place of one.
         await self._intake.look_at({old: True for old, _ in moves if old in there and old not in late})
+
+    def _followed(self, old: str, new: str, status: Fingerprint | None, before: Location | None) -> Followed:
+        is_doubtful = before is not None and before.doubted
+        is_doubtful |= any(self._disk.was_written(path) for path in (old, new))
+        return Followed(old, new, status, before, is_doubtful=is_doubtful)
 
     async def follow(self, files: Sequence[Followed], before: Iterable[Location] = ()) -> None:
         """Give what is known of paths to others, in this order.
@@ -125,12 +150,15 @@ class Renames:
         await self._intake.look_at({move.new: True for move in moved if not (move.sha256 or move.pending_id)})
 
     async def _move(self, files: Sequence[Followed]) -> list[Moved]:
-        renames = [
-            Rename(file.old, file.new, file.before.sha256 if file.before else "", file.is_replaced) for file in files
-        ]
+        renames = [file.as_rename() for file in files]
         moved = await self._catalogue.move_paths(renames, self._clock_ms())
+        doubtful = [rename.new for rename in renames if rename.is_doubtful]
+        if doubtful:
+            self.on_doubt(doubtful)
         for rename, move in zip(renames, moved, strict=True):
             is_followed = move.sha256 or move.pending_id or not rename.expected_sha256
+            if rename.seen is not None:
+                self._disk.trust(rename.new)
             if is_followed and not rename.is_replaced:
                 self._line.renamed(move)
         return moved

@@ -89,8 +89,8 @@ class RequestedPaths:
         if (
             fingerprint is None
             or place is None
-            or place.claimed
-            or not fingerprint.same_file_at_same_path(place.fingerprint)
+            or not place.is_read
+            or not fingerprint.is_untouched_since(place.fingerprint)
         ):
             raise OutsideRoots("that path lies in none of the configured roots")
         return RequestedFile(named.path, fingerprint, place.sha256)

@@ -99,7 +99,7 @@ class Requests:
         if fingerprint is None:
             raise await self._looks.run(path, unseen, path)
         place = (await self._catalogue.locations_at([path])).get(path)
-        if place is not None and not place.claimed and fingerprint.same_file_at_same_path(place.fingerprint):
+        if place is not None and place.is_read and fingerprint.is_untouched_since(place.fingerprint):
             return Digest(place.sha256, fingerprint)
         if self._hashing.stopping:
             raise HashCancelled("the daemon is stopping")

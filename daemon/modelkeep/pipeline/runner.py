@@ -6,10 +6,11 @@ again from the catalogue.
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from modelkeep.disk_looks import DiskLooks
@@ -37,13 +38,20 @@ from modelkeep.errors import (
     RootSilent,
 )
 from modelkeep.pipeline.claims import Claims, CopiesPictures, KeepsClaims
-from modelkeep.pipeline.guard import CATALOGUE, LONGEST_WAIT_SECONDS, PASSING, HearsTroubles
+from modelkeep.pipeline.guard import (
+    CATALOGUE,
+    LONGEST_WAIT_SECONDS,
+    PASSING,
+    HearsTroubles,
+    do_for_all,
+    unforeseen,
+)
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.intake import age_seconds
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
-from modelkeep.pipeline.looking import look_at
+from modelkeep.pipeline.looking import fingerprint_of, look_at
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
 from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.publishing import Publisher
@@ -64,8 +72,8 @@ WAITING = (Stage.SETTLING, Stage.QUEUED, Stage.REQUESTED)
 class KeepsRows(MigratesRows, HoldsQueue, HoldsRequestedRows, ParksRows, KeepsClaims, Protocol):
     """What the runner needs of the catalogue."""
 
-    async def lose_content(self, path: str) -> list[Location]:
-        """Note that what lies at a path is no longer what it was."""
+    async def lose_content(self, paths: Sequence[str]) -> list[Location]:
+        """Note that what lies at paths is no longer what it was."""
 
     async def forget_unknown(self, pending_id: int) -> bool:
         """Delete a row if nothing is known but its path; tells whether it is gone."""
@@ -139,6 +147,7 @@ class Pipeline:
         self._on_lost_track = on_lost_track
         self._reach = Reach(roots, is_same)
         self.jobs = Jobs(on_touched)
+        self._claims_failed: dict[str, str] = {}
         self._claims = Claims(catalogue, pictures, journal.note_many, roots, clock_ms)
         self._parking = Parking(
             catalogue, journal.note_many, self.jobs.end, on_root_away, clock_ms, options.retry_base_seconds
@@ -215,6 +224,10 @@ class Pipeline:
         """Take up what is due in the queue, and try again the claims that could not be looked at."""
         self._refill.sweep()
 
+    def doubted(self, paths: Sequence[str]) -> None:
+        """Have files read again when nothing else is to do: they were touched since they were."""
+        self._refill.doubted(paths)
+
     # What the intake and the refill hand over
 
     def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
@@ -235,7 +248,7 @@ class Pipeline:
             self.settling.put(job, closed=closed, age_seconds=age)
 
     def confirm(self, location: Location, fingerprint: Fingerprint) -> None:
-        """Hash a file whose hash is a claim; one of which that is being done already needs it no second time."""
+        """Hash a file whose hash is a claim, or doubted; what is being read for that already is not read twice."""
         if any(job.claim for job in self.jobs.at(location.path)):
             return
         size_bytes = fingerprint.size_bytes
@@ -312,32 +325,32 @@ class Pipeline:
             asyncio.get_running_loop().call_later(LONGEST_WAIT_SECONDS, self._refill.ask)
         except Exception as error:
             _log.exception("a defect of modelkeep: %s", [job.path for job in jobs])
-            await self._park_unforeseen(jobs, error)
+            for job in jobs:
+                await self._park_unforeseen(job, error)
         else:
             self._troubles.clear(CATALOGUE)
 
-    async def _park_unforeseen(self, jobs: Sequence[Job], error: Exception) -> None:
-        for job in jobs:
-            self._take_back(job)
-            reason = HashError(f"modelkeep failed at this file ({type(error).__name__}: {error}): please report that")
-            async with self._letting_go([]):
-                await self._parking.park(job, reason)
-            self.jobs.end(job, reason)
+    async def _park_unforeseen(self, job: Job, error: Exception) -> None:
+        self._take_back(job)
+        reason = HashError(unforeseen(error))
+        async with self._letting_go([]):
+            await self._parking.park(job, reason)
+        self.jobs.end(job, reason)
 
     async def _settled(self, taken: Taken) -> None:
         async with self._letting_go([job for job, _ in taken]):
-            await self._send_on(taken)
+            await do_for_all(self._send_on, taken, lambda item, error: self._park_unforeseen(item[0], error))
 
-    async def _send_on(self, taken: Taken) -> None:
+    async def _send_on(self, taken: Sequence[tuple[Job, Fingerprint]]) -> None:
         paths = {job: job.path for job, _ in taken}
         known = await self._catalogue.locations_at(list(paths.values()))
-        here = [(job, fingerprint) for job, fingerprint in taken if job in self.jobs]
+        here = [item for item in taken if item[0] in self.jobs and item[0].stage is Stage.SETTLING]
         self._journal.note_many(
             [("file.settled", {"path": job.path, "pending_id": job.pending_id}) for job, _ in here]
         )
         for job, fingerprint in here:
             place = known.get(paths[job])
-            if place is not None and not place.claimed and fingerprint.same_file_at_same_path(place.fingerprint):
+            if place is not None and place.is_read and fingerprint.is_untouched_since(place.fingerprint):
                 self.migrating.put(Hashed(job, place.sha256, fingerprint))
             else:
                 self.hashing.put(job, fingerprint)
@@ -350,19 +363,22 @@ class Pipeline:
     async def _turn_away(self, job: Job, verdict: Verdict | None) -> None:
         if verdict is None:
             await self._turn_away_unseen(job)
-        elif verdict is Verdict.NO_MODEL and await self._catalogue.forget_unknown(job.pending_id):
+            return
+        path = job.path
+        if verdict is Verdict.NO_MODEL and await self._catalogue.forget_unknown(job.pending_id):
             self.jobs.end(job, HashError(REFUSALS[verdict]))
         else:
-            path = job.path
             await self._parking.park(job, HashError(REFUSALS[verdict]))
-            await self._tell_replaced(path)
+        await self._tell_replaced(path)
 
     async def _turn_away_unseen(self, job: Job) -> None:
         error = await self._why_unseen(job)
         if error is None and await self._looks.run(job.path, look_at, job.path) is not None:
             self.settling.put(job, closed=False)  # it was away for a moment
             return
+        path = job.path
         await self._parking.park(job, error or HashError("it may not be read by the daemon's user: check its rights"))
+        await self._tell_replaced(path)
 
     async def _why_unseen(self, job: Job) -> HashError | None:
         """Return why a job's file is not seen where it is now; it may be renamed while one looks."""
@@ -376,9 +392,13 @@ class Pipeline:
                 return reason
 
     async def _tell_replaced(self, path: str) -> None:
-        """Note that a file which is no whole model is not the one either that was at its path."""
-        cause = "it is being replaced, and not whole yet"
-        for place in await self._catalogue.lose_content(path):
+        """Note that a file which is no whole model, or cannot be read, is not the one either that was at its path."""
+        status = await asyncio.to_thread(fingerprint_of, path)
+        known = (await self._catalogue.locations_at([path])).get(path)
+        if status is None or known is None or status.same_file_at_same_path(known.fingerprint):
+            return  # gone, which its own event tells, or as it was
+        cause = "it was replaced by a file that cannot be taken yet"
+        for place in await self._catalogue.lose_content([path]):
             self._journal.note_many([("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause})])
 
     def _no_workers(self, job: Job, error: NoWorkers) -> None:
@@ -396,16 +416,39 @@ class Pipeline:
 
     async def _hashed(self, job: Job, digest: Digest, seconds: float) -> None:
         self._troubles.clear(HASHING)
-        job.answer_digest(digest)
-        self._journal.note_many([("hash.finished", _facts(job, digest, seconds))])
+        async with self._letting_go([job]):
+            try:
+                digest = await self._as_of_now(job, digest)
+            except FileChanged as error:
+                await self._hash_failed(job, error)
+                return
+            job.answer_digest(digest)
+            self._journal.note_many([("hash.finished", _facts(job, digest, seconds))])
+            await self._take_digest(job, digest)
+
+    async def _as_of_now(self, job: Job, digest: Digest) -> Digest:
+        """Return a digest with the times that the file has now: a new name gives it another ctime.
+
+        Raises:
+            FileChanged: something else happened to the file while it was read.
+        """
+        path = job.path
+        status = await asyncio.to_thread(fingerprint_of, path)
+        if status is None or not digest.fingerprint.is_touched_as(status):
+            return digest
+        if path == job.read_at or not status.is_surely_born_with(digest.fingerprint):
+            raise FileChanged(f"{os.path.basename(path)} was touched while it was read")
+        return replace(digest, fingerprint=status)
+
+    async def _take_digest(self, job: Job, digest: Digest) -> None:
         if job.pending_id:
             self.migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
             return
         if job.claim:
-            async with self._letting_go([job]):
-                row = await self._claims.judge(job, digest)
-                if row is not None:
-                    self._migrate_refuted(row, digest)
+            self._claims_failed.pop(job.path, None)
+            row = await self._claims.judge(job, digest)
+            if row is not None:
+                self._migrate_refuted(row, digest)
         self.jobs.end(job)
 
     def _migrate_refuted(self, row: PendingImport, digest: Digest) -> None:
@@ -427,17 +470,25 @@ class Pipeline:
             self._fail_waiters(job, error)
             self.settling.put(job, closed=False)
         elif job.claim:
-            # It stays a claim, and is tried again with the next sweep; a file that is gone is noted by its events.
-            if not isinstance(error, FileVanished):
-                fields = {"path": job.path, "sha256": job.claim, "error": str(error)}
-                self._journal.note_many([("hash.failed", fields)])
+            self._tell_claim_failed(job, error)
             self.jobs.end(job, error)
         else:
             async with self._letting_go([job]):
                 if isinstance(error, FileVanished):
                     await self._vanished(job, error)
                 else:
+                    path = job.path
                     await self._parking.park(job, error)
+                    await self._tell_replaced(path)
+
+    def _tell_claim_failed(self, job: Job, error: HashError) -> None:
+        """Note why a claim, or a doubt, stays one: it is tried again with the next sweep."""
+        is_known = self._claims_failed.get(job.path) == str(error)  # that it failed again is no news
+        if not isinstance(error, FileVanished):  # a file that is gone is noted by its events
+            self._claims_failed[job.path] = str(error)
+            if not is_known:
+                fields = {"path": job.path, "sha256": job.claim, "error": str(error)}
+                self._journal.note_many([("hash.failed", fields)])
 
     async def _explained(self, path: str, error: HashError) -> HashError:
         """Return what a failure to read a file means."""

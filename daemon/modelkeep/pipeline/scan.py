@@ -5,7 +5,6 @@ to files and folders of ordinary file systems only, and not without end.
 """
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from modelkeep.domain.naming import Root, is_hidden_below, is_model_file
 from modelkeep.domain.values import Fingerprint
 from modelkeep.patience import reached
 from modelkeep.pipeline.mounts import file_system_of, is_pseudo_file, is_pseudo_file_system
+from modelkeep.pipeline.statx import see
 
 LINKED_FOLDERS_MAX = 20_000
 """Folders behind links out of a root that are entered."""
@@ -66,16 +66,16 @@ def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Lis
 
 def _take_file(entry: "os.DirEntry[str]", listing: Listing) -> None:
     try:
-        status = entry.stat()
-    except OSError:  # gone meanwhile, or a link to nowhere
+        seen = see(entry.path)
+    except (OSError, ValueError, OverflowError):  # gone meanwhile, a link to nowhere, or past all numbers
         return
-    if not stat.S_ISREG(status.st_mode):
+    if not seen.is_file:
         return
     if entry.is_symlink() and is_pseudo_file(entry.path):
         kind = file_system_of(entry.path)
         listing.not_followed.append((entry.path, f"it leads to a file of the kernel ({kind})"))
         return
-    listing.files[entry.path] = Fingerprint.from_stat(status)
+    listing.files[entry.path] = seen.fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """Copies apart from links: what could be freed is what takes space twice, and nothing else."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +21,14 @@ def place(
 
 
 def only(*places: Location, links: tuple[str, ...] = ()) -> Duplicate:
-    (found,) = find_duplicates([(MODEL, places)], lambda path: path in links)
+    (found,) = find([(MODEL, list(places))], links.__contains__)
     return found
+
+
+def find(contents: list[tuple[Model, list[Location]]], is_link: Callable[[str], bool]) -> list[Duplicate]:
+    """Find duplicates while every file lies as it is known."""
+    there = {place.path: place.fingerprint for _, places in contents for place in places}
+    return find_duplicates(contents, is_link, there.get)
 
 
 def test_two_files_of_one_content_are_two_copies_and_one_could_be_freed() -> None:
@@ -62,13 +71,27 @@ def test_a_claim_that_nobody_confirmed_frees_nothing() -> None:
     assert (found.away, found.freeable_bytes) == ((claim,), 0)
 
 
+@pytest.mark.parametrize("now", [None, Fingerprint(1, 2, 0, 9), Fingerprint(1, 2, 100, 6), Fingerprint(1, 3, 100, 5)])
+def test_what_is_not_at_this_moment_the_file_that_was_read_frees_nothing(now: Fingerprint | None) -> None:
+    other = place("/m/b.pt", 2)
+    there = {"/m/a.pt": place("/m/a.pt").fingerprint, other.path: now}
+    (found,) = find_duplicates([(MODEL, [place("/m/a.pt"), other])], lambda _: False, there.get)
+    assert (found.away, found.freeable_bytes) == ((other,), 0)
+
+
+def test_a_file_that_may_have_been_written_since_it_was_read_frees_nothing() -> None:
+    doubted = replace(place("/m/b.pt", 2), doubted=True)
+    found = only(place("/m/a.pt"), doubted)
+    assert (found.away, found.freeable_bytes) == ((doubted,), 0)
+
+
 def test_a_copy_on_a_drive_that_is_not_plugged_in_is_a_duplicate() -> None:
     assert only(place("/m/a.pt"), place("/usb/a.pt", 7, LocationState.UNREACHABLE)).copies == (("/m/a.pt",),)
 
 
 def test_a_file_that_only_changed_its_place_is_no_duplicate() -> None:
     places = [place("/m/a.pt"), place("/m/old.pt", 7, LocationState.MISSING)]
-    assert find_duplicates([(MODEL, places)], lambda _: False) == []
+    assert find([(MODEL, places)], lambda _: False) == []
 
 
 def test_those_that_free_the_most_come_first() -> None:
@@ -76,7 +99,7 @@ def test_those_that_free_the_most_come_first() -> None:
     linked = MODEL.evolve(sha256="ef" * 32, name="c.pt", size_bytes=5000)
     twice = [place("/m/a.pt"), place("/m/b.pt", 2)]
     same = [place("/m/a.pt"), place("/m/b.pt")]
-    found = find_duplicates([(small, twice), (linked, same), (large, twice)], lambda _: False)
+    found = find([(small, twice), (linked, same), (large, twice)], lambda _: False)
     assert [item.model for item in found] == [large, small, linked]
     assert total_freeable_bytes(found) == 1000
 
@@ -92,7 +115,7 @@ def test_every_place_is_told_once_and_one_file_always_stays(
         for number, (inode, state, claimed, _) in enumerate(drawn)
     ]
     links = {f"/m/{number}.pt" for number, item in enumerate(drawn) if item[3]}
-    found = find_duplicates([(MODEL, places)], links.__contains__)
+    found = find([(MODEL, places)], links.__contains__)
     if not found:
         assert sum(item.state is not LocationState.MISSING for item in places) < 2
         return

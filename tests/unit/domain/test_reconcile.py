@@ -1,12 +1,12 @@
 """A root on disk against the catalogue: each file is in exactly one class, and the right one."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin, looks_unmounted
+from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin, is_explained, looks_unmounted
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
 SHA = "ab" * 32
@@ -116,29 +116,118 @@ class TestCompare:
         assert len(located) + found.unchanged == len(on_disk.keys() & known.keys())
 
 
+@dataclass
+class Disk:
+    """What lies at paths, when their folder got a name last, and what events tell."""
+
+    files: dict[str, Fingerprint]
+    named_ns: int | None = 5_000_000_000
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def fingerprint_of(self, path: str) -> Fingerprint | None:
+        return self.files.get(path)
+
+    def named_at(self, path: str) -> int | None:
+        return self.named_ns
+
+    def was_written(self, path: str) -> bool:
+        return path in self.written
+
+    def was_removed(self, path: str) -> bool:
+        return path in self.removed
+
+
+BORN = replace(PRINT, ctime_ns=1_000_000_000, birth_ns=7)
+TOUCHED = replace(BORN, ctime_ns=5_000_000_000)
+NEW = "/m/b.pt"
+
+
+class TestTouched:
+    def test_another_ctime_alone_is_no_change_and_is_told(self) -> None:
+        assert compare({PATH: TOUCHED}, [place(fingerprint=BORN)], {}) == Differences(touched={PATH: TOUCHED})
+
+    def test_what_is_doubted_already_is_no_news(self) -> None:
+        known = replace(place(fingerprint=BORN), doubted=True)
+        assert compare({PATH: TOUCHED}, [known], {}) == Differences(unchanged=1)
+
+    def test_another_birth_is_another_file(self) -> None:
+        now = replace(BORN, birth_ns=8)
+        assert compare({PATH: now}, [place(fingerprint=BORN)], {}) == Differences(changed={PATH: now})
+
+    def test_times_that_were_not_known_are_learnt(self) -> None:
+        assert compare({PATH: TOUCHED}, [place()], {}) == Differences(returned={PATH: TOUCHED})
+
+    def test_a_file_with_another_birth_is_no_twin(self) -> None:
+        assert find_twin(NEW, replace(TOUCHED, birth_ns=8), [place(fingerprint=BORN)], Disk({})) is None
+
+    def test_a_touched_file_is_no_twin_where_nobody_knows_when_files_are_made(self) -> None:
+        known, now = replace(BORN, birth_ns=None), replace(TOUCHED, birth_ns=None)
+        assert find_twin(NEW, now, [place(fingerprint=known)], Disk({})) is None
+        assert find_twin(NEW, known, [place(fingerprint=known)], Disk({})) is not None
+
+    @pytest.mark.parametrize(
+        ("disk", "is_doubtful"),
+        [
+            (Disk({}), False),
+            (Disk({}, named_ns=4_700_000_000), True),
+            (Disk({}, named_ns=None), True),
+            (Disk({}, written=(NEW,)), True),
+            (Disk({}, written=(PATH,)), True),
+        ],
+    )
+    def test_a_rename_explains_another_ctime_unless_more_happened(self, disk: Disk, is_doubtful: bool) -> None:
+        twin = find_twin(NEW, TOUCHED, [place(fingerprint=BORN)], disk)
+        assert twin == Twin(place(fingerprint=BORN), moved=True, is_doubtful=is_doubtful)
+
+    def test_a_touched_file_at_its_path_is_not_explained_by_names_in_its_folder(self) -> None:
+        assert not is_explained(place(fingerprint=BORN), TOUCHED, [place(fingerprint=BORN)], Disk({PATH: TOUCHED}))
+
+    def test_another_name_that_was_seen_since_explains_it(self) -> None:
+        other = place(NEW, fingerprint=TOUCHED)
+        assert is_explained(place(fingerprint=BORN), TOUCHED, [other], Disk({}))
+        assert not is_explained(place(fingerprint=BORN), TOUCHED, [replace(other, doubted=True)], Disk({}))
+        assert not is_explained(place(fingerprint=BORN), TOUCHED, [other], Disk({}, written=(PATH,)))
+
+    def test_another_name_that_was_just_taken_away_explains_it(self) -> None:
+        other, known = place(NEW, fingerprint=BORN), place(fingerprint=BORN)
+        assert is_explained(known, TOUCHED, [other], Disk({PATH: TOUCHED}, removed=(NEW,)))
+        assert not is_explained(known, TOUCHED, [other], Disk({PATH: TOUCHED}))
+        assert not is_explained(known, TOUCHED, [other], Disk({PATH: TOUCHED, NEW: TOUCHED}, removed=(NEW,)))
+        assert not is_explained(known, TOUCHED, [other], Disk({}, removed=(NEW,), written=(NEW,)))
+
+    def test_a_name_that_was_taken_away_before_the_last_look_explains_nothing(self) -> None:
+        other, known = place(NEW, fingerprint=BORN), place(fingerprint=replace(BORN, ctime_ns=2_000_000_000))
+        assert not is_explained(known, TOUCHED, [other], Disk({}, removed=(NEW,)))
+
+    def test_a_missing_file_that_got_its_name_back_is_explained(self) -> None:
+        known = place(state=LocationState.MISSING, fingerprint=BORN)
+        assert is_explained(known, TOUCHED, [], Disk({}))
+        assert not is_explained(known, TOUCHED, [], Disk({}, named_ns=1_000_000_000))
+
+
 class TestFindTwin:
     def test_content_that_left_its_path_has_moved(self) -> None:
-        twin = find_twin("/m/b.pt", PRINT, [place()], lambda _: None)
+        twin = find_twin("/m/b.pt", PRINT, [place()], Disk({}))
         assert twin == Twin(place(), moved=True)
 
     def test_content_whose_old_path_holds_something_else_has_moved(self) -> None:
-        twin = find_twin("/m/b.pt", PRINT, [place()], lambda _: OTHER)
+        twin = find_twin("/m/b.pt", PRINT, [place()], Disk({PATH: OTHER}))
         assert twin == Twin(place(), moved=True, replaced=True)
 
     def test_content_that_still_lies_at_its_path_is_a_link(self) -> None:
-        twin = find_twin("/m/b.pt", PRINT, [place()], lambda _: PRINT)
+        twin = find_twin("/m/b.pt", PRINT, [place()], Disk({PATH: PRINT}))
         assert twin == Twin(place(), moved=False)
 
     def test_a_move_is_preferred_to_a_link(self) -> None:
         gone = place("/m/gone.pt")
-        status = {PATH: PRINT}
-        assert find_twin("/m/b.pt", PRINT, [place(), gone], status.get) == Twin(gone, moved=True)
+        assert find_twin("/m/b.pt", PRINT, [place(), gone], Disk({PATH: PRINT})) == Twin(gone, moved=True)
 
     def test_a_path_is_not_its_own_twin(self) -> None:
-        assert find_twin(PATH, PRINT, [place()], lambda _: PRINT) is None
+        assert find_twin(PATH, PRINT, [place()], Disk({PATH: PRINT})) is None
 
     def test_without_candidates_there_is_no_twin(self) -> None:
-        assert find_twin(PATH, PRINT, [], lambda _: PRINT) is None
+        assert find_twin(PATH, PRINT, [], Disk({PATH: PRINT})) is None
 
 
 class TestLooksUnmounted:

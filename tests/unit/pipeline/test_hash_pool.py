@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tests.waiting import wait_until, wait_until_async
 
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_pool import MOST_WORKERS, HashPool, default_workers, reading_error
+from modelkeep.pipeline.statx import see
 
 from .conftest import NOT_UTF8
 
@@ -67,7 +67,7 @@ async def test_several_files_are_hashed_at_once(pool: HashPool, tmp_path: Path) 
         path.write_bytes(bytes([number]) * 3_000_001)
     digests = await asyncio.gather(*(pool.digest(str(path), 3_000_001) for path in paths))
     assert [digest.sha256 for digest in digests] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    assert [digest.fingerprint for digest in digests] == [Fingerprint.from_stat(path.stat()) for path in paths]
+    assert [digest.fingerprint for digest in digests] == [see(str(path)).fingerprint for path in paths]
     assert pool.active() == []
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, HashCancelled
 from modelkeep.pipeline import hash_worker
 from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, CHUNK_BYTES, TAKEN_UP, Digest, digest_file
+from modelkeep.pipeline.statx import see
 
 from .conftest import NOT_UTF8
 
@@ -53,7 +53,7 @@ def test_the_digest_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
     path = tmp_path / NOT_UTF8
     content = os.urandom(size)
     path.write_bytes(content)
-    expected = Digest(hashlib.sha256(content).hexdigest(), Fingerprint.from_stat(path.stat()))
+    expected = Digest(hashlib.sha256(content).hexdigest(), see(str(path)).fingerprint)
     assert digest_file(str(path)) == expected
 
 
@@ -78,12 +78,12 @@ def test_a_file_that_changes_while_it_is_read_has_no_digest(
 def test_a_file_that_is_replaced_while_it_is_read_has_the_digest_and_fingerprint_of_what_was_read(
     model: Path, share: Callable[[Shared], Shared], tmp_path: Path
 ) -> None:
-    expected = Digest(hashlib.sha256(model.read_bytes()).hexdigest(), Fingerprint.from_stat(model.stat()))
+    expected = Digest(hashlib.sha256(model.read_bytes()).hexdigest(), see(str(model)).fingerprint)
     other = tmp_path / "other"
     other.write_bytes(b"other")
     share(Shared(after_first_chunk=lambda: other.replace(model)))
     assert digest_file(str(model)) == expected
-    assert Fingerprint.from_stat(model.stat()) != expected.fingerprint
+    assert see(str(model)).fingerprint != expected.fingerprint
 
 
 def test_progress_is_told(model: Path, share: Callable[[Shared], Shared]) -> None:

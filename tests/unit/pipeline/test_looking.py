@@ -10,7 +10,6 @@ from tests.libraries import checkpoint, safetensors
 
 from modelkeep.domain.formats import Completeness
 from modelkeep.domain.settling import Look
-from modelkeep.domain.values import Fingerprint
 from modelkeep.pipeline.looking import (
     fingerprint_of,
     fingerprints_of,
@@ -18,6 +17,7 @@ from modelkeep.pipeline.looking import (
     look_at_all,
     open_for_reading,
 )
+from modelkeep.pipeline.statx import see
 
 from .conftest import NOT_UTF8, HoldsOpen, let_go, without_rights
 
@@ -41,7 +41,7 @@ def open_descriptors() -> int:
 
 class TestFingerprints:
     def test_a_file_has_that_of_its_stat(self, model: Path) -> None:
-        assert fingerprint_of(str(model)) == Fingerprint.from_stat(model.stat())
+        assert fingerprint_of(str(model)) == see(str(model)).fingerprint
 
     def test_a_link_has_that_of_the_file_behind_it(self, model: Path, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(model)
@@ -89,7 +89,7 @@ class TestOpening:
 class TestLooks:
     def test_a_whole_file_is_whole_and_nobody_writes_it(self, model: Path) -> None:
         seen = looked(model)
-        assert seen.fingerprint == Fingerprint.from_stat(model.stat())
+        assert seen.fingerprint == see(str(model)).fingerprint
         assert (seen.completeness, seen.being_written, seen.has_control_file) == (Completeness.WHOLE, False, False)
         assert -1 < seen.age_seconds < 60
 

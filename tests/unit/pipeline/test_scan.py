@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from modelkeep.domain.values import Fingerprint
 from modelkeep.pipeline import scan
 from modelkeep.pipeline.scan import Listing, walk
+from modelkeep.pipeline.statx import see
 
 from .conftest import NOT_UTF8, without_rights
 
@@ -42,7 +42,7 @@ def test_model_files_of_every_depth_are_listed_with_their_fingerprints(tmp_path:
         ["a.pt", "loras/B.SAFETENSORS", "loras/x/y/z/c.pt", f"loras/{NOT_UTF8}"]
     )
     path = tmp_path / "loras/x/y/z/c.pt"
-    assert listing.files[str(path)] == Fingerprint.from_stat(path.stat())
+    assert listing.files[str(path)] == see(str(path)).fingerprint
     assert listing.unreadable == []
 
 
@@ -91,7 +91,7 @@ def test_a_link_to_a_file_is_a_file_with_the_fingerprint_behind_it(tmp_path: Pat
     os.link(root / "a.pt", root / "hard.pt")
     listing = walked(root)
     assert files_of(root, listing) == ["a.pt", "hard.pt", "linked.pt"]
-    assert listing.files[str(root / "linked.pt")] == Fingerprint.from_stat((tmp_path / "elsewhere/blob").stat())
+    assert listing.files[str(root / "linked.pt")] == see(str(tmp_path / "elsewhere/blob")).fingerprint
     assert listing.files[str(root / "hard.pt")] == listing.files[str(root / "a.pt")]
 
 

@@ -1,7 +1,8 @@
-"""Judge claims: what was read of a file against the hashes that older databases hold for it.
+"""Judge claims and doubts: what was read of a file against the hashes that are held for it.
 
-What a database said of the file is kept with the claimed location until then. It is known under the claimed hash at
-once, and stays there; when the file refutes the hash, it follows the file as well.
+What an older database said of the file is kept with the claimed location until then. It is known under the claimed hash
+at once, and stays there; when the file refutes the hash, it follows the file as well. What is known of a content that
+was read from a file stays with that content, should the file turn out to hold another by now.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 import sqlalchemy as sa
 
 from modelkeep.catalogue.store.locations import (
+    fingerprint_values,
     forget_location,
     location_of,
     locations_at,
@@ -29,8 +31,9 @@ from modelkeep.domain.values import Fingerprint, Location, LocationState, Pendin
 
 
 def claims(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
-    """Return present locations whose hash is a claim that waits to be confirmed."""
-    query = sa.select(locations.c.path).where(locations.c.claimed, locations.c.state == LocationState.PRESENT)
+    """Return present locations whose hash waits to be confirmed: it is a claim, or doubted."""
+    waits = sa.or_(locations.c.claimed, locations.c.doubted)
+    query = sa.select(locations.c.path).where(waits, locations.c.state == LocationState.PRESENT)
     chosen = connection.execute(query.order_by(locations.c.path).limit(limit + len(without_paths))).scalars()
     paths = [path for path in chosen if path not in without_paths][:limit]
     places = locations_at(connection, paths)
@@ -77,7 +80,7 @@ def judge_claims(
     roots: Sequence[Root],
     now_ms: int,
 ) -> Judgement:
-    """Hold what was read against the claims on that very file.
+    """Hold what was read against the claims on that very file, or the doubt about it.
 
     Args:
         connection: the writer's connection.
@@ -95,32 +98,34 @@ def judge_claims(
     said = statements_at(connection, place.path)
     refuted = _refuted(connection, place, reading.found)
     claimed = {*([place.sha256] if place.claimed else []), *(statement.claim for statement in said)}
-    is_wrong = place.claimed and place.sha256 != reading.found
-    hashes = dict.fromkeys([*([place.sha256] if is_wrong else []), *(statement.claim for statement in refuted)])
+    is_wrong = not place.is_read and place.sha256 != reading.found
+    wrong_claim = [place.sha256] if is_wrong and place.claimed else []
+    hashes = dict.fromkeys([*wrong_claim, *(statement.claim for statement in refuted)])
+    displaced = place.sha256 if is_wrong and not place.claimed else ""
     if is_wrong:
         forget_location(connection, place.path)
-    elif place.claimed:
+    elif not place.is_read:
         _confirm(connection, place.path, reading.fingerprint, now_ms)
     else:
         forget_statements(connection, place.path)
     confirmed = reading.found if reading.found in claimed else ""
-    if not hashes:
+    if not (hashes or displaced):
         return Judgement(place.path, confirmed)
     row, takes_picture = _queue(connection, place.path, refuted, reading, picture, roots, now_ms)
-    return Judgement(place.path, confirmed, tuple(hashes), row, takes_picture)
+    return Judgement(place.path, confirmed, tuple(hashes), displaced, row, takes_picture)
 
 
 def _claimed_place(connection: sa.Connection, reading: Reading) -> Location | None:
-    """Return the claimed location that what was read is about, wherever its file was renamed to."""
+    """Return the claimed or doubted location that what was read is about, wherever its file was renamed to."""
     if reading.pending_id:
         row = get_pending(connection, reading.pending_id)
         place = location_of(connection, reading.path) if row is not None and row.path == reading.path else None
-        is_claimed = place is not None and (place.claimed or bool(statements_at(connection, place.path)))
-        return place if is_claimed else None
+        is_concerned = place is not None and (not place.is_read or bool(statements_at(connection, place.path)))
+        return place if is_concerned else None
     found = [
         place
         for place in locations_of(connection, reading.claim)
-        if place.claimed and reading.fingerprint.same_file_at_same_path(place.fingerprint)
+        if not place.is_read and reading.fingerprint.same_file_at_same_path(place.fingerprint)
     ]
     return next((place for place in found if place.path == reading.path), next(iter(found), None))
 
@@ -189,10 +194,27 @@ def _existing(connection: sa.Connection, tag_ids: Sequence[int]) -> list[int]:
 
 
 def _confirm(connection: sa.Connection, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
-    """Note that the file at a path has the hash that an older database claimed; its size is known for certain now."""
+    """Note that the file at a path has the hash that was claimed or doubted; its size is known for certain now."""
     place = location_of(connection, path)
     if place is not None:
         sized = sa.update(models).where(models.c.sha256 == place.sha256)
         connection.execute(sized.values(size_bytes=fingerprint.size_bytes))
-    connection.execute(sa.update(locations).where(locations.c.path == path).values(claimed=False, said_json="[]"))
-    set_seen(connection, {path: fingerprint}, now_ms)
+    settled = {"claimed": False, "doubted": False, "said_json": "[]"}
+    connection.execute(sa.update(locations).where(locations.c.path == path).values(settled))
+    others = [] if place is None else _other_names(connection, place, fingerprint)
+    set_seen(connection, dict.fromkeys([path, *others], fingerprint), now_ms)
+
+
+def _other_names(connection: sa.Connection, place: Location, fingerprint: Fingerprint) -> list[str]:
+    """Believe the other names of a file that was read: they need no reading of their own. Returns them."""
+    known = {name: value for name, value in fingerprint_values(fingerprint).items() if name != "ctime_ns"}
+    chosen = sa.and_(
+        locations.c.sha256 == place.sha256,
+        locations.c.doubted,
+        sa.not_(locations.c.claimed),
+        locations.c.state == LocationState.PRESENT,
+        *(locations.c[name] == value for name, value in known.items()),
+    )
+    names = list(connection.execute(sa.select(locations.c.path).where(chosen)).scalars())
+    connection.execute(sa.update(locations).where(chosen).values(doubted=False))
+    return names

@@ -186,7 +186,7 @@ def _claim(run: ImportRun, staged: StagedRow, place: Location | None, said: Sequ
     """Keep with the location of a file that is still to be read what is said of it."""
     if place is None:
         put_location(run.connection, claimed_location(staged, said[0].claim), run.now_ms)
-    if place is None or place.claimed:
+    if place is None or not place.is_read:
         keep_statements(run.connection, staged.row.path, said)
 
 

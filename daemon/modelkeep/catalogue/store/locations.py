@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.statements import carry_over, statements_at
-from modelkeep.catalogue.tables import below, locations, models, pending_import, storable_path
+from modelkeep.catalogue.tables import below, locations, models, pending_import, signed, storable_path
 from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
@@ -24,6 +24,9 @@ _SELECT = sa.select(
     locations.c.claimed,
     locations.c.first_seen,
     locations.c.last_seen,
+    locations.c.ctime_ns,
+    locations.c.birth_ns,
+    locations.c.doubted,
 )
 _CHUNK = 500
 
@@ -95,28 +98,31 @@ def failed_sizes_below(connection: sa.Connection, folder: str) -> dict[str, int]
 
 
 def twins_of(connection: sa.Connection, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
-    """Return, for each fingerprint, the hashed locations that have it."""
+    """Return, for each fingerprint, the hashed locations of that file, which may have been touched since."""
     found: dict[Fingerprint, list[Location]] = {}
-    wanted = list(fingerprints)
+    wanted: dict[tuple[int, ...], list[Fingerprint]] = {}
+    for fingerprint in fingerprints:
+        wanted.setdefault(_file_key(fingerprint), []).append(fingerprint)
+    keys = sorted({(signed(inode), size_bytes, signed(mtime_ns)) for _, inode, size_bytes, mtime_ns in wanted})
     columns = sa.tuple_(locations.c.inode, locations.c.size_bytes, locations.c.mtime_ns)
-    for start in range(0, len(wanted), _CHUNK // 4):
-        keys = [(sign(f.inode), f.size_bytes, sign(f.mtime_ns)) for f in wanted[start : start + _CHUNK // 4]]
-        query = _SELECT.where(columns.in_(keys), sa.not_(locations.c.claimed))
+    for start in range(0, len(keys), _CHUNK // 4):
+        query = _SELECT.where(columns.in_(keys[start : start + _CHUNK // 4]), sa.not_(locations.c.claimed))
         for location in map(_location, connection.execute(query)):
-            if location.fingerprint is not None and location.fingerprint in fingerprints:
-                found.setdefault(location.fingerprint, []).append(location)
+            known = location.fingerprint
+            for fingerprint in wanted.get(_file_key(known), ()) if known is not None else ():
+                if fingerprint.same_file_at_same_path(known):
+                    found.setdefault(fingerprint, []).append(location)
     return found
+
+
+def _file_key(fingerprint: Fingerprint) -> tuple[int, int, int, int]:
+    return (fingerprint.device, fingerprint.inode, fingerprint.size_bytes, fingerprint.mtime_ns)
 
 
 def hashes_by_file_name(connection: sa.Connection) -> dict[str, str]:
     """Return the known hash of each file name (of one of them, where several files have the name)."""
     rows = connection.execute(sa.select(locations.c.path, locations.c.sha256))
     return {row.path.rsplit("/", 1)[-1]: row.sha256 for row in rows}
-
-
-def sign(number: int) -> int:
-    """Return an unsigned 64-bit number as SQLite holds it (for comparisons that know no column type)."""
-    return number - (1 << 64) if number >= 1 << 63 else number
 
 
 def put_location(connection: sa.Connection, location: Location, now_ms: int) -> str:
@@ -140,7 +146,7 @@ def put_locations(connection: sa.Connection, places: Sequence[Location], now_ms:
 def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
     """Note that these paths are present with these fingerprints."""
     rows = [
-        {"b_path": path, **_fingerprint_values(fingerprint), "b_now": now_ms} for path, fingerprint in seen.items()
+        {"b_path": path, **fingerprint_values(fingerprint), "b_now": now_ms} for path, fingerprint in seen.items()
     ]
     if not rows:
         return
@@ -154,6 +160,23 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
     choose_main_paths(connection, sorted({place.sha256 for place in locations_at(connection, list(seen)).values()}))
 
 
+def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
+    """Note that the files at these paths are there and may hold something else: they are to be read again."""
+    distrust(connection, paths)
+    for start in range(0, len(paths), _CHUNK):
+        chosen = locations.c.path.in_(paths[start : start + _CHUNK])
+        values = {"state": LocationState.PRESENT, "last_seen": now_ms}
+        connection.execute(sa.update(locations).where(chosen).values(values))
+    choose_main_paths(connection, sorted({place.sha256 for place in locations_at(connection, paths).values()}))
+
+
+def distrust(connection: sa.Connection, paths: Sequence[str]) -> None:
+    """Note that whatever lies at these paths, now or later, has to be read, though its times are those of before."""
+    for start in range(0, len(paths), _CHUNK):
+        chosen = locations.c.path.in_(paths[start : start + _CHUNK])
+        connection.execute(sa.update(locations).where(chosen).values(doubted=True))
+
+
 def forget_location(connection: sa.Connection, path: str) -> None:
     """Take a path from its model, which keeps everything else."""
     before = location_of(connection, path)
@@ -165,6 +188,12 @@ def forget_location(connection: sa.Connection, path: str) -> None:
 def set_locations_missing(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
     """Note that no file is at these paths; returns the locations that this changed."""
     return _set_state(connection, paths, LocationState.MISSING)
+
+
+def lose_content(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
+    """Note that what lies at these paths is no longer what it was; returns the locations that this changed."""
+    distrust(connection, paths)
+    return set_locations_missing(connection, paths)
 
 
 def set_locations_unreachable(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
@@ -214,9 +243,8 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
     said = statements_at(connection, new)
     if place is not None:
         connection.execute(sa.delete(locations).where(locations.c.path == new))
-        connection.execute(
-            sa.update(locations).where(locations.c.path == old).values(path=new, last_seen=now_ms, state="present")
-        )
+        values = {"path": new, "last_seen": now_ms, "state": LocationState.PRESENT, **_touched_values(rename)}
+        connection.execute(sa.update(locations).where(locations.c.path == old).values(values))
         connection.execute(
             sa.update(models).where(models.c.sha256 == place.sha256, models.c.path == old).values(path=new)
         )
@@ -229,6 +257,12 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
     if place is not None:
         pending_id = carry_over(connection, new, said, now_ms) or pending_id
     return Moved(old, new, place.sha256 if place else "", pending_id, other)
+
+
+def _touched_values(rename: Rename) -> dict[str, object]:
+    if rename.is_doubtful:
+        return {"doubted": True}
+    return {} if rename.seen is None else dict(fingerprint_values(rename.seen))
 
 
 def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> list[Moved]:
@@ -291,10 +325,11 @@ def _move_pending(connection: sa.Connection, old: str, new: str) -> int:
     return int(row)
 
 
-_FINGERPRINT_COLUMNS = ("device", "inode", "size_bytes", "mtime_ns")
+_FINGERPRINT_COLUMNS = ("device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "birth_ns")
 
 
-def _fingerprint_values(fingerprint: Fingerprint | None) -> dict[str, int | None]:
+def fingerprint_values(fingerprint: Fingerprint | None) -> dict[str, int | None]:
+    """Return the columns of a fingerprint."""
     if fingerprint is None:
         return dict.fromkeys(_FINGERPRINT_COLUMNS)
     return {
@@ -302,6 +337,8 @@ def _fingerprint_values(fingerprint: Fingerprint | None) -> dict[str, int | None
         "inode": fingerprint.inode,
         "size_bytes": fingerprint.size_bytes,
         "mtime_ns": fingerprint.mtime_ns,
+        "ctime_ns": fingerprint.ctime_ns,
+        "birth_ns": fingerprint.birth_ns,
     }
 
 
@@ -310,15 +347,17 @@ def location_values(location: Location, now_ms: int) -> dict[str, object]:
     return {
         "path": location.path,
         "sha256": location.sha256,
-        **_fingerprint_values(location.fingerprint),
+        **fingerprint_values(location.fingerprint),
         "state": location.state,
         "claimed": location.claimed,
+        "doubted": location.doubted,
         "first_seen": location.first_seen or now_ms,
         "last_seen": location.last_seen or now_ms,
     }
 
 
 def _location(row: sa.Row[*tuple[Any, ...]]) -> Location:
-    path, sha256, state, device, inode, size_bytes, mtime_ns, claimed, first_seen, last_seen = row
-    known = None if mtime_ns is None else Fingerprint(device, inode, size_bytes, mtime_ns)
-    return Location(path, sha256, LocationState(state), known, bool(claimed), first_seen, last_seen)
+    path, sha256, state, device, inode, size_bytes, mtime_ns, claimed, first_seen, last_seen, *touched = row
+    ctime_ns, birth_ns, doubted = touched
+    known = None if mtime_ns is None else Fingerprint(device, inode, size_bytes, mtime_ns, ctime_ns, birth_ns)
+    return Location(path, sha256, LocationState(state), known, bool(claimed), first_seen, last_seen, bool(doubted))
