@@ -75,9 +75,9 @@ class Judgement:
     """What a reading says about the claims on its file; nothing when nobody claims anything of that file.
 
     `path` is where the file lies now, `confirmed` the hash that is true, `refuted` those that are not, `row` the row
-    of the queue that says of the file what was said with the refuted ones. `displaced` is the content that the file was
-    read to be before, and is not. `is_outdated`: nothing was decided, for another picture has to follow the file than
-    the one that was handed in.
+    of the queue that says of the file what was said with the refuted ones. `displaced` is the content that the file
+    held when it was read before, and holds no more. `is_outdated`: nothing was decided, for another picture has to
+    follow the file than the one that was handed in.
     """
 
     path: str

@@ -1,8 +1,8 @@
 """Judge claims and doubts: what was read of a file against the hashes that are held for it.
 
-What an older database said of the file is kept with the claimed location until then. It is known under the claimed hash
-at once, and stays there; when the file refutes the hash, it follows the file as well. What is known of a content that
-was read from a file stays with that content, should the file turn out to hold another by now.
+What an older database said of the file is kept with the claimed location until then. It is known under the claimed
+hash at once, and stays there; when the file refutes the hash, it follows the file as well. What is known of a content
+that was read from a file stays with that content, should the file turn out to hold another by now.
 """
 
 from collections.abc import Collection, Mapping, Sequence
