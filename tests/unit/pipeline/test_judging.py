@@ -140,3 +140,31 @@ async def test_a_claim_is_judged_by_the_reading_of_its_row(line: Line) -> None:
     kept = await line.catalogue.model(NOWHERE)
     assert kept is not None
     assert (kept.model.meta, kept.locations) == ({"description": "of a"}, ())
+
+
+@pytest.mark.parametrize("said", ["claimed", "doubted"])
+async def test_a_new_name_while_a_file_is_read_is_no_reason_to_read_it_again(line: Line, said: str) -> None:
+    path = await claim(line, "a", A)
+    new = str(line.root / "new.safetensors")
+    if said == "doubted":
+        line.pipeline.sweep()
+        await line.hashing(path)
+        await end_reading(line, path, path)
+        await until_done(line, path)
+        await wait_until_async(lambda: line.pipeline.is_idle)
+        await line.catalogue.doubt([path], line.now)
+    line.pool.begun.clear()
+    line.pipeline.sweep()
+    await line.hashing(path)
+    before = fingerprint_of(path)
+    assert before is not None
+    if before.birth_ns is None:
+        pytest.skip("this file system does not tell when a file was made")
+    await exchange(line, (path, new))
+    line.pool.end(path, digest=Digest(A, before))
+    await wait_until_async(lambda: line.pipeline.is_idle)
+    place = await line.catalogue.location(new)
+    assert place is not None
+    assert (place.sha256, place.claimed, place.doubted, place.state) == (A, False, False, LocationState.PRESENT)
+    assert line.pool.begun == [path]
+    assert place.fingerprint == fingerprint_of(new)
