@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from modelkeep.domain.values import Fingerprint, Priority
-from modelkeep.errors import FileVanished, HashError, NoWorkers, WorkerDied
+from modelkeep.errors import FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
 from modelkeep.log import get_logger
 from modelkeep.pipeline.guard import unforeseen
 from modelkeep.pipeline.hash_pool import HashPool
@@ -176,6 +176,7 @@ class HashStage:
         item.job.read_at = path = item.job.path
         began = time.monotonic()
         try:
+            self._require_going_on()
             digest = await self._pool.digest(path, item.fingerprint.size_bytes)
         except NoWorkers as error:
             self._end(lane, item)
@@ -191,6 +192,11 @@ class HashStage:
             self._end(lane, item)
             self._rest_seconds = FIRST_REST_SECONDS
             await self._on_hashed(item.job, digest, time.monotonic() - began)
+
+    def _require_going_on(self) -> None:
+        """Call off what was begun in the instant in which all else was."""
+        if self.stopping:
+            raise HashCancelled("hashing was called off")
 
     def _rest(self, item: _Queued, error: NoWorkers) -> None:
         """Begin nothing for a while: no file is to blame, and none could be hashed."""

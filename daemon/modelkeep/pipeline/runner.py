@@ -35,6 +35,7 @@ from modelkeep.errors import (
     HashError,
     ModelkeepError,
     NoWorkers,
+    RootAway,
     RootSilent,
 )
 from modelkeep.pipeline.claims import Claims, CopiesPictures, KeepsClaims
@@ -378,7 +379,8 @@ class Pipeline:
             return
         path = job.path
         await self._parking.park(job, error or HashError("it may not be read by the daemon's user: check its rights"))
-        await self._tell_replaced(path)
+        if error is None:
+            await self._tell_replaced(path)
 
     async def _why_unseen(self, job: Job) -> HashError | None:
         """Return why a job's file is not seen where it is now; it may be renamed while one looks."""
@@ -479,7 +481,8 @@ class Pipeline:
                 else:
                     path = job.path
                     await self._parking.park(job, error)
-                    await self._tell_replaced(path)
+                    if not isinstance(error, RootAway):  # that says nothing about the file
+                        await self._tell_replaced(path)
 
     def _tell_claim_failed(self, job: Job, error: HashError) -> None:
         """Note why a claim, or a doubt, stays one: it is tried again with the next sweep."""
