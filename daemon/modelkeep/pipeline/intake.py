@@ -322,7 +322,7 @@ class Intake:
         Where nothing lies another event says what became of the file; that it was written is told by this one alone.
         """
         paths = [place.path for place in places if place.state is LocationState.PRESENT]
-        await self.note_absent([path for path in paths if await asyncio.to_thread(os.path.lexists, path)])
+        await self.note_absent(list(await self._looks.found(_entries_at, paths)))
         written = [place.path for place in places if self._disk.was_written(place.path)]
         if written:
             await self._catalogue.distrust(written)
@@ -546,6 +546,11 @@ def _is_back(place: Location, fingerprint: Fingerprint) -> bool:
     if place.claimed:
         return place.state is not LocationState.PRESENT
     return place.state is LocationState.MISSING and fingerprint.same_file_at_same_path(place.fingerprint)
+
+
+def _entries_at(paths: Iterable[str]) -> dict[str, bool]:
+    """Leave out paths at which there is nothing at all."""
+    return {path: True for path in paths if os.path.lexists(path)}
 
 
 def _is_in_place(place: Location, found: Fingerprint | None) -> bool:

@@ -52,7 +52,7 @@ from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.intake import age_seconds
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
-from modelkeep.pipeline.looking import fingerprint_of, look_at
+from modelkeep.pipeline.looking import fingerprints_of, look_at
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
 from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.publishing import Publisher
@@ -395,7 +395,7 @@ class Pipeline:
 
     async def _tell_replaced(self, path: str) -> None:
         """Note that a file which is no whole model, or cannot be read, is not the one either that was at its path."""
-        status = await asyncio.to_thread(fingerprint_of, path)
+        status = (await self._looks.found(fingerprints_of, [path])).get(path)
         known = (await self._catalogue.locations_at([path])).get(path)
         if status is None or known is None or status.same_file_at_same_path(known.fingerprint):
             return  # gone, which its own event tells, or as it was
@@ -435,7 +435,7 @@ class Pipeline:
             FileChanged: something else happened to the file while it was read.
         """
         path = job.path
-        status = await asyncio.to_thread(fingerprint_of, path)
+        status = (await self._looks.found(fingerprints_of, [path])).get(path)
         if status is None or not digest.fingerprint.is_touched_as(status):
             return digest
         if path == job.read_at or not status.is_surely_born_with(digest.fingerprint):
