@@ -22,23 +22,24 @@ from typing import Any, ParamSpec, TypeVar
 from tests.crash.job import Job
 from tests.crash.power import cut_power
 
-from modelkeep import failpoints, holdings
+from modelkeep.base import failpoints
+from modelkeep.base.clock import now_ms
 from modelkeep.catalogue.upgrade import back_up, upgrade
-from modelkeep.clock import now_ms
+from modelkeep.disk.durable import make_folder
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import PendingState, Priority, Strategy, TierFile
-from modelkeep.durable import make_folder
 from modelkeep.errors import JournalError, ModelkeepError
-from modelkeep.holdings import Holdings, open_holdings
 from modelkeep.images import tiers  # noqa: F401 - loaded once, before the forks
 from modelkeep.images.store import ImageStore
-from modelkeep.importing import import_stream
 from modelkeep.journal.keeper import REOPEN_SECONDS, JournalKeeper
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.hash_pool import HashPool
-from modelkeep.pipeline.intake import Intake
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
-from modelkeep.settings import JournalSettings, RootSettings, Settings
+from modelkeep.service import holdings
+from modelkeep.service.holdings import Holdings, open_holdings
+from modelkeep.service.importing import import_stream
+from modelkeep.settings.model import JournalSettings, RootSettings, Settings
+from modelkeep.watch.intake import Intake
 
 P = ParamSpec("P")
 T = TypeVar("T")

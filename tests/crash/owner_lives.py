@@ -15,13 +15,13 @@ from tests.crash.job import Job
 from tests.crash.lives import Acknowledge
 from tests.picture_files import png, text_as_picture
 
-from modelkeep.clock import now_ms
+from modelkeep.base.clock import now_ms
+from modelkeep.changes.owner import OwnerActs
+from modelkeep.changes.publishing import Publisher
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
 from modelkeep.domain.values import Fingerprint
-from modelkeep.holdings import Holdings, open_holdings
-from modelkeep.pipeline.owner import OwnerActs
-from modelkeep.pipeline.publishing import Publisher
-from modelkeep.settings import JournalSettings, Settings
+from modelkeep.service.holdings import Holdings, open_holdings
+from modelkeep.settings.model import JournalSettings, Settings
 
 PICTURED, GONE, ALONE = "1" * 64, "2" * 64, "3" * 64
 PICTURES = {PICTURED: (1, 2, 3, 4), GONE: (5, 6), ALONE: (7,)}

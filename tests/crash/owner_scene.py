@@ -19,7 +19,7 @@ from tests.integration.kept import dump, read_kept
 from tests.libraries import sha256_of
 
 from modelkeep.doctor.examination import examine
-from modelkeep.settings import Settings
+from modelkeep.settings.model import Settings
 
 BATCH = Path(__file__).with_name("owner_batch.py")
 

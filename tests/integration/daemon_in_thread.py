@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tests.daemon_process import DaemonProcess, Tables
 
-from modelkeep.holdings import open_holdings
-from modelkeep.service import Daemon
-from modelkeep.settings import load_settings
+from modelkeep.service.daemon import Daemon
+from modelkeep.service.holdings import open_holdings
+from modelkeep.settings.model import load_settings
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 20.0

@@ -18,7 +18,7 @@ from tests.picture_files import jpeg, png, text_as_picture
 from modelkeep.doctor.examination import examine
 from modelkeep.doctor.findings import Finding
 from modelkeep.images.tiers import render_tiers
-from modelkeep.settings import load_settings
+from modelkeep.settings.model import load_settings
 
 QUALITIES = ("high", "medium", "low")
 TINY = (48, 32)

@@ -11,7 +11,7 @@ from tests.libraries import LegacyLibrary, put, safetensors
 from tests.picture_files import png
 from tests.waiting import wait_until
 
-from modelkeep import failpoints
+from modelkeep.base import failpoints
 
 GIB = 1 << 30
 ZEROS = {

@@ -10,7 +10,7 @@ from tests.daemon_process import DaemonProcess
 from tests.integration.daemon_in_thread import DaemonInThread
 from tests.integration.tree_machine import TABLES, TreeMachine
 
-from modelkeep import service
+from modelkeep.service import daemon as service
 
 ALWAYS = settings(
     deadline=None,

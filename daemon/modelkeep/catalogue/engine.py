@@ -16,8 +16,8 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from modelkeep.base.failpoints import reach
 from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
-from modelkeep.failpoints import reach
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,10 +10,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from modelkeep.base.failpoints import reach
 from modelkeep.catalogue.engine import reading_engine, told_error, writing_engine
-from modelkeep.durable import sync_folder
+from modelkeep.disk.durable import sync_folder
 from modelkeep.errors import CatalogueError
-from modelkeep.failpoints import reach
 
 _SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
 """Files of SQLite beside a database: without it they are nobody's, and must not become those of the next one."""

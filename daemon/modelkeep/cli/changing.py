@@ -8,7 +8,7 @@ from modelkeep.cli.client import connect
 from modelkeep.errors import Busy, Conflict, ModelkeepError, NotFound
 
 if TYPE_CHECKING:
-    from modelkeep.settings import Settings
+    from modelkeep.settings.model import Settings
 
 
 def retry_rows(settings: "Settings", rows: Sequence[int] | None) -> int:
@@ -63,7 +63,7 @@ def purge_models(settings: "Settings", hashes: Sequence[str]) -> dict[str, Model
 
 
 async def _purge_on_files(settings: "Settings", hashes: Sequence[str]) -> dict[str, ModelkeepError]:
-    from modelkeep.offline import OfflineWriter
+    from modelkeep.service.offline import OfflineWriter
 
     failures: dict[str, ModelkeepError] = {}
     async with OfflineWriter(settings) as writer:
@@ -76,14 +76,14 @@ async def _purge_on_files(settings: "Settings", hashes: Sequence[str]) -> dict[s
 
 
 async def _retry_on_files(settings: "Settings", rows: Sequence[int] | None) -> int:
-    from modelkeep.offline import OfflineWriter
+    from modelkeep.service.offline import OfflineWriter
 
     async with OfflineWriter(settings) as writer:
         return await writer.retry(rows)
 
 
 async def _drop_on_files(settings: "Settings", row: int) -> None:
-    from modelkeep.offline import OfflineWriter
+    from modelkeep.service.offline import OfflineWriter
 
     async with OfflineWriter(settings) as writer:
         await writer.drop(row)

@@ -15,7 +15,7 @@ from modelkeep.cli.exits import DaemonNotRunning
 from modelkeep.errors import Busy, Conflict, DaemonError, ModelkeepError, NotFound, OutsideRoots
 
 if TYPE_CHECKING:
-    from modelkeep.settings import Settings
+    from modelkeep.settings.model import Settings
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from modelkeep.settings import Settings
+    from modelkeep.settings.model import Settings
 
 ROW_ID_MAX = 2**63 - 1
 """The largest number that a row can have."""
@@ -40,7 +40,7 @@ class Invocation:
         Raises:
             SettingsError: an unknown key or a bad value, named.
         """
-        from modelkeep.settings import load_settings
+        from modelkeep.settings.model import load_settings
 
         # `--dev` can only turn it on: its absence leaves the choice to the environment and the file.
         return load_settings(self.config, data_dir=self.data_dir, dev=self.dev or None, overrides=self.overrides)

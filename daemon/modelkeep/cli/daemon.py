@@ -10,14 +10,14 @@ from modelkeep.cli.output import console, facts
 from modelkeep.cli.wording import clean
 
 if TYPE_CHECKING:
-    from modelkeep.settings import Settings
+    from modelkeep.settings.model import Settings
 
 EXAMPLES = "Ctrl-C or SIGTERM stops it in order; SIGHUP reads the configuration again."
 
 
 def run(context: typer.Context) -> None:
     """Run the daemon in the foreground (what systemd starts)."""
-    from modelkeep.service import run_daemon
+    from modelkeep.service.daemon import run_daemon
 
     call = invocation(context)
     describe(call.settings)

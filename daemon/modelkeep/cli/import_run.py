@@ -14,7 +14,7 @@ from modelkeep.cli.output import console
 from modelkeep.errors import DaemonError, ModelkeepError, SourceError
 
 if TYPE_CHECKING:
-    from modelkeep.settings import Settings
+    from modelkeep.settings.model import Settings
 
 Json = dict[str, Any]
 Told = Callable[[Json], None]
@@ -82,7 +82,7 @@ def _through_daemon(client: DaemonClient, request: ImportRequest, told: Told) ->
 
 
 async def _on_files(settings: "Settings", request: ImportRequest, told: Told) -> None:
-    from modelkeep.offline import OfflineWriter
+    from modelkeep.service.offline import OfflineWriter
 
     async with OfflineWriter(settings) as writer:
         values: AsyncIterator[Json] = writer.import_source(

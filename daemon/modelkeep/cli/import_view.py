@@ -12,7 +12,7 @@ from modelkeep.cli.path_guess import common_folder, folders_to_try, guess_mappin
 from modelkeep.cli.wording import clean, count
 
 if TYPE_CHECKING:
-    from modelkeep.settings import Settings
+    from modelkeep.settings.model import Settings
 
 _MOST_LISTED = 50
 _COLUMNS = 120

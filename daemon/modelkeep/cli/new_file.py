@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 from modelkeep.cli.exits import Refused
-from modelkeep.durable import make_folder, sync_folder
+from modelkeep.disk.durable import make_folder, sync_folder
 
 
 def write_new_file(path: Path, text: str) -> None:

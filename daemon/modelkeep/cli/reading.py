@@ -10,8 +10,8 @@ from modelkeep.cli.client import DaemonClient, Json, connect
 from modelkeep.errors import NotFound
 
 if TYPE_CHECKING:
-    from modelkeep.offline import OfflineReader
-    from modelkeep.settings import Settings
+    from modelkeep.service.offline import OfflineReader
+    from modelkeep.settings.model import Settings
 
 _PAGE = 1000
 
@@ -156,7 +156,7 @@ def open_reader(settings: "Settings") -> Iterator[Reader]:
 
 @contextmanager
 def _on_files(settings: "Settings") -> Iterator[Reader]:
-    from modelkeep.offline import OfflineReader
+    from modelkeep.service.offline import OfflineReader
 
     with asyncio.Runner() as runner:
         files = OfflineReader(settings)

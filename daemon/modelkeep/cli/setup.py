@@ -29,7 +29,7 @@ def init(
 ) -> None:
     """Write a configuration; without options for the ComfyUI that it finds. Never overwrites."""
     from modelkeep.cli.new_file import already_there, write_new_file
-    from modelkeep.settings import configuration_text, user_configuration_path
+    from modelkeep.settings.model import configuration_text, user_configuration_path
 
     call = invocation(context)
     roots = [_folder("--root", path) for path in root or []]
@@ -59,7 +59,7 @@ def _folder(option: str, path: Path) -> Path:
 
 
 def _search_comfyui(out: Console) -> Path:
-    from modelkeep.comfyui import find_comfyui
+    from modelkeep.settings.comfyui import find_comfyui
 
     try:
         found = find_comfyui(Path.home())
@@ -75,9 +75,9 @@ def _search_comfyui(out: Console) -> Path:
 
 def _show_library(roots: Sequence[Path], comfyui: Path | None, out: Console) -> None:
     from modelkeep.cli.library import count_models
-    from modelkeep.comfyui import comfyui_roots
     from modelkeep.domain.naming import Root
-    from modelkeep.settings import WatchSettings
+    from modelkeep.settings.comfyui import comfyui_roots
+    from modelkeep.settings.model import WatchSettings
 
     searched: list[Root] = [Root(str(root)) for root in roots]
     if comfyui is not None:
@@ -107,7 +107,7 @@ def _with_data_dir(text: str, data_dir: Path | None) -> str:
 
 
 def _say_next(call: Invocation, target: Path, out: Console) -> None:
-    from modelkeep.settings import user_configuration_path
+    from modelkeep.settings.model import user_configuration_path
 
     is_found = target == user_configuration_path()
     again = Invocation(None if is_found else call.config)

@@ -91,7 +91,7 @@ def _import(call: Invocation, request: ImportRequest) -> None:
 
 def _run(call: Invocation) -> int:
     from modelkeep.cli.tour_watch import watching
-    from modelkeep.service import run_daemon
+    from modelkeep.service.daemon import run_daemon
 
     with watching(call) as announce:
         return run_daemon(call.settings, announce=announce)

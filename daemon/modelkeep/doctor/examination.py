@@ -29,7 +29,7 @@ from modelkeep.doctor.surroundings import (
     check_settings,
 )
 from modelkeep.errors import ModelkeepError
-from modelkeep.settings import Settings
+from modelkeep.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)

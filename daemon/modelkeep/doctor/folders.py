@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Thread
 
-from modelkeep.pipeline.mounts import file_system_of, is_network_file_system
+from modelkeep.disk.mounts import file_system_of, is_network_file_system
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelkeep.clock import now_ms
-from modelkeep.data_directory import DataDirectory
+from modelkeep.base.clock import now_ms
+from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.domain.naming import Root
 from modelkeep.errors import SettingsError
-from modelkeep.settings import Settings
+from modelkeep.settings.model import Settings
 
 
 @dataclass(frozen=True, slots=True)

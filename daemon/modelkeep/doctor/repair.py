@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
-from modelkeep.clock import now_ms
-from modelkeep.data_directory import DataDirectory
+from modelkeep.base.clock import now_ms
+from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.disk.durable import make_folder, sync_folder
 from modelkeep.doctor.database import is_there
 from modelkeep.doctor.examination import catalogue_faults, know
 from modelkeep.doctor.findings import Finding, counted, examples
@@ -26,13 +27,12 @@ from modelkeep.doctor.surroundings import user_name
 from modelkeep.domain.acts import ActKind
 from modelkeep.domain.pictures import parse_picture_name, picture_name
 from modelkeep.domain.values import ImageRow, LocationState, TierFile
-from modelkeep.durable import make_folder, sync_folder
 from modelkeep.errors import CatalogueError, PictureError, SettingsError
-from modelkeep.holdings import Holdings, identity, open_holdings
 from modelkeep.images.store import LOST_AND_FOUND
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
-from modelkeep.settings import Settings
+from modelkeep.service.holdings import Holdings, identity, open_holdings
+from modelkeep.settings.model import Settings
 
 REPAIRED = "doctor.repaired"
 PURPOSE = "modelkeep doctor --repair"

@@ -6,10 +6,10 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from modelkeep.disk.mounts import file_system_of, is_network_file_system
 from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.premises import Premises
-from modelkeep.pipeline.mounts import file_system_of, is_network_file_system
-from modelkeep.settings import ApiSettings
+from modelkeep.settings.model import ApiSettings
 
 FREE_BYTES_MIN = 2**30
 FREE_SHARE_MIN = 0.05

@@ -13,6 +13,9 @@ from typing import Any, Self
 
 JsonObject = dict[str, Any]
 
+Record = tuple[str, Mapping[str, object]]
+"""What is appended to the journal: the event, and its fields."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -11,9 +11,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
+from modelkeep.base.failpoints import reach
 from modelkeep.domain.pictures import SOURCE_BYTES
 from modelkeep.errors import PictureError
-from modelkeep.failpoints import reach
 
 _CHUNK_BYTES = 1024 * 1024
 _OUR_OWN_SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})

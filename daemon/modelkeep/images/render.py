@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from modelkeep.disk.durable import sync_folder
 from modelkeep.domain.pictures import QUALITIES
 from modelkeep.domain.values import RenderedPicture
-from modelkeep.durable import sync_folder
 from modelkeep.errors import PictureError
 from modelkeep.images.files import clear_away, picture_chunks, read_picture, shown_name, write_durably
 

@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from pathlib import Path, PurePath
 from typing import ParamSpec, Protocol, TypeVar
 
+from modelkeep.base.failpoints import reach
+from modelkeep.disk.durable import make_folder, sync_folder
 from modelkeep.domain.pictures import parse_picture_name, picture_name
 from modelkeep.domain.values import RenderedPicture, TierFile
-from modelkeep.durable import make_folder, sync_folder
 from modelkeep.errors import PictureError, WorkerDied
-from modelkeep.failpoints import reach
 from modelkeep.images.files import (
     clear_away,
     picture_chunks,

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 
+from modelkeep.domain.values import Record
 from modelkeep.errors import JournalError
 from modelkeep.journal.listeners import Listener, Unsubscribe
 from modelkeep.journal.records import Damage
@@ -19,8 +20,6 @@ BACKLOG_MAX = 50_000
 """Records that wait in memory while the journal cannot be written; of more, the oldest are lost, and counted."""
 
 REOPEN_SECONDS = 1.0
-
-Record = tuple[str, Mapping[str, object]]
 
 
 class JournalKeeper:

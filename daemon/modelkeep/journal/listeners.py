@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Lock
 
-from modelkeep.log import get_logger
+from modelkeep.base.log import get_logger
 
 Listener = Callable[[dict[str, object]], None]
 Unsubscribe = Callable[[], None]

@@ -11,8 +11,8 @@ import shutil
 from pathlib import Path
 from typing import NoReturn
 
+from modelkeep.base.failpoints import reach
 from modelkeep.errors import JournalError
-from modelkeep.failpoints import reach
 from modelkeep.journal.segments import Segment
 
 _ADVICE = {

@@ -5,9 +5,10 @@ from itertools import islice, pairwise
 from pathlib import Path
 from threading import Lock
 
-from modelkeep.durable import make_folder, sync_folder
+from modelkeep.base.failpoints import reach
+from modelkeep.base.log import get_logger
+from modelkeep.disk.durable import make_folder, sync_folder
 from modelkeep.errors import JournalError
-from modelkeep.failpoints import reach
 from modelkeep.journal.chain import LineSink, journal_logger
 from modelkeep.journal.listeners import Listener, Listeners, Unsubscribe
 from modelkeep.journal.mark import Mark, find_loss, read_mark, write_mark
@@ -15,7 +16,6 @@ from modelkeep.journal.records import Damage
 from modelkeep.journal.segment_file import SegmentFile, sweep_drafts, unwritable
 from modelkeep.journal.segments import segment_at
 from modelkeep.journal.survey import TornTail, take_survey
-from modelkeep.log import get_logger
 
 _JOINED_BYTES = 256 * 1024
 _JOINED_RECORDS = 512

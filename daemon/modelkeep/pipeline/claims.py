@@ -8,10 +8,9 @@ from uuid import uuid4
 
 from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import PendingImport
+from modelkeep.domain.values import PendingImport, Record
 from modelkeep.errors import PictureError
 from modelkeep.pipeline.hash_worker import Digest
-from modelkeep.pipeline.intake import Record
 from modelkeep.pipeline.jobs import Job
 
 

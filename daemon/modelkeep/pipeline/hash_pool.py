@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
-from modelkeep.disk_looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS, DiskLooks
+from modelkeep.base.workers import WorkerPool
+from modelkeep.disk.looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS, DiskLooks
+from modelkeep.disk.statx import see
 from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent
 from modelkeep.pipeline import hash_worker
 from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, TAKEN_UP, Digest
-from modelkeep.pipeline.statx import see
-from modelkeep.workers import WorkerPool
 
 MOST_WORKERS = 8
 """By default no more than this: beyond it disks are the bound, not processors."""

@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from modelkeep.disk.files import open_for_reading
+from modelkeep.disk.statx import see
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, HashCancelled
-from modelkeep.pipeline.looking import open_for_reading
-from modelkeep.pipeline.statx import see
 
 CHUNK_BYTES = 1 << 20
 

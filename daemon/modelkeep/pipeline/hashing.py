@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from modelkeep.base.log import get_logger
+from modelkeep.base.persistence import unforeseen
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.errors import FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
-from modelkeep.log import get_logger
-from modelkeep.pipeline.guard import unforeseen
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.jobs import Job, Stage

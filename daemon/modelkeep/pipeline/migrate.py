@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from modelkeep.disk_looks import DiskLooks
+from modelkeep.base.failpoints import reach
+from modelkeep.base.persistence import do_for_all, unforeseen
+from modelkeep.changes.publishing import NotesRecords, Publisher, PublishesPictures
+from modelkeep.disk.files import fingerprints_of
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.faults import why
 from modelkeep.domain.migration import Committed, MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
-from modelkeep.domain.values import Action, Fingerprint, RenderedPicture
+from modelkeep.domain.values import Action, Fingerprint, Record, RenderedPicture
 from modelkeep.errors import CatalogueError, JournalError, NoWorkers, PictureError
-from modelkeep.failpoints import reach
-from modelkeep.pipeline.guard import do_for_all, unforeseen
 from modelkeep.pipeline.jobs import Job, Stage
-from modelkeep.pipeline.looking import fingerprints_of
-from modelkeep.pipeline.publishing import NotesRecords, Publisher, PublishesPictures, Record
 
 _log = logging.getLogger(__name__)
 

@@ -5,9 +5,8 @@ from typing import Protocol
 
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.retry import retry_at
-from modelkeep.domain.values import PendingImport, PendingState
+from modelkeep.domain.values import PendingImport, PendingState, Record
 from modelkeep.errors import FileVanished, HashError, RootAway
-from modelkeep.pipeline.intake import Record
 from modelkeep.pipeline.jobs import Job
 
 

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from modelkeep.disk_looks import DiskLooks
+from modelkeep.base.persistence import HearsTroubles, persist
+from modelkeep.disk.files import fingerprints_of
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.reach import Reach, away
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
 from modelkeep.errors import HashError, RootSilent
-from modelkeep.pipeline.guard import HearsTroubles, persist
 from modelkeep.pipeline.jobs import Job
-from modelkeep.pipeline.looking import fingerprints_of
-from modelkeep.pipeline.reach import Reach, away
 
 IN_HAND_MAX = 2_000
 """Rows of the queue in memory at once; the rest waits in the catalogue."""

@@ -8,19 +8,18 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from modelkeep.disk_looks import DiskLooks
+from modelkeep.base.persistence import PASSING
+from modelkeep.disk.files import fingerprint_of, look_at
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.reach import unseen
 from modelkeep.domain.settling import Verdict, judge_asked
-from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority, Strategy
+from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority, Record, Strategy
 from modelkeep.errors import Busy, FileChanged, HashCancelled, HashError, ModelkeepError, NotAModel, NotFound
-from modelkeep.pipeline.guard import PASSING
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
-from modelkeep.pipeline.intake import Record
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
-from modelkeep.pipeline.looking import fingerprint_of, look_at
 from modelkeep.pipeline.migrate import Hashed, MigrateStage
 from modelkeep.pipeline.parking import Parking
-from modelkeep.pipeline.reach import unseen
 from modelkeep.pipeline.settle import REFUSALS, SettleStage
 
 

@@ -13,7 +13,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from modelkeep.disk_looks import DiskLooks
+from modelkeep.base.persistence import (
+    CATALOGUE,
+    LONGEST_WAIT_SECONDS,
+    PASSING,
+    HearsTroubles,
+    do_for_all,
+    unforeseen,
+)
+from modelkeep.changes.publishing import Publisher
+from modelkeep.disk.files import age_seconds, fingerprints_of, look_at
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.reach import OF_THE_FILE, Reach, missing
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.migration import Outcome
 from modelkeep.domain.naming import Root, root_of, suggested_type
@@ -39,24 +50,12 @@ from modelkeep.errors import (
     RootSilent,
 )
 from modelkeep.pipeline.claims import Claims, CopiesPictures, KeepsClaims
-from modelkeep.pipeline.guard import (
-    CATALOGUE,
-    LONGEST_WAIT_SECONDS,
-    PASSING,
-    HearsTroubles,
-    do_for_all,
-    unforeseen,
-)
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
-from modelkeep.pipeline.intake import age_seconds
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
-from modelkeep.pipeline.looking import fingerprints_of, look_at
 from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
 from modelkeep.pipeline.parking import Parking, ParksRows
-from modelkeep.pipeline.publishing import Publisher
-from modelkeep.pipeline.reach import OF_THE_FILE, Reach, missing
 from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill
 from modelkeep.pipeline.requests import HoldsRequestedRows, Requests
 from modelkeep.pipeline.settle import REFUSALS, Refused, SettleStage, Taken

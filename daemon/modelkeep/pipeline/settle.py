@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from modelkeep.disk_looks import DiskLooks
+from modelkeep.disk.files import look_at_all
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain import settling
 from modelkeep.domain.settling import Look, Verdict, Watched
 from modelkeep.domain.values import Fingerprint
 from modelkeep.pipeline.jobs import Job, Stage
-from modelkeep.pipeline.looking import look_at_all
 
 MOST_LOOKS = 500
 """Files looked at in one go; the others wait for the next."""

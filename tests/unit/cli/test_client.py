@@ -9,7 +9,7 @@ from modelkeep import errors
 from modelkeep.cli import client as client_module
 from modelkeep.cli.client import DaemonClient, connect, require
 from modelkeep.cli.exits import DaemonNotRunning
-from modelkeep.settings import Settings, load_settings
+from modelkeep.settings.model import Settings, load_settings
 
 
 @pytest.fixture

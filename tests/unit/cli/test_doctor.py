@@ -15,7 +15,7 @@ from typer.testing import Result
 from modelkeep.cli.doctor import show
 from modelkeep.cli.output import PlainConsole
 from modelkeep.doctor.examination import examine
-from modelkeep.settings import load_settings
+from modelkeep.settings.model import load_settings
 
 Cli = Callable[..., Result]
 
@@ -93,7 +93,7 @@ def test_a_repair_tells_programs_what_it_did(cli: Cli, data: Path) -> None:
 
 
 def test_a_repair_while_somebody_is_at_work_names_who(cli: Cli, data: Path) -> None:
-    from modelkeep.data_directory import DataDirectory
+    from modelkeep.disk.data_directory import DataDirectory
 
     directory = DataDirectory(data)
     directory.lock("modelkeep run")

@@ -73,7 +73,7 @@ def test_a_model_that_is_not_there_exits_with_four(cli: Cli, imported: Path) -> 
 
 
 def test_a_data_folder_in_use_is_named_with_its_holder(cli: Cli, imported: Path) -> None:
-    from modelkeep.data_directory import DataDirectory
+    from modelkeep.disk.data_directory import DataDirectory
 
     directory = DataDirectory(imported)
     directory.lock("another command")

@@ -37,9 +37,9 @@ def read_until(descriptor: int, wanted: str, seconds: float = 20.0) -> str:
     shown = b""
     while wanted.encode() not in shown:
         ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-        assert ready, shown.decode()
+        assert ready, shown.decode("utf-8", "replace")
         shown += os.read(descriptor, 65536)
-    return shown.decode()
+    return shown.decode("utf-8", "replace")  # the last character may still be on its way
 
 
 @contextmanager

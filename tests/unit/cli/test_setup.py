@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from modelkeep.cli.app import app
-from modelkeep.settings import load_settings
+from modelkeep.settings.model import load_settings
 
 Run = Callable[..., Result]
 

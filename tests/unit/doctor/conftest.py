@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.data_directory import DataDirectory
+from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.doctor.examination import Examination, examine
 from modelkeep.doctor.findings import Finding, Severity
 from modelkeep.doctor.repair import RepairReport, repair
@@ -26,7 +26,7 @@ from modelkeep.images.render import render
 from modelkeep.images.store import ImageStore
 from modelkeep.journal.reader import read
 from modelkeep.journal.writer import JournalWriter
-from modelkeep.settings import Settings
+from modelkeep.settings.model import Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tests.unit.doctor.conftest import A, B, C, House, snapshot
 
-from modelkeep.clock import now_ms
+from modelkeep.base.clock import now_ms
 from modelkeep.doctor.examination import examine
 from modelkeep.doctor.findings import Severity
 from modelkeep.journal.writer import JournalWriter
-from modelkeep.settings import Settings
+from modelkeep.settings.model import Settings
 
 
 def test_a_sound_house_is_fine_and_every_check_has_spoken(house: House) -> None:

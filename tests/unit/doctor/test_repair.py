@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from tests.unit.doctor.conftest import QUALITIES, A, B, House, encoded, snapshot
 
-from modelkeep.clock import now_ms
+from modelkeep.base.clock import now_ms
 from modelkeep.domain.pictures import TIERS, tier_size
 from modelkeep.errors import CatalogueError, DataDirectoryBusy
 from modelkeep.journal.soundness import check

@@ -11,7 +11,7 @@ from modelkeep.doctor.findings import Finding, Severity
 from modelkeep.doctor.premises import Premises, lock_holder, take_premises
 from modelkeep.doctor.surroundings import check_address, check_data_folder, check_rights, check_settings, judge_space
 from modelkeep.errors import SettingsError
-from modelkeep.settings import Settings, load_settings
+from modelkeep.settings.model import Settings, load_settings
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 

@@ -13,11 +13,11 @@ from typing import ParamSpec, TypeVar
 import pytest
 from PIL import Image
 
+from modelkeep.base.workers import WorkerPool
 from modelkeep.domain.pictures import QUALITIES, SOURCE_BYTES
 from modelkeep.domain.values import TierFile
 from modelkeep.errors import PictureError, WorkerDied
 from modelkeep.images.store import ImageStore
-from modelkeep.workers import WorkerPool
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import NOT_UTF8
 from tests.waiting import wait_until, wait_until_async
 
+from modelkeep.disk.statx import see
 from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_pool import MOST_WORKERS, HashPool, default_workers, reading_error
-from modelkeep.pipeline.statx import see
-
-from .conftest import NOT_UTF8
 
 WORKERS = 2
 

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.fakes import NOT_UTF8
 
+from modelkeep.disk.statx import see
 from modelkeep.errors import FileChanged, HashCancelled
 from modelkeep.pipeline import hash_worker
 from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, CHUNK_BYTES, TAKEN_UP, Digest, digest_file
-from modelkeep.pipeline.statx import see
-
-from .conftest import NOT_UTF8
 
 
 class Shared:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import pytest
+from tests.fakes import GatedPool, settled
 from tests.waiting import wait_until_async
 
 from modelkeep.domain.values import Fingerprint, Priority
@@ -15,8 +16,6 @@ from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import DEATHS_MAX, HashStage, is_rotating
 from modelkeep.pipeline.jobs import Job, Stage
-
-from .conftest import GatedPool, settled
 
 DISK, OTHER_DISK, SSD = 7, 8, 9
 

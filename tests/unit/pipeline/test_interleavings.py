@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.fakes import settled
 from tests.libraries import safetensors
 
+from modelkeep.base.workers import WorkerPool
+from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.detection import Found, Rename
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Fingerprint, Priority, Strategy
 from modelkeep.errors import FileChanged, FileVanished, HashError, ModelkeepError, WorkerDied
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.jobs import Stage
-from modelkeep.pipeline.looking import fingerprint_of
-from modelkeep.workers import WorkerPool
 
-from .conftest import settled
 from .test_runner import Line
 
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -10,12 +10,12 @@ import pytest
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
+from modelkeep.base.workers import WorkerPool
+from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.detection import Rename
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.values import LocationState
 from modelkeep.pipeline.hash_worker import Digest
-from modelkeep.pipeline.looking import fingerprint_of
-from modelkeep.workers import WorkerPool
 
 from .test_runner import Line
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import NOT_UTF8
 from tests.libraries import safetensors, sha256_of
 from tests.picture_files import png, text_as_picture
 from tests.waiting import wait_until, wait_until_async
 
+from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
@@ -32,11 +35,7 @@ from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.reader import read
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.jobs import Job
-from modelkeep.pipeline.looking import fingerprint_of
 from modelkeep.pipeline.migrate import Hashed, Migrated, MigrateStage
-from modelkeep.workers import WorkerPool
-
-from .conftest import NOT_UTF8
 
 NOW = 1_735_689_600_000
 

@@ -9,10 +9,13 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
+from tests.fakes import NOT_UTF8, GatedPool, settled
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
+from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.detection import Found, Rename
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.naming import Root
@@ -44,11 +47,7 @@ from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import DEATHS_MAX
-from modelkeep.pipeline.looking import fingerprint_of
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
-from modelkeep.workers import WorkerPool
-
-from .conftest import NOT_UTF8, GatedPool, settled
 
 NOW = 1_735_689_600_000
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"

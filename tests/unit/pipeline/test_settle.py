@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.fakes import NOT_UTF8, HoldsOpen, let_go
 from tests.libraries import safetensors
 from tests.waiting import wait_until_async
 
+from modelkeep.disk.files import fingerprint_of, look_at_all
 from modelkeep.domain.settling import Look, Verdict
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.pipeline import settle
 from modelkeep.pipeline.jobs import Job
-from modelkeep.pipeline.looking import fingerprint_of, look_at_all
 from modelkeep.pipeline.settle import MOST_LOOKS, Refused, SettleStage, Taken
-
-from .conftest import NOT_UTF8, HoldsOpen, let_go
 
 LONG = 60.0
 """A quiet time that no test waits for."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from modelkeep.comfyui import comfyui_roots, find_comfyui
 from modelkeep.domain.naming import Root
 from modelkeep.errors import SettingsError
+from modelkeep.settings.comfyui import comfyui_roots, find_comfyui
 
 EXTRA = """
 # as ComfyUI's own example has it

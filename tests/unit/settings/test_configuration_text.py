@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from modelkeep.configuration import configuration_text, default_configuration_text
 from modelkeep.errors import SettingsError
-from modelkeep.settings import Settings, load_settings
+from modelkeep.settings.configuration import configuration_text, default_configuration_text
+from modelkeep.settings.model import Settings, load_settings
 
 if TYPE_CHECKING:
     from tests.unit.settings.conftest import WriteFile

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from modelkeep.errors import SettingsError
-from modelkeep.settings import load_settings
+from modelkeep.settings.model import load_settings
 
 if TYPE_CHECKING:
     from tests.unit.settings.conftest import WriteFile

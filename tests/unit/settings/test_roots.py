@@ -8,7 +8,7 @@ import pytest
 
 from modelkeep.domain.naming import Root
 from modelkeep.errors import SettingsError
-from modelkeep.settings import RootSettings, Settings, load_settings
+from modelkeep.settings.model import RootSettings, Settings, load_settings
 
 if TYPE_CHECKING:
     from tests.unit.settings.conftest import WriteFile

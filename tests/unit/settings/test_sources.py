@@ -11,7 +11,7 @@ import pytest
 
 import modelkeep
 from modelkeep.errors import SettingsError
-from modelkeep.settings import load_settings
+from modelkeep.settings.model import load_settings
 
 if TYPE_CHECKING:
     from tests.unit.settings.conftest import WriteFile
@@ -174,7 +174,7 @@ def test_a_name_that_is_not_utf8_is_taken(write: "WriteFile", home: Path) -> Non
 
 
 INSTALLED = """
-from modelkeep.settings import configuration_text, default_configuration_text, load_settings
+from modelkeep.settings.model import configuration_text, default_configuration_text, load_settings
 settings = load_settings()
 print(settings.data_dir, settings.config_file, sep="\\n")
 print(default_configuration_text() == open({shipped!r}).read())

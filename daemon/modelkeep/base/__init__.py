@@ -1,0 +1,1 @@
+"""What every part stands on: log, clock, workers, troubles, waiting with a deadline."""

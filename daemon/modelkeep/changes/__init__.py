@@ -1,0 +1,1 @@
+"""Everything that changes catalogue, images and journal together, and its recovery."""

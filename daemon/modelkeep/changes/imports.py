@@ -1,0 +1,313 @@
+"""Stage 1: take every row of a legacy source into the catalogue, with its picture, in one transaction.
+
+read → ask which pictures are needed → make them ready → transaction (plans journalled, pending pictures placed) →
+publish → journal. A crash before the commit leaves the catalogue as it was and staged files that nobody wants; a
+crash after it leaves migrations whose plans are in the journal, from which they are resumed.
+"""
+
+import asyncio
+import contextlib
+import os
+import stat
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from modelkeep.base.patience import reached
+from modelkeep.changes.import_records import plans, stories
+from modelkeep.changes.import_staging import (
+    Form,
+    KeepsPictures,
+    Need,
+    PictureStaging,
+    deciding_rows,
+    needs_of,
+    to_the_end,
+)
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
+from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import ImportStopped, JournalError, ModelkeepError
+from modelkeep.importers.base import Importer, SourceContent, SourceOptions
+from modelkeep.importers.report import ImportReport, Progress, report_of
+
+__all__ = ["ImportReport", "KeepsPictures", "Progress", "StageOne", "TakesRows", "WritesJournal"]
+
+
+Reads = Callable[[Importer, SourceOptions], Awaitable[SourceContent]]
+
+
+async def read_in_thread(importer: Importer, options: SourceOptions) -> SourceContent:
+    """Read a source that is trusted to come to an end."""
+    return await asyncio.to_thread(importer.read, options)
+
+
+class TakesRows(Protocol):
+    """What stage 1 needs of the catalogue."""
+
+    async def keep_places(self, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
+        """Return the rows of a source, each with the path that it should have in view of earlier imports."""
+
+    async def import_rows(
+        self,
+        kind: str,
+        source: str,
+        rows: Sequence[StagedRow],
+        now_ms: int,
+        before_commit: Callable[[Sequence[TakenRow]], None],
+        *,
+        dry_run: bool = False,
+        again: bool = False,
+    ) -> list[TakenRow]:
+        """Take rows in one transaction; `again`: also those that the owner dropped since an earlier import.
+
+        `before_commit` is called inside it; when that raises, everything is rolled back, as in a dry run.
+        """
+
+
+class WritesJournal(Protocol):
+    """What stage 1 needs of the journal."""
+
+    def write(self, event: str, **fields: object) -> int:
+        """Write a record."""
+
+    def write_many(self, records: Iterable[tuple[str, Mapping[str, object]]]) -> int:
+        """Write records."""
+
+    def sync(self) -> None:
+        """Make what was written durable."""
+
+
+class StageOne:
+    """Runs imports.
+
+    Args:
+        catalogue: takes the rows.
+        pictures: takes their pictures.
+        journal: is told of it.
+        clock: returns the time in ms since 1970.
+        concurrency: how many pictures are made ready at a time; 0 = one per core.
+        read: reads sources.
+        looks: looks at the files of rows.
+    """
+
+    def __init__(
+        self,
+        catalogue: TakesRows,
+        pictures: KeepsPictures,
+        journal: WritesJournal,
+        clock: Callable[[], int],
+        concurrency: int = 0,
+        read: Reads = read_in_thread,
+        looks: DiskLooks | None = None,
+    ) -> None:
+        self._read = read
+        self._looks = looks or DiskLooks()
+        self._catalogue = catalogue
+        self._pictures = pictures
+        self._journal = journal
+        self._clock = clock
+        self._concurrency = concurrency or os.cpu_count() or 1
+
+    async def run(
+        self,
+        importer: Importer,
+        options: SourceOptions,
+        *,
+        dry_run: bool = False,
+        again: bool = False,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> ImportReport:
+        """Import a source.
+
+        Args:
+            importer: reads it.
+            options: where it lies.
+            dry_run: find out what would happen, and change nothing.
+            again: also take rows that the owner dropped since an earlier import took them.
+            progress: called on the event loop as the import proceeds.
+
+        Raises:
+            SourceError: the source cannot be read at all.
+        """
+        progress(Progress("reading"))
+        content = await self._read(importer, options)
+        rows = await self._catalogue.keep_places(content.kind, content.source, content.rows)
+        content = replace(content, rows=tuple(rows))
+        if dry_run:
+            taken = await self._rehearse(content, content.rows, again=again)
+            report = report_of(content, taken, len(needs_of(taken)), dry_run=True)
+        else:
+            report = await self._import(content, progress, again=again)
+        progress(Progress("done", report.rows, report.rows))
+        return report
+
+    async def _import(
+        self, content: SourceContent, progress: Callable[[Progress], None], *, again: bool
+    ) -> ImportReport:
+        about = {"kind": content.kind, "source": content.source}
+        self._journal.write("import.started", **about, rows=len(content.rows), refused=len(content.refusals))
+        run = _Run(
+            self._catalogue, self._pictures, self._journal, content, self._concurrency, progress, again, self._looks
+        )
+        try:
+            rehearsed = await self._rehearse(content, deciding_rows(content.rows), again=again)
+            await run.make_ready(needs_of(rehearsed))
+            # From here on it is short, and half of it must not be left to the next start of the daemon.
+            return await to_the_end(run.take(self._clock()), run.call_off)
+        except (ModelkeepError, OSError, asyncio.CancelledError) as error:
+            if not run.is_finished:
+                with contextlib.suppress(JournalError):  # the error itself is what gets told
+                    self._journal.write("import.failed", **about, error=str(error) or "it was called off")
+            raise
+        finally:
+            await asyncio.to_thread(run.discard_unused)
+
+    async def _rehearse(self, content: SourceContent, rows: Sequence[LegacyRow], *, again: bool) -> list[TakenRow]:
+        """Ask what would become of rows."""
+        if not rows:
+            return []
+        on_disk = await self._looks.found(_fingerprints, {row.path for row in rows})
+        staged = [StagedRow(row, on_disk=on_disk.get(row.path)) for row in rows]
+        return await self._catalogue.import_rows(
+            content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True, again=again
+        )
+
+
+CALLED_OFF = "the import was called off: it has taken everything or nothing; run it again"
+
+
+class _Outdated(Exception):
+    """The catalogue has changed since it was asked: it wants other forms of some pictures."""
+
+    def __init__(self, needs: set[Need]) -> None:
+        super().__init__(needs)
+        self.needs = needs
+
+
+class _Run:
+    """The part of one import that changes something."""
+
+    def __init__(
+        self,
+        catalogue: TakesRows,
+        pictures: KeepsPictures,
+        journal: WritesJournal,
+        content: SourceContent,
+        concurrency: int,
+        progress: Callable[[Progress], None],
+        again: bool,
+        looks: DiskLooks,
+    ) -> None:
+        self._again = again
+        self._looks = looks
+        self.is_finished = False
+        self._is_called_off = False
+        self._catalogue = catalogue
+        self._pictures = pictures
+        self._journal = journal
+        self._content = content
+        self._progress = progress
+        self._staging = PictureStaging(pictures, concurrency)
+        self._asked: set[Need] = set()
+        self._used: set[str] = set()
+
+    async def make_ready(self, needs: set[Need]) -> None:
+        """Make pictures ready."""
+        self._asked |= needs
+        rows = {(row.key, form): row for row in self._content.rows for form in Form if (row.key, form) in needs}
+        if rows:
+            self._progress(Progress("pictures", 0, len(rows)))
+            await self._staging.stage(rows, lambda done: self._progress(Progress("pictures", done, len(rows))))
+
+    async def take(self, now_ms: int) -> ImportReport:
+        """Take the rows into the catalogue, publish their pictures, and tell the journal."""
+        async with self._pictures.turn:
+            taken = await self._take(now_ms)
+            await asyncio.to_thread(self._after_commit, taken)
+        pictures = sum(1 for row in taken if row.files or self._has_copy(row))
+        report = report_of(self._content, taken, pictures, self._staging.errors)
+        self._journal.write("import.finished", kind=report.kind, source=report.source, **report.counts())
+        self.is_finished = True
+        return report
+
+    def call_off(self) -> None:
+        """Take nothing, if nothing has been written down yet."""
+        self._is_called_off = True
+
+    def discard_unused(self) -> None:
+        """Delete what was made ready in vain; what a written plan names is left to whoever resumes it."""
+        self._staging.discard_except(self._used)
+
+    async def _take(self, now_ms: int) -> list[TakenRow]:
+        content, rows = self._content, self._content.rows
+        while True:
+            self._progress(Progress("writing", 0, len(rows)))
+            on_disk = await self._looks.found(_fingerprints, {row.path for row in rows})
+            staged = [self._staging.staged_row(row, on_disk.get(row.path)) for row in rows]
+            try:
+                return await self._catalogue.import_rows(
+                    content.kind, content.source, staged, now_ms, self._before_commit, again=self._again
+                )
+            except _Outdated as outdated:  # each time it wants more of what is finite
+                await self.make_ready(outdated.needs)
+
+    def _before_commit(self, taken: Sequence[TakenRow]) -> None:
+        """Write the plans down and place the pending pictures; runs inside the transaction, in its thread."""
+        if self._is_called_off:
+            raise ImportStopped(CALLED_OFF)
+        unforeseen = needs_of(taken) - self._asked
+        if unforeseen:
+            raise _Outdated(unforeseen)
+        planned = list(plans(taken, self._content.kind))
+        if planned:
+            self._journal.write_many(planned)
+            self._journal.sync()
+        with_copy = [row for row in taken if self._has_copy(row)]
+        self._place(with_copy)
+        # Whether the commit that follows has succeeded may never be known here: these are not ours to delete now.
+        self._used.update(file.staged for row in taken for file in row.files)
+        self._used.update(self._staging.copy_of(row.row) for row in with_copy)
+
+    def _has_copy(self, row: TakenRow) -> bool:
+        return bool(row.pending_image and self._staging.copy_of(row.row))
+
+    def _place(self, rows: Sequence[TakenRow]) -> None:
+        placed: list[TakenRow] = []
+        try:
+            for row in rows:
+                self._pictures.place_pending(self._staging.copy_of(row.row), row.pending_image)
+                placed.append(row)
+            if placed:
+                self._pictures.sync_pending()
+        except (ModelkeepError, OSError):
+            # The picture of a row that waited already may be under that name: it stays.
+            for row in placed:
+                if row.taking is Taking.PENDING:
+                    self._pictures.remove_pending(row.pending_image)
+            raise
+
+    def _after_commit(self, taken: Sequence[TakenRow]) -> None:
+        files = [file for row in taken for file in row.files]
+        if files:
+            self._pictures.publish(files)
+            self._pictures.sync()
+        for row in taken:
+            if row.replaced_image:
+                self._pictures.remove_pending(row.replaced_image)
+        self._journal.write_many(stories(taken, self._content.kind))
+
+
+def _fingerprints(paths: Sequence[str]) -> dict[str, Fingerprint]:
+    """Return the fingerprints of the regular files that lie at paths now."""
+    found = ((path, _fingerprint(path)) for path in paths)
+    return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
+
+
+def _fingerprint(path: str) -> Fingerprint | None:
+    reached(path)
+    try:
+        status = os.stat(path)  # noqa: PTH116  # of a hundred thousand paths: Path takes three times as long
+    except (OSError, ValueError):  # ValueError: a lone surrogate that no file name can hold
+        return None
+    return Fingerprint.from_stat(status) if stat.S_ISREG(status.st_mode) else None

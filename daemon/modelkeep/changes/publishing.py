@@ -1,0 +1,161 @@
+"""Give committed pictures their names, and close what committed them in the journal.
+
+What cannot be done now (a full disk, an I/O error) is kept and tried again: with the next batch, by the housekeeping,
+or by the next start. The order of the commits is kept for each model: a later picture may have an earlier one's name.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelkeep.base.persistence import HearsTroubles
+from modelkeep.domain.faults import told
+from modelkeep.domain.migration import Committed
+from modelkeep.domain.values import Record, TierFile
+
+_log = logging.getLogger(__name__)
+
+PICTURES = "pictures"
+"""The part that is reported while committed pictures wait."""
+
+
+class PublishesPictures(Protocol):
+    """What is needed of the picture store."""
+
+    def publish(self, files: Sequence[TierFile]) -> None:
+        """Give staged files their names."""
+
+    def remove_published(self, names: Sequence[str]) -> None:
+        """Remove published pictures; gone already is fine."""
+
+    def sync(self) -> None:
+        """Make the published names durable."""
+
+    def remove_pending(self, name: str) -> None:
+        """Remove a pending picture."""
+
+
+class NotesRecords(Protocol):
+    """What is needed of the journal."""
+
+    def note_many(self, records: Sequence[Record]) -> bool:
+        """Append records now, or later when that is not possible; tells whether they are written."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """What is not closed yet. Its pictures are published once: a later commit may have their names by now."""
+
+    item: Committed
+    is_published: bool = False
+
+
+class Publisher:
+    """Brings to its end what is committed; may be used from any thread.
+
+    Args:
+        pictures: the files.
+        journal: is told of each end.
+        troubles: is told while something waits because of the disk.
+    """
+
+    def __init__(
+        self, pictures: PublishesPictures, journal: NotesRecords, troubles: HearsTroubles | None = None
+    ) -> None:
+        self._pictures = pictures
+        self._journal = journal
+        self._troubles = troubles
+        self._waiting: list[_Waiting] = []
+        self._finished: list[str] = []
+        self._publishing = threading.Lock()
+        self._counting = threading.Lock()
+
+    def add(self, committed: Sequence[Committed]) -> None:
+        """Take on what has been committed; `publish` does what is left for it."""
+        with self._publishing:
+            self._waiting += [_Waiting(item) for item in committed]
+
+    def publish(self) -> None:
+        """Publish all that is committed, remove its originals and close it; retries what failed before.
+
+        What cannot be done now is kept, and told as a trouble until it is done.
+        """
+        with self._publishing:
+            if self._waiting:
+                self._tell(self._publish())
+
+    def waits_for(self, sha256: str) -> bool:
+        """Tell whether something is left to do for a model."""
+        with self._publishing:
+            return any(waiting.item.sha256 == sha256 for waiting in self._waiting)
+
+    def take_finished(self) -> list[str]:
+        """Return the ids that the catalogue may drop with its next transaction, and forget them."""
+        with self._counting:
+            taken, self._finished = self._finished, []
+            return taken
+
+    def give_back(self, finished: Sequence[str]) -> None:
+        """Take ids back that have not been dropped."""
+        with self._counting:
+            self._finished = [*(migration for migration in finished if migration), *self._finished]
+
+    def _publish(self) -> dict[str, OSError]:
+        """Do what can be done; returns by model why something is left."""
+        stuck: dict[str, OSError] = {}
+        published = [waiting for waiting in self._waiting if self._has_published(waiting, stuck)]
+        try:
+            if any(waiting.item.files or waiting.item.removed for waiting in published):
+                self._pictures.sync()
+        except OSError as error:
+            return stuck | {waiting.item.sha256: error for waiting in published}
+        concluded = [waiting for waiting in published if self._has_removed_originals(waiting.item, stuck)]
+        records = [record for waiting in concluded for record in waiting.item.ending]
+        if not records or self._journal.note_many(records):
+            # An id leaves the catalogue only when its end is in the journal; else the next start takes care of both.
+            self.give_back([waiting.item.migration for waiting in concluded])
+        self._waiting = [waiting for waiting in self._waiting if waiting not in concluded]
+        return stuck
+
+    def _has_published(self, waiting: _Waiting, stuck: dict[str, OSError]) -> bool:
+        """Publish the pictures of one commit; what cannot be published holds back that of its model alone."""
+        item = waiting.item
+        if item.sha256 in stuck:
+            return False
+        try:
+            if not waiting.is_published:
+                self._pictures.publish(item.files)
+                self._pictures.remove_published(item.removed)
+                waiting.is_published = True
+        except OSError as error:
+            stuck[item.sha256] = error
+            return False
+        return True
+
+    def _has_removed_originals(self, item: Committed, stuck: dict[str, OSError]) -> bool:
+        if item.sha256 in stuck:
+            return False
+        try:
+            for name in item.originals:
+                self._pictures.remove_pending(name)
+        except OSError as error:
+            stuck[item.sha256] = error
+            return False
+        return True
+
+    def _tell(self, stuck: Mapping[str, OSError]) -> None:
+        for sha256, error in stuck.items():
+            _log.warning("the pictures of %s wait to be published: %s", sha256[:12], error)
+        if self._troubles is None:
+            return
+        passing = [error for error in stuck.values() if not isinstance(error, FileNotFoundError)]
+        if passing:
+            sentence = told(passing[0], "pictures that are committed")
+            self._troubles.report(PICTURES, f"{sentence}; they are tried again by themselves")
+        elif stuck:
+            lost = next(iter(stuck.values()))
+            self._troubles.report(PICTURES, f"{lost.strerror or lost}; restart modelkeep, which closes that")
+        else:
+            self._troubles.clear(PICTURES)

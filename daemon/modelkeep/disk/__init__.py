@@ -1,0 +1,1 @@
+"""What everybody needs of the disk: looks, walks, fingerprints, mounts, durable writes."""

@@ -1,0 +1,144 @@
+"""Look at files: the effects behind settling and scanning. Nothing here writes, and nothing blocks on a pipe."""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Sequence
+
+from modelkeep.base.patience import reached
+from modelkeep.disk.mounts import is_pseudo_file
+from modelkeep.disk.statx import Seen, see
+from modelkeep.domain.formats import Completeness, judge
+from modelkeep.domain.naming import CONTROL_SUFFIX, Root, root_of
+from modelkeep.domain.settling import Look
+from modelkeep.domain.values import Fingerprint
+
+_ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""The answers of a path at which there is no file; all others (no right to look, a failing disk) tell nothing."""
+
+
+def fingerprint_of(path: str) -> Fingerprint | None:
+    """Return the fingerprint of the regular file at a path, links followed; None when there is none."""
+    reached(path)
+    try:
+        seen = see(path)
+    except (OSError, ValueError, OverflowError):
+        return None
+    return seen.fingerprint if seen.is_file and not _is_kernels(seen, path) else None
+
+
+def _is_kernels(seen: Seen, path_or_descriptor: str | int) -> bool:
+    """Tell whether a file is none of anybody's, but made up by the kernel (/proc, /sys): those take no space."""
+    return not (seen.takes_space or os.major(seen.fingerprint.device)) and is_pseudo_file(path_or_descriptor)
+
+
+def statuses_of(paths: Iterable[str]) -> dict[str, Fingerprint | None]:
+    """Return the fingerprints at paths, None where no regular file lies."""
+    return {path: fingerprint_of(path) for path in paths}
+
+
+def fingerprints_of(paths: Iterable[str]) -> dict[str, Fingerprint]:
+    """Return the fingerprints of those paths at which a regular file lies."""
+    found = ((path, fingerprint_of(path)) for path in paths)
+    return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
+
+
+def age_seconds(fingerprint: Fingerprint) -> float:
+    """Return the time since a file's mtime by the wall clock; negative when it lies in the future."""
+    return time.time() - fingerprint.mtime_ns / 1e9
+
+
+def why_unseen(path: str) -> str:
+    """Return why nobody can tell what lies at a path; empty when that is plain: a file, or none."""
+    reached(path)
+    try:
+        os.stat(path)
+    except OSError as error:
+        return "" if error.errno in _ABSENCES else error.strerror or str(error)
+    except ValueError:
+        return ""
+    return ""
+
+
+def leads_through_link(path: str, roots: Sequence[Root]) -> bool:
+    """Tell whether a path leads to its file by a symbolic link, its own or that of a folder below its root."""
+    root = root_of(path, roots)
+    base = root.path.rstrip("/") if root is not None else os.path.dirname(path)
+    return os.path.realpath(path) != os.path.realpath(base) + path[len(base) :]
+
+
+def open_for_reading(path: str) -> int:
+    """Open a regular file without following it into a pipe or device, and without touching its access time.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file (EINVAL).
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_NOATIME)
+    except PermissionError:
+        descriptor = os.open(path, flags)  # only the owner may leave the access time alone
+    seen = see(descriptor)
+    if not seen.is_file or _is_kernels(seen, descriptor):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
+
+
+def look_at(path: str) -> Look | None:
+    """Look at a file; None when it is not there or cannot be read."""
+    reached(path)
+    try:
+        descriptor = open_for_reading(path)
+    except (OSError, ValueError):
+        return None
+    try:
+        status = os.fstat(descriptor)
+        completeness = judge(
+            os.path.basename(path), status.st_size, lambda offset, length: _read_at(path, descriptor, offset, length)
+        )
+        if completeness is Completeness.WHOLE and _has_holes(descriptor, status.st_size):
+            # Space was reserved and is not filled: the header proves nothing about what follows it.
+            completeness = Completeness.UNKNOWN
+        return Look(
+            see(descriptor).fingerprint,
+            completeness,
+            _is_being_written(descriptor),
+            age_seconds=time.time() - status.st_mtime,
+            has_control_file=os.path.exists(path + CONTROL_SUFFIX),
+        )
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _read_at(path: str, descriptor: int, offset: int, length: int) -> bytes:
+    reached(path)
+    return os.pread(descriptor, length, offset)
+
+
+def look_at_all(paths: Iterable[str]) -> dict[str, Look | None]:
+    """Look at files."""
+    return {path: look_at(path) for path in paths}
+
+
+def _has_holes(descriptor: int, size_bytes: int) -> bool:
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < size_bytes
+    except OSError:
+        return False
+
+
+def _is_being_written(descriptor: int) -> bool | None:
+    """Tell whether anybody holds the file open for writing; None where the kernel does not say.
+
+    A read lease is granted only when nobody does (fcntl(2), "Leases"). It is given back at once, and changes nothing.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return True if error.errno in (errno.EAGAIN, errno.EBUSY) else None
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False

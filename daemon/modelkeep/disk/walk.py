@@ -1,0 +1,208 @@
+"""Walk a folder and list the model files in it.
+
+Links lead anywhere: to the kernel's own folders, to the whole machine, in circles. Those out of the root are followed
+to files and folders of ordinary file systems only, and not without end.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from modelkeep.base.patience import reached
+from modelkeep.disk.mounts import file_system_of, is_pseudo_file, is_pseudo_file_system
+from modelkeep.disk.statx import see
+from modelkeep.domain.naming import Root, is_hidden_below, is_model_file
+from modelkeep.domain.values import Fingerprint
+
+LINKED_FOLDERS_MAX = 20_000
+"""Folders behind links out of a root that are entered."""
+
+LINKED_LEVELS_MAX = 32
+"""Levels of folders behind a link out of a root, links in them counted as levels."""
+
+_KERNELS_FOLDERS = tuple(map(Root, ("/proc", "/sys", "/dev")))
+_SHARED_MEMORY = Root("/dev/shm")  # noqa: S108 - nothing is made there
+_LINKS_IN_A_ROW = 40
+"""Of which the kernel makes one path (path_resolution(7))."""
+
+
+@dataclass(slots=True)
+class Listing:
+    """What lies below a folder: model files with their fingerprints, folders, and what could not be read.
+
+    `unreadable` and `not_followed` have paths with the reason; of what lies below the former nobody knows.
+    """
+
+    files: dict[str, Fingerprint] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    not_followed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Listing:
+    """List the model files below a folder.
+
+    Links to folders are followed where nothing else leads to the folder, each folder is entered once: a loop of links
+    ends. Folders whose name begins with a dot are left out.
+
+    Args:
+        folder: where to begin.
+        extensions: endings of model files.
+        root: the root in which the folder lies, when it is not one: the listing is the part of the root's own that
+            lies below the folder.
+    """
+    listing = Listing()
+    tour = Tour(folder, root or folder)
+    for current, entries in tour:
+        listing.folders.append(current)
+        for entry in entries:
+            if is_model_file(entry.name, extensions):
+                reached(entry.path)
+                _take_file(entry, listing)
+    listing.unreadable += [(path, error.strerror or str(error)) for path, error in tour.unreadable]
+    listing.not_followed = sorted([*listing.not_followed, *tour.not_followed])
+    return listing
+
+
+def _take_file(entry: "os.DirEntry[str]", listing: Listing) -> None:
+    try:
+        seen = see(entry.path)
+    except (OSError, ValueError, OverflowError):  # gone meanwhile, a link to nowhere, or past all numbers
+        return
+    if not seen.is_file:
+        return
+    if entry.is_symlink() and is_pseudo_file(entry.path):
+        kind = file_system_of(entry.path)
+        listing.not_followed.append((entry.path, f"it leads to a file of the kernel ({kind})"))
+        return
+    listing.files[entry.path] = seen.fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A folder to be entered; `behind` counts the levels since a link led out of the root, 0 in the root itself."""
+
+    path: str
+    behind: int
+    device: int
+
+
+class Tour:
+    """Enters a folder and those below it, one after the other; gives each with its entries.
+
+    `unreadable` and `not_followed` grow on the way.
+
+    Args:
+        folder: where to begin.
+        root: the root in which it lies.
+    """
+
+    def __init__(self, folder: str, root: str) -> None:
+        self._root = root
+        self._entered = _identities_above(folder, root)
+        # Links wait for all the rest: a folder is told by its own path, and by the same one at every walk.
+        self._waiting = [_Step(folder, 0, -1)]
+        self._links: list[_Step] = []
+        self._linked = 0
+        self.unreadable: list[tuple[str, OSError]] = []
+        self.not_followed: list[tuple[str, str]] = []
+
+    def __iter__(self) -> Iterator[tuple[str, "list[os.DirEntry[str]]"]]:
+        while self._waiting or self._links:
+            step = self._waiting.pop() if self._waiting else self._links.pop()
+            reached(step.path)
+            try:
+                status = os.stat(step.path)
+                if not self._may_enter(step, status):
+                    continue
+                with os.scandir(step.path) as listed:
+                    entries = list(listed)
+            except OSError as error:
+                self.unreadable.append((step.path, error))
+                continue
+            self._note_folders(entries, step, status.st_dev)
+            yield step.path, entries
+
+    def _may_enter(self, step: _Step, status: os.stat_result) -> bool:
+        identity = (status.st_dev, status.st_ino)
+        if identity in self._entered:
+            return False
+        if status.st_dev != step.device and is_pseudo_file_system(step.path):
+            self.not_followed.append((step.path, f"the kernel shows itself there ({file_system_of(step.path)})"))
+            return False
+        if step.behind > LINKED_LEVELS_MAX:
+            raise OSError(f"it lies more than {LINKED_LEVELS_MAX} levels behind a link")
+        if step.behind and self._linked >= LINKED_FOLDERS_MAX:
+            raise OSError(f"more than {LINKED_FOLDERS_MAX} folders lie behind links: make what they lead to a root")
+        self._linked += step.behind > 0
+        self._entered.add(identity)
+        return True
+
+    def _note_folders(self, entries: "list[os.DirEntry[str]]", step: _Step, device: int) -> None:
+        """Remember the sub-folders and the links to folders among a folder's entries."""
+        for entry in entries:
+            reached(entry.path)
+            if entry.name.startswith(".") or not _is_folder(entry):
+                continue
+            if not entry.is_symlink():
+                self._waiting.append(_Step(entry.path, step.behind + (step.behind > 0), device))
+            elif not _leads_into(entry.path, self._root):
+                reason = _why_not_followed(entry.path, self._root)
+                if reason:
+                    self.not_followed.append((entry.path, reason))
+                else:
+                    self._links.append(_Step(entry.path, step.behind + 1, -1))
+        self._links.sort(key=lambda link: link.path, reverse=True)
+
+
+def _why_not_followed(link: str, root: str) -> str:
+    """Return why a link to a folder is not followed; empty when it is."""
+    target = os.path.realpath(link)
+    if Root(target).contains(os.path.realpath(root)):
+        return f"it leads to {target}, in which the root itself lies"
+    through = _kernels_folder_on_the_way(link)
+    if through:
+        return f"it leads through {through}, where the kernel shows itself"
+    return ""
+
+
+def _kernels_folder_on_the_way(link: str) -> str:
+    """Return the first of the kernel's own paths to which a chain of links leads; empty when it leads to none.
+
+    Such a path may lead on to an ordinary folder: the current one of any process, or the root of all.
+    """
+    path = link
+    for _ in range(_LINKS_IN_A_ROW):
+        try:
+            path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+        except OSError:
+            return ""
+        if any(folder.contains(path) for folder in _KERNELS_FOLDERS) and not _SHARED_MEMORY.contains(path):
+            return path
+    return ""
+
+
+def _identities_above(folder: str, root: str) -> set[tuple[int, int]]:
+    """Return device and inode of the root and every folder between it and a folder."""
+    found: set[tuple[int, int]] = set()
+    while folder != root and Root(root).contains(folder):
+        folder = os.path.dirname(folder)
+        try:
+            status = os.stat(folder)
+        except OSError:
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _leads_into(link: str, root: str) -> bool:
+    """Tell whether a link leads to a folder of the root itself that is not hidden there: it is found at its place."""
+    target, base = os.path.realpath(link), os.path.realpath(root)
+    return Root(base).contains(target) and not is_hidden_below(os.path.join(target, "file"), base)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""The running program: builds the parts, starts and stops them, answers."""

@@ -1,0 +1,312 @@
+"""The daemon: builds the parts, starts them in order, stops them in order."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from modelkeep.base.clock import JumpWatch, now_ms
+from modelkeep.base.log import configure_logging, get_logger
+from modelkeep.base.patience import within
+from modelkeep.base.persistence import persist
+from modelkeep.dev.mock_hasher import MockHasher
+from modelkeep.disk.looks import DiskLooks, apart
+from modelkeep.disk.mounts import is_network_file_system
+from modelkeep.domain.events import FileAppeared
+from modelkeep.domain.naming import SHADOW_PREFIX
+from modelkeep.errors import SettingsError
+from modelkeep.pipeline.hash_pool import HashPool
+from modelkeep.pipeline.runner import Pipeline, PipelineOptions
+from modelkeep.service.answers import Answers
+from modelkeep.service.holdings import Holdings, identity, open_holdings
+from modelkeep.service.schedule import Job, Schedule
+from modelkeep.service.serving import HttpInterface
+from modelkeep.settings.model import Settings
+from modelkeep.watch.intake import EVENTS_MAX, Intake
+from modelkeep.watch.roots import UNWATCH_SECONDS, RootKeeper
+from modelkeep.watch.watcher import EventQueue, Watcher
+
+LOOK_AT_ROOTS_SECONDS = 5.0
+PICTURE_WORKERS_IDLE_SECONDS = 60.0
+END_SECONDS = 1.0
+"""How long threads may take to end when all else has."""
+
+_log = get_logger("service")
+
+
+def run_daemon(settings: Settings, *, announce: Callable[[str], None]) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit status.
+
+    Raises:
+        DataDirectoryBusy: another daemon holds the data folder.
+        SettingsError: the address is in use, or the configuration is wrong.
+        CatalogueError: the catalogue cannot be opened.
+        JournalError: the journal cannot be opened.
+    """
+    configure_logging()
+    # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    threads = ThreadPoolExecutor(thread_name_prefix="work")
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(threads)
+        try:
+            status = runner.run(_run(settings, announce))
+        except Exception as error:
+            if _hangs(threads):
+                announce(f"ended by an error: {error}")
+                _leave(1)
+            raise
+        if _hangs(threads):
+            _leave(status)
+    return status
+
+
+def _hangs(threads: ThreadPoolExecutor) -> bool:
+    """Tell whether something is left that waits for a disk; the interpreter would wait for it too."""
+
+    def end() -> bool:
+        threads.shutdown(cancel_futures=True)
+        return bool(multiprocessing.active_children())
+
+    return within(END_SECONDS, end, otherwise=True)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process now: everything that has to last is closed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
+    async with open_holdings(settings, "modelkeep run") as holdings:
+        daemon = Daemon(settings, holdings)
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(daemon.reload()))
+        await daemon.start()
+        announce(f"ready at {daemon.url}, {len(settings.model_roots())} roots, data in {settings.data_dir}")
+        await daemon.wait(stop)
+        announce("stopping")
+        await daemon.stop()
+    announce("stopped")
+    return 0
+
+
+class Daemon:
+    """The parts and how they work together."""
+
+    def __init__(self, settings: Settings, holdings: Holdings) -> None:
+        self._settings = settings
+        self._holdings = holdings
+        self._catalogue = holdings.catalogue
+        self._journal = holdings.journal
+        self._began = time.monotonic()
+        self._clock = JumpWatch()
+        self._state = "starting"
+        self._tasks: list[asyncio.Task[None]] = []
+        extensions = settings.watch.extensions
+        silence_seconds = settings.watch.silence_seconds
+        self._looks = DiskLooks(
+            lambda: self._keeper.roots(),
+            silence_seconds,
+            on_silent=lambda root: self._keeper.doubt(root),
+            on_answer=lambda: self._keeper.ask_check(),
+        )
+        self._mock = MockHasher({}) if settings.dev else None
+        self._pool = HashPool(
+            settings.hashing.workers,
+            step_back=settings.hashing.yield_under_pressure,
+            known_digest=self._mock_digest if settings.dev else None,
+            silence_seconds=silence_seconds,
+            looks=self._looks,
+            on_silent=lambda: self._keeper.ask_check(),
+        )
+        self._events = EventQueue(asyncio.get_running_loop())
+        self._watcher = Watcher(self._events.put, extensions, _polling(settings.watch.polling))
+        options = PipelineOptions(
+            settings.watch.settle_seconds, settings.sweep.retry_base_seconds, settings.migration.strategy
+        )
+        self._pipeline = Pipeline(
+            options,
+            holdings.catalogue,
+            holdings.pictures,
+            holdings.journal,
+            self._pool,
+            roots=lambda: self._keeper.roots(),
+            is_reachable=lambda root: self._keeper.is_reachable(root),
+            is_same=lambda root: self._keeper.is_same(root),
+            clock_ms=now_ms,
+            accepts_empty=_is_shadow if settings.dev else lambda _: False,
+            on_lost_track=self._lost_track,
+            on_touched=lambda path: self._events.put(FileAppeared(path)),
+            troubles=holdings.troubles,
+            on_root_away=lambda path: self._keeper.doubt(path),
+            publisher=holdings.publisher,
+            looks=self._looks,
+        )
+        self._intake = Intake(
+            holdings.catalogue,
+            self._pipeline,
+            holdings.journal.note_many,
+            lambda: self._keeper.roots(),
+            extensions,
+            now_ms,
+            _is_shadow if settings.dev else lambda _: False,
+            self._looks,
+        )
+        self._intake.tell_doubts(self._pipeline.doubted)
+        self._keeper = RootKeeper(
+            settings.model_roots(),
+            self._watcher,
+            self._intake,
+            holdings.catalogue,
+            holdings.journal.note_many,
+            now_ms,
+            holdings.troubles,
+            self._looks,
+        )
+        self._keeper.on_return = self._pipeline.sweep
+        self._schedule = Schedule(
+            [
+                Job("sweep", settings.sweep.interval_seconds, self._sweep),
+                Job("rescan", settings.watch.rescan_seconds, self._rescan),
+                Job("roots", LOOK_AT_ROOTS_SECONDS, self._keeper.check),
+                Job("house", PICTURE_WORKERS_IDLE_SECONDS, self._keep_house),
+            ]
+        )
+        self._answers = Answers(
+            holdings,
+            self._pipeline,
+            self._keeper,
+            self._watcher,
+            self._pool,
+            extensions,
+            self._looks,
+            state=lambda: self._state,
+            is_behind=lambda: self._events.is_behind,
+            after_import=self._learn_hashes,
+        )
+        self._http = HttpInterface(settings, self._answers)
+
+    # Life
+
+    async def start(self) -> None:
+        """Start the parts in order: nothing is taken in before all that follows can take it on."""
+        self._http.bind()
+        self._journal.note("daemon.started", **identity(), reason="modelkeep run")
+        await self._http.start()
+        if await self._catalogue.is_paused():
+            self._pipeline.pause()
+        await self._learn_hashes()
+        self._tasks = [
+            asyncio.create_task(part, name=name)
+            for name, part in (
+                ("pipeline", self._pipeline.run()),
+                ("intake", self._take_in_events()),
+                ("roots", self._keeper.run()),
+            )
+        ]
+        await self._keeper.start()
+        self._schedule.start()
+        self._pipeline.sweep()
+        self._state = "running"
+
+    async def wait(self, stop: asyncio.Event) -> None:
+        """Wait until asked to stop, or until a part ends by an error, which is raised."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done - {stopping}:
+            self._journal.note("daemon.stopped", **identity(), reason=f"{task.get_name()} ended by an error")
+            await task
+
+    async def stop(self) -> None:
+        """Stop in order: no new work, running hashes called off, the migration in hand finished, journal closed."""
+        self._state = "stopping"
+        self._looks.hasten()
+        self._pool.hasten()
+        await self._schedule.stop()
+        await self._answers.stop_imports()
+        await apart(UNWATCH_SECONDS, self._watcher.stop)
+        await self._pipeline.stop_hashing()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._http.stop()
+        await asyncio.to_thread(self._pool.shutdown)
+        self._journal.note("daemon.stopped", **identity(), reason="asked to stop")
+
+    async def reload(self) -> None:
+        """Read the configuration again: roots are added and removed; what else changed needs a restart."""
+        try:
+            fresh = await asyncio.to_thread(self._settings.reloaded)
+            roots = await asyncio.to_thread(fresh.model_roots)
+        except SettingsError as error:
+            _log.error("settings.refused", reason=str(error), kept="the settings of before")
+            return
+        await self._keeper.change(roots)
+        _log.info("settings.reloaded", roots=[root.path for root in roots])
+
+    @property
+    def url(self) -> str:
+        """Where the HTTP interface is."""
+        return self._http.url
+
+    async def _take_in_events(self) -> None:
+        while True:
+            events = await self._events.take(EVENTS_MAX)
+            # Taking the same events in twice is fine: they only say where to look.
+            await persist(partial(self._intake.apply, events), self._holdings.troubles)
+
+    def _lost_track(self, root: str) -> None:
+        self._journal.note("watch.overflowed", root=root, overflows=self._watcher.overflows)
+        self._keeper.ask_rescan(root)
+
+    async def _sweep(self) -> None:
+        jump = self._clock.look()
+        if jump is not None:
+            # Set forward, it makes rows due early, and that is all. Set back, what was due has to be so by it too.
+            back_ms = min(0, jump.shift_ms)
+            rows = await self._catalogue.shift_due(jump.before_ms + back_ms, back_ms) if back_ms else 0
+            self._journal.note("clock.jumped", shift_ms=jump.shift_ms, rows=rows)
+        before = len(self._pipeline.in_hand)
+        self._pipeline.sweep()
+        await self._keeper.look_outside()
+        counts = await self._catalogue.counts()
+        if before or counts["pending"]["waiting"]:  # rows that wait for the owner are no news
+            self._journal.note("sweep.finished", in_hand=before, **counts["pending"])
+
+    async def _rescan(self) -> None:
+        await self._keeper.rescan_all("scheduled")
+
+    async def _keep_house(self) -> None:
+        await asyncio.to_thread(self._pipeline.migrating.publish)
+        if self._pipeline.is_idle:
+            for pool in (self._pool, self._holdings.picture_pool):
+                await asyncio.to_thread(pool.release)
+
+    async def _learn_hashes(self) -> None:
+        """Let the mock hasher of a developer's daemon know the hashes that older databases hold."""
+        if self._mock is not None:
+            self._mock = MockHasher(await self._catalogue.hashes_by_file_name())
+
+    def _mock_digest(self, path: str) -> str | None:
+        return self._mock.digest(path) if self._mock is not None else None
+
+
+def _is_shadow(path: str) -> bool:
+    return Path(path).name.startswith(SHADOW_PREFIX)
+
+
+def _polling(mode: str) -> Callable[[str], bool]:
+    return {"always": lambda _: True, "never": lambda _: False}.get(mode, is_network_file_system)

@@ -1,0 +1,115 @@
+"""Open what is kept in the data folder, in order, under its lock: journal, catalogue, pictures."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from modelkeep import __version__
+from modelkeep.base.troubles import Troubles
+from modelkeep.base.workers import WorkerPool
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.changes.publishing import Publisher
+from modelkeep.changes.recovery import recover
+from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.disk.durable import make_folder
+from modelkeep.domain.faults import told
+from modelkeep.errors import StorageError
+from modelkeep.images.store import ImageStore
+from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
+from modelkeep.journal.keeper import JournalKeeper
+from modelkeep.journal.writer import JournalWriter
+from modelkeep.settings.model import Settings
+
+PICTURE_WORKERS_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is kept, opened."""
+
+    directory: DataDirectory
+    journal: JournalKeeper
+    catalogue: Catalogue
+    pictures: ImageStore
+    picture_pool: WorkerPool
+    troubles: Troubles
+    publisher: Publisher
+
+
+@asynccontextmanager
+async def open_holdings(settings: Settings, purpose: str) -> AsyncIterator[Holdings]:
+    """Lock and open the data folder, and bring to an end what a stop cut short.
+
+    Raises:
+        DataDirectoryBusy: another process holds it.
+        JournalError: the journal cannot be read or written.
+        CatalogueError: the catalogue cannot be opened.
+        StorageError: the folder of pictures cannot be made.
+    """
+    directory = DataDirectory(settings.data_dir)
+    with suppress(OSError):  # the lock says what is wrong with it
+        make_folder(directory.path)
+    directory.lock(purpose)
+    try:
+        journal = JournalKeeper(
+            lambda: JournalWriter.open(
+                directory.journal,
+                segment_bytes=settings.journal.segment_bytes,
+                keep_segments=settings.journal.keep_segments,
+            )
+        )
+        try:
+            async with _opened(directory, journal) as holdings:
+                yield holdings
+        finally:
+            journal.close()
+    finally:
+        directory.unlock()
+
+
+@asynccontextmanager
+async def _opened(directory: DataDirectory, journal: JournalKeeper) -> AsyncIterator[Holdings]:
+    troubles = Troubles(lambda event, fields: journal.note(event, **fields))
+    journal.on_trouble = lambda error: troubles.report("journal", error) if error else troubles.clear("journal")
+    catalogue = Catalogue.open(directory.catalogue)
+    pool = WorkerPool(min(len(os.sched_getaffinity(0)), PICTURE_WORKERS_MAX))
+    try:
+        pictures = _open_pictures(directory, pool)
+        publisher = Publisher(pictures, journal, troubles)
+        holdings = Holdings(directory, journal, catalogue, pictures, pool, troubles, publisher)
+        await _recover(holdings)
+        yield holdings
+    finally:
+        pool.abandon()  # nobody waits for a picture any more
+        catalogue.close()
+
+
+def _open_pictures(directory: DataDirectory, pool: WorkerPool) -> ImageStore:
+    try:
+        return ImageStore(directory.images, pool)
+    except OSError as error:
+        raise StorageError(told(error, "the folders of pictures")) from error
+
+
+async def _recover(holdings: Holdings) -> None:
+    catalogue, journal = holdings.catalogue, holdings.journal
+    for damage in journal.damages:
+        journal.write("journal.damaged", segment=damage.segment, offset=damage.offset, reason=damage.reason)
+    committed = await catalogue.committed_migrations()
+    wanted = await catalogue.pending_pictures()
+    removed = {name for left in committed.values() for name in left.get("removed", ())}
+    recovered = recover(journal, holdings.pictures, committed, wanted, await catalogue.named_pictures(removed))
+    if recovered.rolled_forward:
+        # Every one of them is closed in the journal now, durably.
+        await catalogue.forget_migrations(sorted(recovered.rolled_forward))
+    holdings.publisher.add(recovered.left)
+    holdings.publisher.publish()  # fails again as a rule, and then tells so
+    for scratch in holdings.directory.path.glob(f"{SCRATCH_PREFIX}*"):
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def identity() -> dict[str, object]:
+    """Return what the journal says of a process that starts or stops."""
+    return {"version": __version__, "pid": os.getpid()}

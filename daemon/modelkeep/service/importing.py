@@ -1,0 +1,215 @@
+"""Run an import for whoever asks: as a stream of its progress and, at last, its report."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelkeep.base.clock import now_ms
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.changes.imports import CALLED_OFF, StageOne
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.faults import STORAGE, told
+from modelkeep.domain.migration import Committed
+from modelkeep.domain.naming import PathMap
+from modelkeep.domain.pictures import parse_picture_name
+from modelkeep.domain.values import RenderedPicture, TierFile
+from modelkeep.errors import ImportStopped, NotFound, SourceError, StorageError
+from modelkeep.importers.base import SourceOptions
+from modelkeep.importers.reading import read_apart
+from modelkeep.importers.registry import importer_for
+from modelkeep.importers.report import ImportReport, Progress
+from modelkeep.service.holdings import Holdings
+
+
+async def import_stream(
+    holdings: Holdings,
+    kind: str,
+    source: str,
+    images: str,
+    path_map: Sequence[tuple[str, str]],
+    dry_run: bool,
+    running: "Running | None" = None,
+    *,
+    again: bool = False,
+    looks: DiskLooks | None = None,
+) -> AsyncIterator[dict[str, object]]:
+    """Yield `{"progress": …}` again and again, and at last `{"report": …}`.
+
+    Args:
+        holdings: what is kept.
+        kind: of the source.
+        source: where it lies.
+        images: the folder of its pictures, or empty.
+        path_map: beginnings of paths that are rewritten.
+        dry_run: change nothing.
+        running: notes the import, which is then brought to its end although nobody listens to it any more; without
+            it, the import ends with its listener.
+        again: also take rows that the owner dropped since an earlier import.
+
+    Raises:
+        SourceError: the source cannot be read; before the first value.
+        ImportStopped: it was called off.
+        StorageError: pictures cannot be written.
+    """
+    importer = importer_for(kind)
+    options = SourceOptions(
+        _absolute(source, "the source"),
+        images=_absolute(images, "the folder of pictures") if images else None,
+        path_map=PathMap(tuple(path_map)),
+        scratch=holdings.directory.path,
+    )
+    stage = StageOne(
+        holdings.catalogue, _ImportedPictures(holdings), holdings.journal, now_ms, read=read_apart, looks=looks
+    )
+    progress: asyncio.Queue[Progress] = asyncio.Queue()
+    work = asyncio.create_task(
+        stage.run(importer, options, dry_run=dry_run, again=again, progress=_thread_safe(progress))
+    )
+    if running is not None:
+        running.note(work)
+    async for step in _until_done(progress, work, outlives=running is not None):
+        yield {"progress": {"phase": step.phase, "done": step.done, "total": step.total}}
+    yield {"report": work.result().as_json()}
+
+
+class Running:
+    """The imports that are at work."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[ImportReport]] = set()
+
+    def note(self, work: asyncio.Task[ImportReport]) -> None:
+        """Note an import until it is done."""
+        self._tasks.add(work)
+        work.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Call all of them off, and wait until each has taken everything or nothing."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _ImportedPictures:
+    """The pictures as an import uses them: what is committed is published by whoever tries again what fails."""
+
+    def __init__(self, holdings: Holdings) -> None:
+        self._pictures = holdings.pictures
+        self._publisher = holdings.publisher
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held from a commit until its pictures have their names."""
+        return self._pictures.turn
+
+    async def render(self, source: Path, stem: str) -> RenderedPicture:
+        """Render the tiers of a picture."""
+        with _faults_told():
+            return await self._pictures.render(source, stem)
+
+    def stage_copy(self, source: Path, stem: str) -> str:
+        """Copy a picture to the staging folder."""
+        with _faults_told():
+            return self._pictures.stage_copy(source, stem)
+
+    async def check_copy(self, staged: str, source: Path) -> None:
+        """Make sure that a staged copy is a picture."""
+        with _faults_told():
+            await self._pictures.check_copy(staged, source)
+
+    def place_pending(self, staged: str, name: str) -> None:
+        """Move a staged copy to its name."""
+        with _faults_told():
+            self._pictures.place_pending(staged, name)
+
+    def sync_pending(self) -> None:
+        """Make the names of pending pictures durable."""
+        with _faults_told():
+            self._pictures.sync_pending()
+
+    def remove_pending(self, name: str) -> None:
+        """Remove a pending picture."""
+        with _faults_told():
+            self._pictures.remove_pending(name)
+
+    def publish(self, files: Sequence[TierFile]) -> None:
+        """Publish pictures now or, when the disk does not take them, later; durably, in the order of the commits."""
+        by_model: dict[str, list[TierFile]] = {}
+        for file in files:
+            picture = parse_picture_name(file.final)
+            by_model.setdefault(picture[0] if picture else "", []).append(file)
+        # Without their ids: the catalogue keeps those of an import until the next start.
+        self._publisher.add([Committed("", sha256, of_model) for sha256, of_model in by_model.items()])
+        self._publisher.publish()
+
+    def sync(self) -> None:
+        """Do nothing: publishing has done it."""
+
+    def discard(self, staged: Iterable[str]) -> None:
+        """Delete staged files."""
+        self._pictures.discard(staged)
+
+
+@contextmanager
+def _faults_told() -> Generator[None, None, None]:
+    """Turn what a disk answers that is full or may not be written into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in STORAGE:
+            raise
+        raise StorageError(told(error, "the pictures")) from error
+
+
+def is_reading(value: Mapping[str, object]) -> bool:
+    """Tell whether a value of the stream says no more than that the source is being read."""
+    progress = value.get("progress")
+    return isinstance(progress, dict) and progress["phase"] == "reading"
+
+
+async def _until_done(
+    progress: asyncio.Queue[Progress], work: asyncio.Task[ImportReport], *, outlives: bool
+) -> AsyncIterator[Progress]:
+    try:
+        while not work.done():
+            waiting = asyncio.ensure_future(progress.get())
+            await asyncio.wait({waiting, work}, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                yield waiting.result()
+            else:
+                waiting.cancel()
+    finally:
+        if not outlives:
+            work.cancel()
+        await asyncio.shield(asyncio.wait({work}))
+    if work.cancelled():
+        raise ImportStopped(CALLED_OFF)
+    work.result()
+
+
+async def require_rows(catalogue: Catalogue, pending_ids: Sequence[int] | None) -> None:
+    """Raise NotFound when one of these rows is not in the queue."""
+    for pending_id in pending_ids or ():
+        if await catalogue.pending(pending_id) is None:
+            raise NotFound(f"there is no row {pending_id} in the queue")
+
+
+def _thread_safe(progress: asyncio.Queue[Progress]) -> Callable[[Progress], None]:
+    loop = asyncio.get_running_loop()
+
+    def put(step: Progress) -> None:
+        loop.call_soon_threadsafe(progress.put_nowait, step)
+
+    return put
+
+
+def _absolute(text: str, what: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # `~name` of a user whom nobody knows
+        raise SourceError(f"{what} names a home folder that is not known: {text!r}; give an absolute path") from error
+    if not path.is_absolute():
+        raise SourceError(f"{what} has to be an absolute path, not {text!r}")
+    return path

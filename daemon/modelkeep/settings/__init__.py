@@ -1,0 +1,1 @@
+"""The configuration: its model, its file, its errors."""

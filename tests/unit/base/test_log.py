@@ -1,0 +1,172 @@
+"""The operational log: one readable line an event on standard error, never anything on standard output."""
+
+import io
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from modelkeep.base.log import configure_logging, get_logger
+from modelkeep.errors import SettingsError
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    names = (None, "modelkeep", "uvicorn.access")
+    before = [
+        (logger, logger.level, logger.handlers[:], logger.propagate) for logger in map(logging.getLogger, names)
+    ]
+    yield
+    for logger, level, handlers, propagate in before:
+        logger.level, logger.handlers, logger.propagate = level, handlers, propagate
+        logger.manager._clear_cache()  # type: ignore[attr-defined]
+
+
+def fail_with(secret: str) -> None:
+    raise ValueError(f"bad value of {len(secret)} letters")
+
+
+def logged(level: str = "info", *, terminal: bool = False) -> io.StringIO:
+    stream = Terminal() if terminal else io.StringIO()
+    logging.getLogger().handlers = []  # pytest's own cannot send a surrogate from one process to another
+    configure_logging(level, stream=stream)
+    return stream
+
+
+def test_line_has_time_level_logger_event_and_fields() -> None:
+    stream = logged()
+    get_logger("watch").warning("root.unreachable", path="/srv/my models", folders=3, polling=True, why=None)
+    timestamp, rest = stream.getvalue().split(" ", 1)
+    assert datetime.fromisoformat(timestamp.removeprefix("timestamp=")).tzinfo is not None
+    assert rest == (
+        'level=warning logger=watch event=root.unreachable path="/srv/my models" folders=3 polling=true why=\n'
+    )
+
+
+def test_line_for_systemd_begins_with_its_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:12345")
+    stream = logged("debug")
+    logger = get_logger("watch")
+    for level in ("debug", "info", "warning", "error", "critical"):
+        getattr(logger, level)("root.returned", path="/m")
+    assert stream.getvalue().splitlines() == [
+        f"<{priority}>logger=watch event=root.returned path=/m" for priority in (7, 6, 4, 3, 2)
+    ]
+
+
+def test_terminal_gets_short_coloured_lines() -> None:
+    stream = logged(terminal=True)
+    get_logger("watch").info("root.returned", path="/srv/my models")
+    line = stream.getvalue()
+    assert "\x1b[" in line
+    assert "root.returned" in line
+    assert "'/srv/my models'" in line
+    assert re.search(r"\d\d:\d\d:\d\d\x1b", line[:20])  # the time of day and no date
+    assert line.count("\n") == 1
+
+
+def test_terminal_without_colours_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = logged(terminal=True)
+    get_logger("watch").info("root.returned", path="/m")
+    assert stream.getvalue().split(" ", 1)[1] == "[info] root.returned [watch] path=/m\n"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_hostile_names_neither_break_a_line_nor_reach_the_terminal(terminal: bool) -> None:
+    stream = logged(terminal=terminal)
+    path = b"/m/a\n<0>forged \x1b[31m \xff\r.pt".decode(errors="surrogateescape")
+    get_logger("watch").info("file.detected", path=path, paths=[path])
+    logging.getLogger("watchdog").warning("seen %s", path)
+    text = stream.getvalue()
+    assert text.count("\n") == 2
+    assert "\x1b[31m \udcff" not in text
+    assert "\r" not in text
+    text.encode()  # every character can be written
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_exception_is_logged_with_its_traceback_and_without_local_variables(terminal: bool) -> None:
+    stream = logged(terminal=terminal)
+    try:
+        fail_with("a token")
+    except ValueError:
+        get_logger("watch").exception("listener.failed")
+    text = stream.getvalue()
+    assert "Traceback" in text
+    assert "ValueError: bad value of 7 letters" in text
+    assert "a token" not in text.replace('fail_with("a token")', "").replace('fail_with(\\"a token\\")', "")
+    assert terminal or text.count("\n") == 1
+
+
+def test_level_is_that_of_our_own_loggers() -> None:
+    stream = logged("warning")
+    get_logger("watch").info("root.returned")
+    assert stream.getvalue() == ""
+    stream = logged("debug")
+    get_logger("watch").debug("root.returned")
+    assert "level=debug" in stream.getvalue()
+
+
+def test_libraries_are_heard_from_warning_on_and_look_like_ours() -> None:
+    stream = logged("debug")
+    for name in ("uvicorn.error", "apscheduler.scheduler", "watchdog", "alembic", "sqlalchemy.engine"):
+        logging.getLogger(name).info("not heard")
+        logging.getLogger(name).warning("heard from %s", name)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 5
+    assert lines[0].endswith('level=warning logger=uvicorn.error event="heard from uvicorn.error"')
+
+
+def test_access_log_of_uvicorn_is_off(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = logged("debug")
+    logging.getLogger("uvicorn.access").error("GET / 200")
+    assert stream.getvalue() == ""
+    assert capsys.readouterr() == ("", "")
+
+
+def test_second_configuration_replaces_the_first() -> None:
+    first, second = io.StringIO(), io.StringIO()
+    configure_logging(stream=first)
+    configure_logging(stream=second)
+    get_logger("watch").info("root.returned")
+    assert first.getvalue() == ""
+    assert second.getvalue().count("\n") == 1
+
+
+def test_logger_made_before_the_configuration_follows_it() -> None:
+    logger = get_logger("modelkeep.watch.watcher")
+    stream = logged()
+    logger.info("root.returned")
+    assert "logger=watch.watcher" in stream.getvalue()
+
+
+def test_unknown_level_names_those_that_there_are() -> None:
+    with pytest.raises(SettingsError, match="'loud' is no log level; the levels are debug, info"):
+        configure_logging("loud")
+
+
+@pytest.mark.parametrize("configure", ["", "configure_logging('debug');"])
+def test_standard_output_is_never_written_to(configure: str) -> None:
+    program = f"""
+import logging
+from modelkeep.base.log import configure_logging, get_logger
+{configure}
+get_logger("watch").error("root.unreachable", path="/m")
+logging.getLogger("watchdog").error("lost")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    assert done.stdout == ""
+    assert "root.unreachable" in done.stderr
+    assert "lost" in done.stderr

@@ -1,0 +1,397 @@
+"""Real inotify: what happens in a folder arrives in the project's own words, in order, and nothing else does."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.fakes import NOT_UTF8
+from tests.waiting import wait_until, wait_until_async
+
+from modelkeep.domain.events import (
+    EventsLost,
+    FileAppeared,
+    FileClosed,
+    FileGone,
+    FileMoved,
+    FolderAppeared,
+    FolderGone,
+    FolderMoved,
+    WatchEvent,
+)
+from modelkeep.watch.watcher import EventQueue, Watcher
+
+EXTENSIONS = (".safetensors", ".pt")
+
+
+class Seen(list[WatchEvent]):
+    """What the watcher handed over."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+        self._marks = 0
+
+    def wait_for(self, event: WatchEvent) -> None:
+        wait_until(lambda: event in self, what=str(event))
+
+    def until_now(self) -> list[WatchEvent]:
+        """Return what happened in the root before this call, without repetitions side by side.
+
+        Of another root nothing is known: each has a thread of its own.
+        """
+        self._marks += 1
+        mark = self._root / f"mark-{self._marks}.pt"
+        mark.touch()
+        wait_until(lambda: FileClosed(str(mark)) in self, what="the watcher to catch up")
+        events = [
+            event for event in self if not str(getattr(event, "path", "")).startswith(str(self._root / "mark-"))
+        ]
+        self.clear()
+        return [event for number, event in enumerate(events) if number == 0 or events[number - 1] != event]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "loras").mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def make_watcher() -> Iterator[Callable[..., Watcher]]:
+    made: list[Watcher] = []
+
+    def make(sink: Callable[[WatchEvent], None], polling: Callable[[str], bool] = lambda _: False) -> Watcher:
+        made.append(Watcher(sink, EXTENSIONS, polling))
+        return made[-1]
+
+    yield make
+    for watcher in made:
+        watcher.stop()
+
+
+@pytest.fixture
+def seen(root: Path) -> Seen:
+    return Seen(root)
+
+
+@pytest.fixture
+def watcher(make_watcher: Callable[..., Watcher], seen: Seen, root: Path) -> Watcher:
+    watcher = make_watcher(seen.append)
+    watcher.add(str(root))
+    return watcher
+
+
+@pytest.mark.usefixtures("watcher")
+class TestFiles:
+    @pytest.mark.parametrize("name", ["a.pt", "loras/a.SAFETENSORS", f"loras/{NOT_UTF8}", "a b's.pt"])
+    def test_a_new_file_appears_and_is_closed(self, root: Path, seen: Seen, name: str) -> None:
+        path = root / name
+        path.write_bytes(b"x")
+        assert seen.until_now() == [FileAppeared(str(path)), FileClosed(str(path))]
+
+    def test_a_file_that_is_written_again_is_closed_again(self, root: Path, seen: Seen) -> None:
+        path = root / "a.pt"
+        path.write_bytes(b"x")
+        seen.until_now()
+        with path.open("ab") as file:
+            file.write(b"y")
+        assert seen.until_now() == [FileClosed(str(path))]
+
+    def test_reading_a_file_is_no_event(self, root: Path, seen: Seen) -> None:
+        path = root / "a.pt"
+        path.write_bytes(b"x")
+        seen.until_now()
+        path.read_bytes()
+        list(root.iterdir())
+        assert seen.until_now() == []
+
+    def test_a_file_that_gets_another_time_or_other_rights_is_to_be_looked_at(self, root: Path, seen: Seen) -> None:
+        path = root / "a.pt"
+        path.write_bytes(b"x")
+        seen.until_now()
+        os.utime(path)
+        assert seen.until_now() == [FileAppeared(str(path))]
+        path.chmod(0o600)
+        assert seen.until_now() == [FileAppeared(str(path))]
+
+    def test_a_folder_that_gets_other_rights_is_to_be_looked_through(self, root: Path, seen: Seen) -> None:
+        (root / "loras").chmod(0o750)
+        assert seen.until_now() == [FolderAppeared(str(root / "loras"))]
+
+    def test_a_file_that_is_moved_in_appears(self, root: Path, seen: Seen, tmp_path: Path) -> None:
+        outside = tmp_path / "a.pt"
+        outside.write_bytes(b"x")
+        outside.rename(root / "loras" / "a.pt")
+        assert seen.until_now() == [FileAppeared(str(root / "loras" / "a.pt"))]
+
+    def test_a_file_that_is_moved_out_or_deleted_is_gone(self, root: Path, seen: Seen, tmp_path: Path) -> None:
+        for name in ("a.pt", "b.pt"):
+            (root / name).write_bytes(b"x")
+        seen.until_now()
+        (root / "a.pt").rename(tmp_path / "a.pt")
+        (root / "b.pt").unlink()
+        assert seen.until_now() == [FileGone(str(root / "a.pt")), FileGone(str(root / "b.pt"))]
+
+    def test_a_rename_is_told_with_both_names(self, root: Path, seen: Seen) -> None:
+        old, new = root / "a.pt", root / "loras" / NOT_UTF8
+        old.write_bytes(b"x")
+        seen.until_now()
+        old.rename(new)
+        assert seen.until_now() == [FileMoved(str(old), str(new))]
+
+    def test_a_file_that_gets_its_final_name_has_appeared_complete(self, root: Path, seen: Seen) -> None:
+        for suffix in (".part", ".crdownload", ".tmp", ".aria2__temp"):
+            unfinished, final = root / f"a.pt{suffix}", root / f"{suffix[1:]}.pt"
+            unfinished.write_bytes(b"x")
+            unfinished.rename(final)
+            assert seen.until_now() == [FileAppeared(str(final), complete=True)]
+
+    def test_a_file_that_is_hidden_or_renamed_to_something_else_is_gone(self, root: Path, seen: Seen) -> None:
+        for name in (".a.pt", "a.pt.bak", "a.txt"):
+            path = root / "a.pt"
+            path.write_bytes(b"x")
+            seen.until_now()
+            path.rename(root / name)
+            assert seen.until_now() == [FileGone(str(path))]
+
+    def test_what_is_no_model_is_no_event(self, root: Path, seen: Seen) -> None:
+        for name in ("a.txt", "a.pt.part", ".a.pt", "a.safetensors.json", "a.aria2"):
+            path = root / name
+            path.write_bytes(b"x")
+            path.rename(root / f"{name}.txt")
+            (root / f"{name}.txt").unlink()
+        assert seen.until_now() == []
+
+    def test_when_aria2_is_done_the_file_beside_its_control_file_is_closed(self, root: Path, seen: Seen) -> None:
+        control = root / "a.pt.aria2"
+        control.touch()
+        control.unlink()
+        assert seen.until_now() == [FileClosed(str(root / "a.pt"))]
+
+    @pytest.mark.parametrize("name", ["archive.zip", "notes.txt", ".a.pt", "a.pt.part"])
+    def test_when_aria2_is_done_with_something_else_nothing_has_happened(
+        self, root: Path, seen: Seen, name: str
+    ) -> None:
+        control = root / f"{name}.aria2"
+        control.touch()
+        control.unlink()
+        assert seen.until_now() == []
+
+
+@pytest.mark.usefixtures("watcher")
+class TestFolders:
+    def test_a_new_folder_appears_and_what_is_put_into_it_later(self, root: Path, seen: Seen) -> None:
+        folder = root / "new"
+        folder.mkdir()
+        assert seen.until_now() == [FolderAppeared(str(folder))]
+        (folder / "a.pt").write_bytes(b"x")
+        assert seen.until_now() == [FileAppeared(str(folder / "a.pt")), FileClosed(str(folder / "a.pt"))]
+
+    def test_a_folder_that_is_moved_in_with_files_appears(self, root: Path, seen: Seen, tmp_path: Path) -> None:
+        outside = tmp_path / "outside"
+        (outside / "deep").mkdir(parents=True)
+        (outside / "deep" / "a.pt").write_bytes(b"x")
+        outside.rename(root / "inside")
+        assert FolderAppeared(str(root / "inside")) in seen.until_now()
+
+    def test_a_folder_that_is_renamed_is_told_once_with_both_names(self, root: Path, seen: Seen) -> None:
+        (root / "loras" / "x").mkdir()
+        (root / "loras" / "x" / "a.pt").write_bytes(b"x")
+        seen.until_now()
+        (root / "loras").rename(root / "lora")
+        assert seen.until_now() == [FolderMoved(str(root / "loras"), str(root / "lora"))]
+        (root / "lora" / "x" / "b.pt").write_bytes(b"x")
+        assert FileClosed(str(root / "lora" / "x" / "b.pt")) in seen.until_now()
+
+    def test_a_folder_that_is_deleted_or_moved_out_is_gone(self, root: Path, seen: Seen, tmp_path: Path) -> None:
+        (root / "vae").mkdir()
+        seen.until_now()
+        (root / "loras").rmdir()
+        (root / "vae").rename(tmp_path / "vae")
+        assert seen.until_now() == [FolderGone(str(root / "loras")), FolderGone(str(root / "vae"))]
+
+    def test_a_file_in_a_link_to_a_folder_is_seen_once_the_folder_is_watched(
+        self, watcher: Watcher, root: Path, seen: Seen, tmp_path: Path
+    ) -> None:
+        (tmp_path / "elsewhere").mkdir()
+        link = root / "link"
+        link.symlink_to(tmp_path / "elsewhere")
+        before = watcher.watched_folders(str(root))
+        assert watcher.watch_folders(str(root), [str(root), str(root / "loras"), str(link)]) == 3
+        assert watcher.watched_folders(str(root)) == before + 1
+        (link / "a.pt").write_bytes(b"x")
+        assert FileClosed(str(link / "a.pt")) in seen.until_now()
+
+    def test_folders_that_are_watched_already_are_not_watched_twice(self, watcher: Watcher, root: Path) -> None:
+        folders = [str(root), str(root / "loras")]
+        assert watcher.watched_folders(str(root)) == 2
+        assert watcher.watch_folders(str(root), folders) == 2
+        assert watcher.watch_folders(str(root), folders) == 2
+        assert watcher.watched_folders(str(root)) == 2
+
+
+class TestRoots:
+    def test_a_root_that_is_not_there_cannot_be_watched(
+        self, make_watcher: Callable[..., Watcher], tmp_path: Path
+    ) -> None:
+        watcher = make_watcher(lambda _: None)
+        with pytest.raises(OSError, match="No such file"):
+            watcher.add(str(tmp_path / "nowhere"))
+        assert not watcher.is_alive(str(tmp_path / "nowhere"))
+
+    def test_a_root_is_alive_while_it_is_watched(self, watcher: Watcher, root: Path) -> None:
+        assert watcher.is_alive(str(root))
+        assert not watcher.polls(str(root))
+        watcher.remove(str(root))
+        assert not watcher.is_alive(str(root))
+        assert watcher.watched_folders(str(root)) == 0
+        assert watcher.watch_folders(str(root), [str(root)]) == 0
+
+    def test_a_root_that_is_removed_is_not_heard_of_and_may_be_added_again(
+        self, watcher: Watcher, root: Path, seen: Seen, tmp_path: Path
+    ) -> None:
+        other = tmp_path / "other"
+        other.mkdir()
+        watcher.add(str(other))
+        watcher.remove(str(other))
+        watcher.remove(str(other))
+        (other / "a.pt").touch()
+        assert seen.until_now() == []
+        watcher.add(str(other))
+        watcher.add(str(other))
+        (other / "b.pt").touch()
+        seen.wait_for(FileClosed(str(other / "b.pt")))
+        assert seen == [FileAppeared(str(other / "b.pt")), FileClosed(str(other / "b.pt"))]
+
+    def test_several_roots_are_watched_at_once(
+        self, watcher: Watcher, root: Path, seen: Seen, tmp_path: Path
+    ) -> None:
+        other = tmp_path / NOT_UTF8
+        other.mkdir()
+        watcher.add(str(other))
+        (other / "a.pt").touch()
+        seen.wait_for(FileClosed(str(other / "a.pt")))
+        assert watcher.is_alive(str(root))
+        assert watcher.is_alive(str(other))
+
+    def test_a_root_that_was_deleted_can_be_removed_and_added_when_it_is_back(
+        self, watcher: Watcher, seen: Seen, tmp_path: Path
+    ) -> None:
+        other = tmp_path / "other"
+        other.mkdir()
+        watcher.add(str(other))
+        other.rmdir()
+        seen.until_now()
+        watcher.remove(str(other))
+        other.mkdir()
+        watcher.add(str(other))
+        (other / "a.pt").touch()
+        seen.wait_for(FileClosed(str(other / "a.pt")))
+
+    def test_when_the_kernel_drops_events_the_root_is_reported_and_goes_on_being_watched(
+        self, watcher: Watcher, root: Path, seen: Seen
+    ) -> None:
+        group = watcher._group(str(root))
+        assert group is not None
+        before = watcher.watched_folders(str(root))
+        group.on_queue_overflow()
+        assert seen == [EventsLost(str(root))]
+        assert watcher.overflows == 1
+        assert watcher.watched_folders(str(root)) == before
+        seen.clear()
+        (root / "a.pt").touch()
+        assert FileClosed(str(root / "a.pt")) in seen.until_now()
+
+    def test_a_network_file_system_is_polled(self, make_watcher: Callable[..., Watcher], root: Path) -> None:
+        watcher = make_watcher(lambda _: None, polling=lambda path: path == str(root))
+        watcher.add(str(root))
+        assert watcher.polls(str(root))
+        assert watcher.is_alive(str(root))
+        assert watcher.watched_folders(str(root)) == 0
+        watcher.remove(str(root))
+        assert not watcher.polls(str(root))
+
+    def test_stopping_twice_and_before_a_start_is_fine(
+        self, make_watcher: Callable[..., Watcher], root: Path
+    ) -> None:
+        watcher = make_watcher(lambda _: None)
+        watcher.stop()
+        watcher.add(str(root))
+        watcher.stop()
+        watcher.stop()
+        assert not watcher.is_alive(str(root))
+
+
+class TestEventQueue:
+    async def test_events_of_one_thread_keep_their_order(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+
+        def put_many(name: str) -> None:
+            for number in range(2_000):
+                queue.put(FileGone(f"{name}{number}"))
+
+        threads = [threading.Thread(target=put_many, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        taken: list[WatchEvent] = []
+        async with asyncio.timeout(30):
+            while len(taken) < 6_000:
+                taken += await queue.take(500)
+        for name in "abc":
+            mine = [event for event in taken if isinstance(event, FileGone) and event.path.startswith(name)]
+            assert mine == [FileGone(f"{name}{number}") for number in range(2_000)]
+        for thread in threads:
+            thread.join()
+
+    async def test_whoever_is_slow_with_events_is_behind_until_he_asks_for_more(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+        assert not queue.is_behind
+        queue.put(FileGone("a"))
+        await wait_until_async(lambda: queue.is_behind)
+        assert await queue.take(10) == [FileGone("a")]
+        assert queue.is_behind, "they are being taken in"
+        waiting = asyncio.create_task(queue.take(10))
+        await wait_until_async(lambda: not queue.is_behind)
+        queue.put(FileGone("b"))
+        assert await waiting == [FileGone("b")]
+
+    async def test_that_events_were_lost_is_told_before_those_that_wait(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+        for event in (FileGone("a"), FileGone("b"), EventsLost("root")):
+            queue.put(event)
+        assert await queue.take(10) == [EventsLost("root"), FileGone("a"), FileGone("b")]
+
+    async def test_no_more_are_taken_at_once_than_asked_for(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+        for number in range(5):
+            queue.put(FileGone(str(number)))
+        assert [len(await queue.take(2)) for _ in range(3)] == [2, 2, 1]
+
+    async def test_whoever_waits_is_woken_by_an_event_of_another_thread(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+        for number in range(50):
+            waiting = asyncio.ensure_future(queue.take(10))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(queue.put, FileGone(str(number)))
+            await wait_until_async(waiting.done)
+            assert waiting.result() == [FileGone(str(number))]
+
+    def test_an_event_after_the_end_of_the_loop_is_dropped_quietly(self) -> None:
+        loop = asyncio.new_event_loop()
+        queue = EventQueue(loop)
+        loop.close()
+        queue.put(FileGone("a"))
+
+
+@pytest.mark.parametrize("polls", [True, False])
+def test_a_root_that_is_gone_before_it_can_be_watched_is_told(tmp_path: Path, polls: bool) -> None:
+    watcher = Watcher(lambda _: None, (".pt",), lambda _: polls)
+    try:
+        with pytest.raises(FileNotFoundError):
+            watcher.add(str(tmp_path / "nowhere"))
+    finally:
+        watcher.stop()
