@@ -6,6 +6,7 @@ They are at the same time what notices that the root answers again. What was mou
 """
 
 import asyncio
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,10 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _LONGEST_WAIT_SECONDS = 0.5
 
 
+IDLE_SECONDS = 5.0
+"""How long a thread without a look stays."""
+
+
 class _Look:
     """A function that runs in a thread which nobody joins."""
 
@@ -51,9 +56,9 @@ class _Look:
         self.is_over = False
         self.is_left = False
         self.when_late: Callable[[], object] = lambda: None
-        threading.Thread(target=self._run, name="look", daemon=True).start()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Look, in a thread of its lane."""
         follow(self._note)
         try:
             end, value = self.future.set_result, self._look()
@@ -76,10 +81,42 @@ class _Look:
         self.came_on_at = time.monotonic()
 
 
+class _Threads:
+    """Daemon threads that run looks; one that hangs is nobody's any more, and another takes its place."""
+
+    def __init__(self) -> None:
+        self._idle: list[queue.SimpleQueue[_Look]] = []
+        self._lock = threading.Lock()
+
+    def run(self, look: _Look) -> None:
+        """Have a look run, by a thread that has nothing to do or by a new one."""
+        with self._lock:
+            own = self._idle.pop() if self._idle else None
+        if own is None:
+            own = queue.SimpleQueue()
+            threading.Thread(target=self._serve, args=(own,), name="look", daemon=True).start()
+        own.put(look)
+
+    def _serve(self, own: "queue.SimpleQueue[_Look]") -> None:
+        while True:
+            try:
+                look = own.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    if own in self._idle:
+                        self._idle.remove(own)
+                        return
+                continue  # it is being given a look
+            look.run()
+            with self._lock:
+                self._idle.append(own)
+
+
 class _Lane:
     """The looks at one root."""
 
     def __init__(self) -> None:
+        self.threads = _Threads()
         self.turn = asyncio.Semaphore(AT_ONCE)
         self._hanging: list[_Look] = []
         self._given_up: list[_Look] = []
@@ -186,6 +223,7 @@ class DiskLooks:
             if lane.is_silent:
                 raise RootSilent(lane.sentence)
             begun = _Look(look)
+            lane.threads.run(begun)
             try:
                 return await self._wait(lane, path, begun)
             finally:
@@ -208,6 +246,7 @@ class DiskLooks:
 async def apart(seconds: float, act: Callable[[], object]) -> None:
     """Run something that may hang in a thread that nobody joins, and wait for it no longer than this."""
     look = _Look(act)
+    _Threads().run(look)
     await asyncio.wait({look.future}, timeout=seconds)
     if not look.future.cancel():
         look.future.result()

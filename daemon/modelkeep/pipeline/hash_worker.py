@@ -25,10 +25,14 @@ BYTES_DONE, CALLED_OFF, TAKEN_UP = range(3)
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The SHA-256 of a file and the fingerprint that it had before it was read; size and mtime also afterwards."""
+    """The SHA-256 of a file and the fingerprint that it had before it was read; size and mtime also afterwards.
+
+    `is_untouched`: the rest of it too.
+    """
 
     sha256: str
     fingerprint: Fingerprint
+    is_untouched: bool = True
 
 
 def begin(shared: Any, step_back: bool) -> None:
@@ -70,7 +74,8 @@ def digest_file(path: str) -> Digest:
         os.close(descriptor)
     if not after.same_file_at_same_path(before) or read_bytes != before.size_bytes:
         raise FileChanged(f"{os.path.basename(path)} changed while it was read")
-    return Digest(sha256, before)  # whether a new name is why it has another ctime by now, others know
+    # Whether a new name is why it has another ctime by now, others know.
+    return Digest(sha256, before, is_untouched=after == before)
 
 
 def _read_all(descriptor: int) -> tuple[str, int]:

@@ -434,6 +434,8 @@ class Pipeline:
             FileChanged: something else happened to the file while it was read.
         """
         path = job.path
+        if digest.is_untouched and path == job.read_at:
+            return digest
         status = (await self._looks.found(fingerprints_of, [path])).get(path)
         if status is None or not digest.fingerprint.is_touched_as(status):
             return digest
