@@ -94,7 +94,8 @@ def _facts(pending: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
         ("from", plain(pending["source"])),
         ("known since", local_time(pending["created_at"])),
         ("picture", plain(pending["image"])),
-        ("claimed hash", plain(pending["sha256"])),
+        # A row in conflict was read; what others say of a hash is a claim.
+        ("hash" if pending["state"] == "conflict" else "claimed hash", plain(pending["sha256"])),
     ]
 
 

@@ -40,7 +40,7 @@ from modelkeep.domain.values import (
 )
 from modelkeep.errors import RootSilent
 from modelkeep.watch.absence import ROWS_MAX, Absences, KnowsAbsences
-from modelkeep.watch.renames import Followed, KnowsRenames, Renames, apart
+from modelkeep.watch.renames import Followed, KnowsRenames, Renames, apart, exchanges
 from modelkeep.watch.touched import Disk, KnowsTouched, Touched
 
 EVENTS_MAX = 20_000
@@ -166,7 +166,7 @@ class Intake:
         for kind, neighbours in groupby(burst.renames, type):
             together = list(neighbours)
             if kind is FileMoved:
-                await self._files_moved([move for move in together if isinstance(move, FileMoved)])
+                await self._files_moved([move for move in together if isinstance(move, FileMoved)], burst.files)
                 continue
             if kind is FolderExchanged:
                 for move in together:
@@ -182,7 +182,24 @@ class Intake:
         for folder in _outermost(burst.gone_folders):
             await self._folder_gone(folder)
 
-    async def _files_moved(self, moves: Sequence[FileMoved]) -> None:
+    async def _files_moved(self, moves: Sequence[FileMoved], appeared: Collection[str]) -> None:
+        waiting: list[FileMoved] = []
+        for move, is_exchange in exchanges(moves):
+            waiting.append(move)
+            if is_exchange:  # the kernel tells it as two renames, and so it is told when it is none
+                await self._renamed(waiting[:-1])
+                waiting = await self._exchanged(move, appeared)
+        await self._renamed(waiting)
+
+    async def _exchanged(self, move: FileMoved, appeared: Collection[str]) -> list[FileMoved]:
+        """Follow an exchange of files; returns the two renames that it was, if it was none."""
+        both = (move.old, move.new)
+        is_seen = all(self._is_visible(path) and path not in appeared for path in both)
+        if is_seen and await self._renames.exchange(*both):
+            return []
+        return [move, FileMoved(move.new, move.old)]
+
+    async def _renamed(self, moves: Sequence[FileMoved]) -> None:
         for together in apart(moves):
             visible = [(move.old, move.new) for move in together if self._is_visible(move.new)]
             await self.note_absent([move.old for move in together if not self._is_visible(move.new)])

@@ -1,7 +1,7 @@
 """Let what is known of a path go with its file to another; many at a time, as a transaction waits for the disk."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from modelkeep.disk.files import fingerprints_of
@@ -30,6 +30,9 @@ class LetsFollow(Protocol):
 
     def renamed(self, moved: Moved) -> None:
         """Follow the rename of a file in hand."""
+
+    def exchanged(self, moves: Sequence[Moved]) -> None:
+        """Follow files in hand that changed places."""
 
 
 class Looks(Protocol):
@@ -130,6 +133,21 @@ class Renames:
         is_doubtful |= any(self._disk.was_written(path) for path in (old, new))
         return Followed(old, new, status, before, is_doubtful=is_doubtful)
 
+    async def exchange(self, one: str, other: str) -> bool:
+        """Let what is known of two files change places; tells whether they did, and were not renamed to and fro."""
+        there = await self._looks.found(fingerprints_of, [one, other])
+        known = await self._catalogue.locations_at([one, other])
+        if len(there) < 2 or _is_still_there(one, there, known) or _is_still_there(other, there, known):
+            return False
+        between = f"{one.rpartition('/')[0]}/.changing places"  # hidden: no scan would have brought anything there
+        steps = [(other, between, one), (one, other, other), (between, one, one)]
+        renames = [Rename(old, new, seen=there[at]) for old, new, at in steps]
+        back, moved, _ = await self._catalogue.move_paths(renames, self._clock_ms())
+        both = [moved, replace(back, new=one)]
+        self._line.exchanged(both)
+        self.tell(each for each in both if each.sha256 or each.pending_id)
+        return True
+
     async def follow(self, files: Sequence[Followed], before: Iterable[Location] = ()) -> None:
         """Give what is known of paths to others, in this order.
 
@@ -202,6 +220,17 @@ def apart(moves: Iterable[FileMoved]) -> list[list[FileMoved]]:
         parts[-1].append(move)
         paths |= {move.old, move.new}
     return parts
+
+
+def exchanges(moves: Sequence[FileMoved]) -> Iterator[tuple[FileMoved, bool]]:
+    """Tell of each rename whether it may be half of an exchange; the other half, which follows it, is left out."""
+    waiting = list(reversed(moves))
+    while waiting:
+        move = waiting.pop()
+        is_half = bool(waiting) and (waiting[-1].old, waiting[-1].new) == (move.new, move.old)
+        if is_half:
+            waiting.pop()
+        yield move, is_half
 
 
 def _is_still_there(path: str, there: Mapping[str, Fingerprint], known: Mapping[str, Location]) -> bool:
