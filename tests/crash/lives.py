@@ -197,6 +197,7 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
         kept.catalogue,
         kept.pictures,
         kept.journal,
+        kept.changes,
         pool,
         roots=lambda: roots,
         is_reachable=lambda _: True,

@@ -17,7 +17,6 @@ from tests.picture_files import png, text_as_picture
 
 from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
-from modelkeep.changes.publishing import Publisher
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
 from modelkeep.domain.values import Fingerprint
 from modelkeep.service.holdings import Holdings, open_holdings
@@ -89,8 +88,7 @@ def _life_of(act: Act) -> Callable[[Job, Acknowledge], Coroutine[Any, Any, None]
 async def _opened(job: Job) -> AsyncIterator[tuple[Holdings, OwnerActs]]:
     journal = JournalSettings(segment_bytes=job.segment_bytes, keep_segments=job.keep_segments)
     async with open_holdings(Settings(data_dir=Path(job.data_dir), journal=journal), "a test") as kept:
-        publisher = Publisher(kept.pictures, kept.journal)
-        yield kept, OwnerActs(kept.catalogue, kept.pictures, kept.journal, publisher, now_ms)
+        yield kept, OwnerActs(kept.catalogue, kept.pictures, kept.changes, now_ms)
 
 
 def _staged(sha256: str, number: int) -> StagedRow:

@@ -260,6 +260,10 @@ class Catalogue:
         """Return the migrations that are committed and not yet known to be finished: id and what is left to do."""
         return await self._database.read(control.committed_migrations)
 
+    async def landed_migrations(self, asked: Sequence[str]) -> set[str]:
+        """Return which of these migrations are committed; the others never will be."""
+        return await self._database.write(control.landed_migrations, asked)
+
     async def forget_migrations(self, finished: Sequence[str]) -> None:
         """Drop the ids of migrations whose end is durable in the journal."""
         await self._database.write(control.forget_migrations, finished)
@@ -278,12 +282,14 @@ class Catalogue:
         *,
         dry_run: bool = False,
         again: bool = False,
+        finished: Sequence[str] = (),
     ) -> list[TakenRow]:
         """Take the rows of a legacy source in one transaction; a dry run rolls everything back.
 
-        `again`: also those that an earlier run took and the owner dropped since.
+        `again`: also those that an earlier run took and the owner dropped since. `finished`: ids of earlier
+        migrations whose end is in the journal; dropped once `before_commit` made it durable.
         """
-        take = partial(importing.import_rows, again=again)
+        take = partial(importing.import_rows, again=again, finished=finished)
         return await self._database.write(_import_rows, take, kind, source, rows, now_ms, before_commit, dry_run)
 
     # Questions

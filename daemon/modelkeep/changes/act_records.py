@@ -1,11 +1,25 @@
-"""What the journal is told of what the owner does by hand."""
+"""What the journal is told of what the owner does by hand, and what is left to do after the commit."""
 
+from modelkeep.changes.protocol import Planned
 from modelkeep.domain.acts import ActPlan
+from modelkeep.domain.migration import Committed
 
 CAUSE = "by the owner"
 
 
-def facts_of(plan: ActPlan) -> dict[str, object]:
+def planned(plan: ActPlan) -> Planned:
+    """Return what an act does."""
+    order, facts = plan.order, _facts(plan)
+    ending = [("migration.finished", facts)]
+    return Planned(
+        plans=[("migration.planned", _plan(plan))],
+        records=[("migration.committed", facts)],
+        committed=[Committed(order.migration, order.sha256, plan.files, plan.removed, plan.originals, ending)],
+        failed=[("migration.failed", facts)],
+    )
+
+
+def _facts(plan: ActPlan) -> dict[str, object]:
     """Return what every record of an act says."""
     order = plan.order
     facts: dict[str, object] = {
@@ -21,7 +35,7 @@ def facts_of(plan: ActPlan) -> dict[str, object]:
     return facts | {"cause": CAUSE}
 
 
-def plan_of(plan: ActPlan) -> dict[str, object]:
+def _plan(plan: ActPlan) -> dict[str, object]:
     """Return the whole plan as the journal holds it."""
     known = plan.model
     model = {
@@ -33,7 +47,7 @@ def plan_of(plan: ActPlan) -> dict[str, object]:
         "tags": [tag.name for tag in known.tags],
         "meta": known.meta,
     }
-    return facts_of(plan) | {
+    return _facts(plan) | {
         "model": model,
         "files": [file.as_json() for file in plan.files],
         "removed": list(plan.removed),

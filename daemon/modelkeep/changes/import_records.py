@@ -1,29 +1,43 @@
-"""What the journal is told of the rows that an import took."""
+"""What the journal is told of the rows that an import took, and what is left to do after the commit."""
 
 from collections.abc import Iterable, Iterator
 
+from modelkeep.changes.protocol import Planned
 from modelkeep.domain.legacy import TakenRow, Taking
+from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Record
 
 
-def plans(taken: Iterable[TakenRow], kind: str) -> Iterator[Record]:
-    """Yield the plan of every row whose picture has to be published, from which it can be resumed."""
+def planned(taken: Iterable[TakenRow], kind: str) -> Planned:
+    """Return what an import does: each row with a picture to publish can be resumed by itself."""
+    plans: list[Record] = []
+    failed: list[Record] = []
+    records: list[Record] = []
+    committed: list[Committed] = []
     for row in taken:
         if row.migration:
+            facts = _of_model(row, kind)
             files = [dict(file.as_json()) for file in row.files]
-            yield "migration.planned", {**_of_model(row, kind), "strategy": "auto", "files": files}
+            plans.append(("migration.planned", {**facts, "strategy": "auto", "files": files}))
+            failed.append(("migration.failed", facts))
+        if row.migration or row.replaced_image:
+            originals = [row.replaced_image] if row.replaced_image else []
+            story = list(_story(row, kind))
+            committed.append(Committed(row.migration, row.sha256, row.files, originals=originals, ending=story))
+        else:
+            records += _story(row, kind)
+    return Planned(plans, records, committed, failed)
 
 
-def stories(taken: Iterable[TakenRow], kind: str) -> Iterator[Record]:
-    """Yield one record for every row that something was done with: where its story in the journal begins."""
-    for row in taken:
-        if _is_model(row) or row.kept_as is not None:
-            yield "migration.finished", _of_model(row, kind)
-        if not _is_model(row) and row.taking is not Taking.UNCHANGED:
-            yield "file.detected", _of_file(row, kind)
-        if row.found:
-            truth = {"path": row.row.path, "sha256": row.found, "claimed": row.row.claim, "found": row.found}
-            yield "claim.refuted", {**truth, "pending_id": row.pending_id, **_origin(row, kind)}
+def _story(row: TakenRow, kind: str) -> Iterator[Record]:
+    """Yield the records with which a row's story in the journal begins; none when nothing was done with it."""
+    if _is_model(row) or row.kept_as is not None:
+        yield "migration.finished", _of_model(row, kind)
+    if not _is_model(row) and row.taking is not Taking.UNCHANGED:
+        yield "file.detected", _of_file(row, kind)
+    if row.found:
+        truth = {"path": row.row.path, "sha256": row.found, "claimed": row.row.claim, "found": row.found}
+        yield "claim.refuted", {**truth, "pending_id": row.pending_id, **_origin(row, kind)}
 
 
 def _is_model(row: TakenRow) -> bool:

@@ -8,28 +8,23 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
+from modelkeep.changes.protocol import to_the_end
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow
-from modelkeep.domain.values import Fingerprint, RenderedPicture, TierFile
+from modelkeep.domain.values import Fingerprint, RenderedPicture
 from modelkeep.errors import PictureError
 
 _NOT_IN_A_STEM = re.compile(r"[^A-Za-z0-9_-]")
 _KEY_LENGTH_MAX = 40
 
-T = TypeVar("T")
-
 
 class KeepsPictures(Protocol):
     """What stage 1 needs of the place where pictures lie; names are base names."""
-
-    @property
-    def turn(self) -> asyncio.Lock:
-        """Held from a commit until its pictures have their names."""
 
     async def render(self, source: Path, stem: str) -> RenderedPicture:
         """Render the tiers of a picture into the staging folder; raises PictureError."""
@@ -48,12 +43,6 @@ class KeepsPictures(Protocol):
 
     def remove_pending(self, name: str) -> None:
         """Remove a pending picture; one that is missing is fine."""
-
-    def publish(self, files: Sequence[TierFile]) -> None:
-        """Move staged tiers to their final names."""
-
-    def sync(self) -> None:
-        """Make the names of published pictures durable."""
 
     def discard(self, staged: Iterable[str]) -> None:
         """Delete staged files; those that are missing are fine."""
@@ -178,17 +167,6 @@ class PictureStaging:
         # The number keeps stems apart whose keys differ in nothing but characters that a stem cannot have.
         self._count += 1
         return f"import-{self._run}-{self._count}-{_NOT_IN_A_STEM.sub('_', key)[:_KEY_LENGTH_MAX]}"
-
-
-async def to_the_end(work: Coroutine[Any, Any, T], on_cancel: Callable[[], None] = lambda: None) -> T:
-    """Await work that goes on to its end although its caller is called off meanwhile, which `on_cancel` tells it."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        on_cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise
 
 
 @contextlib.contextmanager

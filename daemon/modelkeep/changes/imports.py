@@ -1,20 +1,20 @@
 """Stage 1: take every row of a legacy source into the catalogue, with its picture, in one transaction.
 
-read → ask which pictures are needed → make them ready → transaction (plans journalled, pending pictures placed) →
-publish → journal. A crash before the commit leaves the catalogue as it was and staged files that nobody wants; a
-crash after it leaves migrations whose plans are in the journal, from which they are resumed.
+read → ask which pictures are needed → make them ready → one change (pending pictures are placed before it commits) →
+journal. A crash before the commit leaves the catalogue as it was and staged files that nobody wants; a crash after it
+leaves migrations whose plans are in the journal, from which they are resumed.
 """
 
 import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from modelkeep.base.patience import reached
-from modelkeep.changes.import_records import plans, stories
+from modelkeep.changes.import_records import planned
 from modelkeep.changes.import_staging import (
     Form,
     KeepsPictures,
@@ -22,8 +22,8 @@ from modelkeep.changes.import_staging import (
     PictureStaging,
     deciding_rows,
     needs_of,
-    to_the_end,
 )
+from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
 from modelkeep.domain.values import Fingerprint
@@ -58,8 +58,9 @@ class TakesRows(Protocol):
         *,
         dry_run: bool = False,
         again: bool = False,
+        finished: Sequence[str] = (),
     ) -> list[TakenRow]:
-        """Take rows in one transaction; `again`: also those that the owner dropped since an earlier import.
+        """Take rows in one transaction, and drop finished ids; `again`: also what the owner dropped since.
 
         `before_commit` is called inside it; when that raises, everything is rolled back, as in a dry run.
         """
@@ -71,12 +72,6 @@ class WritesJournal(Protocol):
     def write(self, event: str, **fields: object) -> int:
         """Write a record."""
 
-    def write_many(self, records: Iterable[tuple[str, Mapping[str, object]]]) -> int:
-        """Write records."""
-
-    def sync(self) -> None:
-        """Make what was written durable."""
-
 
 class StageOne:
     """Runs imports.
@@ -85,6 +80,7 @@ class StageOne:
         catalogue: takes the rows.
         pictures: takes their pictures.
         journal: is told of it.
+        changes: commits and publishes.
         clock: returns the time in ms since 1970.
         concurrency: how many pictures are made ready at a time; 0 = one per core.
         read: reads sources.
@@ -96,6 +92,7 @@ class StageOne:
         catalogue: TakesRows,
         pictures: KeepsPictures,
         journal: WritesJournal,
+        changes: Changes,
         clock: Callable[[], int],
         concurrency: int = 0,
         read: Reads = read_in_thread,
@@ -106,6 +103,7 @@ class StageOne:
         self._catalogue = catalogue
         self._pictures = pictures
         self._journal = journal
+        self._changes = changes
         self._clock = clock
         self._concurrency = concurrency or os.cpu_count() or 1
 
@@ -148,7 +146,15 @@ class StageOne:
         about = {"kind": content.kind, "source": content.source}
         self._journal.write("import.started", **about, rows=len(content.rows), refused=len(content.refusals))
         run = _Run(
-            self._catalogue, self._pictures, self._journal, content, self._concurrency, progress, again, self._looks
+            self._catalogue,
+            self._pictures,
+            self._changes,
+            self._journal,
+            content,
+            self._concurrency,
+            progress,
+            again,
+            self._looks,
         )
         try:
             rehearsed = await self._rehearse(content, deciding_rows(content.rows), again=again)
@@ -192,6 +198,7 @@ class _Run:
         self,
         catalogue: TakesRows,
         pictures: KeepsPictures,
+        changes: Changes,
         journal: WritesJournal,
         content: SourceContent,
         concurrency: int,
@@ -205,12 +212,13 @@ class _Run:
         self._is_called_off = False
         self._catalogue = catalogue
         self._pictures = pictures
+        self._changes = changes
         self._journal = journal
         self._content = content
         self._progress = progress
         self._staging = PictureStaging(pictures, concurrency)
         self._asked: set[Need] = set()
-        self._used: set[str] = set()
+        self._used: list[str] = []
 
     async def make_ready(self, needs: set[Need]) -> None:
         """Make pictures ready."""
@@ -222,9 +230,8 @@ class _Run:
 
     async def take(self, now_ms: int) -> ImportReport:
         """Take the rows into the catalogue, publish their pictures, and tell the journal."""
-        async with self._pictures.turn:
+        async with self._changes.turn:
             taken = await self._take(now_ms)
-            await asyncio.to_thread(self._after_commit, taken)
         pictures = sum(1 for row in taken if row.files or self._has_copy(row))
         report = report_of(self._content, taken, pictures, self._staging.errors)
         self._journal.write("import.finished", kind=report.kind, source=report.source, **report.counts())
@@ -240,34 +247,39 @@ class _Run:
         self._staging.discard_except(self._used)
 
     async def _take(self, now_ms: int) -> list[TakenRow]:
-        content, rows = self._content, self._content.rows
+        rows = self._content.rows
         while True:
             self._progress(Progress("writing", 0, len(rows)))
             on_disk = await self._looks.found(_fingerprints, {row.path for row in rows})
             staged = [self._staging.staged_row(row, on_disk.get(row.path)) for row in rows]
             try:
-                return await self._catalogue.import_rows(
-                    content.kind, content.source, staged, now_ms, self._before_commit, again=self._again
-                )
+                return await self._changes.make(self._change(staged, now_ms))
             except _Outdated as outdated:  # each time it wants more of what is finite
                 await self.make_ready(outdated.needs)
 
-    def _before_commit(self, taken: Sequence[TakenRow]) -> None:
-        """Write the plans down and place the pending pictures; runs inside the transaction, in its thread."""
+    def _change(self, rows: Sequence[StagedRow], now_ms: int) -> Change[list[TakenRow]]:
+        content = self._content
+
+        def commit(finished: Sequence[str], before: Callable[[list[TakenRow]], None]) -> Awaitable[list[TakenRow]]:
+            def place(taken: Sequence[TakenRow]) -> None:
+                before(list(taken))
+                self._place([row for row in taken if self._has_copy(row)])
+
+            return self._catalogue.import_rows(
+                content.kind, content.source, rows, now_ms, place, again=self._again, finished=finished
+            )
+
+        return Change(commit, self._plan, self._used)
+
+    def _plan(self, taken: Sequence[TakenRow]) -> Planned:
+        """Say what is written down of what was taken; runs inside the transaction, in its thread."""
         if self._is_called_off:
             raise ImportStopped(CALLED_OFF)
         unforeseen = needs_of(taken) - self._asked
         if unforeseen:
             raise _Outdated(unforeseen)
-        planned = list(plans(taken, self._content.kind))
-        if planned:
-            self._journal.write_many(planned)
-            self._journal.sync()
-        with_copy = [row for row in taken if self._has_copy(row)]
-        self._place(with_copy)
-        # Whether the commit that follows has succeeded may never be known here: these are not ours to delete now.
-        self._used.update(file.staged for row in taken for file in row.files)
-        self._used.update(self._staging.copy_of(row.row) for row in with_copy)
+        self._used += [file.staged for row in taken for file in row.files]
+        return planned(taken, self._content.kind)
 
     def _has_copy(self, row: TakenRow) -> bool:
         return bool(row.pending_image and self._staging.copy_of(row.row))
@@ -286,16 +298,6 @@ class _Run:
                 if row.taking is Taking.PENDING:
                     self._pictures.remove_pending(row.pending_image)
             raise
-
-    def _after_commit(self, taken: Sequence[TakenRow]) -> None:
-        files = [file for row in taken for file in row.files]
-        if files:
-            self._pictures.publish(files)
-            self._pictures.sync()
-        for row in taken:
-            if row.replaced_image:
-                self._pictures.remove_pending(row.replaced_image)
-        self._journal.write_many(stories(taken, self._content.kind))
 
 
 def _fingerprints(paths: Sequence[str]) -> dict[str, Fingerprint]:

@@ -1,31 +1,27 @@
 """What the owner does by hand to pictures and models, as safe from a crash as a migration.
 
-The order of the steps is the same: what will be published is staged durably, the plan is journalled durably, one
-transaction commits, then files get their names and what nothing names any more goes. So recovery brings an act that
-was cut short to its end, or takes it back, without knowing what kind of act it was.
+Each is a change as a migration is: files get their names, and what nothing names any more goes. So recovery brings an
+act that was cut short to its end, or takes it back, without knowing what kind of act it was.
 """
 
 import asyncio
 import shutil
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, Protocol, TypeVar
+from typing import BinaryIO, NoReturn, Protocol
 from uuid import uuid4
 
-from modelkeep.changes.act_records import facts_of, plan_of
-from modelkeep.changes.publishing import NotesRecords, Publisher, PublishesPictures
+from modelkeep.changes.act_records import planned
+from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.files import fingerprints_of, why_unseen
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, published_names, refuse_purge
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.faults import told
-from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Fingerprint, LocationState, RenderedPicture
-from modelkeep.errors import Busy, CatalogueError, Conflict, ModelkeepError, NotFound, PictureError, StorageError
-
-T = TypeVar("T")
+from modelkeep.errors import Busy, Conflict, ModelkeepError, NotFound, PictureError, StorageError
 
 
 class ActsOnModels(Protocol):
@@ -40,12 +36,8 @@ class ActsOnModels(Protocol):
         """Carry out an act in one transaction."""
 
 
-class StagesPictures(PublishesPictures, Protocol):
+class StagesPictures(Protocol):
     """What is needed of the picture store."""
-
-    @property
-    def turn(self) -> asyncio.Lock:
-        """Held from a commit until its pictures have their names."""
 
     async def render(self, source: Path, stem: str) -> RenderedPicture:
         """Render the tiers of a picture into the staging folder."""
@@ -66,24 +58,13 @@ class StagesPictures(PublishesPictures, Protocol):
         """Remove staged files."""
 
 
-class WritesJournal(NotesRecords, Protocol):
-    """What is needed of the journal."""
-
-    def write(self, event: str, **fields: object) -> int:
-        """Append a record."""
-
-    def sync(self) -> None:
-        """Make what was written durable."""
-
-
 class OwnerActs:
     """Carries out acts, one at a time.
 
     Args:
         catalogue: what is known.
         pictures: the files.
-        journal: notes every step.
-        publisher: brings to its end what is committed; the one that migrations use.
+        changes: commits and publishes.
         clock_ms: milliseconds since 1970.
         looks: looks at paths.
     """
@@ -92,19 +73,15 @@ class OwnerActs:
         self,
         catalogue: ActsOnModels,
         pictures: StagesPictures,
-        journal: WritesJournal,
-        publisher: Publisher,
+        changes: Changes,
         clock_ms: Callable[[], int],
         looks: DiskLooks | None = None,
     ) -> None:
         self._looks = looks or DiskLooks()
         self._catalogue = catalogue
         self._pictures = pictures
-        self._journal = journal
-        self._publisher = publisher
+        self._changes = changes
         self._clock_ms = clock_ms
-        # Their commit failed, perhaps after it was on the disk: see `MigrateStage`.
-        self._doubtful: list[_Preparation] = []
 
     async def remove_picture(self, sha256: str, seq: int) -> int:
         """Remove a picture, let later ones move down, and return how many are left.
@@ -177,21 +154,21 @@ class OwnerActs:
             self._pictures.discard([source.name])
 
     async def _carry_out(self, order: ActOrder) -> ActPlan:
-        preparation = _Preparation(order, self._pictures, self._journal)
-        return await to_the_end(self._in_turn(preparation))
+        return await to_the_end(self._in_turn(order))
 
-    async def _in_turn(self, preparation: "_Preparation") -> ActPlan:
-        async with self._pictures.turn:
+    async def _in_turn(self, order: ActOrder) -> ActPlan:
+        staged = list(order.picture.staged.values()) if order.picture else []
+        async with self._changes.turn:
             try:
-                await asyncio.to_thread(self._require_published, preparation.order.sha256)
-                if preparation.order.kind is ActKind.IMAGE_UPLOADED:
-                    preparation.order = await self._knowing_lost(preparation.order)
-                return await self._commit(preparation)
+                await asyncio.to_thread(self._require_published, order.sha256)
+                if order.kind is ActKind.IMAGE_UPLOADED:
+                    order = await self._knowing_lost(order)
             except (ModelkeepError, OSError) as error:
-                if preparation.is_durable and isinstance(error, CatalogueError):
-                    self._doubtful.append(preparation)
-                else:
-                    preparation.take_back(str(error))
+                self._pictures.discard(staged)
+                raise_as_told(error)
+            try:
+                return await self._changes.make(self._change(order, staged))
+            except (ModelkeepError, OSError) as error:
                 raise_as_told(error)
 
     async def _knowing_lost(self, order: ActOrder) -> ActOrder:
@@ -201,53 +178,23 @@ class OwnerActs:
 
     def _require_published(self, sha256: str) -> None:
         """Have all that is committed published: what follows is staged from published files."""
-        self._publisher.publish()
-        if self._publisher.waits_for(sha256):
+        publisher = self._changes.publisher
+        publisher.publish()
+        if publisher.waits_for(sha256):
             raise Busy("pictures of this model wait to be published: `modelkeep status` tells why; try again later")
 
-    async def _commit(self, preparation: "_Preparation") -> ActPlan:
-        finished = self._publisher.take_finished()
-        try:
-            plan = await self._catalogue.act(preparation.order, finished, self._clock_ms(), preparation.make_durable)
-        except BaseException:
-            self._publisher.give_back(finished)
-            raise
-        if not plan.changes:
-            self._publisher.give_back(finished)
-            preparation.discard()
-            return plan
-        doubtful, self._doubtful = self._doubtful, []
-        for failed in doubtful:
-            failed.take_back("its commit failed")
-        await asyncio.to_thread(self._conclude, plan)
-        return plan
+    def _change(self, order: ActOrder, staged: list[str]) -> Change[ActPlan]:
+        def plan(act: ActPlan) -> Planned:
+            staged.extend(act.links)
+            self._stage(act)
+            return planned(act)
 
-    def _conclude(self, plan: ActPlan) -> None:
-        """Publish what is committed and close it in the journal; runs in a thread."""
-        self._journal.note_many([("migration.committed", facts_of(plan))])
-        ending = ("migration.finished", facts_of(plan))
-        order = plan.order
-        self._publisher.add(
-            [Committed(order.migration, order.sha256, plan.files, plan.removed, plan.originals, [ending])]
+        return Change(
+            lambda finished, before: self._catalogue.act(order, finished, self._clock_ms(), before), plan, staged
         )
-        # It is committed, and the plan is durable: what cannot be done now is done later, or at a start.
-        self._publisher.publish()
 
-
-class _Preparation:
-    """What is staged and journalled for one act."""
-
-    def __init__(self, order: ActOrder, pictures: StagesPictures, journal: WritesJournal) -> None:
-        self.order = order
-        self.is_durable = False
-        self._pictures = pictures
-        self._journal = journal
-        self._staged = list(order.picture.staged.values()) if order.picture else []
-        self._facts: dict[str, object] = {}
-
-    def make_durable(self, plan: ActPlan) -> None:
-        """Stage what will be published and journal the plan; runs inside the transaction, in its thread."""
-        self._staged += plan.links
+    def _stage(self, plan: ActPlan) -> None:
+        """Stage what will be published; runs inside the transaction, in its thread."""
         if plan.files or plan.removed or plan.originals:
             # Else it would be committed, and its pictures would stay as they are until the disk takes changes again.
             self._pictures.require_writable()
@@ -257,21 +204,6 @@ class _Preparation:
             raise Conflict(
                 f"a later picture has lost its file {error.filename}: `modelkeep doctor` tells what can be done"
             ) from error
-        self._facts = facts_of(plan)
-        self._journal.write("migration.planned", **plan_of(plan))
-        self._journal.sync()
-        self.is_durable = True
-
-    def take_back(self, reason: str) -> None:
-        """Clear away what was prepared for an act that has certainly not committed."""
-        self.discard()
-        if self._facts:
-            # An open plan would keep the journal's segments, and be rolled back at the next start.
-            self._journal.note_many([("migration.failed", self._facts | {"error": reason})])
-
-    def discard(self) -> None:
-        """Delete what is staged."""
-        self._pictures.discard(self._staged)
 
 
 def raise_as_told(error: ModelkeepError | OSError) -> NoReturn:
@@ -279,16 +211,6 @@ def raise_as_told(error: ModelkeepError | OSError) -> NoReturn:
     if isinstance(error, OSError):
         raise StorageError(told(error, "the pictures")) from error
     raise error
-
-
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Bring work to its end though whoever asked for it has gone."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _why_kept(missing: Mapping[str, Fingerprint | None], paths: Sequence[str]) -> dict[str, str]:

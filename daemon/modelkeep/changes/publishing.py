@@ -7,7 +7,7 @@ or by the next start. The order of the commits is kept for each model: a later p
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from modelkeep.base.persistence import HearsTroubles
@@ -77,14 +77,23 @@ class Publisher:
         with self._publishing:
             self._waiting += [_Waiting(item) for item in committed]
 
-    def publish(self) -> None:
+    def publish(self, *, gives_up_lost: bool = False) -> None:
         """Publish all that is committed, remove its originals and close it; retries what failed before.
 
         What cannot be done now is kept, and told as a trouble until it is done.
+
+        Args:
+            gives_up_lost: close also those of whose pictures some are gone, and say so in the journal.
         """
         with self._publishing:
             if self._waiting:
-                self._tell(self._publish())
+                self._tell(self._publish(gives_up_lost=gives_up_lost))
+
+    @property
+    def left(self) -> list[Committed]:
+        """What is not done yet."""
+        with self._publishing:
+            return [waiting.item for waiting in self._waiting]
 
     def waits_for(self, sha256: str) -> bool:
         """Tell whether something is left to do for a model."""
@@ -102,10 +111,15 @@ class Publisher:
         with self._counting:
             self._finished = [*(migration for migration in finished if migration), *self._finished]
 
-    def _publish(self) -> dict[str, OSError]:
+    def _publish(self, *, gives_up_lost: bool) -> dict[str, OSError]:
         """Do what can be done; returns by model why something is left."""
         stuck: dict[str, OSError] = {}
-        published = [waiting for waiting in self._waiting if self._has_published(waiting, stuck)]
+        published: list[_Waiting] = []
+        for waiting in self._waiting:
+            if gives_up_lost and waiting.item.sha256 not in stuck:
+                self._give_up_lost(waiting)
+            if self._has_published(waiting, stuck):
+                published.append(waiting)
         try:
             if any(waiting.item.files or waiting.item.removed for waiting in published):
                 self._pictures.sync()
@@ -116,8 +130,26 @@ class Publisher:
         if not records or self._journal.note_many(records):
             # An id leaves the catalogue only when its end is in the journal; else the next start takes care of both.
             self.give_back([waiting.item.migration for waiting in concluded])
-        self._waiting = [waiting for waiting in self._waiting if waiting not in concluded]
+        done = set(concluded)
+        self._waiting = [waiting for waiting in self._waiting if waiting not in done]
         return stuck
+
+    def _give_up_lost(self, waiting: _Waiting) -> None:
+        """Leave out the pictures that are neither staged nor published, and have the journal say so."""
+        lost: list[TierFile] = []
+        for file in waiting.item.files:
+            try:
+                self._pictures.publish([file])
+            except FileNotFoundError:
+                lost.append(file)
+            except OSError:
+                return  # it is met again when all of them are published
+        if lost:
+            kept = [file for file in waiting.item.files if file not in lost]
+            reason = {"error": f"these pictures are gone: {', '.join(file.final for file in lost)}"}
+            (event, fields), *more = waiting.item.ending or [("", {})]
+            ending = [(event, {**fields, **reason}), *more] if event else []
+            waiting.item = replace(waiting.item, files=kept, ending=ending)
 
     def _has_published(self, waiting: _Waiting, stuck: dict[str, OSError]) -> bool:
         """Publish the pictures of one commit; what cannot be published holds back that of its model alone."""

@@ -21,7 +21,8 @@ from modelkeep.base.persistence import (
     do_for_all,
     unforeseen,
 )
-from modelkeep.changes.publishing import Publisher
+from modelkeep.changes.protocol import Changes
+from modelkeep.changes.publishing import NotesRecords
 from modelkeep.disk.files import age_seconds, fingerprints_of, look_at
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import OF_THE_FILE, Reach, missing
@@ -54,7 +55,7 @@ from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
-from modelkeep.pipeline.migrate import Hashed, KeepsPictures, Migrated, MigratesRows, MigrateStage, WritesJournal
+from modelkeep.pipeline.migrate import Hashed, Migrated, MigratesRows, MigrateStage, RendersPictures
 from modelkeep.pipeline.parking import Parking, ParksRows
 from modelkeep.pipeline.refill import IN_HAND_LOW, IN_HAND_MAX, HoldsQueue, Refill
 from modelkeep.pipeline.requests import HoldsRequestedRows, Requests
@@ -82,7 +83,7 @@ class KeepsRows(MigratesRows, HoldsQueue, HoldsRequestedRows, ParksRows, KeepsCl
         """Offer files to the rows whose file is missing."""
 
 
-class KeepsAndCopiesPictures(KeepsPictures, CopiesPictures, Protocol):
+class RendersAndCopiesPictures(RendersPictures, CopiesPictures, Protocol):
     """What the stages need of the picture store."""
 
 
@@ -101,8 +102,9 @@ class Pipeline:
     Args:
         options: how it works.
         catalogue: the queue, and what is known.
-        pictures: renders and publishes.
+        pictures: renders and copies.
         journal: notes every step.
+        changes: commits and publishes.
         pool: the hashing processes.
         roots: returns the configured roots.
         is_reachable: tells whether a root was there when it was last looked at.
@@ -113,7 +115,6 @@ class Pipeline:
         on_touched: has a file looked at again to which something happened while it was on its way.
         on_root_away: gets the path of each file that was put off because its root is away.
         troubles: is told when the catalogue cannot be read or written.
-        publisher: brings to its end what is committed; the stage's own when there is none that others use too.
         looks: looks at paths.
     """
 
@@ -121,8 +122,9 @@ class Pipeline:
         self,
         options: PipelineOptions,
         catalogue: KeepsRows,
-        pictures: KeepsAndCopiesPictures,
-        journal: WritesJournal,
+        pictures: RendersAndCopiesPictures,
+        journal: NotesRecords,
+        changes: Changes,
         pool: HashPool,
         *,
         roots: Callable[[], Sequence[Root]],
@@ -134,7 +136,6 @@ class Pipeline:
         on_touched: Callable[[str], None],
         troubles: HearsTroubles,
         on_root_away: Callable[[str], None] = lambda _: None,
-        publisher: Publisher | None = None,
         looks: DiskLooks | None = None,
     ) -> None:
         self._looks = looks or DiskLooks(roots)
@@ -165,7 +166,7 @@ class Pipeline:
         )
         self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._no_workers, self._refill.ask)
         self.migrating = MigrateStage(
-            catalogue, pictures, journal, clock_ms, self._migrated, publisher, self._type_of, self._looks
+            catalogue, pictures, changes, clock_ms, self._migrated, self._type_of, self._looks
         )
         self.settling = SettleStage(
             options.settle_seconds, time.monotonic, self._settled, self._refused, accepts_empty, self._looks

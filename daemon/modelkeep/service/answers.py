@@ -69,9 +69,7 @@ class Answers:
         self._state = state
         self._is_behind = is_behind
         self._after_import = after_import
-        self._acts = OwnerActs(
-            holdings.catalogue, holdings.pictures, holdings.journal, holdings.publisher, now_ms, looks
-        )
+        self._acts = OwnerActs(holdings.catalogue, holdings.pictures, holdings.changes, now_ms, looks)
         self._imports = Running()
         self._began = time.monotonic()
 

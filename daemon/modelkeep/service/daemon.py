@@ -141,6 +141,7 @@ class Daemon:
             holdings.catalogue,
             holdings.pictures,
             holdings.journal,
+            holdings.changes,
             self._pool,
             roots=lambda: self._keeper.roots(),
             is_reachable=lambda root: self._keeper.is_reachable(root),
@@ -151,7 +152,6 @@ class Daemon:
             on_touched=lambda path: self._events.put(FileAppeared(path)),
             troubles=holdings.troubles,
             on_root_away=lambda path: self._keeper.doubt(path),
-            publisher=holdings.publisher,
             looks=self._looks,
         )
         self._intake = Intake(
@@ -290,7 +290,7 @@ class Daemon:
         await self._keeper.rescan_all("scheduled")
 
     async def _keep_house(self) -> None:
-        await asyncio.to_thread(self._pipeline.migrating.publish)
+        await self._holdings.changes.tend()
         if self._pipeline.is_idle:
             for pool in (self._pool, self._holdings.picture_pool):
                 await asyncio.to_thread(pool.release)

@@ -10,7 +10,7 @@ from modelkeep import __version__
 from modelkeep.base.troubles import Troubles
 from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.changes.publishing import Publisher
+from modelkeep.changes.protocol import Changes
 from modelkeep.changes.recovery import recover
 from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.durable import make_folder
@@ -35,7 +35,7 @@ class Holdings:
     pictures: ImageStore
     picture_pool: WorkerPool
     troubles: Troubles
-    publisher: Publisher
+    changes: Changes
 
 
 @asynccontextmanager
@@ -77,8 +77,8 @@ async def _opened(directory: DataDirectory, journal: JournalKeeper) -> AsyncIter
     pool = WorkerPool(min(len(os.sched_getaffinity(0)), PICTURE_WORKERS_MAX))
     try:
         pictures = _open_pictures(directory, pool)
-        publisher = Publisher(pictures, journal, troubles)
-        holdings = Holdings(directory, journal, catalogue, pictures, pool, troubles, publisher)
+        changes = Changes(catalogue, pictures, journal, troubles)
+        holdings = Holdings(directory, journal, catalogue, pictures, pool, troubles, changes)
         await _recover(holdings)
         yield holdings
     finally:
@@ -94,18 +94,10 @@ def _open_pictures(directory: DataDirectory, pool: WorkerPool) -> ImageStore:
 
 
 async def _recover(holdings: Holdings) -> None:
-    catalogue, journal = holdings.catalogue, holdings.journal
+    journal = holdings.journal
     for damage in journal.damages:
         journal.write("journal.damaged", segment=damage.segment, offset=damage.offset, reason=damage.reason)
-    committed = await catalogue.committed_migrations()
-    wanted = await catalogue.pending_pictures()
-    removed = {name for left in committed.values() for name in left.get("removed", ())}
-    recovered = recover(journal, holdings.pictures, committed, wanted, await catalogue.named_pictures(removed))
-    if recovered.rolled_forward:
-        # Every one of them is closed in the journal now, durably.
-        await catalogue.forget_migrations(sorted(recovered.rolled_forward))
-    holdings.publisher.add(recovered.left)
-    holdings.publisher.publish()  # fails again as a rule, and then tells so
+    await recover(holdings.catalogue, holdings.pictures, journal, holdings.changes.publisher)
     for scratch in holdings.directory.path.glob(f"{SCRATCH_PREFIX}*"):
         shutil.rmtree(scratch, ignore_errors=True)
 

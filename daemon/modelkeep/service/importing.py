@@ -10,11 +10,10 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.imports import CALLED_OFF, StageOne
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.faults import STORAGE, told
-from modelkeep.domain.migration import Committed
 from modelkeep.domain.naming import PathMap
-from modelkeep.domain.pictures import parse_picture_name
-from modelkeep.domain.values import RenderedPicture, TierFile
+from modelkeep.domain.values import RenderedPicture
 from modelkeep.errors import ImportStopped, NotFound, SourceError, StorageError
+from modelkeep.images.store import ImageStore
 from modelkeep.importers.base import SourceOptions
 from modelkeep.importers.reading import read_apart
 from modelkeep.importers.registry import importer_for
@@ -60,7 +59,13 @@ async def import_stream(
         scratch=holdings.directory.path,
     )
     stage = StageOne(
-        holdings.catalogue, _ImportedPictures(holdings), holdings.journal, now_ms, read=read_apart, looks=looks
+        holdings.catalogue,
+        _ImportedPictures(holdings.pictures),
+        holdings.journal,
+        holdings.changes,
+        now_ms,
+        read=read_apart,
+        looks=looks,
     )
     progress: asyncio.Queue[Progress] = asyncio.Queue()
     work = asyncio.create_task(
@@ -93,16 +98,10 @@ class Running:
 
 
 class _ImportedPictures:
-    """The pictures as an import uses them: what is committed is published by whoever tries again what fails."""
+    """The pictures as an import uses them: what the disk refuses is told in a sentence."""
 
-    def __init__(self, holdings: Holdings) -> None:
-        self._pictures = holdings.pictures
-        self._publisher = holdings.publisher
-
-    @property
-    def turn(self) -> asyncio.Lock:
-        """Held from a commit until its pictures have their names."""
-        return self._pictures.turn
+    def __init__(self, pictures: ImageStore) -> None:
+        self._pictures = pictures
 
     async def render(self, source: Path, stem: str) -> RenderedPicture:
         """Render the tiers of a picture."""
@@ -133,19 +132,6 @@ class _ImportedPictures:
         """Remove a pending picture."""
         with _faults_told():
             self._pictures.remove_pending(name)
-
-    def publish(self, files: Sequence[TierFile]) -> None:
-        """Publish pictures now or, when the disk does not take them, later; durably, in the order of the commits."""
-        by_model: dict[str, list[TierFile]] = {}
-        for file in files:
-            picture = parse_picture_name(file.final)
-            by_model.setdefault(picture[0] if picture else "", []).append(file)
-        # Without their ids: the catalogue keeps those of an import until the next start.
-        self._publisher.add([Committed("", sha256, of_model) for sha256, of_model in by_model.items()])
-        self._publisher.publish()
-
-    def sync(self) -> None:
-        """Do nothing: publishing has done it."""
 
     def discard(self, staged: Iterable[str]) -> None:
         """Delete staged files."""

@@ -170,4 +170,4 @@ class OfflineWriter:
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it."""
         kept = self._open
-        await OwnerActs(kept.catalogue, kept.pictures, kept.journal, kept.publisher, now_ms).purge(sha256)
+        await OwnerActs(kept.catalogue, kept.pictures, kept.changes, now_ms).purge(sha256)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelkeep.changes.imports import ImportReport, Progress, StageOne
+from modelkeep.changes.protocol import Changes
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow, Taking
 from modelkeep.domain.values import Fingerprint, RenderedPicture, TierFile
 from modelkeep.errors import CatalogueError, JournalError, PictureError, SourceError
@@ -30,6 +31,8 @@ class RowCatalogue:
     known: dict[str, Taking] = field(default_factory=dict)
     fails: Exception | None = None
     """Raised after `before_commit`: whether the commit succeeded is not known then."""
+    landed: bool | None = None
+    """Whether it did; None when nobody can tell."""
     meanwhile: list[str] = field(default_factory=list)
     """Hashes that become models between the question and the transaction."""
     seen: list[StagedRow] = field(default_factory=list)
@@ -48,6 +51,7 @@ class RowCatalogue:
         *,
         dry_run: bool = False,
         again: bool = False,
+        finished: Sequence[str] = (),
     ) -> list[TakenRow]:
         assert now_ms == NOW_MS
         (self.dry_seen if dry_run else self.seen)[:] = rows
@@ -60,6 +64,11 @@ class RowCatalogue:
                 raise self.fails
             self.log.append("commit")
         return taken
+
+    async def landed_migrations(self, asked: Sequence[str]) -> set[str]:
+        if self.landed is None:
+            raise CatalogueError("nobody answers")
+        return set(asked) if self.landed else set()
 
     def _take(self, staged: StagedRow, number: int, models: set[str]) -> TakenRow:
         row, has_picture = staged.row, bool(staged.row.picture)
@@ -133,6 +142,9 @@ class PictureShelf:
     def remove_pending(self, name: str) -> None:
         self.pending.discard(name)
 
+    def remove_published(self, names: Sequence[str]) -> None:
+        assert not names
+
     def publish(self, files: Sequence[TierFile]) -> None:
         for file in files:
             self.staging.remove(file.staged)
@@ -173,6 +185,10 @@ class RecordList:
             self.log.append(event)
         return len(self.records)
 
+    def note_many(self, records: Sequence[tuple[str, Mapping[str, object]]]) -> bool:
+        self.write_many(records)
+        return True
+
     def sync(self) -> None:
         self.log.append("sync journal")
 
@@ -207,7 +223,8 @@ class World:
         self.shelf = PictureShelf(self.log)
         self.journal = RecordList(self.log)
         self.progress: list[Progress] = []
-        self.stage_one = StageOne(self.catalogue, self.shelf, self.journal, lambda: NOW_MS, concurrency)
+        self.changes = Changes(self.catalogue, self.shelf, self.journal)
+        self.stage_one = StageOne(self.catalogue, self.shelf, self.journal, self.changes, lambda: NOW_MS, concurrency)
 
     async def run(self, *rows: LegacyRow, refusals: Sequence[Refusal] = (), dry_run: bool = False) -> ImportReport:
         options = SourceOptions(Path("/old/list"))
@@ -232,10 +249,10 @@ async def test_the_order_in_which_things_become_durable() -> None:
         "place 2.png",
         "sync pending",
         "commit",
+        "file.detected",
         "publish 3",
         "sync published",
         "migration.finished",
-        "file.detected",
         "import.finished",
     ]
     assert world.shelf.staging == set()
@@ -470,7 +487,33 @@ async def test_pending_pictures_that_were_placed_are_taken_back_when_the_next_ca
     assert (world.shelf.pending, world.shelf.staging) == (set(), set())
 
 
-async def test_after_a_commit_of_unknown_outcome_what_the_plan_names_is_left_to_recovery() -> None:
+@pytest.mark.parametrize("landed", [True, False])
+async def test_after_a_commit_that_failed_the_catalogue_is_asked_whether_it_landed(landed: bool) -> None:
+    world = World()
+    world.catalogue.fails, world.catalogue.landed = CatalogueError("the disk went away"), None
+    rows = (row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"))
+    with pytest.raises(CatalogueError):
+        await world.run(*rows)
+    world.catalogue.landed = landed
+    await world.changes.tend()
+    assert world.shelf.staging == set()
+    assert len(world.shelf.published) == (3 if landed else 0)
+    assert len(world.journal.of("migration.finished")) == int(landed)
+    assert [record["error"] for record in world.journal.of("migration.failed")] == (
+        [] if landed else ["the disk went away"]
+    )
+
+
+async def test_an_import_that_landed_though_its_commit_failed_has_not_failed() -> None:
+    world = World()
+    world.catalogue.fails, world.catalogue.landed = CatalogueError("the disk went away"), True
+    report = await world.run(row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"))
+    assert (report.migrated, report.pending, report.images_processed) == (1, 1, 2)
+    assert "import.failed" not in world.log
+    assert (len(world.shelf.published), world.shelf.staging) == (3, set())
+
+
+async def test_after_a_commit_of_unknown_outcome_what_the_plan_names_stays() -> None:
     world = World()
     world.catalogue.fails = CatalogueError("the disk went away")
     with pytest.raises(CatalogueError):

@@ -16,8 +16,9 @@ from tests.picture_files import gigantic_png, png, text_as_picture, truncated_pn
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.owner import OwnerActs
+from modelkeep.changes.protocol import Changes
 from modelkeep.changes.publishing import Publisher
-from modelkeep.changes.recovery import Recovered, recover
+from modelkeep.changes.recovery import recover
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.acts import ActOrder, ActPlan
 from modelkeep.domain.legacy import LegacyRow, StagedRow
@@ -63,12 +64,13 @@ class Bench:
         self.store = ImageStore(folder / "images", Threads())
         self.journal = JournalKeeper(lambda: JournalWriter.open(folder / "journal"))
         self.troubles: dict[str, str] = {}
-        self.publisher = Publisher(self.store, self.journal, self)
-        self.acts = self.fresh_acts(self.publisher)
+        self.changes = Changes(self.catalogue, self.store, self.journal, self)
+        self.publisher = self.changes.publisher
+        self.acts = self.fresh_acts(self.changes)
 
-    def fresh_acts(self, publisher: Publisher | None = None) -> OwnerActs:
-        publisher = publisher or Publisher(self.store, self.journal)
-        return OwnerActs(self.catalogue, self.store, self.journal, publisher, lambda: NOW)
+    def fresh_acts(self, changes: Changes | None = None) -> OwnerActs:
+        changes = changes or Changes(self.catalogue, self.store, self.journal)
+        return OwnerActs(self.catalogue, self.store, changes, lambda: NOW)
 
     async def add(self, sha256: str, *seeds: int) -> list[int]:
         return [await self.acts.add_picture(sha256, io.BytesIO(picture(seed))) for seed in seeds]
@@ -107,12 +109,11 @@ class Bench:
         """Hear that it is over."""
         self.troubles.pop(part, None)
 
-    async def recover(self) -> Recovered:
-        """Do what a start does."""
-        committed = await self.catalogue.committed_migrations()
-        removed = [name for left in committed.values() for name in left.get("removed", ())]
-        named = await self.catalogue.named_pictures(removed)
-        return recover(self.journal, self.store, committed, (), named)
+    async def recover(self) -> Publisher:
+        """Do what a start does; returns who keeps what is left."""
+        publisher = Publisher(self.store, self.journal, self)
+        await recover(self.catalogue, self.store, self.journal, publisher)
+        return publisher
 
     async def close(self) -> None:
         self.catalogue.close()
@@ -270,6 +271,10 @@ async def test_a_journal_that_cannot_be_synced_leaves_all_as_it_was(
     assert bench.journal.unfinished == {}
 
 
+async def refuse_to_tell(_: Sequence[str]) -> set[str]:
+    raise CatalogueError("the catalogue cannot be read now")
+
+
 async def test_what_a_failed_commit_had_staged_stays_until_it_is_certain(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +291,7 @@ async def test_what_a_failed_commit_had_staged_stays_until_it_is_certain(
         return await act(order, finished, now_ms, prepare_and_fail)
 
     monkeypatch.setattr(bench.catalogue, "act", fail_after_the_plan)
+    monkeypatch.setattr(bench.catalogue, "landed_migrations", refuse_to_tell)
     with pytest.raises(CatalogueError):
         await bench.acts.remove_picture(A, 0)
     assert len(bench.staged) == 3
@@ -438,14 +444,12 @@ async def test_a_recovery_leaves_what_the_disk_does_not_take_to_whoever_tries_ag
         publish(files)
 
     monkeypatch.setattr(bench.store, "publish", fail_for_a)
-    recovered = await bench.recover()
-    assert {left.sha256 for left in recovered.left} == {A}
+    again = await bench.recover()
+    assert {left.sha256 for left in again.left} == {A}
     assert await bench.shown(B) == [1]
     assert list(bench.journal.unfinished) == [stuck]
     assert len(bench.staged) == 6
     monkeypatch.undo()
-    again = Publisher(bench.store, bench.journal, bench)
-    again.add(recovered.left)
     again.publish()
     assert await bench.shown(A) == [2, 3]
     assert bench.staged == []

@@ -17,6 +17,7 @@ from tests.waiting import wait_until, wait_until_async
 
 from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.changes.protocol import Changes
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
@@ -87,8 +88,12 @@ class NotedCatalogue:
             self._steps.reach("commit")  # what raises here fails as the commit itself may
 
         results = await self._catalogue.migrate(orders, finished, now_ms, journal_and_commit)
-        self._steps.reach("committed")
+        self._steps.reach("committed")  # what raises here fails though it is committed
         return results
+
+    async def landed_migrations(self, asked: Sequence[str]) -> set[str]:
+        self._steps.reach("ask")
+        return await self._catalogue.landed_migrations(asked)
 
 
 class NotedPictures:
@@ -121,7 +126,7 @@ class NotedPictures:
         self._steps.reach("remove original")
         self._store.remove_pending(name)
 
-    def discard(self, staged: Sequence[str]) -> None:
+    def discard(self, staged: Iterable[str]) -> None:
         self._store.discard(staged)
 
 
@@ -160,13 +165,9 @@ class Bench:
         self.writer = JournalWriter.open(folder / "journal")
         self.journal = JournalKeeper(lambda: self.writer)
         self.done: list[Migrated] = []
-        self.stage = MigrateStage(
-            NotedCatalogue(self.catalogue, self.steps),
-            NotedPictures(self.store, self.steps),
-            NotedJournal(self.journal, self.steps),
-            lambda: NOW,
-            self._on_done,
-        )
+        catalogue, pictures = NotedCatalogue(self.catalogue, self.steps), NotedPictures(self.store, self.steps)
+        self.changes = Changes(catalogue, pictures, NotedJournal(self.journal, self.steps))
+        self.stage = MigrateStage(catalogue, pictures, self.changes, lambda: NOW, self._on_done)
 
     async def _on_done(self, done: list[Migrated]) -> None:
         self.done += done
@@ -464,23 +465,56 @@ class TestFailures:
         assert again.result.outcome is Outcome.DONE
         assert bench.pictures() == tiers(hashed.sha256)
 
-    async def test_a_commit_that_fails_leaves_the_row_and_the_next_one_closes_its_plan(self, bench: Bench) -> None:
-        """A plan that stays open keeps the journal's segments until the next start.
-
-        Until another commit takes its place in SQLite's log, a start may find the failed one there and carry it on.
-        """
+    async def test_a_commit_that_fails_leaves_the_row_and_its_plan_is_closed(self, bench: Bench) -> None:
+        """A plan that stays open keeps the journal's segments until the next start."""
         hashed = await bench.queue("a.safetensors", picture=png())
         bench.steps.fail_at("commit", CatalogueError("the disk is full"))
+        (done,) = await bench.migrate(hashed)
+        assert (done.result.outcome, done.result.error) == (Outcome.FAILED, "the disk is full")
+        assert await bench.catalogue.model(hashed.sha256) is None
+        assert (bench.staged(), bench.writer.unfinished) == ([], {})
+        assert [record["error"] for record in bench.records("migration.failed")] == ["the disk is full"]
+        (again,) = await bench.migrate(hashed)
+        assert again.result.outcome is Outcome.DONE
+
+    async def test_while_nobody_can_tell_whether_a_commit_landed_its_pictures_and_plan_stay(
+        self, bench: Bench
+    ) -> None:
+        hashed = await bench.queue("a.safetensors", picture=png())
+        bench.steps.fail_at("commit", CatalogueError("the disk is full"))
+        bench.steps.fail_at("ask", CatalogueError("the disk is still full"), times=2)
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.FAILED
         assert await bench.catalogue.model(hashed.sha256) is None
         assert len(bench.staged()) == 3
         assert len(bench.records("migration.planned")) == 1
         assert len(bench.writer.unfinished) == 1
+        (refused,) = await bench.migrate(await bench.queue("b.safetensors"))
+        assert (refused.result.outcome, refused.result.error) == (Outcome.FAILED, "the disk is still full")
+        assert bench.steps.done.count("migration.planned") == 1
         (again,) = await bench.migrate(hashed)
         assert again.result.outcome is Outcome.DONE
         assert bench.staged() == []
         assert bench.writer.unfinished == {}
+
+    async def test_a_commit_that_landed_though_it_failed_is_carried_on(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", picture=png())
+        bench.steps.fail_at("committed", CatalogueError("the connection was lost"))
+        (done,) = await bench.migrate(hashed)
+        assert (done.result.outcome, done.result.error) == (Outcome.DONE, "")
+        assert bench.pictures() == tiers(hashed.sha256)
+        assert (bench.originals(), bench.staged(), bench.writer.unfinished) == ([], [], {})
+
+    async def test_a_commit_that_is_later_found_to_have_landed_is_carried_on_then(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", picture=png())
+        bench.steps.fail_at("committed", CatalogueError("the connection was lost"))
+        bench.steps.fail_at("ask", CatalogueError("nobody answers"))
+        (done,) = await bench.migrate(hashed)
+        assert done.result.outcome is Outcome.FAILED
+        assert (len(bench.staged()), bench.pictures()) == (3, [])
+        await bench.changes.tend()
+        assert bench.pictures() == tiers(hashed.sha256)
+        assert (bench.originals(), bench.staged(), bench.writer.unfinished) == ([], [], {})
 
     async def test_finished_ids_are_handed_in_again_after_a_commit_that_failed(self, bench: Bench) -> None:
         (first,) = await bench.migrate(await bench.queue("a.safetensors"))
@@ -507,7 +541,7 @@ class TestFailures:
         assert done.result.outcome is Outcome.DONE
         assert bench.records("migration.finished") == []
         assert list(bench.writer.unfinished) == [done.result.order.migration]
-        bench.stage.publish()
+        bench.changes.publisher.publish()
         assert bench.pictures() == tiers(hashed.sha256)
         assert (bench.originals(), bench.writer.unfinished) == ([], {})
         assert len(bench.records("migration.finished")) == 1
@@ -554,7 +588,7 @@ class TestTogether:
         bench.steps.at["sync pictures"] = hold
         bench.stage.put(hashed)
         await asyncio.to_thread(begun.wait, 10)
-        other = asyncio.ensure_future(asyncio.to_thread(bench.stage.publish))
+        other = asyncio.ensure_future(asyncio.to_thread(bench.changes.publisher.publish))
         with suppress(AssertionError):  # it waits for its turn
             await wait_until_async(lambda: bench.steps.done.count("publish") == 2, seconds=0.3)
         go_on.set()

@@ -15,6 +15,7 @@ from tests.waiting import wait_until_async
 
 from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.changes.protocol import Changes
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.detection import Found, Rename
 from modelkeep.domain.legacy import LegacyRow, StagedRow
@@ -81,11 +82,13 @@ class Line:
         self.store = ImageStore(folder / "images", pool)
         self.troubles = Troubles()
         self.touched: list[str] = []
+        journal = JournalKeeper(lambda: self._writer)
         self.pipeline = Pipeline(
             PipelineOptions(settle_seconds, 30.0, Strategy.AUTO),
             self.catalogue,
             self.store,
-            JournalKeeper(lambda: self._writer),
+            journal,
+            Changes(self.catalogue, self.store, journal),
             cast("HashPool", self.pool),
             roots=lambda: [Root(str(self.root))],
             is_reachable=lambda root: root.path not in self.unreachable,

@@ -53,10 +53,10 @@ async def test_committed_pictures_that_the_disk_does_not_take_are_told_and_publi
         await run(kept, source)
     (trouble,) = kept.troubles.current()
     assert (trouble.part, "Read-only file system; mount" in trouble.sentence) == ("pictures", True)
-    assert kept.publisher.waits_for(sha256)
+    assert kept.changes.publisher.waits_for(sha256)
     assert not list(kept.directory.images.glob("*.webp"))
     assert len(await kept.catalogue.committed_migrations()) == 1
-    kept.publisher.publish()
+    kept.changes.publisher.publish()
     assert kept.troubles.current() == []
     assert len(list(kept.directory.images.glob(f"{sha256}_0_*.webp"))) == 3
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.control import migration_values
+from modelkeep.catalogue.store.control import forget_migrations, migration_values
 from modelkeep.catalogue.store.import_care import take_with_care
 from modelkeep.catalogue.store.import_run import (
     ImportRun,
@@ -43,11 +43,13 @@ def import_rows(
     before_commit: BeforeCommit,
     *,
     again: bool = False,
+    finished: Sequence[str] = (),
 ) -> list[TakenRow]:
     """Take the rows of a source; see `domain.legacy` for what is handed in and what comes back.
 
     `before_commit` gets what was done with each row before anything is visible to anybody; when it raises, nothing
     has happened. `again`: rows that an earlier run took and the owner dropped since are taken as if they were new.
+    `finished`: ids of earlier migrations whose end is in the journal; dropped once `before_commit` made it durable.
     """
     run = begin(connection, kind, source, rows, now_ms, again=again)
     taken: dict[str, TakenRow] = {}
@@ -67,6 +69,7 @@ def import_rows(
     in_order = [taken[staged.row.key] for staged in rows]
     remember(run, in_order)
     before_commit(in_order)
+    forget_migrations(connection, finished)
     return in_order
 
 

@@ -1,0 +1,97 @@
+"""What the journal is told of migrations, and what is left to do after their commit."""
+
+from collections.abc import Iterator, Sequence
+
+from modelkeep.changes.protocol import Planned
+from modelkeep.domain.migration import Committed, MigrationOrder, MigrationResult, Outcome
+from modelkeep.domain.values import Record
+
+
+def planned(results: Sequence[MigrationResult]) -> Planned:
+    """Return what a batch does."""
+    done = [result for result in results if result.outcome is Outcome.DONE]
+    return Planned(
+        plans=[("migration.planned", _plan(result)) for result in done],
+        records=[record for result in results for record in _told(result)],
+        committed=[_committed(result) for result in done],
+        failed=failed([result.order for result in results]),
+    )
+
+
+def failed(orders: Sequence[MigrationOrder]) -> list[Record]:
+    """Return what is told of a batch that failed."""
+    return [("migration.failed", facts_of(order)) for order in orders]
+
+
+def facts_of(order: MigrationOrder) -> dict[str, object]:
+    """Return what every record of a migration says."""
+    return {
+        "migration": order.migration,
+        "path": order.path,
+        "sha256": order.sha256,
+        "pending_id": order.pending_id,
+    }
+
+
+def _action(result: MigrationResult) -> str:
+    return result.decision.action.value if result.decision else ""
+
+
+def _plan(result: MigrationResult) -> dict[str, object]:
+    """Return the whole plan as the journal holds it."""
+    pending = result.pending
+    assert pending is not None  # noqa: S101 - a row that is migrated exists
+    row = {
+        "name": pending.name,
+        "type": pending.type,
+        "base": pending.base,
+        "size_bytes": pending.size_bytes,
+        "created_at": pending.created_at,
+        "source": pending.source,
+        "tags": [tag.name for tag in pending.tags],
+        "meta": pending.meta,
+        "image": pending.image,
+    }
+    files = [file.as_json() for file in result.files]
+    return facts_of(result.order) | {
+        "action": _action(result),
+        "strategy": result.order.strategy.value,
+        "pending": row,
+        "files": files,
+    }
+
+
+def _told(result: MigrationResult) -> Iterator[Record]:
+    facts = facts_of(result.order)
+    if result.outcome is Outcome.DONE:
+        yield "migration.committed", facts | {"action": _action(result)}
+    elif result.outcome is Outcome.CONFLICTED and result.decision is not None:
+        lost = list(result.decision.lost_keys)
+        yield "migration.conflicted", facts | {"action": _action(result), "differing": lost}
+    if result.displaced:
+        place = {"path": result.order.path, "sha256": result.displaced, "replaced_by": result.order.sha256}
+        yield "file.changed", {**place, "cause": "other content lies at this path now"}
+
+
+def _committed(result: MigrationResult) -> Committed:
+    pending = result.pending
+    used_up = pending is not None and bool(pending.image) and not result.order.picture_refused
+    return Committed(
+        result.order.migration,
+        result.order.sha256,
+        result.files,
+        originals=[pending.image] if pending is not None and used_up else [],
+        ending=_ending(result),
+    )
+
+
+def _ending(result: MigrationResult) -> list[Record]:
+    facts = facts_of(result.order)
+    records: list[Record] = []
+    if result.files:
+        records.append(("image.published", facts | {"files": [file.final for file in result.files]}))
+    ending = facts | {"action": _action(result)}
+    if result.order.picture_refused and result.pending is not None:
+        ending |= {"error": result.order.picture_refused, "kept": f"images/pending/{result.pending.image}"}
+    records.append(("migration.finished", ending))
+    return records
