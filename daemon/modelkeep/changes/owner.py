@@ -6,13 +6,14 @@ act that was cut short to its end, or takes it back, without knowing what kind o
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NoReturn, Protocol
+from typing import BinaryIO, NoReturn
 from uuid import uuid4
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.act_records import planned
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.files import fingerprints_of, why_unseen
@@ -22,40 +23,7 @@ from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.faults import told
 from modelkeep.domain.values import Fingerprint, LocationState, RenderedPicture
 from modelkeep.errors import Busy, Conflict, ModelkeepError, NotFound, PictureError, StorageError
-
-
-class ActsOnModels(Protocol):
-    """What is needed of the catalogue."""
-
-    async def model(self, sha256: str) -> ModelDetails | None:
-        """Return a model with its pictures and locations."""
-
-    async def act(
-        self, order: ActOrder, finished: Sequence[str], now_ms: int, before_commit: Callable[[ActPlan], None]
-    ) -> ActPlan:
-        """Carry out an act in one transaction."""
-
-
-class StagesPictures(Protocol):
-    """What is needed of the picture store."""
-
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
-        """Render the tiers of a picture into the staging folder."""
-
-    def staged_path(self, name: str) -> Path:
-        """Return where a staged file lies."""
-
-    def require_writable(self) -> None:
-        """Raise OSError when pictures cannot be put in their place or removed."""
-
-    def lost_files(self, names: Iterable[str]) -> set[str]:
-        """Return those of these published files that are not there."""
-
-    def stage_links(self, links: Mapping[str, str]) -> None:
-        """Give published pictures staged names too, durably."""
-
-    def discard(self, staged: Iterable[str]) -> None:
-        """Remove staged files."""
+from modelkeep.images.store import ImageStore
 
 
 class OwnerActs:
@@ -71,8 +39,8 @@ class OwnerActs:
 
     def __init__(
         self,
-        catalogue: ActsOnModels,
-        pictures: StagesPictures,
+        catalogue: Catalogue,
+        pictures: ImageStore,
         changes: Changes,
         clock_ms: Callable[[], int],
         looks: DiskLooks | None = None,

@@ -136,20 +136,22 @@ class Publisher:
 
     def _give_up_lost(self, waiting: _Waiting) -> None:
         """Leave out the pictures that are neither staged nor published, and have the journal say so."""
-        lost: list[TierFile] = []
-        for file in waiting.item.files:
-            try:
-                self._pictures.publish([file])
-            except FileNotFoundError:
-                lost.append(file)
-            except OSError:
-                return  # it is met again when all of them are published
-        if lost:
-            kept = [file for file in waiting.item.files if file not in lost]
-            reason = {"error": f"these pictures are gone: {', '.join(file.final for file in lost)}"}
-            (event, fields), *more = waiting.item.ending or [("", {})]
-            ending = [(event, {**fields, **reason}), *more] if event else []
-            waiting.item = replace(waiting.item, files=kept, ending=ending)
+        lost = [file for file in waiting.item.files if self._is_lost(file)]
+        if not lost:
+            return
+        kept = [file for file in waiting.item.files if file not in lost]
+        reason = {"error": f"these pictures are gone: {', '.join(file.final for file in lost)}"}
+        ending = [(event, {**fields, **reason}) for event, fields in waiting.item.ending[:1]]
+        waiting.item = replace(waiting.item, files=kept, ending=[*ending, *waiting.item.ending[1:]])
+
+    def _is_lost(self, file: TierFile) -> bool:
+        try:
+            self._pictures.publish([file])
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # it is met again when all of them are published
+        return False
 
     def _has_published(self, waiting: _Waiting, stuck: dict[str, OSError]) -> bool:
         """Publish the pictures of one commit; what cannot be published holds back that of its model alone."""

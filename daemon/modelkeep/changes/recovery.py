@@ -5,59 +5,20 @@ The journal says which were planned and not finished, the catalogue which of the
 still in the queue). Every step may be done twice, so a crash in the middle of a recovery changes nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.publishing import Publisher
 from modelkeep.domain.migration import Committed
 from modelkeep.domain.pictures import parse_picture_name
 from modelkeep.domain.values import Record, TierFile
+from modelkeep.images.store import ImageStore
+from modelkeep.journal.keeper import JournalKeeper
 
 
-class KnowsMigrations(Protocol):
-    """What recovery needs of the catalogue."""
-
-    async def committed_migrations(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the migrations that are committed and not yet known to be finished: id and what is left to do."""
-
-    async def pending_pictures(self) -> Collection[str]:
-        """Return the base names of the pending originals that something still refers to."""
-
-    async def named_pictures(self, names: Collection[str]) -> Collection[str]:
-        """Return those of these published files that a row stands for."""
-
-    async def forget_migrations(self, finished: Sequence[str]) -> None:
-        """Drop the ids of migrations whose end is durable in the journal."""
-
-
-class SweepsPictures(Protocol):
-    """What recovery needs of the picture store."""
-
-    def sweep_staging(self, keep: Collection[str]) -> list[str]:
-        """Delete staged files that nobody wants."""
-
-    def sweep_pending(self, keep: Collection[str]) -> list[str]:
-        """Delete pending originals that nobody wants."""
-
-
-class WritesJournal(Protocol):
-    """What recovery needs of the journal."""
-
-    @property
-    def unfinished(self) -> Mapping[str, dict[str, object]]:
-        """The plans of the migrations that were not brought to an end."""
-
-    def write_many(self, records: Iterable[tuple[str, Mapping[str, object]]]) -> int:
-        """Append records."""
-
-    def sync(self) -> None:
-        """Make them durable."""
-
-
-async def recover(
-    catalogue: KnowsMigrations, pictures: SweepsPictures, journal: WritesJournal, publisher: Publisher
-) -> None:
+async def recover(catalogue: Catalogue, pictures: ImageStore, journal: JournalKeeper, publisher: Publisher) -> None:
     """Bring unfinished migrations, and acts of the owner, to an end; the publisher keeps what the disk refuses now.
 
     Args:
@@ -110,7 +71,7 @@ def _left(
     return Committed(migration, _model_of(known, plan), files, removed, unwanted, ending)
 
 
-def _sweep(pictures: SweepsPictures, left: Sequence[Committed], wanted: Collection[str]) -> None:
+def _sweep(pictures: ImageStore, left: Sequence[Committed], wanted: Collection[str]) -> None:
     """Delete what belongs to no migration any more: those rolled forward have published theirs."""
     _as_far_as_possible(pictures.sweep_staging, {file.staged for item in left for file in item.files})
     _as_far_as_possible(pictures.sweep_pending, {*wanted, *(name for item in left for name in item.originals)})
