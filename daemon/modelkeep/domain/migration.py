@@ -66,7 +66,7 @@ class Committed:
     """A migration, or an act of the owner, whose transaction is committed, and what is left to do for it.
 
     Args:
-        migration: its id; empty when somebody else sees to it that the catalogue forgets it.
+        migration: its id; empty when the catalogue holds none for it.
         sha256: its model, empty when nothing tells.
         files: staged pictures to publish.
         removed: published pictures to remove after that.

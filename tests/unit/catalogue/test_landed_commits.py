@@ -73,3 +73,17 @@ async def test_what_did_not_land_is_not_found_by_a_later_start_either(
     assert await found_at_a_start(folder, tmp_path / "before") == {"failed"}
     assert await catalogue.landed_migrations(["failed"]) == set()
     assert await found_at_a_start(folder, tmp_path / "after") == set()
+
+
+async def test_an_import_drops_finished_ids_unless_it_fails_or_is_a_dry_run(catalogue: Catalogue) -> None:
+    await upload(catalogue, "finished")
+
+    def refuse(_: object) -> None:
+        raise RuntimeError("the journal cannot be written")
+
+    with pytest.raises(RuntimeError):
+        await catalogue.import_rows("hikaze-v1", "/old", [], NOW, refuse, finished=["finished"])
+    await catalogue.import_rows("hikaze-v1", "/old", [], NOW, lambda _: None, finished=["finished"], dry_run=True)
+    assert set(await catalogue.committed_migrations()) == {"finished"}
+    await catalogue.import_rows("hikaze-v1", "/old", [], NOW, lambda _: None, finished=["finished"])
+    assert await catalogue.committed_migrations() == {}
