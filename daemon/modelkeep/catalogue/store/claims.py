@@ -5,7 +5,7 @@ hash at once, and stays there; when the file refutes the hash, it follows the fi
 that was read from a file stays with that content, should the file turn out to hold another by now.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -28,6 +28,8 @@ from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root
 from modelkeep.domain.planning import join
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport
+
+BeforeCommit = Callable[[PendingImport], None]
 
 
 def claims(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
@@ -79,6 +81,7 @@ def judge_claims(
     picture: str,
     roots: Sequence[Root],
     now_ms: int,
+    before_commit: BeforeCommit,
 ) -> Judgement:
     """Hold what was read against the claims on that very file, or the doubt about it.
 
@@ -89,6 +92,7 @@ def judge_claims(
         picture: ending of the copy, empty when there is none.
         roots: the configured roots.
         now_ms: time of the transaction.
+        before_commit: gets the file's row inside the transaction to place the copied picture, if it takes it.
     """
     place = _claimed_place(connection, reading)
     if place is None:
@@ -112,6 +116,8 @@ def judge_claims(
     if not (hashes or displaced):
         return Judgement(place.path, confirmed)
     row, takes_picture = _queue(connection, place.path, refuted, reading, picture, roots, now_ms)
+    if takes_picture:
+        before_commit(row)
     return Judgement(place.path, confirmed, tuple(hashes), displaced, row, takes_picture)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -14,7 +15,7 @@ from modelkeep.domain.values import JsonObject, LocationState, PendingState, Tie
 _PAUSED = "paused"
 
 
-def counts(connection: sa.Connection) -> dict[str, object]:
+def counts(connection: sa.Connection) -> dict[str, Any]:
     """Return the numbers of the status: models, images, tags, locations by state, pending rows by state."""
     states = sa.select(locations.c.state, sa.func.count()).group_by(locations.c.state)
     by_location = {row[0]: row[1] for row in connection.execute(states)}

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.store.locations import locations_of
 from modelkeep.catalogue.store.models import get_model
-from modelkeep.catalogue.store.pending import get_pending
-from modelkeep.catalogue.store.pictures import images_of, refused_of
+from modelkeep.catalogue.store.pending import get_pending, image_names
+from modelkeep.catalogue.store.pictures import images_of, refused_names, refused_of
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.planning import lost_by_merge
 
@@ -33,3 +33,8 @@ def pending_details(connection: sa.Connection, pending_id: int) -> PendingDetail
         return PendingDetails(row)
     paths = [place.path for place in existing.locations]
     return PendingDetails(row, existing, lost_by_merge(row, existing.model, paths))
+
+
+def pending_pictures(connection: sa.Connection) -> set[str]:
+    """Return the base names under `images/pending/` that something refers to."""
+    return image_names(connection) | refused_names(connection)

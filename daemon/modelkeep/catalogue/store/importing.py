@@ -42,15 +42,23 @@ def import_rows(
     now_ms: int,
     before_commit: BeforeCommit,
     *,
+    dry_run: bool = False,
     again: bool = False,
     finished: Sequence[str] = (),
 ) -> list[TakenRow]:
     """Take the rows of a source; see `domain.legacy` for what is handed in and what comes back.
 
     `before_commit` gets what was done with each row before anything is visible to anybody; when it raises, nothing
-    has happened. `again`: rows that an earlier run took and the owner dropped since are taken as if they were new.
-    `finished`: ids of earlier migrations whose end is in the journal; dropped once `before_commit` made it durable.
+    has happened. `dry_run`: it is not called, and everything is rolled back. `again`: rows that an earlier run took
+    and the owner dropped since are taken as if they were new. `finished`: ids of earlier migrations whose end is in
+    the journal; dropped once `before_commit` made it durable.
     """
+    if dry_run:
+        savepoint = connection.begin_nested()
+        try:
+            return import_rows(connection, kind, source, rows, now_ms, lambda _: None, again=again)
+        finally:
+            savepoint.rollback()
     run = begin(connection, kind, source, rows, now_ms, again=again)
     taken: dict[str, TakenRow] = {}
     later: list[StagedRow] = []

@@ -76,6 +76,11 @@ def locations_below(connection: sa.Connection, folder: str) -> list[Location]:
     return [_location(row) for row in connection.execute(_SELECT.where(below(locations.c.path, folder)))]
 
 
+def known_below(connection: sa.Connection, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
+    """Return the locations below a folder, and the paths below it that the queue holds."""
+    return locations_below(connection, folder), pending_paths_below(connection, folder)
+
+
 def locations_outside(connection: sa.Connection, folders: Sequence[str]) -> list[Location]:
     """Return every location that lies below none of these folders."""
     inside = sa.or_(sa.false(), *(below(locations.c.path, folder) for folder in folders))
@@ -135,6 +140,11 @@ def put_location(connection: sa.Connection, location: Location, now_ms: int) -> 
     carry_over(connection, location.path, said, now_ms)
     choose_main_paths(connection, [location.sha256, *([displaced] if displaced else [])])
     return displaced
+
+
+def put_each(connection: sa.Connection, places: Sequence[Location], now_ms: int) -> list[str]:
+    """Write locations one by one; returns, for each, the other content that lay there before, or empty."""
+    return [put_location(connection, place, now_ms) for place in places]
 
 
 def put_locations(connection: sa.Connection, places: Sequence[Location], now_ms: int) -> None:
