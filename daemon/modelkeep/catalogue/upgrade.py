@@ -1,7 +1,5 @@
 """Open a catalogue of whatever age: make it, upgrade it after a backup copy, or refuse a newer one."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,12 +9,17 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from modelkeep.base.failpoints import reach
-from modelkeep.catalogue.engine import reading_engine, told_error, writing_engine
+from modelkeep.catalogue.dialect import (
+    ERRORS,
+    SIDE_SUFFIXES,
+    copy_database,
+    reading_engine,
+    undo_what_was_cut_short,
+    writing_engine,
+)
+from modelkeep.catalogue.engine import told_error
 from modelkeep.disk.durable import sync_folder
 from modelkeep.errors import CatalogueError
-
-_SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
-"""Files of SQLite beside a database: without it they are nobody's, and must not become those of the next one."""
 
 
 def upgrade(path: Path) -> str | None:
@@ -40,7 +43,7 @@ def upgrade(path: Path) -> str | None:
             return None
         backup = None if current is None else back_up(path, current)
         _upgrade_to_head(path, config)
-    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+    except ERRORS as error:
         raise told_error(error, path, f"{path} cannot be opened as a catalogue") from error
     return backup
 
@@ -49,7 +52,7 @@ def _current_revision(path: Path, script: ScriptDirectory) -> str | None:
     """Return the revision of a catalogue, None for one that is still to be made."""
     if not _holds_anything(path):
         return None
-    _undo_what_was_cut_short(path)
+    undo_what_was_cut_short(path)
     engine = reading_engine(path)
     try:
         with engine.connect() as connection:
@@ -65,17 +68,10 @@ def _holds_anything(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _undo_what_was_cut_short(path: Path) -> None:
-    """Let SQLite roll back what a crash left where no WAL can be had: a reader may not, and refuses the file."""
-    if _beside(path, "-journal").exists():
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
-
-
 def _make(path: Path, config: Config) -> None:
     """Make a catalogue, under another name first: a crash leaves none or a whole one. Durable when this returns."""
     draft = _beside(path, ".new")
-    for stale in (draft, *(_beside(file, suffix) for file in (draft, path) for suffix in _SIDE_SUFFIXES)):
+    for stale in (draft, *(_beside(file, suffix) for file in (draft, path) for suffix in SIDE_SUFFIXES)):
         stale.unlink(missing_ok=True)
     _upgrade_to_head(draft, config)
     if _holds_anything(_beside(draft, "-wal")):
@@ -106,9 +102,7 @@ def back_up(path: Path, revision: str) -> str:
     copy = _beside(path, f".before-upgrade-from-{revision}")
     draft = _beside(copy, ".tmp")
     draft.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(draft)) as target:
-        target.execute("PRAGMA synchronous=FULL")
-        source.backup(target)
+    copy_database(path, draft)
     reach("backup.publish.before")
     draft.replace(copy)
     reach("backup.publish.after")

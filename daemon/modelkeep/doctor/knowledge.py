@@ -13,7 +13,8 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from modelkeep.catalogue.engine import LOCK_WAIT_MS, translated_errors
+from modelkeep.catalogue.dialect import LOCK_WAIT_MS
+from modelkeep.catalogue.engine import translated_errors
 from modelkeep.catalogue.store.control import committed_migrations
 from modelkeep.catalogue.tables import images, locations, models, pending_import, refused_pictures
 from modelkeep.doctor.premises import Premises

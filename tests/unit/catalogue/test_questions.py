@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.dialect import restored_path, storable_path
 from modelkeep.catalogue.store.json_text import stored_json
-from modelkeep.catalogue.tables import restored_path, storable_path
 from modelkeep.domain.values import Fingerprint, JsonObject, LocationState, PendingState, Tag
 
 from .conftest import (

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
+from modelkeep.catalogue.dialect import chunks, upsert
 from modelkeep.catalogue.store.json_text import stored_json
 from modelkeep.catalogue.store.pending import count_by_state
 from modelkeep.catalogue.tables import daemon_state, images, locations, migrations, models, tags
@@ -38,7 +38,7 @@ def is_paused(connection: sa.Connection) -> bool:
 def set_paused(connection: sa.Connection, paused: bool) -> None:
     """Remember whether the owner has paused the daemon."""
     row = {"key": _PAUSED, "value": "1" if paused else "0"}
-    connection.execute(insert(daemon_state).values(row).on_conflict_do_update(index_elements=["key"], set_=row))
+    connection.execute(upsert(daemon_state), row)
 
 
 def committed_migrations(connection: sa.Connection) -> dict[str, JsonObject]:
@@ -94,8 +94,8 @@ def note_migrations(connection: sa.Connection, rows: Sequence[Mapping[str, objec
 
 def forget_migrations(connection: sa.Connection, finished: Sequence[str]) -> None:
     """Drop the ids of migrations whose end is durable in the journal."""
-    for start in range(0, len(finished), 500):
-        connection.execute(sa.delete(migrations).where(migrations.c.id.in_(finished[start : start + 500])))
+    for some in chunks(finished):
+        connection.execute(sa.delete(migrations).where(migrations.c.id.in_(some)))
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:

@@ -12,6 +12,7 @@ from modelkeep.catalogue.store.import_run import (
     claimed_location,
     model_of,
     pending_of,
+    queue_new,
     statement_of,
     waiting_row,
     with_picture,
@@ -22,7 +23,6 @@ from modelkeep.catalogue.store.pending import (
     delete_pending,
     get_pending,
     get_pending_by_path,
-    pending_values,
     update_pending,
 )
 from modelkeep.catalogue.store.pictures import images_of, put_image
@@ -32,7 +32,6 @@ from modelkeep.catalogue.tables import (
     imported_rows,
     locations,
     models,
-    pending_import,
 )
 from modelkeep.domain.claims import Statement
 from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
@@ -228,10 +227,7 @@ def _queue(run: ImportRun, staged: StagedRow) -> TakenRow:
     row = staged.row
     held = get_pending_by_path(run.connection, row.path)
     if held is None:
-        pending = pending_of(run, staged, run.take_pending_id())
-        run.connection.execute(sa.insert(pending_import).values(id=pending.id, **pending_values(pending)))
-        tag_pending(run.connection, pending.id, run.tags_of(row))
-        return waiting_row(staged, Taking.PENDING, pending)
+        return queue_new(run, [staged])[0]
     fresh = pending_of(run, staged, held.id)
     if not held.knows_nothing:
         fresh = join(run.kind, held, fresh)

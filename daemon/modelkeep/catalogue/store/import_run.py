@@ -5,11 +5,9 @@ from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
-from modelkeep.catalogue.store.pending import (
-    next_pending_id,
-)
+from modelkeep.catalogue.dialect import upsert
+from modelkeep.catalogue.store.pending import insert_pendings
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import (
     images,
@@ -64,23 +62,17 @@ class ImportRun:
     tag_ids: Mapping[str, int]
     known_models: set[str]
     known_paths: set[str]
-    next_pending_id: int
     new_models: list[dict[str, object]] = field(default_factory=list)
     new_locations: list[dict[str, object]] = field(default_factory=list)
-    new_pending: list[dict[str, object]] = field(default_factory=list)
     new_model_tags: list[dict[str, object]] = field(default_factory=list)
-    new_pending_tags: list[dict[str, object]] = field(default_factory=list)
     new_images: list[dict[str, object]] = field(default_factory=list)
     new_migrations: list[dict[str, object]] = field(default_factory=list)
+    waiting: list[StagedRow] = field(default_factory=list)
+    """Rows without a hash, for the queue."""
 
     def tags_of(self, row: LegacyRow) -> list[int]:
         """Return the ids of a row's tags."""
         return sorted({self.tag_ids[tag.name] for tag in row.tags})
-
-    def take_pending_id(self) -> int:
-        """Return the id of the next row of the queue."""
-        self.next_pending_id += 1
-        return self.next_pending_id - 1
 
 
 def begin(
@@ -108,7 +100,6 @@ def begin(
             *connection.execute(sa.select(locations.c.path)).scalars(),
             *connection.execute(sa.select(pending_import.c.path)).scalars(),
         },
-        next_pending_id=next_pending_id(connection),
     )
 
 
@@ -133,13 +124,33 @@ def write_gathered(run: ImportRun) -> None:
         (models, run.new_models),
         (locations, run.new_locations),
         (model_tags, run.new_model_tags),
-        (pending_import, run.new_pending),
-        (pending_model_tags, run.new_pending_tags),
         (images, run.new_images),
         (migrations, run.new_migrations),
     ):
         if values:
             run.connection.execute(sa.insert(table), values)
+
+
+def queue_new(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
+    """Put rows into the queue, each of another path at which none waits."""
+    # The picture of a row is named by its id, which the database gives.
+    ids = insert_pendings(run.connection, [pending_of(run, staged, 0) for staged in rows])
+    queued = [(staged, pending_of(run, staged, ids[staged.row.path])) for staged in rows]
+    named = [{"b_id": row.id, "b_image": row.image} for _, row in queued if row.image]
+    tagged = [
+        {"model_id": pending.id, "tag_id": tag} for staged, pending in queued for tag in run.tags_of(staged.row)
+    ]
+    for statement, values in ((_NAME_IMAGE, named), (sa.insert(pending_model_tags), tagged)):
+        if values:
+            run.connection.execute(statement, values)
+    return [waiting_row(staged, Taking.PENDING, pending) for staged, pending in queued]
+
+
+_NAME_IMAGE = (
+    sa.update(pending_import)
+    .where(pending_import.c.id == sa.bindparam("b_id"))
+    .values(image=sa.bindparam("b_image", type_=pending_import.c.image.type))
+)
 
 
 def remember(run: ImportRun, taken: Iterable[TakenRow]) -> None:
@@ -158,15 +169,7 @@ def remember(run: ImportRun, taken: Iterable[TakenRow]) -> None:
         if row.taking is not Taking.UNCHANGED
     ]
     if rows:
-        statement = insert(imported_rows)
-        columns = ("digest", "path", "sha256", "pending_id")
-        run.connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["kind", "source", "row_key"],
-                set_={name: statement.excluded[name] for name in columns},
-            ),
-            rows,
-        )
+        run.connection.execute(upsert(imported_rows), rows)
 
 
 def model_of(row: LegacyRow) -> Model:
@@ -207,7 +210,10 @@ def claimed_location(staged: StagedRow, sha256: str) -> Location:
 
 
 def pending_of(run: ImportRun, staged: StagedRow, pending_id: int, held_image: str = "") -> PendingImport:
-    """Return the row of the queue that a legacy row becomes; `held_image` is the picture that it has already."""
+    """Return the row of the queue that a legacy row becomes.
+
+    `held_image` is the picture that it has already. One without an id names no picture.
+    """
     row = staged.row
     absent = staged.on_disk is None
     suffix = staged.copied[staged.copied.rindex(".") :] if "." in staged.copied else ""
@@ -225,7 +231,7 @@ def pending_of(run: ImportRun, staged: StagedRow, pending_id: int, held_image: s
         state=PendingState.MISSING if absent else PendingState.WAITING,
         due_at=run.now_ms,
         last_error=f"there is no file at {row.path}" if absent else "",
-        image=_image_name(pending_id, suffix, held_image) if staged.copied else "",
+        image=_image_name(pending_id, suffix, held_image) if staged.copied and pending_id else "",
     )
 
 

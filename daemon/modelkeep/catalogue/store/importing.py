@@ -15,18 +15,14 @@ from modelkeep.catalogue.store.import_run import (
     begin,
     claimed_location,
     model_of,
-    pending_of,
+    queue_new,
     remember,
     statement_of,
-    waiting_row,
     with_picture,
     write_gathered,
 )
 from modelkeep.catalogue.store.locations import location_values
 from modelkeep.catalogue.store.models import model_values
-from modelkeep.catalogue.store.pending import (
-    pending_values,
-)
 from modelkeep.catalogue.store.pictures import image_values
 from modelkeep.catalogue.store.statements import said_json
 from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
@@ -63,15 +59,21 @@ def import_rows(
     taken: dict[str, TakenRow] = {}
     later: list[StagedRow] = []
     for staged in rows:
-        simple = _take_simply(run, staged)
-        if simple is None:
+        row, before = staged.row, run.earlier.get(staged.row.key)
+        if before is not None and (before.digest, before.path) == (row.digest, row.path):
+            taken[row.key] = TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
+            continue
+        if before is not None or row.path in run.known_paths or row.claim in run.known_models:
             later.append(staged)
-            # What else is said of the same is taken after it: of two that differ the first one counts.
-            run.known_paths.add(staged.row.path)
-            run.known_models.update({staged.row.claim} - {""})
+        elif row.claim:
+            taken[row.key] = _gather_model(run, staged)
         else:
-            taken[staged.row.key] = simple
+            run.waiting.append(staged)
+        # What else is said of the same is taken after it: of two that differ the first one counts.
+        run.known_paths.add(row.path)
+        run.known_models.update({row.claim} - {""})
     write_gathered(run)
+    taken.update((row.row.key, row) for row in queue_new(run, run.waiting))
     for staged in later:
         taken[staged.row.key] = take_with_care(run, staged)
     in_order = [taken[staged.row.key] for staged in rows]
@@ -79,22 +81,6 @@ def import_rows(
     before_commit(in_order)
     forget_migrations(connection, finished)
     return in_order
-
-
-def _take_simply(run: ImportRun, staged: StagedRow) -> TakenRow | None:
-    """Take a row that an earlier run took, or that meets nothing known; None when it needs care."""
-    row = staged.row
-    before = run.earlier.get(row.key)
-    if before is not None:
-        unchanged = before.digest == row.digest and before.path == row.path
-        return TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id) if unchanged else None
-    if row.path in run.known_paths or (row.claim and row.claim in run.known_models):
-        return None
-    run.known_paths.add(row.path)
-    if row.claim:
-        run.known_models.add(row.claim)
-        return _gather_model(run, staged)
-    return _gather_pending(run, staged)
 
 
 def _gather_model(run: ImportRun, staged: StagedRow) -> TakenRow:
@@ -108,10 +94,3 @@ def _gather_model(run: ImportRun, staged: StagedRow) -> TakenRow:
         run.new_images.append(image_values(row.claim, 0, staged.rendered))
         run.new_migrations.append(migration_values(taken.migration, run.now_ms, taken.files))
     return taken
-
-
-def _gather_pending(run: ImportRun, staged: StagedRow) -> TakenRow:
-    pending = pending_of(run, staged, run.take_pending_id())
-    run.new_pending.append({"id": pending.id, **pending_values(pending)})
-    run.new_pending_tags += [{"model_id": pending.id, "tag_id": tag_id} for tag_id in run.tags_of(staged.row)]
-    return waiting_row(staged, Taking.PENDING, pending)

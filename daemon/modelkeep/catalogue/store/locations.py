@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import Insert, insert
 
+from modelkeep.catalogue.dialect import CHUNK, below, chunks, signed, storable_path, upsert
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.statements import carry_over, statements_at
-from modelkeep.catalogue.tables import below, locations, models, pending_import, signed, storable_path
+from modelkeep.catalogue.tables import locations, models, pending_import
 from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
@@ -28,16 +28,9 @@ _SELECT = sa.select(
     locations.c.birth_ns,
     locations.c.doubted,
 )
-_CHUNK = 500
 
 
-def _put() -> Insert:
-    statement = insert(locations)
-    written = {column.name: statement.excluded[column.name] for column in locations.c if column.name != "path"}
-    return statement.on_conflict_do_update(index_elements=["path"], set_=written)
-
-
-_PUT = _put()
+_PUT = upsert(locations)
 
 
 def location_of(connection: sa.Connection, path: str) -> Location | None:
@@ -55,8 +48,8 @@ def locations_of(connection: sa.Connection, sha256: str) -> list[Location]:
 def locations_of_all(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[Location]]:
     """Return every path of each of these contents, the longest known first."""
     found: dict[str, list[Location]] = {}
-    for start in range(0, len(hashes), _CHUNK):
-        query = _SELECT.where(locations.c.sha256.in_(hashes[start : start + _CHUNK]))
+    for some in chunks(hashes):
+        query = _SELECT.where(locations.c.sha256.in_(some))
         for row in connection.execute(query.order_by(locations.c.first_seen, locations.c.path)):
             found.setdefault(row.sha256, []).append(_location(row))
     return found
@@ -65,8 +58,8 @@ def locations_of_all(connection: sa.Connection, hashes: Sequence[str]) -> dict[s
 def locations_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, Location]:
     """Return the locations of these paths that the catalogue knows."""
     found: dict[str, Location] = {}
-    for start in range(0, len(paths), _CHUNK):
-        query = _SELECT.where(locations.c.path.in_(paths[start : start + _CHUNK]))
+    for some in chunks(paths):
+        query = _SELECT.where(locations.c.path.in_(some))
         found.update((row[0], _location(row)) for row in connection.execute(query))
     return found
 
@@ -110,8 +103,8 @@ def twins_of(connection: sa.Connection, fingerprints: Collection[Fingerprint]) -
         wanted.setdefault(_file_key(fingerprint), []).append(fingerprint)
     keys = sorted({(signed(inode), size_bytes, signed(mtime_ns)) for _, inode, size_bytes, mtime_ns in wanted})
     columns = sa.tuple_(locations.c.inode, locations.c.size_bytes, locations.c.mtime_ns)
-    for start in range(0, len(keys), _CHUNK // 4):
-        query = _SELECT.where(columns.in_(keys[start : start + _CHUNK // 4]), sa.not_(locations.c.claimed))
+    for some in chunks(keys, CHUNK // 4):
+        query = _SELECT.where(columns.in_(some), sa.not_(locations.c.claimed))
         for location in map(_location, connection.execute(query)):
             known = location.fingerprint
             for fingerprint in wanted.get(_file_key(known), ()) if known is not None else ():
@@ -173,8 +166,8 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
 def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
     """Note that the files at these paths are there and may hold something else: they are to be read again."""
     distrust(connection, paths)
-    for start in range(0, len(paths), _CHUNK):
-        chosen = locations.c.path.in_(paths[start : start + _CHUNK])
+    for some in chunks(paths):
+        chosen = locations.c.path.in_(some)
         values = {"state": LocationState.PRESENT, "last_seen": now_ms}
         connection.execute(sa.update(locations).where(chosen).values(values))
     choose_main_paths(connection, sorted({place.sha256 for place in locations_at(connection, paths).values()}))
@@ -182,8 +175,8 @@ def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
 
 def distrust(connection: sa.Connection, paths: Sequence[str]) -> None:
     """Note that whatever lies at these paths, now or later, has to be read, though its times are those of before."""
-    for start in range(0, len(paths), _CHUNK):
-        chosen = locations.c.path.in_(paths[start : start + _CHUNK])
+    for some in chunks(paths):
+        chosen = locations.c.path.in_(some)
         connection.execute(sa.update(locations).where(chosen).values(doubted=True))
 
 
@@ -213,9 +206,8 @@ def set_locations_unreachable(connection: sa.Connection, paths: Sequence[str]) -
 
 def _set_state(connection: sa.Connection, paths: Sequence[str], state: LocationState) -> list[Location]:
     changed = [place for place in locations_at(connection, paths).values() if place.state is not state]
-    for start in range(0, len(changed), _CHUNK):
-        chunk = [place.path for place in changed[start : start + _CHUNK]]
-        connection.execute(sa.update(locations).where(locations.c.path.in_(chunk)).values(state=state))
+    for some in chunks([place.path for place in changed]):
+        connection.execute(sa.update(locations).where(locations.c.path.in_(some)).values(state=state))
     choose_main_paths(connection, sorted({place.sha256 for place in changed}))
     return changed
 

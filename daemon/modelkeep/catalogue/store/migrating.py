@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
+from modelkeep.catalogue.dialect import insert_missing
 from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
 from modelkeep.catalogue.store.import_origin import FORGET_PENDING
 from modelkeep.catalogue.store.locations import locations_at, locations_of_all, put_locations
@@ -40,12 +40,13 @@ BeforeCommit = Callable[[Sequence[MigrationResult]], None]
 
 _STORES_PICTURE = frozenset({Action.CREATED, Action.MERGED, Action.OVERRIDDEN})
 
-_MOVE_TAGS = insert(model_tags).from_select(
+_MOVE_TAGS = insert_missing(
+    model_tags,
     ["model_hash", "tag_id"],
     sa.select(sa.bindparam("b_sha256", type_=sa.String), pending_model_tags.c.tag_id).where(
         pending_model_tags.c.model_id == sa.bindparam("b_id")
     ),
-).on_conflict_do_nothing()  # fmt: skip
+)
 _DELETE_PENDING = sa.delete(pending_import).where(pending_import.c.id == sa.bindparam("b_id"))
 _PARK = (
     sa.update(pending_import)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import Insert, insert
 
+from modelkeep.catalogue.dialect import chunks, upsert
 from modelkeep.catalogue.store.json_text import stored_json
 from modelkeep.catalogue.store.tags import tags_of_models
 from modelkeep.catalogue.tables import images, locations, model_tags, models, tags
@@ -24,17 +24,9 @@ _COLUMNS = (
     models.c.meta_json,
 )
 _SELECT = sa.select(*_COLUMNS)
-_CHUNK = 500
-"""Keys asked for in one statement; SQLite bounds the parameters of one."""
 
 
-def _upsert() -> Insert:
-    statement = insert(models)
-    written = {column.name: statement.excluded[column.name] for column in _COLUMNS if column.name != "sha256"}
-    return statement.on_conflict_do_update(index_elements=["sha256"], set_=written)
-
-
-_UPSERT = _upsert()
+_UPSERT = upsert(models)
 
 
 def model_values(model: Model) -> dict[str, object]:
@@ -71,8 +63,8 @@ def get_model(connection: sa.Connection, sha256: str) -> Model | None:
 def get_models(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Model]:
     """Return the models of these contents that there are, with their tags."""
     found: dict[str, Model] = {}
-    for start in range(0, len(hashes), _CHUNK):
-        query = _SELECT.where(models.c.sha256.in_(hashes[start : start + _CHUNK]))
+    for some in chunks(hashes):
+        query = _SELECT.where(models.c.sha256.in_(some))
         found.update((model.sha256, model) for model in _with_tags(connection, query))
     return found
 
@@ -102,7 +94,7 @@ def list_models(
         limit: at most so many; 0 for all.
         offset: leave out so many at the beginning.
     """
-    query = _SELECT.order_by(models.c.name, models.c.sha256).limit(limit or -1).offset(offset)
+    query = _SELECT.order_by(models.c.name, models.c.sha256).limit(limit or None).offset(offset)
     if type is not None:
         query = query.where(models.c.type == type)
     if q:
@@ -173,9 +165,9 @@ _SET_PATH = (
 
 def _images_counts(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for start in range(0, len(hashes), _CHUNK):
+    for some in chunks(hashes):
         query = sa.select(images.c.sha256, sa.func.count()).group_by(images.c.sha256)
-        chunk = query.where(images.c.sha256.in_(hashes[start : start + _CHUNK]))
+        chunk = query.where(images.c.sha256.in_(some))
         counts.update((sha256, count) for sha256, count in connection.execute(chunk))
     return counts
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.dialect import chunks
 from modelkeep.catalogue.store.locations import location_of
 from modelkeep.catalogue.store.pending import delete_pending, get_pending, get_pending_by_path, rows_where
 from modelkeep.catalogue.tables import locations, pending_import
@@ -40,9 +41,9 @@ def find_offers(connection: sa.Connection, rows: Sequence[PendingImport]) -> dic
     """Return, for each row, the present files of its name and size."""
     sizes = sorted({row.size_bytes for row in rows if row.size_bytes > 0 and not row.knows_nothing})
     by_look: dict[tuple[str, int], list[str]] = {}
-    for start in range(0, len(sizes), 500):
+    for some in chunks(sizes):
         query = sa.select(locations.c.path, locations.c.size_bytes).where(
-            locations.c.size_bytes.in_(sizes[start : start + 500]), locations.c.state == LocationState.PRESENT
+            locations.c.size_bytes.in_(some), locations.c.state == LocationState.PRESENT
         )
         for path, size_bytes in connection.execute(query.order_by(locations.c.path)):
             by_look.setdefault((suggested_name(path), size_bytes), []).append(path)

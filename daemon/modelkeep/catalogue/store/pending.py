@@ -7,10 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.dialect import below, chunks
 from modelkeep.catalogue.store.import_origin import forget_pending
 from modelkeep.catalogue.store.json_text import stored_json
 from modelkeep.catalogue.store.tags import tags_of_pending
-from modelkeep.catalogue.tables import below, models, pending_import
+from modelkeep.catalogue.tables import models, pending_import
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root, root_of, suggested_name, suggested_type
 from modelkeep.domain.parking import Parked
@@ -42,6 +43,17 @@ def insert_pending(connection: sa.Connection, pending: PendingImport) -> int:
     return int(result.inserted_primary_key[0])
 
 
+def insert_pendings(connection: sa.Connection, rows: Sequence[PendingImport]) -> dict[str, int]:
+    """Insert rows, each under a new id; returns the ids by path."""
+    if rows:
+        connection.execute(sa.insert(pending_import), [pending_values(row) for row in rows])
+    ids: dict[str, int] = {}
+    for some in chunks([row.path for row in rows]):
+        query = sa.select(pending_import.c.path, pending_import.c.id).where(pending_import.c.path.in_(some))
+        ids.update((path, pending_id) for path, pending_id in connection.execute(query))
+    return ids
+
+
 def update_pending(connection: sa.Connection, pending: PendingImport) -> None:
     """Write all columns of a row."""
     connection.execute(
@@ -57,8 +69,8 @@ def get_pending(connection: sa.Connection, pending_id: int) -> PendingImport | N
 def get_pendings(connection: sa.Connection, ids: Sequence[int]) -> dict[int, PendingImport]:
     """Return the rows of these ids that there are."""
     found: dict[int, PendingImport] = {}
-    for start in range(0, len(ids), 500):
-        rows = _rows(connection, _SELECT.where(pending_import.c.id.in_(ids[start : start + 500])))
+    for some in chunks(ids):
+        rows = _rows(connection, _SELECT.where(pending_import.c.id.in_(some)))
         found.update((row.id, row) for row in rows)
     return found
 
@@ -71,8 +83,8 @@ def rows_where(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> 
 def get_pendings_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, PendingImport]:
     """Return the rows of these paths that there are."""
     found: dict[str, PendingImport] = {}
-    for start in range(0, len(paths), 500):
-        rows = _rows(connection, _SELECT.where(pending_import.c.path.in_(paths[start : start + 500])))
+    for some in chunks(paths):
+        rows = _rows(connection, _SELECT.where(pending_import.c.path.in_(some)))
         found.update((row.path, row) for row in rows)
     return found
 
@@ -93,7 +105,7 @@ def get_pending_imports(
         limit: at most so many; 0 for all.
         offset: leave out so many at the beginning.
     """
-    query = _SELECT.order_by(pending_import.c.id).limit(limit or -1).offset(offset)
+    query = _SELECT.order_by(pending_import.c.id).limit(limit or None).offset(offset)
     return _rows(connection, query if state is None else query.where(pending_import.c.state == state))
 
 
@@ -146,22 +158,20 @@ def detect(
     content that it was read to be stays with the row, whatever lies there now: see `migrating`.
     """
     held = get_pendings_at(connection, [file.path for file in found])
-    next_id = next_pending_id(connection)
-    new: dict[str, PendingImport] = {}
+    new = {file.path: _row_of(file, roots, now_ms) for file in found if file.path not in held}
+    ids = insert_pendings(connection, list(new.values()))
     answer: list[tuple[PendingImport, bool]] = []
     for file in found:
         row = held.get(file.path)
-        if row is not None:
+        if row is None:
+            row = held[file.path] = new[file.path].evolve(id=ids[file.path])
+            answer.append((row, True))
+        elif file.path in ids:
+            answer.append((row, False))
+        else:
             row = row.evolve(state=PendingState.WAITING, due_at=now_ms, last_error="", size_bytes=file.size_bytes)
             update_pending(connection, row)
             answer.append((row, False))
-            continue
-        is_new = file.path not in new
-        pending_id = next_id + len(new) if is_new else new[file.path].id
-        new[file.path] = _row_of(file, roots, now_ms).evolve(id=pending_id)
-        answer.append((new[file.path], is_new))
-    if new:
-        connection.execute(sa.insert(pending_import), [{"id": row.id, **pending_values(row)} for row in new.values()])
     return answer
 
 
@@ -169,12 +179,6 @@ def put_off_at(connection: sa.Connection, paths: Sequence[str]) -> set[str]:
     """Return those of these paths whose row failed, or missed its file."""
     put_off = (PendingState.FAILED, PendingState.MISSING)
     return {path for path, row in get_pendings_at(connection, paths).items() if row.state in put_off}
-
-
-def next_pending_id(connection: sa.Connection) -> int:
-    """Return the id that the next row gets; within a transaction of the writer nobody else takes it."""
-    query = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'pending_import'")
-    return int(connection.execute(query).scalar_one_or_none() or 0) + 1
 
 
 def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
@@ -209,16 +213,16 @@ def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
 
 def _known_contents(connection: sa.Connection, hashes: Sequence[str]) -> set[str]:
     found: set[str] = set()
-    for start in range(0, len(hashes), 500):
-        chosen = models.c.sha256.in_(hashes[start : start + 500])
+    for some in chunks(hashes):
+        chosen = models.c.sha256.in_(some)
         found.update(connection.execute(sa.select(models.c.sha256).where(chosen)).scalars())
     return found
 
 
 def set_rows_missing(connection: sa.Connection, paths: Sequence[str], reason: str, due_at: int) -> None:
     """Note that no file is at these paths; rows of detection, which know nothing but the path, go."""
-    for start in range(0, len(paths), 500):
-        chosen = pending_import.c.path.in_(paths[start : start + 500])
+    for some in chunks(paths):
+        chosen = pending_import.c.path.in_(some)
         rows = _rows(connection, _SELECT.where(chosen))
         parked = [Parked(row.id, row.path, PendingState.MISSING, reason, due_at, row.attempts) for row in rows]
         park(connection, parked)

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
+from modelkeep.catalogue.dialect import chunks, upsert
 from modelkeep.catalogue.tables import images, refused_pictures
 from modelkeep.domain.details import RefusedPicture
 from modelkeep.domain.pictures import parse_picture_name
@@ -24,8 +24,8 @@ def images_of(connection: sa.Connection, sha256: str) -> list[ImageRow]:
 def images_of_all(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[ImageRow]]:
     """Return the pictures of each of these models in their sequence."""
     found: dict[str, list[ImageRow]] = {}
-    for start in range(0, len(hashes), 500):
-        for row in connection.execute(_SELECT.where(images.c.sha256.in_(hashes[start : start + 500]))):
+    for some in chunks(hashes):
+        for row in connection.execute(_SELECT.where(images.c.sha256.in_(some))):
             found.setdefault(row.sha256, []).append(ImageRow(*row))
     return found
 
@@ -49,11 +49,7 @@ def put_image(connection: sa.Connection, sha256: str, seq: int, picture: Rendere
 def put_images(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows of pictures, each in the place of one of the same content and sequence number."""
     if rows:
-        statement = insert(images)
-        written = {name: statement.excluded[name] for name in ("width", "height", "source_digest")}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["sha256", "seq"], set_=written), list(rows)
-        )
+        connection.execute(upsert(images), list(rows))
 
 
 def put_image_rows(connection: sa.Connection, rows: Sequence[ImageRow]) -> None:
@@ -71,11 +67,9 @@ def named_pictures(connection: sa.Connection, names: Collection[str]) -> set[str
 
 def refuse_pictures(connection: sa.Connection, refused: Sequence[RefusedPicture], now_ms: int) -> None:
     """Note pending rows' pictures that could not be used; their originals stay where they are."""
-    for picture in refused:
-        row = {"file": picture.file, "sha256": picture.sha256, "reason": picture.reason, "created_at": now_ms}
-        connection.execute(
-            insert(refused_pictures).values(row).on_conflict_do_update(index_elements=["file"], set_=row)
-        )
+    if refused:
+        rows = [{**asdict(picture), "created_at": now_ms} for picture in refused]
+        connection.execute(upsert(refused_pictures), rows)
 
 
 def refused_of(connection: sa.Connection, sha256: str) -> list[RefusedPicture]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.dialect import chunks
 from modelkeep.catalogue.tables import locations, pending_import
 from modelkeep.domain.claims import Statement
 from modelkeep.domain.naming import suggested_name
@@ -40,8 +41,8 @@ def forget_statements(connection: sa.Connection, path: str) -> None:
 def paths_with_statements(connection: sa.Connection, paths: Sequence[str]) -> set[str]:
     """Return those of these paths of whose files something was said that is not judged yet."""
     found: set[str] = set()
-    for start in range(0, len(paths), 500):
-        chosen = sa.and_(locations.c.path.in_(paths[start : start + 500]), locations.c.said_json != _NOTHING)
+    for some in chunks(paths):
+        chosen = sa.and_(locations.c.path.in_(some), locations.c.said_json != _NOTHING)
         found.update(connection.execute(sa.select(locations.c.path).where(chosen)).scalars())
     return found
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
+from modelkeep.catalogue.dialect import chunks, insert_missing
 from modelkeep.catalogue.tables import model_tags, pending_model_tags, tags
 from modelkeep.domain.values import Tag
 from modelkeep.errors import NotFound
@@ -17,13 +17,8 @@ def _tag(row: sa.Row[*tuple[Any, ...]]) -> Tag:
 
 def create_tag(connection: sa.Connection, name: str, color: str = "", created_at: int = 0) -> Tag:
     """Make a tag, or return the one of that name; a colour is kept once it is set."""
-    statement = insert(tags).values(name=name, color=color, created_at=created_at)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"color": sa.case((tags.c.color == "", statement.excluded.color), else_=tags.c.color)},
-        )
-    )
+    connection.execute(insert_missing(tags), {"name": name, "color": color, "created_at": created_at})
+    connection.execute(sa.update(tags).where(tags.c.name == name, tags.c.color == "").values(color=color))
     tag = get_tag(connection, name)
     assert tag is not None  # noqa: S101 - it was inserted in this transaction
     return tag
@@ -43,7 +38,7 @@ def list_tags(connection: sa.Connection) -> list[Tag]:
 def tag_model(connection: sa.Connection, sha256: str, tag_id: int) -> None:
     """Put a tag on a model; it may carry it already."""
     try:
-        connection.execute(insert(model_tags).values(model_hash=sha256, tag_id=tag_id).on_conflict_do_nothing())
+        connection.execute(insert_missing(model_tags), {"model_hash": sha256, "tag_id": tag_id})
     except sa.exc.IntegrityError as error:
         raise NotFound(f"there is no model {sha256[:12]} or no tag {tag_id}") from error
 
@@ -57,7 +52,7 @@ def tag_pending(connection: sa.Connection, pending_id: int, tag_ids: Iterable[in
     """Put tags on a pending row."""
     rows = [{"model_id": pending_id, "tag_id": tag_id} for tag_id in tag_ids]
     if rows:
-        connection.execute(insert(pending_model_tags).on_conflict_do_nothing(), rows)
+        connection.execute(insert_missing(pending_model_tags), rows)
 
 
 def tags_of_models(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, tuple[Tag, ...]]:
@@ -73,19 +68,16 @@ def tags_of_pending(connection: sa.Connection, ids: Sequence[int]) -> dict[int, 
 _SELECT = sa.select(tags.c.id, tags.c.name, tags.c.color, tags.c.created_at)
 Owner = TypeVar("Owner")
 
-_CHUNK = 500
-"""Owners asked for in one statement; SQLite bounds the parameters of one."""
-
 
 def _tags_by_owner(
     connection: sa.Connection, owner: sa.Column[Owner], tag_id: sa.Column[int], owners: Sequence[Owner]
 ) -> dict[Owner, tuple[Tag, ...]]:
     found: dict[Owner, list[Tag]] = {}
-    for start in range(0, len(owners), _CHUNK):
+    for some in chunks(owners):
         query = (
             sa.select(owner, tags.c.id, tags.c.name, tags.c.color, tags.c.created_at)
             .join(tags, tags.c.id == tag_id)
-            .where(owner.in_(owners[start : start + _CHUNK]))
+            .where(owner.in_(some))
             .order_by(tags.c.name)
         )
         for key, *tag in connection.execute(query):

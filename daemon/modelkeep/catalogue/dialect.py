@@ -1,0 +1,260 @@
+"""The one place that knows which database the catalogue is in: SQLite. Nothing else asks.
+
+A decision is atomic with its commit: what a transaction decides from what it read holds until it commits. Here the
+writer begins with BEGIN IMMEDIATE, so nobody else writes between the two; a database with several writers has to run
+the same functions SERIALIZABLE, and again from their beginning when it says that they could not be put in an order.
+
+SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write or checkpoint in the same instant
+(https://sqlite.org/wal.html, "The WAL-reset bug"): so one connection does both, and readers are `query_only`.
+"""
+
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.types import TypeDecorator
+
+from modelkeep.domain.values import told_ns
+
+T = TypeVar("T")
+
+READERS = 2
+LOCK_WAIT_MS = 5_000
+CACHE_KIB = 16_384
+
+CHUNK = 500
+"""Values in one statement: SQLite bounds the parameters of one."""
+
+ERRORS = (sa.exc.DatabaseError, sqlite3.DatabaseError)
+BROKEN_RULES = (sa.exc.IntegrityError, sqlite3.IntegrityError)
+
+SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
+"""Files of SQLite beside a database: without it they are nobody's, and must not become those of the next one."""
+
+Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""An id of 64 bits that the database gives: SQLite numbers only what is declared INTEGER, which has 64 bits there."""
+
+IDS_ONCE: dict[str, Any] = {"sqlite_autoincrement": True}
+"""Option of a table: an id is never given twice, not even that of a row that was deleted."""
+
+BY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
+"""Option of a table: its rows lie in the order of their key."""
+
+_BASE = 0x10FF00
+_MARK = chr(0x10FF7F)
+"""Bytes of names that are no UTF-8 are stored as the private-use characters U+10FF80 to U+10FFFF: SQLite text cannot
+hold the surrogates by which Python spells them, and a path has to come back exactly as it was. A character of a name
+that happens to be one of these, or the mark itself, is stored as the mark and a plain character."""
+
+_UNSTORABLE = re.compile("[\udc80-\udcff\U0010ff7f-\U0010ffff]")
+_STORED = re.compile("\U0010ff7f(.)|([\U0010ff80-\U0010ffff])", re.DOTALL)
+
+
+def storable_path(path: str) -> str:
+    """Return a path as SQLite text can hold it; no two paths become the same."""
+    return path if path.isascii() else _UNSTORABLE.sub(_store, path)
+
+
+def restored_path(text: str) -> str:
+    """Undo `storable_path`."""
+    return text if text.isascii() else _STORED.sub(_restore, text)
+
+
+def _store(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(_BASE + code - 0xDC00) if code < _BASE else _MARK + chr(code - _BASE)
+
+
+def _restore(match: re.Match[str]) -> str:
+    return chr(_BASE + ord(match[1])) if match[1] else chr(ord(match[2]) - _BASE + 0xDC00)
+
+
+class PathText(TypeDecorator[str]):
+    """A path, or text that may quote one, of whatever bytes."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - interface
+        """Make it storable."""
+        return None if value is None else storable_path(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - interface
+        """Give it back as it was."""
+        return None if value is None else restored_path(value)
+
+
+class Unsigned64(TypeDecorator[int]):
+    """An unsigned 64-bit number (inodes, device numbers) in SQLite's signed one."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
+        """Wrap it into the signed range."""
+        return value - (1 << 64) if value is not None and value >= 1 << 63 else value
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
+        """Give it back unsigned."""
+        return value + (1 << 64) if value is not None and value < 0 else value
+
+
+class Nanoseconds(TypeDecorator[int]):
+    """A file's time in nanoseconds since 1970, in SQLite's signed 64 bits.
+
+    They end in 2262, ext4's dates in 2446: what lies beyond is wrapped around to before any file system's past, as
+    `domain.values.told_ns` does with dates beyond all bounds.
+    """
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
+        """Wrap it into the signed range."""
+        return None if value is None else signed(value)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
+        """Give it back as it was."""
+        return None if value is None else told_ns(value)
+
+
+def signed(number: int) -> int:
+    """Return a number of 64 bits as SQLite holds it, whatever its sign is meant to be."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def index_where(name: str, condition: str) -> sa.Index:
+    """Return an index over a column that holds only the rows for which it is true."""
+    return sa.Index(name, condition, sqlite_where=sa.text(condition))
+
+
+def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
+    """Yield values in portions for one statement each."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def upsert(table: sa.Table) -> sa.Insert:
+    """Return the statement that inserts rows, or writes their columns over those of the rows with the same key."""
+    statement = sqlite.insert(table)
+    keys = list(table.primary_key.columns.keys())
+    written = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=written)
+
+
+def insert_missing(table: sa.Table, columns: Collection[str] = (), chosen: sa.Select[Any] | None = None) -> sa.Insert:
+    """Return the statement that inserts rows, and passes over those that are there already.
+
+    Args:
+        table: where to.
+        columns: those that `chosen` fills.
+        chosen: selects what is inserted; None: the rows are handed over when it is carried out.
+    """
+    statement = sqlite.insert(table)
+    filled = statement if chosen is None else statement.from_select(list(columns), chosen)
+    return filled.on_conflict_do_nothing()
+
+
+def below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a path lies below a folder."""
+    # A range instead of LIKE: it uses the index and knows no wild cards. "0" is the character after "/" where texts
+    # are compared byte by byte, as SQLite does unless it is told otherwise.
+    prefix = folder.rstrip("/")
+    return sa.and_(column > prefix + "/", column < prefix + "0")
+
+
+def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[], sqlite3.Connection]:
+    uri = f"file:{quote(os.fsencode(path))}?{mode}"
+
+    def connect() -> sqlite3.Connection:
+        # isolation_level=None: the driver's own transaction handling sends no BEGIN before SELECT, DDL and SAVEPOINT.
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        for pragma in (f"busy_timeout={LOCK_WAIT_MS}", "foreign_keys=ON", f"cache_size=-{CACHE_KIB}", *pragmas):
+            # To its end: a failure to change the journal mode shows after the first row.
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        return connection
+
+    return connect
+
+
+def _begin_with(engine: sa.Engine, statement: str) -> sa.Engine:
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    return engine
+
+
+def writing_engine(path: Path) -> sa.Engine:
+    """Return the engine of the one connection that writes; commits are durable when they return."""
+    open_file = _connector(path, mode="mode=rwc", pragmas=("journal_mode=WAL", "synchronous=FULL"))
+
+    def connect() -> sqlite3.Connection:
+        connection = open_file()
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            # Not every file system can have a WAL. Without one a commit is the removal of a file, and lasts only
+            # when the folder is synced too (https://sqlite.org/pragma.html#pragma_synchronous).
+            connection.execute("PRAGMA synchronous=EXTRA")
+        return connection
+
+    return _begin_with(sa.create_engine("sqlite://", creator=connect, poolclass=StaticPool), "BEGIN IMMEDIATE")
+
+
+def resting_engine(path: Path) -> sa.Engine:
+    """Return an engine that reads a file which no daemon has open, and leaves nothing beside it.
+
+    Reading a WAL database makes its -shm and -wal, which then belong to whoever read: to root, after a `sudo`, and
+    the daemon could no longer write. Without a log to read there is no need for them.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    is_settled = not log.exists() or not log.stat().st_size
+    return reading_engine(path, mode="mode=ro&immutable=1" if is_settled else "mode=ro")
+
+
+def reading_engine(path: Path, *, mode: str = "mode=ro") -> sa.Engine:
+    """Return an engine whose connections can only read a file that exists."""
+    connect = _connector(path, mode=mode, pragmas=("query_only=ON",))
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=READERS, max_overflow=0)
+    return _begin_with(engine, "BEGIN")
+
+
+class Failure(Enum):
+    """What kept the database from doing what it was asked, as far as somebody can help."""
+
+    LOCKED = "locked"
+    FULL = "full"
+    UNWRITABLE = "unwritable"
+    OTHER = "other"
+
+
+def failure_of(cause: BaseException) -> Failure:
+    """Return the kind of a failure of the driver."""
+    # The low byte is the kind of failure (https://sqlite.org/rescode.html); the driver's own errors have none.
+    kind = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return Failure.LOCKED
+    if kind == sqlite3.SQLITE_FULL:
+        return Failure.FULL
+    return Failure.UNWRITABLE if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR) else Failure.OTHER
+
+
+def undo_what_was_cut_short(path: Path) -> None:
+    """Roll back what a crash left where no WAL can be had: a reader may not, and refuses the file."""
+    if path.with_name(f"{path.name}-journal").exists():
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+
+
+def copy_database(path: Path, copy: Path) -> None:
+    """Copy a database with what its write-ahead log holds; the copy's content is durable when this returns."""
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        target.execute("PRAGMA synchronous=FULL")
+        source.backup(target)
