@@ -192,10 +192,15 @@ class FullPending(_Answer):
     tags: list[Tag]
 
 
-class QueueRow(FullPending):
-    """A pending row and where it stands in the queue."""
+class Further(_Answer):
+    """What is known besides and that lists leave out."""
 
     base: str
+
+
+class QueueRow(FullPending, Further):
+    """A pending row and where it stands in the queue."""
+
     image: str
     source: str
     state: Literal["waiting", "conflict", "failed", "missing"]
@@ -231,11 +236,10 @@ class Refused(_Answer):
     reason: str
 
 
-class DetailedModel(_Answer):
+class DetailedModel(Further):
     """A model with everything that belongs to it."""
 
     model: FullModel
-    base: str
     last_used_at: int
     images: list[Picture]
     locations: list[Place]

@@ -48,7 +48,7 @@ def model_details(details: ModelDetails) -> Shape:
     model = details.model
     return {
         "model": model_full(model, details.images_count),
-        "base": model.base,
+        **model.further_texts,
         "last_used_at": model.last_used_at,
         "images": [
             {"seq": image.seq, "width": image.width, "height": image.height, "source_digest": image.source_digest}
@@ -89,7 +89,7 @@ def queue_row(pending: values.PendingImport) -> Shape:
     """`PendingFull` with where the row stands in the queue."""
     return {
         **pending_full(pending),
-        "base": pending.base,
+        **pending.further_texts,
         "image": pending.image,
         "source": pending.source,
         "state": str(pending.state),

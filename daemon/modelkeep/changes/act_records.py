@@ -39,9 +39,7 @@ def _plan(plan: ActPlan) -> dict[str, object]:
     """Return the whole plan as the journal holds it."""
     known = plan.model
     model = {
-        "name": known.name,
-        "type": known.type,
-        "base": known.base,
+        **known.texts,
         "size_bytes": known.size_bytes,
         "created_at": known.created_at,
         "tags": [tag.name for tag in known.tags],

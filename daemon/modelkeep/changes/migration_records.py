@@ -42,9 +42,7 @@ def _plan(result: MigrationResult) -> dict[str, object]:
     pending = result.pending
     assert pending is not None  # noqa: S101 - a row that is migrated exists
     row = {
-        "name": pending.name,
-        "type": pending.type,
-        "base": pending.base,
+        **pending.texts,
         "size_bytes": pending.size_bytes,
         "created_at": pending.created_at,
         "source": pending.source,

@@ -35,7 +35,7 @@ def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def model_view(details: Mapping[str, Any]) -> RenderableType:
     """Return everything that is known about a model."""
     model = details["model"]
-    known = comparable({**model, "base": details["base"]})
+    known = comparable({**details, **model})
     name = known.pop("name", "")
     parts: list[RenderableType] = [
         named(name, "bold"),

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from modelkeep.cli.output import facts, named, plain, table
 from modelkeep.cli.wording import clean, count, local_time, shortened, size
+from modelkeep.domain.description import TEXTS
 from modelkeep.domain.naming import in_brief
 
 _STATE_STYLES = {"conflict": "yellow", "failed": "red", "missing": "yellow"}
@@ -47,7 +48,7 @@ def both_sides(details: Mapping[str, Any]) -> RenderableType:
     if existing is None:
         parts.append(facts([(key, plain(_whole(key, value))) for key, value in comparable(pending).items()]))
     else:
-        known = comparable({**existing["model"], "base": existing["base"]})
+        known = comparable({**existing, **existing["model"]})
         parts.append(_comparison(comparable(pending), known, details["lost_keys"]))
         parts.append(facts(_facts_of_existing(existing)))
     return Group(*parts)
@@ -69,7 +70,7 @@ def how_to_resolve(details: Mapping[str, Any], command: Callable[..., str]) -> T
 
 def comparable(side: Mapping[str, Any]) -> dict[str, str]:
     """Return what is known on one side as texts by (dotted) key; nothing that is empty."""
-    values = {"name": str(side["name"]), "type": str(side["type"]), "base": str(side["base"])}
+    values = {name: str(side[name]) for name in TEXTS}
     values |= _flattened(side["meta_json"])
     values["tags"] = ", ".join(sorted(tag["name"] for tag in side["tags"]))
     return {key: value for key, value in values.items() if value}

@@ -1,13 +1,14 @@
 """Hashes that came from elsewhere: what was said with them, what was read, and what follows from both."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Self
 
+from modelkeep.domain.description import Description
 from modelkeep.domain.values import CLAIM_SOURCE, Fingerprint, JsonObject, PendingImport
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Description):
     """What an older database says of a file for which it holds a hash: kept until the file has been read.
 
     `kind` is the importer's, `tags` are ids, `picture` is the digest of its source picture or empty.
@@ -15,11 +16,6 @@ class Statement:
 
     claim: str
     kind: str = CLAIM_SOURCE
-    name: str = ""
-    type: str = ""
-    base: str = ""
-    created_at: int = 0
-    meta: JsonObject = field(default_factory=dict)
     tags: tuple[int, ...] = ()
     picture: str = ""
 
@@ -35,16 +31,7 @@ class Statement:
     def as_row(self, path: str, size_bytes: int, now_ms: int) -> PendingImport:
         """Return the row of the queue that says the same of the file at a path."""
         return PendingImport(
-            id=0,
-            path=path,
-            name=self.name,
-            type=self.type,
-            base=self.base,
-            size_bytes=size_bytes,
-            created_at=self.created_at,
-            meta=self.meta,
-            source=CLAIM_SOURCE,
-            due_at=now_ms,
+            id=0, path=path, size_bytes=size_bytes, source=CLAIM_SOURCE, due_at=now_ms, **self.description
         )
 
 

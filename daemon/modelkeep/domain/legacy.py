@@ -1,9 +1,10 @@
 """What an importer hands over: one value per row of a legacy source, whatever the source."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from modelkeep.domain.values import Fingerprint, JsonObject, RenderedPicture, TierFile
+from modelkeep.domain.description import Description
+from modelkeep.domain.values import Fingerprint, RenderedPicture, TierFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class LegacyTag:
 
 
 @dataclass(frozen=True, slots=True)
-class LegacyRow:
+class LegacyRow(Description):
     """One model as a legacy source knows it.
 
     `key` names the row in its source, `digest` changes when anything the source says of it changes, `path` is where
@@ -29,13 +30,8 @@ class LegacyRow:
     digest: str
     path: str
     original_path: str
-    name: str = ""
-    type: str = ""
-    base: str = ""
     size_bytes: int = 0
-    created_at: int = 0
     claim: str = ""
-    meta: JsonObject = field(default_factory=dict)
     tags: tuple[LegacyTag, ...] = ()
     picture: str = ""
     remarks: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelkeep.domain import metadata
+from modelkeep.domain.description import filled
 from modelkeep.domain.naming import is_name_from_path, is_type_from_path, suggested_name
 from modelkeep.domain.values import Action, ImageRow, Model, PendingImport, Strategy
 
@@ -83,22 +84,18 @@ def lost_by_merge(pending: PendingImport, existing: Model, existing_paths: Seque
         is_type_from_path(pending.type, [pending.path]) or is_type_from_path(existing.type, paths)
     ):
         lost.append("type")
-    if _differs(pending.base, existing.base):
-        lost.append("base")
+    lost += [key for key, text in pending.further_texts.items() if _differs(text, getattr(existing, key))]
     return tuple(lost)
 
 
 def join(kind: str, held: PendingImport, fresh: PendingImport) -> PendingImport:
     """Join two descriptions of one path: what is there stays, gaps are filled, what differs is kept beside."""
     meta = metadata.merge(held.meta, fresh.meta)
-    columns = {"name": (held.name, fresh.name), "type": (held.type, fresh.type), "base": (held.base, fresh.base)}
-    differing = {key: new for key, (old, new) in columns.items() if old and new and old != new}
+    differing = {key: text for key, text in fresh.texts.items() if _differs(text, getattr(held, key))}
     if differing or any(metadata.differences(held.meta, fresh.meta)):
         meta = {**meta, f"also_{kind}": {**fresh.meta, **differing}}
     return held.evolve(
-        name=held.name or fresh.name,
-        type=held.type or fresh.type,
-        base=held.base or fresh.base,
+        **filled(held, fresh),
         sha256=held.sha256 or fresh.sha256,
         meta=meta,
         image=held.image or fresh.image,
@@ -121,12 +118,8 @@ def _create(pending: PendingImport, sha256: str, size_bytes: int, picture_digest
     model = Model(
         sha256=sha256,
         path=pending.path,
-        name=pending.name or suggested_name(pending.path),
-        type=pending.type,
-        base=pending.base,
         size_bytes=size_bytes,
-        created_at=pending.created_at,
-        meta=pending.meta,
+        **pending.description | {"name": pending.name or suggested_name(pending.path)},
     )
     seq = 0 if picture_digest else None
     return Decision(Action.CREATED, model=model, image_seq=seq, moves_tags=True, removes_pending=True)
@@ -150,9 +143,7 @@ def _merge(
         if pending.type and is_type_from_path(type_, paths):
             type_ = type_ if is_type_from_path(pending.type, [pending.path]) else pending.type
     model = existing.evolve(
-        name=name,
-        type=type_,
-        base=existing.base or pending.base,
+        **filled(existing, pending) | {"name": name, "type": type_},
         size_bytes=existing.size_bytes or pending.size_bytes,
         created_at=existing.created_at or pending.created_at,
         meta=metadata.merge(existing.meta, pending.meta),
@@ -166,9 +157,7 @@ def _override(
     pending: PendingImport, existing: Model, images: Sequence[ImageRow], picture_digest: str | None
 ) -> Decision:
     model = existing.evolve(
-        name=pending.name or existing.name,
-        type=pending.type or existing.type,
-        base=pending.base or existing.base,
+        **filled(pending, existing),
         created_at=pending.created_at or existing.created_at,
         meta=metadata.override(existing.meta, pending.meta),
     )

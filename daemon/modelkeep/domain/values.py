@@ -7,9 +7,11 @@ Times are whole milliseconds since 1970, sizes whole bytes, paths absolute strin
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Any, Self
+
+from modelkeep.domain.description import Description
 
 JsonObject = dict[str, Any]
 
@@ -164,18 +166,13 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingImport:
+class PendingImport(Description):
     """One row of the queue: something known by path, whose content is not hashed yet."""
 
     id: int
     path: str
     sha256: str = ""
-    name: str = ""
-    type: str = ""
-    base: str = ""
     size_bytes: int = 0
-    created_at: int = 0
-    meta: JsonObject = field(default_factory=dict)
     source: str = WATCH_SOURCE
     state: PendingState = PendingState.WAITING
     attempts: int = 0
@@ -202,18 +199,13 @@ class PendingImport:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Model(Description):
     """One content and everything that is known about it."""
 
     sha256: str
     path: str = ""
-    name: str = ""
-    type: str = ""
-    base: str = ""
     size_bytes: int = 0
-    created_at: int = 0
     last_used_at: int = 0
-    meta: JsonObject = field(default_factory=dict)
     tags: tuple[Tag, ...] = ()
 
     def evolve(self, **changes: Any) -> "Model":

@@ -56,7 +56,8 @@ def _read(importer: Importer, options: SourceOptions) -> tuple[SourceContent, li
 
 
 _ROWS_AT_ONCE = 2000
-_values_of = attrgetter(*(field.name for field in fields(LegacyRow)))
+_NAMES = tuple(field.name for field in fields(LegacyRow))
+_values_of = attrgetter(*_NAMES)
 
 
 def _pack(content: SourceContent) -> tuple[SourceContent, list[bytes]]:
@@ -73,7 +74,8 @@ def _pack(content: SourceContent) -> tuple[SourceContent, list[bytes]]:
 def _unpack(content: SourceContent, pieces: list[bytes]) -> SourceContent:
     with collector_paused():
         # Our own process wrote it.
-        rows = [LegacyRow(*values) for piece in pieces for values in pickle.loads(piece)]  # noqa: S301
+        packed = (values for piece in pieces for values in pickle.loads(piece))  # noqa: S301
+        rows = [LegacyRow(**dict(zip(_NAMES, values, strict=True))) for values in packed]
         return replace(content, rows=tuple(rows))
 
 

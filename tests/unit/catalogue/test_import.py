@@ -91,7 +91,15 @@ class TestAFreshRow:
         details = await catalogue.model(A)
         assert details is not None
         assert details.model == Model(
-            A, "/m/a.pt", "Mine", "lora", "SDXL", 77, 5, 0, {"description": "d"}, details.model.tags
+            A,
+            "/m/a.pt",
+            77,
+            tags=details.model.tags,
+            name="Mine",
+            type="lora",
+            base="SDXL",
+            created_at=5,
+            meta={"description": "d"},
         )
         assert [tag.name for tag in details.model.tags] == ["x"]
         assert [(image.seq, image.source_digest) for image in details.images] == [(0, "p1")]

@@ -88,7 +88,9 @@ class TestANewContent:
         assert result.decision.action is Action.CREATED
         details = await catalogue.model(A)
         assert details is not None
-        assert details.model == Model(A, "/m/a.pt", "name of a", "style", "SDXL", 10, 77, 0, meta, row.tags)
+        assert details.model == Model(
+            A, "/m/a.pt", 10, tags=row.tags, name="name of a", type="style", base="SDXL", created_at=77, meta=meta
+        )
         assert details.images == (ImageRow(A, 0, 64, 48, "p1"),)
         assert details.locations == (Location("/m/a.pt", A, PRESENT, print_of(row.id), False, NOW + 1, NOW + 1),)
         assert await catalogue.pending_imports() == []

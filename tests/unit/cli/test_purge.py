@@ -22,7 +22,7 @@ OLD, OTHER = "ab" * 32, "cd" * 32
 
 def known(sha256: str, name: str) -> ModelDetails:
     path = f"/m/{name}.ckpt"
-    model = Model(sha256, path, name, "loras", tags=(Tag(1, "anime"),))
+    model = Model(sha256, path, name=name, type="loras", tags=(Tag(1, "anime"),))
     place = Location(path, sha256, LocationState.MISSING)
     return ModelDetails(model, (ImageRow(sha256, 0, 8, 8, "x"), ImageRow(sha256, 1, 8, 8, "y")), (place,))
 

@@ -17,7 +17,7 @@ NEW = RenderedPicture({quality: f"new_{quality}.webp" for quality in QUALITIES},
 def known(*seqs: int, places: tuple[Location, ...] = (), refused: tuple[RefusedPicture, ...] = ()) -> ModelDetails:
     """Return a model whose pictures' digests are their first numbers."""
     rows = tuple(ImageRow(A, seq, 10 + seq, 10, f"of {seq}") for seq in seqs)
-    return ModelDetails(Model(A, "/m/a.pt", "Hero"), rows, places, refused)
+    return ModelDetails(Model(A, "/m/a.pt", name="Hero"), rows, places, refused)
 
 
 def files_of(rows: tuple[ImageRow, ...]) -> dict[str, str]:

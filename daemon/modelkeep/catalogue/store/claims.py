@@ -154,11 +154,7 @@ def _said_of_only_file(connection: sa.Connection, place: Location) -> list[State
     return [
         Statement(
             place.sha256,
-            name=model.name,
-            type=model.type,
-            base=model.base,
-            created_at=model.created_at,
-            meta=model.meta,
+            **model.description,
             tags=tuple(tag.id for tag in model.tags),
             picture=next(iter(pictures), ""),
         )

@@ -177,12 +177,8 @@ def model_of(row: LegacyRow) -> Model:
     return Model(
         sha256=row.claim,
         path=row.path,
-        name=row.name or suggested_name(row.path),
-        type=row.type,
-        base=row.base,
         size_bytes=row.size_bytes,
-        created_at=row.created_at,
-        meta=row.meta,
+        **row.description | {"name": row.name or suggested_name(row.path)},
     )
 
 
@@ -192,13 +188,9 @@ def statement_of(run: ImportRun, staged: StagedRow) -> Statement:
     return Statement(
         row.claim,
         run.kind,
-        row.name,
-        row.type,
-        row.base,
-        row.created_at,
-        row.meta,
         tuple(run.tags_of(row)),
         staged.rendered.source_digest if staged.rendered is not None else "",
+        **row.description,
     )
 
 
@@ -221,12 +213,8 @@ def pending_of(run: ImportRun, staged: StagedRow, pending_id: int, held_image: s
         id=pending_id,
         path=row.path,
         sha256=row.claim,
-        name=row.name,
-        type=row.type,
-        base=row.base,
         size_bytes=row.size_bytes,
-        created_at=row.created_at,
-        meta=row.meta,
+        **row.description,
         source=run.kind,
         state=PendingState.MISSING if absent else PendingState.WAITING,
         due_at=run.now_ms,

@@ -8,28 +8,15 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import CHUNK, below, chunks, signed, storable_path, upsert
 from modelkeep.catalogue.store.models import choose_main_paths
+from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.statements import carry_over, statements_at
 from modelkeep.catalogue.tables import locations, models, pending_import
 from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
-_SELECT = sa.select(
-    locations.c.path,
-    locations.c.sha256,
-    locations.c.state,
-    locations.c.device,
-    locations.c.inode,
-    locations.c.size_bytes,
-    locations.c.mtime_ns,
-    locations.c.claimed,
-    locations.c.first_seen,
-    locations.c.last_seen,
-    locations.c.ctime_ns,
-    locations.c.birth_ns,
-    locations.c.doubted,
-)
-
-
+_ROWS = RowsOf(locations, Location)
+_FINGERPRINTS = RowsOf(locations, Fingerprint)
+_SELECT = sa.select(*_FINGERPRINTS.columns, *_ROWS.columns)
 _PUT = upsert(locations)
 
 
@@ -60,7 +47,7 @@ def locations_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, L
     found: dict[str, Location] = {}
     for some in chunks(paths):
         query = _SELECT.where(locations.c.path.in_(some))
-        found.update((row[0], _location(row)) for row in connection.execute(query))
+        found.update((row.path, _location(row)) for row in connection.execute(query))
     return found
 
 
@@ -153,7 +140,7 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
     ]
     if not rows:
         return
-    values: dict[str, Any] = {name: sa.bindparam(name) for name in _FINGERPRINT_COLUMNS}
+    values: dict[str, Any] = {column.name: sa.bindparam(column.name) for column in _FINGERPRINTS.columns}
     connection.execute(
         sa.update(locations)
         .where(locations.c.path == sa.bindparam("b_path"))
@@ -327,39 +314,25 @@ def _move_pending(connection: sa.Connection, old: str, new: str) -> int:
     return int(row)
 
 
-_FINGERPRINT_COLUMNS = ("device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "birth_ns")
-
-
-def fingerprint_values(fingerprint: Fingerprint | None) -> dict[str, int | None]:
+def fingerprint_values(fingerprint: Fingerprint | None) -> dict[str, Any]:
     """Return the columns of a fingerprint."""
     if fingerprint is None:
-        return dict.fromkeys(_FINGERPRINT_COLUMNS)
-    return {
-        "device": fingerprint.device,
-        "inode": fingerprint.inode,
-        "size_bytes": fingerprint.size_bytes,
-        "mtime_ns": fingerprint.mtime_ns,
-        "ctime_ns": fingerprint.ctime_ns,
-        "birth_ns": fingerprint.birth_ns,
-    }
+        return dict.fromkeys(column.name for column in _FINGERPRINTS.columns)
+    return _FINGERPRINTS.row(fingerprint)
 
 
 def location_values(location: Location, now_ms: int) -> dict[str, object]:
     """Return a location's columns; what was said of its file stays with its claim alone."""
     return {
-        "path": location.path,
-        "sha256": location.sha256,
+        **_ROWS.row(location),
         **fingerprint_values(location.fingerprint),
-        "state": location.state,
-        "claimed": location.claimed,
-        "doubted": location.doubted,
         "first_seen": location.first_seen or now_ms,
         "last_seen": location.last_seen or now_ms,
     }
 
 
 def _location(row: sa.Row[*tuple[Any, ...]]) -> Location:
-    path, sha256, state, device, inode, size_bytes, mtime_ns, claimed, first_seen, last_seen, *touched = row
-    ctime_ns, birth_ns, doubted = touched
-    known = None if mtime_ns is None else Fingerprint(device, inode, size_bytes, mtime_ns, ctime_ns, birth_ns)
-    return Location(path, sha256, LocationState(state), known, bool(claimed), first_seen, last_seen, bool(doubted))
+    # By position, in the order of the fields: a scan reads every row.
+    path, sha256, state, *others = row[len(_FINGERPRINTS.columns) :]
+    known = None if row.mtime_ns is None else Fingerprint(*row[: len(_FINGERPRINTS.columns)])
+    return Location(path, sha256, LocationState(state), known, *others)

@@ -1,47 +1,24 @@
 """Models: what is known, keyed by content."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import chunks, upsert
-from modelkeep.catalogue.store.json_text import stored_json
+from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_models
 from modelkeep.catalogue.tables import images, locations, model_tags, models, tags
 from modelkeep.domain.values import LocationState, Model
 
-_COLUMNS = (
-    models.c.sha256,
-    models.c.path,
-    models.c.name,
-    models.c.type,
-    models.c.base,
-    models.c.size_bytes,
-    models.c.created_at,
-    models.c.last_used_at,
-    models.c.meta_json,
-)
-_SELECT = sa.select(*_COLUMNS)
-
-
+_ROWS = RowsOf(models, Model)
+_SELECT = sa.select(*_ROWS.columns)
 _UPSERT = upsert(models)
 
 
 def model_values(model: Model) -> dict[str, object]:
     """Return a model's columns; its tags are another table's."""
-    return {
-        "sha256": model.sha256,
-        "path": model.path,
-        "name": model.name,
-        "type": model.type,
-        "base": model.base,
-        "size_bytes": model.size_bytes,
-        "created_at": model.created_at,
-        "last_used_at": model.last_used_at,
-        "meta_json": stored_json(model.meta),
-    }
+    return _ROWS.row(model)
 
 
 def upsert_model(connection: sa.Connection, model: Model) -> None:
@@ -175,11 +152,4 @@ def _images_counts(connection: sa.Connection, hashes: Sequence[str]) -> dict[str
 def _with_tags(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> list[Model]:
     rows = connection.execute(query).mappings().all()
     carried = tags_of_models(connection, [row["sha256"] for row in rows])
-    return [
-        Model(
-            **{key: value for key, value in row.items() if key != "meta_json"},
-            meta=json.loads(row["meta_json"]),
-            tags=carried.get(row["sha256"], ()),
-        )
-        for row in rows
-    ]
+    return [_ROWS.value(row, tags=carried.get(row["sha256"], ())) for row in rows]

@@ -1,6 +1,5 @@
 """The queue: what is known by path and waits for its content to be hashed."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +8,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import below, chunks
 from modelkeep.catalogue.store.import_origin import forget_pending
-from modelkeep.catalogue.store.json_text import stored_json
+from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_pending
 from modelkeep.catalogue.tables import models, pending_import
 from modelkeep.domain.detection import Found
@@ -17,22 +16,14 @@ from modelkeep.domain.naming import Root, root_of, suggested_name, suggested_typ
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.values import WATCH_SOURCE, PendingImport, PendingState
 
-_COLUMNS = tuple(
-    pending_import.c[name]
-    for name in (
-        *("id", "path", "sha256", "name", "type", "base", "size_bytes", "created_at", "meta_json"),
-        *("source", "state", "attempts", "due_at", "last_error", "image", "verified"),
-    )
-)
-_SELECT = sa.select(*_COLUMNS)
+_ROWS = RowsOf(pending_import, PendingImport)
+_SELECT = sa.select(*_ROWS.columns)
 
 
 def pending_values(pending: PendingImport) -> dict[str, object]:
-    """Return a pending row's columns; its tags are another table's."""
-    values: dict[str, object] = {
-        column.name: getattr(pending, column.name) for column in _COLUMNS if column.name not in ("id", "meta_json")
-    }
-    values["meta_json"] = stored_json(pending.meta)
+    """Return a pending row's columns but its id; its tags are another table's."""
+    values = _ROWS.row(pending)
+    del values["id"]
     return values
 
 
@@ -286,12 +277,4 @@ def _row_of(file: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
 def _rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> list[PendingImport]:
     rows = connection.execute(query).mappings().all()
     carried = tags_of_pending(connection, [row["id"] for row in rows])
-    return [
-        PendingImport(
-            **{key: value for key, value in row.items() if key not in ("meta_json", "state")},
-            state=PendingState(row["state"]),
-            meta=json.loads(row["meta_json"]),
-            tags=carried.get(row["id"], ()),
-        )
-        for row in rows
-    ]
+    return [_ROWS.value(row, tags=carried.get(row["id"], ())) for row in rows]

@@ -1,19 +1,19 @@
 """Rows of pictures, and of those that could not be used."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import chunks, upsert
+from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import images, refused_pictures
 from modelkeep.domain.details import RefusedPicture
 from modelkeep.domain.pictures import parse_picture_name
 from modelkeep.domain.values import ImageRow, RenderedPicture
 
-_SELECT = sa.select(images.c.sha256, images.c.seq, images.c.width, images.c.height, images.c.source_digest).order_by(
-    images.c.seq
-)
+_ROWS = RowsOf(images, ImageRow)
+_REFUSED = RowsOf(refused_pictures, RefusedPicture)
+_SELECT = sa.select(*_ROWS.columns).order_by(images.c.seq)
 
 
 def images_of(connection: sa.Connection, sha256: str) -> list[ImageRow]:
@@ -32,13 +32,7 @@ def images_of_all(connection: sa.Connection, hashes: Sequence[str]) -> dict[str,
 
 def image_values(sha256: str, seq: int, picture: RenderedPicture) -> dict[str, object]:
     """Return the columns of a picture's row."""
-    return {
-        "sha256": sha256,
-        "seq": seq,
-        "width": picture.width,
-        "height": picture.height,
-        "source_digest": picture.source_digest,
-    }
+    return _ROWS.row(ImageRow(sha256, seq, picture.width, picture.height, picture.source_digest))
 
 
 def put_image(connection: sa.Connection, sha256: str, seq: int, picture: RenderedPicture) -> None:
@@ -54,7 +48,7 @@ def put_images(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) 
 
 def put_image_rows(connection: sa.Connection, rows: Sequence[ImageRow]) -> None:
     """Write pictures, each in the place of one of the same content and sequence number."""
-    put_images(connection, [asdict(row) for row in rows])
+    put_images(connection, [_ROWS.row(row) for row in rows])
 
 
 def named_pictures(connection: sa.Connection, names: Collection[str]) -> set[str]:
@@ -68,13 +62,13 @@ def named_pictures(connection: sa.Connection, names: Collection[str]) -> set[str
 def refuse_pictures(connection: sa.Connection, refused: Sequence[RefusedPicture], now_ms: int) -> None:
     """Note pending rows' pictures that could not be used; their originals stay where they are."""
     if refused:
-        rows = [{**asdict(picture), "created_at": now_ms} for picture in refused]
+        rows = [{**_REFUSED.row(picture), "created_at": now_ms} for picture in refused]
         connection.execute(upsert(refused_pictures), rows)
 
 
 def refused_of(connection: sa.Connection, sha256: str) -> list[RefusedPicture]:
     """Return a model's pictures that could not be used."""
-    query = sa.select(refused_pictures.c.file, refused_pictures.c.sha256, refused_pictures.c.reason)
+    query = sa.select(*_REFUSED.columns)
     return [RefusedPicture(*row) for row in connection.execute(query.where(refused_pictures.c.sha256 == sha256))]
 
 

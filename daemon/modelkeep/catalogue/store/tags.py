@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import chunks, insert_missing
+from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import model_tags, pending_model_tags, tags
 from modelkeep.domain.values import Tag
 from modelkeep.errors import NotFound
@@ -65,7 +66,8 @@ def tags_of_pending(connection: sa.Connection, ids: Sequence[int]) -> dict[int, 
     return _tags_by_owner(connection, pending_model_tags.c.model_id, pending_model_tags.c.tag_id, ids)
 
 
-_SELECT = sa.select(tags.c.id, tags.c.name, tags.c.color, tags.c.created_at)
+_COLUMNS = RowsOf(tags, Tag).columns
+_SELECT = sa.select(*_COLUMNS)
 Owner = TypeVar("Owner")
 
 
@@ -75,10 +77,7 @@ def _tags_by_owner(
     found: dict[Owner, list[Tag]] = {}
     for some in chunks(owners):
         query = (
-            sa.select(owner, tags.c.id, tags.c.name, tags.c.color, tags.c.created_at)
-            .join(tags, tags.c.id == tag_id)
-            .where(owner.in_(some))
-            .order_by(tags.c.name)
+            sa.select(owner, *_COLUMNS).join(tags, tags.c.id == tag_id).where(owner.in_(some)).order_by(tags.c.name)
         )
         for key, *tag in connection.execute(query):
             found.setdefault(key, []).append(Tag(*tag))
