@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from modelkeep.disk.roots import Roots, identity_at
+from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import HashCancelled, HashError, NoWorkers
 from modelkeep.pipeline.hash_worker import Digest
@@ -38,6 +40,16 @@ def without_rights() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+def followed(*paths: Path | str, accepts_empty: Callable[[str], bool] = lambda _: False) -> Roots:
+    """Return roots that are followed as the folders that lie there now."""
+    roots = Roots([Root(str(path)) for path in paths], accepts_empty)
+    for path in map(str, paths):
+        identity = identity_at(path)
+        assert identity is not None
+        roots.follow(path, identity)
+    return roots
 
 
 class GatedPool:

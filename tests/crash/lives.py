@@ -21,12 +21,12 @@ from typing import Any, ParamSpec, TypeVar
 
 from tests.crash.job import Job
 from tests.crash.power import cut_power
+from tests.fakes import followed
 
 from modelkeep.base import failpoints
-from modelkeep.base.clock import now_ms
 from modelkeep.catalogue.upgrade import back_up, upgrade
 from modelkeep.disk.durable import make_folder
-from modelkeep.domain.naming import Root
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.values import PendingState, Priority, Strategy, TierFile
 from modelkeep.errors import JournalError, ModelkeepError
 from modelkeep.images import tiers  # noqa: F401 - loaded once, before the forks
@@ -190,7 +190,7 @@ async def life(job: Job, acknowledge: Acknowledge) -> None:
 
 @asynccontextmanager
 async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
-    roots = [Root(job.root)]
+    looks = DiskLooks(followed(job.root))
     pool = HashPool(1, step_back=False, known_digest=_digest_of if job.inline else None)
     pipeline = Pipeline(
         PipelineOptions(settle_seconds=0.0, retry_base_seconds=0.02, strategy=Strategy.AUTO),
@@ -199,18 +199,11 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
         kept.journal,
         kept.changes,
         pool,
-        roots=lambda: roots,
-        is_reachable=lambda _: True,
-        is_same=lambda _: True,
-        clock_ms=now_ms,
-        accepts_empty=lambda _: False,
-        on_lost_track=lambda _: None,
+        looks,
+        kept.troubles,
         on_touched=lambda _: None,
-        troubles=kept.troubles,
     )
-    intake = Intake(
-        kept.catalogue, pipeline, kept.journal.note_many, lambda: roots, (".safetensors",), now_ms, lambda _: False
-    )
+    intake = Intake(kept.catalogue, pipeline, kept.journal.note_many, looks, (".safetensors",), lambda _: None)
     running = asyncio.create_task(pipeline.run())
     try:
         await intake.scan(job.root, Priority.SWEEP)

@@ -9,13 +9,13 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from modelkeep.base.patience import follow
-from modelkeep.domain.naming import Root, root_of
+from modelkeep.disk.roots import Roots
 from modelkeep.errors import RootSilent
 
 P = ParamSpec("P")
@@ -153,24 +153,16 @@ class _Lane:
 class DiskLooks:
     """Runs looks at paths.
 
+    A root that does not answer is doubted, and all are looked at when a look ends that was left behind.
+
     Args:
-        roots: returns the configured roots.
+        roots: the configured ones.
         silence_seconds: how long a look may come no further before its root counts as silent.
-        on_silent: is told the path of a root to which a look was not answered.
-        on_answer: is called when a look ends that was left behind.
     """
 
-    def __init__(
-        self,
-        roots: Callable[[], Sequence[Root]] = lambda: (),
-        silence_seconds: float = SILENCE_SECONDS,
-        on_silent: Callable[[str], None] = lambda _: None,
-        on_answer: Callable[[], object] = lambda: None,
-    ) -> None:
-        self._roots = roots
+    def __init__(self, roots: Roots | None = None, silence_seconds: float = SILENCE_SECONDS) -> None:
+        self.roots = roots or Roots()
         self._silence_seconds = silence_seconds
-        self._on_silent = on_silent
-        self._on_answer = on_answer
         self._lanes: dict[str, _Lane] = {}
 
     async def run(self, path: str, look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -183,7 +175,7 @@ class DiskLooks:
         try:
             found: T = await self._ask(self._lanes.setdefault(root, _Lane()), path, lambda: look(*args, **kwargs))
         except RootSilent:
-            self._on_silent(root)
+            self.roots.doubt(path)
             raise
         return found
 
@@ -215,7 +207,7 @@ class DiskLooks:
         self._silence_seconds = min(self._silence_seconds, STOP_SILENCE_SECONDS)
 
     def _root_of(self, path: str) -> str:
-        root = root_of(path, self._roots())
+        root = self.roots.of(path)
         return root.path if root is not None else ""
 
     async def _ask(self, lane: _Lane, path: str, look: Callable[[], Any]) -> Any:
@@ -235,7 +227,7 @@ class DiskLooks:
             if left <= 0:
                 place = look.place or path
                 seconds = f"{self._silence_seconds:g} s"
-                look.when_late = self._on_answer
+                look.when_late = self.roots.ask_check
                 lane.leave(look, f"nothing has answered for {seconds} at {place}: is its disk or server alive?")
                 raise RootSilent(lane.sentence)
             await asyncio.wait({look.future}, timeout=min(left, _LONGEST_WAIT_SECONDS))

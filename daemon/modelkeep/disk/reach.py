@@ -1,9 +1,9 @@
 """Tell what a file's failure means: that there is none, that nobody can tell, or that its root is away."""
 
-from collections.abc import Callable, Sequence
-
-from modelkeep.disk.files import fingerprint_of, why_unseen
-from modelkeep.domain.naming import Root, root_of
+from modelkeep.disk import files
+from modelkeep.disk.files import fingerprint_of
+from modelkeep.disk.roots import Roots
+from modelkeep.domain.naming import Root
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, RootAway, WorkerDied
 
 AWAY = "the root {root} is not there now: is its drive plugged in and mounted?"
@@ -12,34 +12,23 @@ OF_THE_FILE = (FileChanged, HashCancelled, WorkerDied)
 """Failures that say nothing about the root."""
 
 
-class Reach:
-    """Tells files that are gone from those whose root is.
+def why_unseen(path: str, roots: Roots) -> HashError | None:
+    """Return why no file is seen at a path: it is gone, or its root is; None when one is seen."""
+    root = roots.of(path)
+    for _ in range(2):  # a root may be away for the moment of the first look, and back when one looks at it
+        if fingerprint_of(path) is not None:
+            return None
+        if root is not None and not roots.is_same(root):
+            return away(root)
+    return unseen(path)
 
-    Args:
-        roots: returns the configured roots.
-        is_same: looks whether a root is there now, and the one that is followed.
-    """
 
-    def __init__(self, roots: Callable[[], Sequence[Root]], is_same: Callable[[Root], bool]) -> None:
-        self._roots = roots
-        self._is_same = is_same
-
-    def why_unseen(self, path: str) -> HashError | None:
-        """Return why no file is seen at a path; None when one is."""
-        root = root_of(path, self._roots())
-        for _ in range(2):  # a root may be away for the moment of the first look, and back when one looks at it
-            if fingerprint_of(path) is not None:
-                return None
-            if root is not None and not self._is_same(root):
-                return away(root)
-        return unseen(path)
-
-    def explained(self, path: str, error: HashError) -> HashError:
-        """Return what a failure to read a file means: if its root is away, that is no fault of the file."""
-        root = root_of(path, self._roots())
-        if root is None or isinstance(error, OF_THE_FILE) or self._is_same(root):
-            return error
-        return away(root)
+def explained(path: str, error: HashError, roots: Roots) -> HashError:
+    """Return what a failure to read a file means: if its root is away, that is no fault of the file."""
+    root = roots.of(path)
+    if root is None or isinstance(error, OF_THE_FILE) or roots.is_same(root):
+        return error
+    return away(root)
 
 
 def away(root: Root) -> RootAway:
@@ -54,7 +43,7 @@ def missing(path: str) -> FileVanished:
 
 def unseen(path: str) -> HashError:
     """Return the error of a path at which no file is seen: there is none, or nobody can tell."""
-    reason = why_unseen(path)
+    reason = files.why_unseen(path)
     if not reason:
         return missing(path)
     return HashError(f"nobody can tell whether its file is there ({reason}): check its folder's rights, or its disk")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+from modelkeep.disk.roots import Roots
 from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import PendingImport, Record
@@ -58,7 +59,7 @@ class Claims:
         catalogue: where they stand.
         pictures: copies the picture of a model whose claim is refuted.
         note: appends records to the journal.
-        roots: returns the configured roots.
+        roots: the configured ones.
         clock_ms: milliseconds since 1970.
     """
 
@@ -67,7 +68,7 @@ class Claims:
         catalogue: KeepsClaims,
         pictures: CopiesPictures,
         note: Callable[[Sequence[Record]], object],
-        roots: Callable[[], Sequence[Root]],
+        roots: Roots,
         clock_ms: Callable[[], int],
     ) -> None:
         self._roots = roots
@@ -105,7 +106,8 @@ class Claims:
             self._pictures.sync_pending()
 
         try:
-            return await self._catalogue.judge_claims(reading, source, suffix, self._roots(), self._clock_ms(), place)
+            roots, now_ms = self._roots.configured, self._clock_ms()
+            return await self._catalogue.judge_claims(reading, source, suffix, roots, now_ms, place)
         finally:
             if staged:
                 self._pictures.discard([staged])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from modelkeep.disk.roots import Roots
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.retry import retry_at
 from modelkeep.domain.values import PendingImport, PendingState, Record
@@ -24,7 +25,7 @@ class Parking:
         catalogue: the queue.
         note: appends records to the journal.
         end: takes a job out of hand and tells whoever waits for it.
-        on_root_away: gets the path of each file that was put off because its root is away, once that is noted.
+        roots: are looked at again when a file was put off because its root is away.
         clock_ms: milliseconds since 1970.
         retry_base_seconds: delay after the first failure.
     """
@@ -34,14 +35,14 @@ class Parking:
         catalogue: ParksRows,
         note: Callable[[Sequence[Record]], object],
         end: Callable[[Job, HashError], None],
-        on_root_away: Callable[[str], None],
+        roots: Roots,
         clock_ms: Callable[[], int],
         retry_base_seconds: float,
     ) -> None:
         self._catalogue = catalogue
         self._note = note
         self._end = end
-        self._on_root_away = on_root_away
+        self._roots = roots
         self._clock_ms = clock_ms
         self._retry_base_seconds = retry_base_seconds
 
@@ -62,7 +63,7 @@ class Parking:
 
     def _note_away(self, path: str, error: HashError) -> None:
         if isinstance(error, RootAway):
-            self._on_root_away(path)
+            self._roots.doubt(path)
 
     async def _park(self, parked: Sequence[Parked], event: str) -> None:
         # A row that stays as it was is no news: the journal is not filled with a missing file at every sweep.

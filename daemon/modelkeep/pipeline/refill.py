@@ -7,8 +7,7 @@ from typing import Protocol
 from modelkeep.base.persistence import HearsTroubles, persist
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.disk.reach import Reach, away
-from modelkeep.domain.naming import Root, root_of
+from modelkeep.disk.reach import away, why_unseen
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
 from modelkeep.errors import HashError, RootSilent
 from modelkeep.pipeline.jobs import Job
@@ -69,12 +68,9 @@ class Refill:
         catalogue: the queue.
         line: the stages.
         park: notes on rows why they cannot be taken up now.
-        roots: returns the configured roots.
-        is_reachable: tells whether a root was there when it was last looked at.
-        reach: tells files that are gone from those whose root is.
         clock_ms: milliseconds since 1970.
         troubles: is told when the catalogue cannot be read or written.
-        looks: looks at paths.
+        looks: looks at paths of the roots.
     """
 
     def __init__(
@@ -83,9 +79,6 @@ class Refill:
         line: TakesWork,
         park: Callable[[Sequence[tuple[PendingImport, HashError]]], Awaitable[None]],
         *,
-        roots: Callable[[], Sequence[Root]],
-        is_reachable: Callable[[Root], bool],
-        reach: Reach,
         clock_ms: Callable[[], int],
         troubles: HearsTroubles,
         looks: DiskLooks,
@@ -95,9 +88,7 @@ class Refill:
         self._catalogue = catalogue
         self._line = line
         self._park = park
-        self._roots = roots
-        self._is_reachable = is_reachable
-        self._reach = reach
+        self._roots = looks.roots
         self._clock_ms = clock_ms
         self._claims_tried: set[str] = set()
         self._asked = asyncio.Event()
@@ -153,17 +144,16 @@ class Refill:
 
     def _out_of_reach(self, row: PendingImport) -> HashError | None:
         """Return why a row's file may not be opened now."""
-        root = root_of(row.path, self._roots())
+        root = self._roots.of(row.path)
         if root is None:
             return HashError(OUTSIDE)
-        if not self._is_reachable(root):
+        if not self._roots.is_reachable(root):
             return away(root)
         return None
 
     async def _take_up_claims(self) -> None:
         places = await self._catalogue.claims(CLAIMS_MAX, self._claims_tried)
-        roots = self._roots()
-        inside = [place for place in places if root_of(place.path, roots) is not None]
+        inside = [place for place in places if self._roots.of(place.path) is not None]
         present = await self._looks.found(fingerprints_of, [place.path for place in inside])
         self._claims_tried |= {place.path for place in places}
         there = _without_other_names({place: present[place.path] for place in inside if place.path in present})
@@ -173,7 +163,7 @@ class Refill:
             self._line.confirm(place, fingerprint)
 
     def _why_unseen(self, paths: Sequence[str]) -> dict[str, HashError | None]:
-        return {path: self._reach.why_unseen(path) for path in paths}
+        return {path: why_unseen(path, self._roots) for path in paths}
 
 
 def _without_other_names(places: Mapping[Location, Fingerprint]) -> dict[Location, Fingerprint]:

@@ -1,7 +1,7 @@
 """Find the file that a caller means by a path; nothing outside the roots is opened because somebody names it."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelkeep.disk.files import fingerprint_of
@@ -38,21 +38,13 @@ class RequestedPaths:
 
     Args:
         catalogue: knows what was hashed.
-        roots: returns the configured roots.
         extensions: endings of model files.
-        looks: looks at paths.
+        looks: looks at paths of the roots.
     """
 
-    def __init__(
-        self,
-        catalogue: KnowsLocations,
-        roots: Callable[[], Sequence[Root]],
-        extensions: Sequence[str],
-        looks: DiskLooks,
-    ) -> None:
+    def __init__(self, catalogue: KnowsLocations, extensions: Sequence[str], looks: DiskLooks) -> None:
         self._looks = looks
         self._catalogue = catalogue
-        self._roots = roots
         self._extensions = extensions
 
     async def file(self, path: str) -> RequestedFile:
@@ -97,7 +89,7 @@ class RequestedPaths:
 
     async def _look(self, path: str) -> tuple[NamedFile, Fingerprint | None]:
         """Resolve a path; other roots than its own are asked only if it leads out of that, and if they answer."""
-        path, roots = plain_path(path), self._roots()
+        path, roots = plain_path(path), self._looks.roots.configured
         target, fingerprint = await self._looks.run(path, _look_at, path)
         own = root_of(path, roots)
         if own is not None:

@@ -56,8 +56,7 @@ class Requests:
         note: appends records to the journal.
         clock_ms: milliseconds since 1970.
         strategy: the configured one.
-        accepts_empty: tells of a path whether a file of zero bytes counts there.
-        looks: looks at paths.
+        looks: looks at paths of the roots.
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class Requests:
         note: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
         strategy: Strategy,
-        accepts_empty: Callable[[str], bool],
         looks: DiskLooks,
     ) -> None:
         self._looks = looks
@@ -84,7 +82,6 @@ class Requests:
         self._note = note
         self._clock_ms = clock_ms
         self._strategy = strategy
-        self._accepts_empty = accepts_empty
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def digest(self, path: str) -> Digest:
@@ -285,7 +282,9 @@ class Requests:
         """Raise HashError for a file that is no model, or not yet: that somebody asks for it changes nothing."""
         look = await self._looks.run(path, look_at, path)
         verdict = judge_asked(look) if look is not None else Verdict.TAKE  # the reading tells what is wrong then
-        if verdict is not Verdict.TAKE and not (verdict is Verdict.NO_MODEL and self._accepts_empty(path)):
+        if verdict is Verdict.NO_MODEL and self._looks.roots.accepts_empty(path):
+            return
+        if verdict is not Verdict.TAKE:
             raise (NotAModel if verdict is Verdict.NO_MODEL else HashError)(REFUSALS[verdict])
 
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from modelkeep.base.clock import now_ms
 from modelkeep.base.persistence import (
     CATALOGUE,
     LONGEST_WAIT_SECONDS,
@@ -25,10 +26,10 @@ from modelkeep.changes.protocol import Changes
 from modelkeep.changes.publishing import NotesRecords
 from modelkeep.disk.files import age_seconds, fingerprints_of, look_at
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.disk.reach import OF_THE_FILE, Reach, missing
+from modelkeep.disk.reach import OF_THE_FILE, explained, missing, why_unseen
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.migration import Outcome
-from modelkeep.domain.naming import Root, root_of, suggested_type
+from modelkeep.domain.naming import suggested_type
 from modelkeep.domain.settling import Verdict
 from modelkeep.domain.values import (
     Action,
@@ -106,16 +107,10 @@ class Pipeline:
         journal: notes every step.
         changes: commits and publishes.
         pool: the hashing processes.
-        roots: returns the configured roots.
-        is_reachable: tells whether a root was there when it was last looked at.
-        is_same: looks whether a root is there now, and the one that is followed.
-        clock_ms: milliseconds since 1970.
-        accepts_empty: tells of a path whether a file of zero bytes counts there.
-        on_lost_track: has a root looked at as a whole.
-        on_touched: has a file looked at again to which something happened while it was on its way.
-        on_root_away: gets the path of each file that was put off because its root is away.
+        looks: looks at paths of the roots.
         troubles: is told when the catalogue cannot be read or written.
-        looks: looks at paths.
+        on_touched: has a file looked at again to which something happened while it was on its way.
+        clock_ms: milliseconds since 1970.
     """
 
     def __init__(
@@ -126,40 +121,27 @@ class Pipeline:
         journal: NotesRecords,
         changes: Changes,
         pool: HashPool,
-        *,
-        roots: Callable[[], Sequence[Root]],
-        is_reachable: Callable[[Root], bool],
-        is_same: Callable[[Root], bool],
-        clock_ms: Callable[[], int],
-        accepts_empty: Callable[[str], bool],
-        on_lost_track: Callable[[str], None],
-        on_touched: Callable[[str], None],
+        looks: DiskLooks,
         troubles: HearsTroubles,
-        on_root_away: Callable[[str], None] = lambda _: None,
-        looks: DiskLooks | None = None,
+        on_touched: Callable[[str], None],
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._looks = looks or DiskLooks(roots)
+        self._looks = looks
+        self._roots = roots = looks.roots
         self._troubles = troubles
         self.options = options
         self._catalogue = catalogue
         self._journal = journal
-        self._roots = roots
-        self._clock_ms = clock_ms
-        self._on_lost_track = on_lost_track
-        self._reach = Reach(roots, is_same)
         self.jobs = Jobs(on_touched)
         self._claims_failed: dict[str, str] = {}
         self._claims = Claims(catalogue, pictures, journal.note_many, roots, clock_ms)
         self._parking = Parking(
-            catalogue, journal.note_many, self.jobs.end, on_root_away, clock_ms, options.retry_base_seconds
+            catalogue, journal.note_many, self.jobs.end, roots, clock_ms, options.retry_base_seconds
         )
         self._refill = Refill(
             catalogue,
             self,
             self._parking.put_off,
-            roots=roots,
-            is_reachable=is_reachable,
-            reach=self._reach,
             clock_ms=clock_ms,
             troubles=troubles,
             looks=self._looks,
@@ -168,9 +150,7 @@ class Pipeline:
         self.migrating = MigrateStage(
             catalogue, pictures, changes, clock_ms, self._migrated, self._type_of, self._looks
         )
-        self.settling = SettleStage(
-            options.settle_seconds, time.monotonic, self._settled, self._refused, accepts_empty, self._looks
-        )
+        self.settling = SettleStage(options.settle_seconds, time.monotonic, self._settled, self._refused, looks)
         self._requests = Requests(
             catalogue,
             self.jobs,
@@ -181,8 +161,7 @@ class Pipeline:
             journal.note_many,
             clock_ms,
             options.strategy,
-            accepts_empty,
-            self._looks,
+            looks,
         )
 
     # Running
@@ -279,10 +258,6 @@ class Pipeline:
         for job in self.jobs.at(path):
             if self._take_back(job):
                 self.jobs.end(job, missing(path))
-
-    def lost_track(self, root: str) -> None:
-        """Have a root looked at as a whole."""
-        self._on_lost_track(root)
 
     def _replaced(self, job: Job, *, has_row: bool) -> None:
         """Deal with a job in the place of whose file another one is now.
@@ -387,7 +362,7 @@ class Pipeline:
         while True:
             path = job.path
             try:
-                reason = await self._looks.run(path, self._reach.why_unseen, path)
+                reason = await self._looks.run(path, why_unseen, path, self._roots)
             except RootSilent as silent:
                 reason = silent
             if job.path == path:
@@ -498,7 +473,7 @@ class Pipeline:
     async def _explained(self, path: str, error: HashError) -> HashError:
         """Return what a failure to read a file means."""
         try:
-            return await self._looks.run(path, self._reach.explained, path, error)
+            return await self._looks.run(path, explained, path, error, self._roots)
         except RootSilent as silent:
             return error if isinstance(error, OF_THE_FILE) else silent
 
@@ -543,7 +518,7 @@ class Pipeline:
             self.jobs.end(job)
 
     def _type_of(self, path: str) -> str:
-        return suggested_type(path, root_of(path, self._roots()))
+        return suggested_type(path, self._roots.of(path))
 
     async def _judge(self, hashed: Hashed) -> None:
         """Have the claims on a row's file judged by its digest, and migrate the row with what that told of it."""

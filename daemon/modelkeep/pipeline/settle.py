@@ -36,8 +36,7 @@ class SettleStage:
         clock: monotonic seconds.
         on_taken: gets the complete ones.
         on_refused: gets those that are no models, are cut off, or are gone.
-        accepts_empty: tells of a path whether a file of zero bytes counts there (stand-in files).
-        looks: looks at paths.
+        looks: looks at paths of the roots.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class SettleStage:
         clock: Callable[[], float],
         on_taken: Callable[[Taken], Awaitable[None]],
         on_refused: Callable[[list[Refused]], Awaitable[None]],
-        accepts_empty: Callable[[str], bool],
         looks: DiskLooks | None = None,
     ) -> None:
         self.settle_seconds = settle_seconds
@@ -54,7 +52,6 @@ class SettleStage:
         self._clock = clock
         self._on_taken = on_taken
         self._on_refused = on_refused
-        self._accepts_empty = accepts_empty
         self._held: dict[Job, Watched] = {}
         self._due: list[tuple[float, int, Job]] = []
         self._order = itertools.count()
@@ -154,6 +151,6 @@ class SettleStage:
 
     def _verdict(self, watched: Watched, look: Look, now: float) -> Verdict:
         verdict = settling.settle(watched, look, now, self.settle_seconds)
-        if verdict is Verdict.NO_MODEL and self._accepts_empty(watched.path):
+        if verdict is Verdict.NO_MODEL and self._looks.roots.accepts_empty(watched.path):
             return Verdict.TAKE
         return verdict

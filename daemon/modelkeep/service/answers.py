@@ -64,7 +64,7 @@ class Answers:
         self._keeper = keeper
         self._watcher = watcher
         self._pool = pool
-        self._requested = RequestedPaths(holdings.catalogue, keeper.roots, extensions, looks)
+        self._requested = RequestedPaths(holdings.catalogue, extensions, looks)
         self._looks = looks
         self._state = state
         self._is_behind = is_behind
@@ -161,14 +161,14 @@ class Answers:
         """Return the contents that lie at several places; looks at the disk."""
         contents = await self._catalogue.contents_at_several_paths()
         paths = {place.path for _, places in contents for place in places}
-        links = await self._looks.found(partial(_links, self._keeper.roots()), paths)
+        links = await self._looks.found(partial(_links, self._looks.roots.configured), paths)
         # Of what does not answer nobody knows what deleting it would free.
         there = await self._looks.found(statuses_of, paths)
         return find_duplicates(contents, lambda path: links.get(path, True), there.get)
 
     async def types(self) -> list[str]:
         """Return every type in use or configured."""
-        configured = {root.type for root in self._keeper.roots() if root.type}
+        configured = {root.type for root in self._looks.roots.configured if root.type}
         return sorted({*await self._catalogue.types(), *configured})
 
     async def pending(self, *, state: str | None, limit: int, offset: int) -> list[PendingImport]:

@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from modelkeep.base.clock import JumpWatch, now_ms
+from modelkeep.base.clock import JumpWatch
 from modelkeep.base.log import configure_logging, get_logger
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
 from modelkeep.dev.mock_hasher import MockHasher
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
+from modelkeep.disk.roots import Roots
 from modelkeep.domain.events import FileAppeared
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.errors import SettingsError
@@ -116,12 +117,8 @@ class Daemon:
         self._tasks: list[asyncio.Task[None]] = []
         extensions = settings.watch.extensions
         silence_seconds = settings.watch.silence_seconds
-        self._looks = DiskLooks(
-            lambda: self._keeper.roots(),
-            silence_seconds,
-            on_silent=lambda root: self._keeper.doubt(root),
-            on_answer=lambda: self._keeper.ask_check(),
-        )
+        self._roots = Roots(settings.model_roots(), _is_shadow if settings.dev else lambda _: False)
+        self._looks = DiskLooks(self._roots, silence_seconds)
         self._mock = MockHasher({}) if settings.dev else None
         self._pool = HashPool(
             settings.hashing.workers,
@@ -129,7 +126,7 @@ class Daemon:
             known_digest=self._mock_digest if settings.dev else None,
             silence_seconds=silence_seconds,
             looks=self._looks,
-            on_silent=lambda: self._keeper.ask_check(),
+            on_silent=self._roots.ask_check,
         )
         self._events = EventQueue(asyncio.get_running_loop())
         self._watcher = Watcher(self._events.put, extensions, _polling(settings.watch.polling))
@@ -143,39 +140,27 @@ class Daemon:
             holdings.journal,
             holdings.changes,
             self._pool,
-            roots=lambda: self._keeper.roots(),
-            is_reachable=lambda root: self._keeper.is_reachable(root),
-            is_same=lambda root: self._keeper.is_same(root),
-            clock_ms=now_ms,
-            accepts_empty=_is_shadow if settings.dev else lambda _: False,
-            on_lost_track=self._lost_track,
+            self._looks,
+            holdings.troubles,
             on_touched=lambda path: self._events.put(FileAppeared(path)),
-            troubles=holdings.troubles,
-            on_root_away=lambda path: self._keeper.doubt(path),
-            looks=self._looks,
         )
         self._intake = Intake(
             holdings.catalogue,
             self._pipeline,
             holdings.journal.note_many,
-            lambda: self._keeper.roots(),
-            extensions,
-            now_ms,
-            _is_shadow if settings.dev else lambda _: False,
             self._looks,
+            extensions,
+            self._lost_track,
         )
-        self._intake.tell_doubts(self._pipeline.doubted)
         self._keeper = RootKeeper(
-            settings.model_roots(),
             self._watcher,
             self._intake,
             holdings.catalogue,
             holdings.journal.note_many,
-            now_ms,
             holdings.troubles,
             self._looks,
+            on_return=self._pipeline.sweep,
         )
-        self._keeper.on_return = self._pipeline.sweep
         self._schedule = Schedule(
             [
                 Job("sweep", settings.sweep.interval_seconds, self._sweep),
@@ -270,7 +255,7 @@ class Daemon:
 
     def _lost_track(self, root: str) -> None:
         self._journal.note("watch.overflowed", root=root, overflows=self._watcher.overflows)
-        self._keeper.ask_rescan(root)
+        self._roots.ask_rescan(root)
 
     async def _sweep(self) -> None:
         jump = self._clock.look()

@@ -6,7 +6,6 @@ from typing import Protocol
 from modelkeep.disk.files import fingerprints_of, why_unseen
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.mounts import is_unplugged, mounted_devices
-from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.values import Fingerprint, Location, Record
 
 ROWS_MAX = 2_000
@@ -40,10 +39,9 @@ class Absences:
         catalogue: is told.
         line: lets go of them.
         note: appends records to the journal.
-        roots: returns the configured roots.
         clock_ms: milliseconds since 1970.
         look_beside: looks at the links to files that are gone.
-        looks: looks at paths.
+        looks: looks at paths of the roots.
     """
 
     def __init__(
@@ -51,7 +49,6 @@ class Absences:
         catalogue: KnowsAbsences,
         line: LetsGo,
         note: Callable[[Sequence[Record]], object],
-        roots: Callable[[], Sequence[Root]],
         clock_ms: Callable[[], int],
         look_beside: Callable[[Collection[Fingerprint], Collection[str]], Awaitable[None]],
         looks: DiskLooks,
@@ -60,11 +57,9 @@ class Absences:
         self._catalogue = catalogue
         self._line = line
         self._note = note
-        self._roots = roots
+        self._roots = looks.roots
         self._clock_ms = clock_ms
         self._look_beside = look_beside
-        self.is_same: Callable[[Root], bool] = lambda _: True
-        """Tells whether the folder of a root is still the one that is followed."""
 
     async def note(self, paths: Sequence[str]) -> None:
         """Note that files are gone; those that are there after all are not."""
@@ -91,9 +86,8 @@ class Absences:
 
     def in_same_roots(self, paths: Sequence[str]) -> list[str]:
         """Leave out what lies in roots that are not there themselves, or have another folder in their place."""
-        roots = self._roots()
-        root_by_path = {path: root_of(path, roots) for path in paths}
-        there = {root: root is None or self.is_same(root) for root in set(root_by_path.values())}
+        root_by_path = {path: self._roots.of(path) for path in paths}
+        there = {root: root is None or self._roots.is_same(root) for root in set(root_by_path.values())}
         return [path for path in paths if there[root_by_path[path]]]
 
     async def _without_unplugged(self, paths: Sequence[str]) -> list[str]:

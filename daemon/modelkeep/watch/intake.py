@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import groupby
 from typing import Protocol
 
+from modelkeep.base.clock import now_ms
 from modelkeep.base.log import get_logger
 from modelkeep.base.persistence import do_for_all, unforeseen
 from modelkeep.disk.files import fingerprints_of, statuses_of
@@ -26,7 +27,7 @@ from modelkeep.domain.events import (
     FolderMoved,
     WatchEvent,
 )
-from modelkeep.domain.naming import Root, is_hidden_below, root_of
+from modelkeep.domain.naming import Root, is_hidden_below
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin, is_touched
 from modelkeep.domain.values import (
@@ -100,8 +101,8 @@ class Follows(Protocol):
     def gone(self, path: str) -> None:
         """Let go of a file in hand."""
 
-    def lost_track(self, root: str) -> None:
-        """Have a root looked at as a whole."""
+    def doubted(self, paths: Sequence[str]) -> None:
+        """Have files read again when nothing else is to do."""
 
 
 class Intake:
@@ -111,11 +112,10 @@ class Intake:
         catalogue: what is known by path.
         line: the stages behind.
         note: appends records to the journal.
-        roots: returns the configured roots.
+        looks: looks at paths of the roots.
         extensions: endings of model files.
+        on_lost_track: has a root looked at as a whole.
         clock_ms: milliseconds since 1970.
-        accepts_empty: tells of a path whether a file of zero bytes counts there.
-        looks: looks at paths.
     """
 
     def __init__(
@@ -123,33 +123,23 @@ class Intake:
         catalogue: KnowsPaths,
         line: Follows,
         note: Callable[[Sequence[Record]], object],
-        roots: Callable[[], Sequence[Root]],
+        looks: DiskLooks,
         extensions: Sequence[str],
-        clock_ms: Callable[[], int],
-        accepts_empty: Callable[[str], bool],
-        looks: DiskLooks | None = None,
+        on_lost_track: Callable[[str], None],
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._looks = looks or DiskLooks(roots)
+        self._looks = looks
         self._catalogue = catalogue
         self._line = line
         self._note = note
-        self._roots = roots
+        self._roots = looks.roots
+        self._on_lost_track = on_lost_track
         self._extensions = extensions
         self._clock_ms = clock_ms
-        self._accepts_empty = accepts_empty
         self._disk = Disk()
-        self._touched = Touched(catalogue, self._disk, note, self._looks)
-        self._absences = Absences(catalogue, line, note, roots, clock_ms, self.look_beside, self._looks)
-        self._renames = Renames(catalogue, line, note, clock_ms, self, self._disk, self._looks)
-
-    def doubt_by(self, is_same: Callable[[Root], bool]) -> None:
-        """Take files for gone only while the folder of their root is the one that is followed."""
-        self._absences.is_same = is_same
-
-    def tell_doubts(self, on_doubt: Callable[[Sequence[str]], None]) -> None:
-        """Tell which files have to be read again."""
-        self._touched.on_doubt = on_doubt
-        self._renames.on_doubt = on_doubt
+        self._touched = Touched(catalogue, self._disk, note, looks, line.doubted)
+        self._absences = Absences(catalogue, line, note, clock_ms, self.look_beside, looks)
+        self._renames = Renames(catalogue, line, note, clock_ms, self, self._disk, looks)
 
     async def apply(self, events: Sequence[WatchEvent]) -> None:
         """Take in events that came together."""
@@ -162,7 +152,7 @@ class Intake:
 
     async def _apply(self, burst: Burst) -> None:
         for root in burst.lost:
-            self._line.lost_track(root)
+            self._on_lost_track(root)
         for kind, neighbours in groupby(burst.renames, type):
             together = list(neighbours)
             if kind is FileMoved:
@@ -224,7 +214,7 @@ class Intake:
 
     async def _differences(self, folder: str, *, tries_again: bool = False) -> tuple[Listing, Differences]:
         """Compare a folder with the catalogue."""
-        root = root_of(os.path.join(folder, "file"), self._roots())
+        root = self._roots.of(os.path.join(folder, "file"))
         base = root.path if root is not None else None
         listing = await self._looks.run(folder, walk, folder, self._extensions, base)
         known, pending = await self._catalogue.known_below(folder)
@@ -242,9 +232,8 @@ class Intake:
 
     def _of_its_root(self, folder: str, paths: Iterable[str]) -> list[str]:
         """Leave out what lies in a root in this one: whether that is there is the other root's matter."""
-        roots = self._roots()
-        own = root_of(os.path.join(folder, "file"), roots)
-        return [path for path in paths if root_of(path, roots) == own]
+        own = self._roots.of(os.path.join(folder, "file"))
+        return [path for path in paths if self._roots.of(path) == own]
 
     async def take_in(self, found: Differences, priority: Priority) -> None:
         """Take in the differences that a scan found."""
@@ -398,11 +387,11 @@ class Intake:
     async def detect(self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str) -> None:
         """Queue files that have to be hashed. An empty one is no model: it will have another event, or a scan."""
         await self._lose(files)
-        counted = {path: f for path, f in files.items() if f.size_bytes or self._accepts_empty(path)}
+        counted = {path: f for path, f in files.items() if f.size_bytes or self._roots.accepts_empty(path)}
         if not counted:
             return
         found = [Found(path, fingerprint.size_bytes) for path, fingerprint in counted.items()]
-        rows = await self._catalogue.detect(found, self._roots(), self._clock_ms())
+        rows = await self._catalogue.detect(found, self._roots.configured, self._clock_ms())
         self._note(
             [
                 ("file.detected", {"path": row.path, "pending_id": row.id, "bytes": row.size_bytes, "cause": cause})
@@ -480,7 +469,7 @@ class Intake:
 
     async def _link(self, links: Sequence[Location]) -> None:
         displaced = await self._catalogue.put_locations(links, self._clock_ms())
-        self._touched.on_doubt([link.path for link in links if link.doubted])
+        self._line.doubted([link.path for link in links if link.doubted])
         records: list[Record] = []
         for link, before in zip(links, displaced, strict=True):
             fields = {"path": link.path, "sha256": link.sha256, "cause": "link to known content"}
@@ -496,7 +485,7 @@ class Intake:
             await self._catalogue.set_seen(chunk, self._clock_ms())
         # That a whole root is back, or has another device number since it was mounted, is not told file by file.
         back = [place for place in known.values() if place.state is LocationState.MISSING]
-        self._touched.on_doubt([place.path for place in known.values() if place.doubted])
+        self._line.doubted([place.path for place in known.values() if place.doubted])
         self._note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
 
     async def _folders_exchanged(self, one: str, other: str) -> None:
@@ -548,13 +537,13 @@ class Intake:
                 return  # made again meanwhile: its own event tells of it
         except RootSilent:
             return  # it is looked through when it answers again
-        if any(root.path == folder for root in self._roots()):
+        if any(root.path == folder for root in self._roots.configured):
             return  # nothing in it is missing then: it is unreachable as a whole
         known, pending = await self._catalogue.known_below(folder)
         await self._absences.note(self._of_its_root(folder, {*(place.path for place in known), *pending}))
 
     def _is_visible(self, path: str) -> bool:
-        root = root_of(path, self._roots())
+        root = self._roots.of(path)
         return root is not None and not is_hidden_below(path, root.path)
 
 

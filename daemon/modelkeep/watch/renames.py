@@ -34,6 +34,9 @@ class LetsFollow(Protocol):
     def exchanged(self, moves: Sequence[Moved]) -> None:
         """Follow files in hand that changed places."""
 
+    def doubted(self, paths: Sequence[str]) -> None:
+        """Have files read again when nothing else is to do."""
+
 
 class Looks(Protocol):
     """What is needed of the intake."""
@@ -110,8 +113,6 @@ class Renames:
         self._clock_ms = clock_ms
         self._intake = intake
         self._disk = disk
-        self.on_doubt: Callable[[Sequence[str]], None] = lambda _: None
-        """Is told which files have to be read again."""
 
     async def take_in(self, moves: Sequence[tuple[str, str]]) -> None:
         """Follow renames that events tell of; no path may be in two of them."""
@@ -170,7 +171,7 @@ class Renames:
         moved = await self._catalogue.move_paths(renames, self._clock_ms())
         doubtful = [rename.new for rename in renames if rename.is_doubtful]
         if doubtful:
-            self.on_doubt(doubtful)
+            self._line.doubted(doubtful)
         for rename, move in zip(renames, moved, strict=True):
             is_followed = move.sha256 or move.pending_id or not rename.expected_sha256
             if rename.seen is not None:

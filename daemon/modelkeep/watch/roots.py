@@ -13,12 +13,14 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
+from modelkeep.base.clock import now_ms
 from modelkeep.base.persistence import HearsTroubles, persist
 from modelkeep.disk.files import leads_through_link
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import mount_point_of, mounts_below
+from modelkeep.disk.roots import Identity, identity_at
 from modelkeep.disk.walk import walk
-from modelkeep.domain.naming import Root, root_of
+from modelkeep.domain.naming import Root
 from modelkeep.domain.reconcile import Differences, looks_unmounted
 from modelkeep.domain.values import Location, LocationState, Priority, Record
 from modelkeep.errors import RootSilent
@@ -55,20 +57,18 @@ class RootState(StrEnum):
 class WatchedRoot:
     """A root and how it is followed.
 
-    `identity` is its device and inode. `remedy` is the command that raises the limit for which the kernel does not
-    watch it, `reason` why it is unreachable or limited. `doubtful` while it was not the same when somebody looked.
-    `mount_point` is that of the file system on which it was followed, `not_followed` has links and the reasons.
+    `remedy` is the command that raises the limit for which the kernel does not watch it, `reason` why it is
+    unreachable or limited. `mount_point` is that of the file system on which it was followed, `not_followed` has
+    links and the reasons.
     """
 
     root: Root
     state: RootState = RootState.UNREACHABLE
     folders: int = 0
     files: int = 0
-    identity: tuple[int, int] | None = None
     reason: str = ""
     remedy: str = ""
     scanned: bool = False
-    doubtful: bool = False
     mounts: frozenset[tuple[int, str]] | None = None
     mount_point: str = ""
     not_followed: list[tuple[str, str]] = field(default_factory=list)
@@ -93,32 +93,32 @@ class RootKeeper:
     """Follows the roots.
 
     Args:
-        roots: the configured ones.
         watcher: kernel watches and polling.
         intake: takes in what a scan finds.
         catalogue: is told of roots that are gone.
         note: appends records to the journal.
-        clock_ms: milliseconds since 1970.
         troubles: is told when the catalogue cannot be read or written.
-        looks: looks at paths.
+        looks: looks at paths of the roots.
+        on_return: called when a root is back, even if it was away for a moment only: what failed meanwhile is due.
+        clock_ms: milliseconds since 1970.
     """
 
     def __init__(
         self,
-        roots: Sequence[Root],
         watcher: Watcher,
         intake: Intake,
         catalogue: MarksRoots,
         note: Callable[[Sequence[Record]], object],
-        clock_ms: Callable[[], int],
         troubles: HearsTroubles,
-        looks: DiskLooks | None = None,
+        looks: DiskLooks,
+        on_return: Callable[[], None],
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._looks = looks or DiskLooks(self.roots)
+        self._looks = looks
+        self.roots = looks.roots
         self._turn = asyncio.Lock()
         self._looked_at: set[str] = set()
         self._checks: set[asyncio.Task[None]] = set()
-        self._is_over = False
         self._troubles = troubles
         self._clock_ms = clock_ms
         self._watcher = watcher
@@ -126,44 +126,8 @@ class RootKeeper:
         self._catalogue = catalogue
         self._note = note
         self._scanning = asyncio.Lock()
-        self._wanted: set[str] = set()
-        self._wake = asyncio.Event()
-        self.watched = {root.path: WatchedRoot(root) for root in roots}
-        self.on_return: Callable[[], None] = lambda: None
-        """Called when a root is back, even if it was away for a moment only: what failed meanwhile is due."""
-        intake.doubt_by(self.is_same)
-
-    def roots(self) -> list[Root]:
-        """Return the configured roots."""
-        return [watched.root for watched in self.watched.values()]
-
-    def is_reachable(self, root: Root) -> bool:
-        """Tell whether a root is there now."""
-        watched = self.watched.get(root.path)
-        return watched is not None and watched.state is not RootState.UNREACHABLE
-
-    def is_same(self, root: Root) -> bool:
-        """Tell whether the folder at a root's path is the one that is followed; else it is rescanned once it is."""
-        watched = self.watched.get(root.path)
-        if watched is None or watched.identity is None:
-            return False
-        same = _identity(root.path) == watched.identity
-        watched.doubtful |= not same
-        return same
-
-    def doubt(self, path: str) -> None:
-        """Look at the root of a path as one that was away for a moment, and try again what failed in it."""
-        root = root_of(path, self.roots())
-        watched = self.watched.get(path if root is None else root.path)
-        if watched is not None:
-            watched.doubtful = True
-            if watched.state is not RootState.UNREACHABLE:
-                self.ask_check()
-
-    def ask_check(self) -> None:
-        """Have the roots themselves looked at now."""
-        if not self._is_over:
-            self._begin_check()
+        self._on_return = on_return
+        self.watched = {root.path: WatchedRoot(root) for root in self.roots.configured}
 
     def _begin_check(self) -> asyncio.Task[None]:
         check = asyncio.create_task(persist(self.check, self._troubles))
@@ -182,24 +146,31 @@ class RootKeeper:
             check.result()
 
     async def run(self) -> None:
-        """Rescan what was asked for, until cancelled."""
+        """Look at the roots, and rescan them, whenever that is asked for, until cancelled."""
         try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._wanted:
-                    path = self._wanted.pop()
-                    await persist(partial(self.rescan, path, ASKED), self._troubles)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._check_when_asked())
+                tasks.create_task(self._rescan_when_asked())
         finally:
-            self._is_over = True
             for check in self._checks:
                 check.cancel()
+
+    async def _check_when_asked(self) -> None:
+        while True:
+            await self.roots.check_asked()
+            self._begin_check()
+
+    async def _rescan_when_asked(self) -> None:
+        while True:
+            path = await self.roots.next_rescan()
+            await persist(partial(self.rescan, path, ASKED), self._troubles)
 
     async def change(self, roots: Sequence[Root]) -> None:
         """Follow other roots from now on.
 
         What lies in one that is left out becomes unreachable, unless it lies in another one too: that has it then.
         """
+        self.roots.configure(roots)
         wanted = {root.path: root for root in roots}
         left_out = [watched for path, watched in self.watched.items() if path not in wanted]
         self.watched = {path: self.watched.get(path) or WatchedRoot(root) for path, root in wanted.items()}
@@ -212,22 +183,15 @@ class RootKeeper:
     async def _leave_out(self, watched: WatchedRoot) -> None:
         """Follow a root no longer."""
         path = watched.root.path
-        heir = root_of(path, self.roots())
+        heir = self.roots.of(path)
         if heir is None:
             await self._lose(watched, "it is no longer configured")
             return
         self._watcher.remove(path)
-        watched.identity = None
         # What could not be read in a root of its own, or waits for its return, is looked at as part of the other one.
         self.watched[heir.path].scanned = False
         await self._catalogue.wake_below(path, self._clock_ms())
-        self.ask_rescan(heir.path)
-
-    def ask_rescan(self, root: str) -> None:
-        """Have a root rescanned soon; many asks make one rescan."""
-        if root in self.watched:
-            self._wanted.add(root)
-            self._wake.set()
+        self.roots.ask_rescan(heir.path)
 
     async def check(self) -> None:
         """Look at each root itself: is it there, is it the same one, and is it watched?"""
@@ -239,7 +203,7 @@ class RootKeeper:
         path = watched.root.path
         self._looked_at.add(path)
         try:
-            identity = await self._looks.run(path, _identity, path)
+            identity = await self._looks.run(path, identity_at, path)
             async with self._turn:
                 if self.watched.get(path) is watched:
                     await self._check(watched, identity)
@@ -250,27 +214,26 @@ class RootKeeper:
         finally:
             self._looked_at.discard(path)
 
-    async def _check(self, watched: WatchedRoot, identity: tuple[int, int] | None) -> None:
+    async def _check(self, watched: WatchedRoot, identity: Identity | None) -> None:
         path = watched.root.path
         if identity is None:
             await self._lose(watched, "the folder is not there")
-        elif watched.identity != identity:
+        elif self.roots.identity(path) != identity:
             await self._follow(watched, identity)
         elif not self._watcher.is_alive(path):
             await self._watch_again(watched)
         elif self._watcher.has_settled(path):
             await self._compare_watches(watched)
-        if watched.doubtful and watched.identity is not None:
+        if self.roots.take_doubt(path):
             await self._try_again(watched)
         elif await self._has_other_mounts(watched):
-            self.ask_rescan(path)
+            self.roots.ask_rescan(path)
 
     async def _try_again(self, watched: WatchedRoot) -> None:
         """Take up, in a root that is there, what may have failed because it was not."""
-        watched.doubtful = False
         await self._catalogue.wake_below(watched.root.path, self._clock_ms())
-        self.ask_rescan(watched.root.path)
-        self.on_return()
+        self.roots.ask_rescan(watched.root.path)
+        self._on_return()
 
     async def _has_other_mounts(self, watched: WatchedRoot) -> bool:
         """Tell whether something was mounted or unmounted below a root since the last look; no event says so."""
@@ -309,14 +272,13 @@ class RootKeeper:
     async def _rescan(self, watched: WatchedRoot, cause: str) -> Differences:
         path = watched.root.path
         async with self._scanning:
-            if watched.identity is None or await self._is_out_of_reach(watched, watched.identity):
+            identity = self.roots.identity(path)
+            if identity is None or await self._is_out_of_reach(watched, identity):
                 return Differences()
             # In a root that is followed anew, what could not be read may be readable, and what was cut off complete.
             listing, found = await self._intake.scan(path, Priority.SWEEP, tries_again=not watched.scanned)
-            if not await self._looks.run(
-                path, self.is_same, watched.root
-            ):  # the next check says what has become of it
-                return found
+            if not await self._looks.run(path, self.roots.is_same, watched.root):
+                return found  # the next check says what has become of it
             by_kernel = await self._looks.run(path, self._watcher.watch_folders, path, listing.folders)
         is_news, watched.not_followed = watched.not_followed != listing.not_followed, listing.not_followed
         self._note_watches(watched, len(listing.folders), by_kernel)
@@ -342,7 +304,7 @@ class RootKeeper:
         watched.scanned = True
         return found
 
-    async def _is_out_of_reach(self, watched: WatchedRoot, identity: tuple[int, int]) -> bool:
+    async def _is_out_of_reach(self, watched: WatchedRoot, identity: Identity) -> bool:
         """Tell, and note, that nobody knows what is in a root: it cannot be read, or is an empty mount point."""
         path = watched.root.path
         try:
@@ -362,20 +324,20 @@ class RootKeeper:
         await self._lose(watched, reason)
         return True
 
-    async def _follow(self, watched: WatchedRoot, identity: tuple[int, int]) -> None:
+    async def _follow(self, watched: WatchedRoot, identity: Identity) -> None:
         """Watch a root that is there, for the first time or anew, and have it scanned."""
         path = watched.root.path
         was_lost = watched.state is RootState.UNREACHABLE and bool(watched.reason)
         if await self._is_out_of_reach(watched, identity) or not await self._watch(watched):
             return
-        watched.identity = identity
         watched.mount_point = await self._looks.run(path, mount_point_of, path)
+        self.roots.follow(path, identity)
         watched.state = RootState.SCANNING
         if was_lost:
             watched.reason = ""
             self._note([("root.returned", {"root": path})])
             for other in self.watched:  # links there may lead here, and no event tells that they do again
-                self.ask_rescan(other)
+                self.roots.ask_rescan(other)
         watched.scanned = False
         await self._try_again(watched)
 
@@ -401,7 +363,7 @@ class RootKeeper:
             return
         if not was_refused:
             self._note([("watch.restarted", {"root": path, "cause": "the thread that watched it had ended"})])
-        self.ask_rescan(path)
+        self.roots.ask_rescan(path)
 
     async def _compare_watches(self, watched: WatchedRoot) -> None:
         """Prove, after folders changed, that the kernel watches those that are there; else put that right and rescan.
@@ -410,7 +372,7 @@ class RootKeeper:
         """
         path = watched.root.path
         listing = await self._looks.run(path, walk, path, ())
-        if not await self._looks.run(path, self.is_same, watched.root):
+        if not await self._looks.run(path, self.roots.is_same, watched.root):
             return
         wrong = await self._looks.run(path, self._watcher.mend_watches, path, listing.folders)
         astray = await self._looks.run(path, _astray, wrong, watched.root)
@@ -418,7 +380,7 @@ class RootKeeper:
             fields = {"root": path, "folders": len(astray), "examples": sorted(astray)[:_EXAMPLES]}
             self._note([("watch.repaired", fields)])
         if wrong or not set(watched.not_followed).issuperset(listing.not_followed):
-            self.ask_rescan(path)
+            self.roots.ask_rescan(path)
 
     async def _lose(self, watched: WatchedRoot, reason: str) -> None:
         """Note that a root is not there: nothing in it is missing, and nothing is looked at until it returns."""
@@ -426,8 +388,10 @@ class RootKeeper:
             return
         path = watched.root.path
         await self._unwatch(path)
-        watched.state, watched.reason, watched.identity, watched.remedy = RootState.UNREACHABLE, reason, None, ""
-        inner = [root.path for root in self.roots() if root.path != path and watched.root.contains(root.path)]
+        self.roots.lose(path)
+        watched.state, watched.reason, watched.remedy = RootState.UNREACHABLE, reason, ""
+        paths = [root.path for root in self.roots.configured if root.path != path]
+        inner = [inside for inside in paths if watched.root.contains(inside)]
         count = await self._catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE, inner)
         self._note([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
 
@@ -457,14 +421,6 @@ class RootKeeper:
 def _astray(folders: Iterable[str], root: Root) -> list[str]:
     """Leave out folders behind links, of whose coming no event tells."""
     return [folder for folder in folders if not leads_through_link(folder, [root])]
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if os.path.isdir(path) else None
 
 
 def _has_another_mount(watched: WatchedRoot) -> bool:

@@ -93,24 +93,29 @@ class Touched:
         disk: looks at files.
         note: appends records to the journal.
         looks: looks at paths.
+        on_doubt: is told which files have to be read again.
     """
 
     def __init__(
-        self, catalogue: KnowsTouched, disk: Disk, note: Callable[[Sequence[Record]], object], looks: DiskLooks
+        self,
+        catalogue: KnowsTouched,
+        disk: Disk,
+        note: Callable[[Sequence[Record]], object],
+        looks: DiskLooks,
+        on_doubt: Callable[[Sequence[str]], None],
     ) -> None:
         self._looks = looks
         self._catalogue = catalogue
         self._disk = disk
         self._note = note
-        self.on_doubt: Callable[[Sequence[str]], None] = lambda _: None
-        """Is told which files have to be read again."""
+        self._on_doubt = on_doubt
 
     async def doubt(self, paths: Sequence[str], now_ms: int) -> None:
         """Have known files read again."""
         for start in range(0, len(paths), ROWS_MAX):
             await self._catalogue.doubt(paths[start : start + ROWS_MAX], now_ms)
         if paths:
-            self.on_doubt(paths)
+            self._on_doubt(paths)
 
     async def take_in(self, paths: Iterable[str], now_ms: int, *, doubts: bool = True) -> None:
         """Look at touched files again, and note what became of each.

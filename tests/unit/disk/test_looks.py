@@ -12,6 +12,7 @@ from tests.waiting import wait_until_async
 from modelkeep.base.patience import reached, within
 from modelkeep.disk import looks as disk_looks
 from modelkeep.disk.looks import HANGING_MAX, DiskLooks, apart
+from modelkeep.disk.roots import Roots
 from modelkeep.domain.naming import Root
 from modelkeep.errors import RootSilent
 
@@ -44,17 +45,21 @@ def disk() -> Iterator[Disk]:
     disk.answers.set()
 
 
-class Told:
+class Told(Roots):
     """What is told of roots."""
 
     def __init__(self) -> None:
+        super().__init__([Root(NETWORK), Root(LOCAL)])
         self.silent: list[str] = []
         self.answers = 0
-        self.looks = DiskLooks(
-            lambda: [Root(NETWORK), Root(LOCAL)], SILENCE_SECONDS, self.silent.append, self._on_answer
-        )
+        self.looks = DiskLooks(self, SILENCE_SECONDS)
 
-    def _on_answer(self) -> None:
+    def doubt(self, path: str) -> None:
+        root = self.of(path)
+        assert root is not None
+        self.silent.append(root.path)
+
+    def ask_check(self) -> None:
         self.answers += 1
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from modelkeep.disk.roots import Roots
 from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Fingerprint, PendingImport, Priority
@@ -63,7 +64,7 @@ class Vanishing:
 
 async def test_the_file_is_queued_without_the_picture(tmp_path: Path) -> None:
     catalogue = Claiming()
-    claims = Claims(catalogue, Vanishing(tmp_path), lambda _: None, lambda: [Root("/m")], lambda: 1)
+    claims = Claims(catalogue, Vanishing(tmp_path), lambda _: None, Roots([Root("/m")]), lambda: 1)
     row = await claims.judge(Job("/m/a.pt", Priority.CLAIM, claim=A), Digest(B, Fingerprint(1, 2, 3, 4)))
     assert row is not None
     assert row.id == 7

@@ -9,7 +9,7 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
-from tests.fakes import NOT_UTF8, GatedPool, settled
+from tests.fakes import NOT_UTF8, GatedPool, followed, settled
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
@@ -17,6 +17,7 @@ from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.protocol import Changes
 from modelkeep.disk.files import fingerprint_of
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Found, Rename
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.naming import Root
@@ -74,7 +75,7 @@ class Line:
         self.root = folder / "models"
         self.root.mkdir()
         self.now = NOW
-        self.unreachable: set[str] = set()
+        self.roots = followed(self.root)
         self.pool = GatedPool(1)
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.journal_folder = folder / "journal"
@@ -90,14 +91,10 @@ class Line:
             journal,
             Changes(self.catalogue, self.store, journal),
             cast("HashPool", self.pool),
-            roots=lambda: [Root(str(self.root))],
-            is_reachable=lambda root: root.path not in self.unreachable,
-            is_same=lambda root: root.path not in self.unreachable,
+            DiskLooks(self.roots),
+            self.troubles,
+            self.touched.append,
             clock_ms=lambda: self.now,
-            accepts_empty=lambda _: False,
-            on_lost_track=lambda _: None,
-            on_touched=self.touched.append,
-            troubles=self.troubles,
         )
 
     def settle_for(self, seconds: float) -> None:
@@ -328,7 +325,7 @@ class TestVanishedFiles:
     async def test_a_file_whose_root_is_away_for_the_moment_is_not_missing(self, line: Line) -> None:
         row = await line.found("a.safetensors")
         await line.hashing(row.path)
-        line.unreachable.add(str(line.root))
+        line.roots.lose(str(line.root))
         line.pool.end(row.path, error=FileVanished("there is no file"))
         await wait_until_async(lambda: line.pipeline.is_idle)
         (parked,) = await line.catalogue.pending_imports()
@@ -439,7 +436,7 @@ class TestTheSweep:
     async def test_what_lies_in_a_root_that_is_gone_is_neither_missing_nor_opened(self, line: Line) -> None:
         path = line.file("a.safetensors")
         row = await line.described(path)
-        line.unreachable.add(str(line.root))
+        line.roots.lose(str(line.root))
         line.pipeline.sweep()
         await wait_until_async(lambda: line.records("hash.failed"))
         parked = await line.catalogue.pending(row.id)

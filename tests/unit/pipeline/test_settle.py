@@ -14,6 +14,8 @@ from tests.libraries import safetensors
 from tests.waiting import wait_until_async
 
 from modelkeep.disk.files import fingerprint_of, look_at_all
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.roots import Roots
 from modelkeep.domain.settling import Look, Verdict
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.pipeline import settle
@@ -97,7 +99,8 @@ async def running(
     accepts_empty: Callable[[str], bool] = lambda _: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[SettleStage]:
-    stage = SettleStage(settle_seconds, clock, bench.on_taken, bench.on_refused, accepts_empty)
+    looks = DiskLooks(Roots(accepts_empty=accepts_empty))
+    stage = SettleStage(settle_seconds, clock, bench.on_taken, bench.on_refused, looks)
     task = asyncio.create_task(stage.run())
     try:
         yield stage

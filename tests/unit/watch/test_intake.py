@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.fakes import NOT_UTF8
+from tests.fakes import NOT_UTF8, followed
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Found, Moved
 from modelkeep.domain.events import (
     EventsLost,
@@ -66,8 +67,7 @@ class Line:
     def gone(self, path: str) -> None:
         self.let_go.append(path)
 
-    def lost_track(self, root: str) -> None:
-        self.lost.append(root)
+    def doubted(self, paths: Sequence[str]) -> None: ...
 
 
 class Bench:
@@ -76,6 +76,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "models"
         self.root.mkdir()
+        self.roots = followed(self.root, accepts_empty=lambda path: "shadow_" in path)
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.line = Line()
         self.journal: list[Record] = []
@@ -83,10 +84,10 @@ class Bench:
             self.catalogue,
             self.line,
             self.journal.extend,
-            lambda: [Root(str(self.root))],
+            DiskLooks(self.roots),
             (".pt", ".safetensors"),
+            self.line.lost.append,
             lambda: NOW,
-            lambda path: "shadow_" in path,
         )
 
     def put(self, name: str, content: bytes = b"x") -> str:
@@ -455,7 +456,9 @@ class TestFolders:
 
 
 class TestRootsThatAreAwayForAMoment:
-    async def test_what_is_looked_at_meanwhile_is_neither_missing_nor_forgotten(self, bench: Bench) -> None:
+    async def test_what_is_looked_at_meanwhile_is_neither_missing_nor_forgotten(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         asked: list[str] = []
 
         def comes_back(root: Root) -> bool:
@@ -467,7 +470,7 @@ class TestRootsThatAreAwayForAMoment:
         path = await bench.hashed("a.pt", A)
         new = bench.put("loras/new.pt")
         away = bench.root.with_name("away")
-        bench.intake.doubt_by(comes_back)
+        monkeypatch.setattr(bench.roots, "is_same", comes_back)
         for events in ([FileAppeared(new)], [FolderAppeared(bench.at("loras"))], [FileGone(path)]):
             bench.root.rename(away)
             await bench.apply(*events)

@@ -14,6 +14,8 @@ from tests.waiting import wait_until_async
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.roots import Roots
 from modelkeep.disk.walk import Listing, walk
 from modelkeep.domain.detection import Found, Moved
 from modelkeep.domain.events import FileClosed, WatchEvent
@@ -85,7 +87,7 @@ class Line:
 
     def gone(self, path: str) -> None: ...
 
-    def lost_track(self, root: str) -> None: ...
+    def doubted(self, paths: Sequence[str]) -> None: ...
 
 
 class Troubles:
@@ -99,7 +101,9 @@ class Bench:
         self.folder = folder
         for name in names:
             (folder / name).mkdir(parents=True)
-        roots = [Root(str(folder / name)) for name in names]
+        looks = DiskLooks(Roots(Root(str(folder / name)) for name in names))
+        self.roots = looks.roots
+        self.returned = 0
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.watches = Watches()
         self.journal: list[Record] = []
@@ -107,13 +111,18 @@ class Bench:
             self.catalogue,
             Line(),
             self.journal.extend,
-            lambda: self.keeper.roots(),
+            looks,
             (".pt",),
+            self.roots.ask_rescan,
             lambda: NOW,
-            lambda _: False,
         )
         watcher = watcher or cast("Watcher", self.watches)
-        self.keeper = RootKeeper(roots, watcher, intake, self.catalogue, self.journal.extend, lambda: NOW, Troubles())
+        self.keeper = RootKeeper(
+            watcher, intake, self.catalogue, self.journal.extend, Troubles(), looks, self._on_return, lambda: NOW
+        )
+
+    def _on_return(self) -> None:
+        self.returned += 1
 
     def at(self, name: str) -> str:
         return str(self.folder / name)
@@ -205,7 +214,7 @@ class TestComingAndGoing:
         await bench.rescan("models")
         assert bench.state("models") is RootState.WATCHING
         assert bench.keeper.watched[bench.at("models")].folders == 2
-        assert bench.keeper.is_reachable(Root(bench.at("models")))
+        assert bench.roots.is_reachable(Root(bench.at("models")))
         (told,) = bench.events("rescan.finished")
         assert (told["scanned"], told["appeared"]) == (1, 1)
 
@@ -218,7 +227,7 @@ class TestComingAndGoing:
             await bench.keeper.check()
             await bench.rescan("models")
         assert bench.state("models") is RootState.UNREACHABLE
-        assert not bench.keeper.is_reachable(Root(bench.at("models")))
+        assert not bench.roots.is_reachable(Root(bench.at("models")))
         assert await bench.place(A) is UNREACHABLE
         (told,) = bench.events("root.unreachable")
         assert (told["root"], told["locations"]) == (bench.at("models"), 1)
@@ -248,15 +257,14 @@ class TestComingAndGoing:
         row = LegacyRow("k", "d", bench.at("models/b.pt"), "", name="B")
         await bench.catalogue.import_rows("hikaze-v1", "s", [StagedRow(row)], NOW, lambda _: None)
         (pending,) = await bench.catalogue.pending_imports()
-        returned: list[str] = []
-        bench.keeper.on_return = lambda: returned.append("models")
+        before = bench.returned
         await bench.catalogue.park([Parked(pending.id, pending.path, PendingState.FAILED, "away", NOW + 99_999, 9)])
         await bench.keeper.check()
-        assert returned == []
-        bench.keeper.doubt(pending.path)
+        assert bench.returned == before
+        bench.roots.doubt(pending.path)
         await bench.keeper.check()
         assert [each.due_at for each in await bench.catalogue.pending_imports()] == [NOW]
-        assert returned == ["models"]
+        assert bench.returned == before + 1
 
     async def test_a_root_that_was_replaced_is_watched_anew(self, bench: Bench) -> None:
         await bench.keeper.start()
@@ -282,8 +290,8 @@ class TestComingAndGoing:
     async def test_what_was_asked_to_be_rescanned_is_rescanned_soon_and_once(self, bench: Bench) -> None:
         await bench.keeper.start()
         for _ in range(5):
-            bench.keeper.ask_rescan(bench.at("models"))
-        bench.keeper.ask_rescan("/unknown")
+            bench.roots.ask_rescan(bench.at("models"))
+        bench.roots.ask_rescan("/unknown")
         task = asyncio.create_task(bench.keeper.run())
         await wait_until_async(lambda: bench.events("rescan.finished"))
         task.cancel()
@@ -482,7 +490,7 @@ class TestLimits:
         task = asyncio.create_task(bench.keeper.run())
         await wait_until_async(lambda: bench.state("models") is RootState.LIMITED)
         asked: list[str] = []
-        monkeypatch.setattr(bench.keeper, "ask_rescan", asked.append)
+        monkeypatch.setattr(bench.roots, "ask_rescan", asked.append)
         for _ in range(5):
             await bench.keeper.check()
         task.cancel()
@@ -514,13 +522,13 @@ class TestOtherRoots:
         (bench.folder / "other").mkdir()
         await bench.keeper.start()
         await bench.keeper.change([Root(bench.at("other"))])
-        assert [root.path for root in bench.keeper.roots()] == [bench.at("other")]
+        assert [root.path for root in bench.roots.configured] == [bench.at("other")]
         assert await bench.place(A) is UNREACHABLE
         assert bench.watches.roots == {bench.at("other")}
         await bench.keeper.change([Root(bench.at("models"), type="mixed")])
         await bench.rescan("models")
         assert await bench.place(A) is PRESENT
-        assert bench.keeper.roots() == [Root(bench.at("models"), type="mixed")]
+        assert bench.roots.configured == (Root(bench.at("models"), type="mixed"),)
 
     async def test_all_roots_are_rescanned_and_counted(self, tmp_path: Path, benches: list[Bench]) -> None:
         benches.append(Bench(tmp_path, "one", "two", "three"))

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes import followed
 
 from modelkeep.base.persistence import do_for_all
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.events import FileClosed
-from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Fingerprint, PendingImport, PendingState, Priority, Record
 from modelkeep.errors import CatalogueError
 from modelkeep.watch.intake import Intake
@@ -67,8 +68,8 @@ class Line:
     def gone(self, path: str) -> None:
         raise AssertionError("nothing is gone")
 
-    def lost_track(self, root: str) -> None:
-        raise AssertionError("no event is lost")
+    def doubted(self, paths: Sequence[str]) -> None:
+        assert not paths, "nothing is doubted"
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ async def test_a_file_that_cannot_be_taken_in_is_parked(tmp_path: Path, catalogu
     paths = [root / f"{number}.pt" for number in range(5)]
     for path in paths:
         path.write_bytes(b"bad" if path.name == "2.pt" else b"good")
-    intake = Intake(catalogue, line, told.extend, lambda: [Root(str(root))], (".pt",), lambda: NOW, lambda _: False)
+    intake = Intake(catalogue, line, told.extend, DiskLooks(followed(root)), (".pt",), lambda _: None, lambda: NOW)
     if is_scan:
         await intake.scan(str(root), Priority.SWEEP)
     else:
