@@ -9,9 +9,6 @@ from pathlib import Path
 
 from modelkeep.disk.roots import Roots, identity_at
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import Fingerprint
-from modelkeep.errors import HashCancelled, HashError, NoWorkers
-from modelkeep.pipeline.hash_worker import Digest
 
 NOT_UTF8 = "caf\udce9 模型.safetensors"
 """A base name whose bytes are no UTF-8."""
@@ -50,35 +47,6 @@ def followed(*paths: Path | str, accepts_empty: Callable[[str], bool] = lambda _
         assert identity is not None
         roots.follow(path, identity)
     return roots
-
-
-class GatedPool:
-    """Begins what it is given and ends it when the test says how."""
-
-    def __init__(self, workers: int = 1) -> None:
-        self.workers = workers
-        self.begun: list[str] = []
-        self.running: dict[str, asyncio.Future[Digest]] = {}
-
-    async def digest(self, path: str, size_bytes: int) -> Digest:
-        assert len(self.running) < self.workers, "more work than workers"
-        self.begun.append(path)
-        self.running[path] = asyncio.get_running_loop().create_future()
-        try:
-            return await self.running[path]
-        finally:
-            del self.running[path]
-
-    def cancel_all(self) -> None:
-        for path in list(self.running):
-            self.end(path, HashCancelled("called off"))
-
-    def end(self, path: str, error: HashError | NoWorkers | None = None, digest: Digest | None = None) -> None:
-        """End the reading of a file, with a made-up digest unless one is given."""
-        if error is None:
-            self.running[path].set_result(digest or Digest(path * 2, Fingerprint(0, 0, 0, 0)))
-        else:
-            self.running[path].set_exception(error)
 
 
 async def settled() -> None:

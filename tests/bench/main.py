@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.hashing import FileInRoot
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
 from modelkeep.domain.migration import MigrationOrder
 from modelkeep.domain.values import Fingerprint, Strategy
@@ -71,7 +72,7 @@ def hashing(folder: Path, rounds: int) -> list[Measured]:
 
     async def one(path: str) -> None:
         async with gate:
-            await pool.digest(path, LARGE_BYTES)
+            await pool.digest(FileInRoot("", path), LARGE_BYTES)
 
     async def ours() -> None:
         await asyncio.gather(*map(one, files))

@@ -25,6 +25,7 @@ from tests.fakes import followed
 
 from modelkeep.base import failpoints
 from modelkeep.catalogue.upgrade import back_up, upgrade
+from modelkeep.dev.hashing_double import StandInHashing
 from modelkeep.disk.durable import make_folder
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.values import PendingState, Priority, Strategy, TierFile
@@ -191,14 +192,14 @@ async def life(job: Job, acknowledge: Acknowledge) -> None:
 @asynccontextmanager
 async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
     looks = DiskLooks(followed(job.root))
-    pool = HashPool(1, step_back=False, known_digest=_digest_of if job.inline else None)
+    pool = HashPool(1, step_back=False)
     pipeline = Pipeline(
         PipelineOptions(settle_seconds=0.0, retry_base_seconds=0.02, strategy=Strategy.AUTO),
         kept.catalogue,
         kept.pictures,
         kept.journal,
         kept.changes,
-        pool,
+        StandInHashing(pool, _digest_of, looks) if job.inline else pool,
         looks,
         kept.troubles,
         on_touched=lambda _: None,

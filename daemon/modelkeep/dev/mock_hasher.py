@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.domain.values import normalise_sha256
@@ -16,7 +17,11 @@ class MockHasher:
         claims: base name of a legacy row's file, and the hash that the legacy database holds for it.
     """
 
-    def __init__(self, claims: Mapping[str, str]) -> None:
+    def __init__(self, claims: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.learn(claims)
+
+    def learn(self, claims: Mapping[str, str]) -> None:
+        """Have these claims instead of those of before."""
         valid = ((name, normalise_sha256(claim)) for name, claim in claims.items())
         self._claims = {name: claim for name, claim in valid if claim is not None}
 

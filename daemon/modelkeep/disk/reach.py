@@ -1,5 +1,8 @@
 """Tell what a file's failure means: that there is none, that nobody can tell, or that its root is away."""
 
+import errno
+import os
+
 from modelkeep.disk import files
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.roots import Roots
@@ -47,3 +50,15 @@ def unseen(path: str) -> HashError:
     if not reason:
         return missing(path)
     return HashError(f"nobody can tell whether its file is there ({reason}): check its folder's rights, or its disk")
+
+
+def reading_error(path: str, error: OSError) -> HashError:
+    """Return what a failure to read a file means, as a sentence."""
+    name = os.path.basename(path)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return missing(path)
+    if error.errno == errno.EINVAL:
+        return HashError(f"{name} is not a regular file")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return HashError(f"{name} may not be read by the daemon's user: check its rights and those of its folders")
+    return HashError(f"{name} could not be read: {error.strerror or error}")

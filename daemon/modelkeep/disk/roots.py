@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from modelkeep.domain.hashing import FileInRoot
 from modelkeep.domain.naming import Root, root_of
 
 Identity = tuple[int, int]
@@ -53,6 +54,13 @@ class Roots:
     def of(self, path: str) -> Root | None:
         """Return the innermost root that contains a path."""
         return root_of(path, self.configured)
+
+    def name(self, path: str) -> FileInRoot:
+        """Return a file by its root and its path below it."""
+        root = self.of(path)
+        if root is None or path == root.path:
+            return FileInRoot("", path)
+        return FileInRoot(root.path, path.removeprefix(root.path).lstrip("/"))
 
     # Which of them is there
 

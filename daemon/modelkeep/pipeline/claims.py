@@ -8,10 +8,10 @@ from uuid import uuid4
 
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import PendingImport, Record
 from modelkeep.errors import PictureError
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.jobs import Job
 
 

@@ -2,20 +2,19 @@
 
 import asyncio
 import ctypes
-import errno
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from modelkeep.base.workers import WorkerPool
-from modelkeep.disk.looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS, DiskLooks
-from modelkeep.disk.statx import see
-from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent
+from modelkeep.disk.looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS
+from modelkeep.disk.reach import reading_error
+from modelkeep.domain.hashing import ActiveHash, Digest, FileInRoot
+from modelkeep.errors import HashCancelled, HashError, RootSilent
 from modelkeep.pipeline import hash_worker
-from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, TAKEN_UP, Digest
+from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, TAKEN_UP
 
 MOST_WORKERS = 8
 """By default no more than this: beyond it disks are the bound, not processors."""
@@ -30,16 +29,6 @@ _LOOK_SECONDS = 0.5
 def default_workers() -> int:
     """Return how many workers suit this machine's processors."""
     return max(1, min(len(os.sched_getaffinity(0)), MOST_WORKERS))
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveHash:
-    """A file that is being hashed; the speed is its mean since it began."""
-
-    path: str
-    bytes_done: int
-    bytes_total: int
-    bytes_per_s: int
 
 
 class _Slot:
@@ -63,9 +52,7 @@ class HashPool:
     Args:
         workers: number of processes; 0 = by processors.
         step_back: leave processor and disk to other programs whenever they want them.
-        known_digest: for stand-in files: returns a digest that needs no reading, or None.
         silence_seconds: how long a worker may come no further.
-        looks: looks at stand-in files.
         on_silent: is called when a worker was left behind.
     """
 
@@ -74,9 +61,7 @@ class HashPool:
         workers: int,
         *,
         step_back: bool,
-        known_digest: Callable[[str], str | None] | None = None,
         silence_seconds: float = SILENCE_SECONDS,
-        looks: DiskLooks | None = None,
         on_silent: Callable[[], object] = lambda: None,
     ) -> None:
         self.workers = workers or default_workers()
@@ -84,28 +69,13 @@ class HashPool:
         self._free = [_Slot(step_back) for _ in range(self.workers)]
         self._active: dict[_Slot, tuple[str, int, float]] = {}
         self._left: list[WorkerPool] = []
-        self._known_digest = known_digest
         self._silence_seconds = silence_seconds
-        self._looks = looks or DiskLooks()
         self._is_called_off = False
         self._on_silent = on_silent
 
-    async def digest(self, path: str, size_bytes: int) -> Digest:
-        """Hash a file; no more than `workers` calls may run at once.
-
-        Raises:
-            FileVanished: nothing is there.
-            FileChanged: it changed while it was read.
-            HashCancelled: the daemon stops.
-            RootSilent: its disk or server does not answer.
-            WorkerDied: the worker process was killed.
-            NoWorkers: no worker process can be started.
-            HashError: it cannot be read, with the reason.
-        """
-        known = await self._known(path)
-        if known is not None:
-            return known
-        slot = self._free.pop()
+    async def digest(self, file: FileInRoot, size_bytes: int) -> Digest:
+        """Hash a file, see `Hashing.digest`."""
+        path, slot = file.path, self._free.pop()
         slot.shared[:] = [0, 0, 0]
         self._active[slot] = (path, size_bytes, time.monotonic())
         try:
@@ -183,24 +153,3 @@ class HashPool:
         self.cancel_all()
         for slot in [*self._active, *self._free]:
             slot.pool.shutdown()
-
-    async def _known(self, path: str) -> Digest | None:
-        sha256 = self._known_digest(path) if self._known_digest else None
-        if sha256 is None:
-            return None
-        try:
-            return Digest(sha256, (await self._looks.run(path, see, path)).fingerprint)
-        except OSError as error:
-            raise reading_error(path, error) from error
-
-
-def reading_error(path: str, error: OSError) -> HashError:
-    """Return what a failure to read a file means, as a sentence."""
-    name = os.path.basename(path)
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return FileVanished(f"there is no file at {path}")
-    if error.errno == errno.EINVAL:
-        return HashError(f"{name} is not a regular file")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return HashError(f"{name} may not be read by the daemon's user: check its rights and those of its folders")
-    return HashError(f"{name} could not be read: {error.strerror or error}")

@@ -3,12 +3,11 @@
 import ctypes
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from modelkeep.disk.files import open_for_reading
 from modelkeep.disk.statx import see
-from modelkeep.domain.values import Fingerprint
+from modelkeep.domain.hashing import Digest
 from modelkeep.errors import FileChanged, HashCancelled
 
 CHUNK_BYTES = 1 << 20
@@ -21,18 +20,6 @@ _shared: Any = None
 """Three unsigned numbers: bytes done, whether the work is called off, and whether the worker has taken it up."""
 
 BYTES_DONE, CALLED_OFF, TAKEN_UP = range(3)
-
-
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """The SHA-256 of a file and the fingerprint that it had before it was read; size and mtime also afterwards.
-
-    `is_untouched`: the rest of it too.
-    """
-
-    sha256: str
-    fingerprint: Fingerprint
-    is_untouched: bool = True
 
 
 def begin(shared: Any, step_back: bool) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from modelkeep.base.log import get_logger
 from modelkeep.base.persistence import unforeseen
+from modelkeep.disk.roots import Roots
+from modelkeep.domain.hashing import Digest, Hashing
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.errors import FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
-from modelkeep.pipeline.hash_pool import HashPool
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.jobs import Job, Stage
 
 _log = get_logger("hashing")
@@ -59,7 +59,8 @@ class HashStage:
     """Hashes in order of priority; a rotating disk is read by one worker at a time.
 
     Args:
-        pool: the worker processes.
+        hasher: reads the files.
+        roots: the files are named below them.
         on_hashed: gets each digest, and the seconds that it took.
         on_failed: gets each failure.
         on_no_workers: gets a file that waits on because no worker can be started.
@@ -68,13 +69,15 @@ class HashStage:
 
     def __init__(
         self,
-        pool: HashPool,
+        hasher: Hashing,
+        roots: Roots,
         on_hashed: Callable[[Job, Digest, float], Awaitable[None]],
         on_failed: Callable[[Job, HashError], Awaitable[None]],
         on_no_workers: Callable[[Job, NoWorkers], None],
         on_drained: Callable[[], None],
     ) -> None:
-        self._pool = pool
+        self._hasher = hasher
+        self._roots = roots
         self._on_hashed = on_hashed
         self._on_failed = on_failed
         self._on_no_workers = on_no_workers
@@ -124,18 +127,18 @@ class HashStage:
             if not self._running and not self.stopping:
                 self._begin(0, self._suspects.popleft())
             return
-        while len(self._running) < self._pool.workers and not self._is_alone and not self.stopping:
+        while len(self._running) < self._hasher.workers and not self._is_alone and not self.stopping:
             chosen = self._choose()
             if chosen is None:
                 break
             self._begin(*chosen)
-        if self.queued < self._pool.workers:
+        if self.queued < self._hasher.workers:
             self._on_drained()
 
     async def stop(self) -> None:
         """Call off what runs and wait for its end; what is queued stays in the catalogue's queue."""
         self.stopping = True
-        self._pool.cancel_all()
+        self._hasher.cancel_all()
         if self._running:
             await asyncio.wait(self._running)
 
@@ -177,7 +180,7 @@ class HashStage:
         began = time.monotonic()
         try:
             self._require_going_on()
-            digest = await self._pool.digest(path, item.fingerprint.size_bytes)
+            digest = await self._hasher.digest(self._roots.name(path), item.fingerprint.size_bytes)
         except NoWorkers as error:
             self._end(lane, item)
             self._rest(item, error)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import Action, Fingerprint, PendingImport, Priority, Strategy
 from modelkeep.errors import ModelkeepError, NotFound
-from modelkeep.pipeline.hash_worker import Digest
 
 MigratedRow = tuple[str, Action]
 """The digest of a row's file, and what was done."""

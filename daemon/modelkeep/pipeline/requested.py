@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import unseen
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.requested import NamedFile, name_file, plain_path, require_model_name
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, NotAModel, OutsideRoots
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.requests import KnowsLocations
 
 

@@ -12,10 +12,10 @@ from modelkeep.base.persistence import PASSING
 from modelkeep.disk.files import fingerprint_of, look_at
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import unseen
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.settling import Verdict, judge_asked
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority, Record, Strategy
 from modelkeep.errors import Busy, FileChanged, HashCancelled, HashError, ModelkeepError, NotAModel, NotFound
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
 from modelkeep.pipeline.migrate import Hashed, MigrateStage

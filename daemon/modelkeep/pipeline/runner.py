@@ -28,6 +28,7 @@ from modelkeep.disk.files import age_seconds, fingerprints_of, look_at
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import OF_THE_FILE, explained, missing, why_unseen
 from modelkeep.domain.detection import Moved
+from modelkeep.domain.hashing import Digest, Hashing
 from modelkeep.domain.migration import Outcome
 from modelkeep.domain.naming import suggested_type
 from modelkeep.domain.settling import Verdict
@@ -52,8 +53,6 @@ from modelkeep.errors import (
     RootSilent,
 )
 from modelkeep.pipeline.claims import Claims, CopiesPictures, KeepsClaims
-from modelkeep.pipeline.hash_pool import HashPool
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
 from modelkeep.pipeline.migrate import Hashed, Migrated, MigratesRows, MigrateStage, RendersPictures
@@ -106,7 +105,7 @@ class Pipeline:
         pictures: renders and copies.
         journal: notes every step.
         changes: commits and publishes.
-        pool: the hashing processes.
+        hasher: reads files.
         looks: looks at paths of the roots.
         troubles: is told when the catalogue cannot be read or written.
         on_touched: has a file looked at again to which something happened while it was on its way.
@@ -120,7 +119,7 @@ class Pipeline:
         pictures: RendersAndCopiesPictures,
         journal: NotesRecords,
         changes: Changes,
-        pool: HashPool,
+        hasher: Hashing,
         looks: DiskLooks,
         troubles: HearsTroubles,
         on_touched: Callable[[str], None],
@@ -146,7 +145,7 @@ class Pipeline:
             troubles=troubles,
             looks=self._looks,
         )
-        self.hashing = HashStage(pool, self._hashed, self._hash_failed, self._no_workers, self._refill.ask)
+        self.hashing = HashStage(hasher, roots, self._hashed, self._hash_failed, self._no_workers, self._refill.ask)
         self.migrating = MigrateStage(
             catalogue, pictures, changes, clock_ms, self._migrated, self._type_of, self._looks
         )
@@ -404,18 +403,21 @@ class Pipeline:
             await self._take_digest(job, digest)
 
     async def _as_of_now(self, job: Job, digest: Digest) -> Digest:
-        """Return a digest with the times that the file has now: a new name gives it another ctime.
+        """Return a digest with the device and the times that the file has now: a new name gives it another ctime.
 
         Raises:
             FileChanged: something else happened to the file while it was read.
         """
-        path = job.path
-        if digest.is_untouched and path == job.read_at:
-            return digest
+        path, read = job.path, digest.fingerprint
+        queued = job.fingerprint
+        if digest.is_untouched and path == job.read_at and queued is not None and queued.inode == read.inode:
+            return replace(digest, fingerprint=replace(read, device=queued.device))
         status = (await self._looks.found(fingerprints_of, [path])).get(path)
-        if status is None or not digest.fingerprint.is_touched_as(status):
+        if status is None or not status.same_file_at_same_path(read):
             return digest
-        if path == job.read_at or not status.is_surely_born_with(digest.fingerprint):
+        if status.is_untouched_since(read):
+            return replace(digest, fingerprint=replace(read, device=status.device))
+        if path == job.read_at or not status.is_surely_born_with(read):
             raise FileChanged(f"{os.path.basename(path)} was touched while it was read")
         return replace(digest, fingerprint=status)
 

@@ -14,12 +14,12 @@ from modelkeep.disk.files import leads_through_link, statuses_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, find_duplicates
+from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Action, Model, PendingImport, Strategy
 from modelkeep.errors import NotFound
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
-from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.requested import RequestedPaths
 from modelkeep.pipeline.runner import Pipeline
 from modelkeep.service.holdings import Holdings
@@ -37,7 +37,7 @@ class Answers:
         pipeline: the stages.
         keeper: the roots.
         watcher: what watches them.
-        pool: the hashing processes.
+        hasher: reads files.
         extensions: endings of model files.
         looks: looks at paths.
         state: returns the state of the daemon.
@@ -50,7 +50,7 @@ class Answers:
         pipeline: Pipeline,
         keeper: RootKeeper,
         watcher: Watcher,
-        pool: HashPool,
+        hasher: Hashing,
         extensions: Sequence[str],
         looks: DiskLooks,
         state: Callable[[], str],
@@ -63,7 +63,7 @@ class Answers:
         self._pipeline = pipeline
         self._keeper = keeper
         self._watcher = watcher
-        self._pool = pool
+        self._hasher = hasher
         self._requested = RequestedPaths(holdings.catalogue, extensions, looks)
         self._looks = looks
         self._state = state
@@ -91,11 +91,11 @@ class Answers:
                     "bytes_total": active.bytes_total,
                     "bytes_per_s": active.bytes_per_s,
                 }
-                for active in self._pool.active()
+                for active in self._hasher.active()
             ],
             "queued": pipeline.hashing.queued,
             "queued_bytes": pipeline.hashing.queued_bytes,
-            "workers": self._pool.workers,
+            "workers": self._hasher.workers,
         }
         return status_report(
             "paused" if paused and self._state() == "running" else self._state(),

@@ -16,6 +16,7 @@ from modelkeep.base.clock import JumpWatch
 from modelkeep.base.log import configure_logging, get_logger
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
+from modelkeep.dev.hashing_double import StandInHashing
 from modelkeep.dev.mock_hasher import MockHasher
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
@@ -119,15 +120,14 @@ class Daemon:
         silence_seconds = settings.watch.silence_seconds
         self._roots = Roots(settings.model_roots(), _is_shadow if settings.dev else lambda _: False)
         self._looks = DiskLooks(self._roots, silence_seconds)
-        self._mock = MockHasher({}) if settings.dev else None
+        self._mock = MockHasher()
         self._pool = HashPool(
             settings.hashing.workers,
             step_back=settings.hashing.yield_under_pressure,
-            known_digest=self._mock_digest if settings.dev else None,
             silence_seconds=silence_seconds,
-            looks=self._looks,
             on_silent=self._roots.ask_check,
         )
+        hasher = StandInHashing(self._pool, self._mock.digest, self._looks) if settings.dev else self._pool
         self._events = EventQueue(asyncio.get_running_loop())
         self._watcher = Watcher(self._events.put, extensions, _polling(settings.watch.polling))
         options = PipelineOptions(
@@ -139,7 +139,7 @@ class Daemon:
             holdings.pictures,
             holdings.journal,
             holdings.changes,
-            self._pool,
+            hasher,
             self._looks,
             holdings.troubles,
             on_touched=lambda path: self._events.put(FileAppeared(path)),
@@ -174,7 +174,7 @@ class Daemon:
             self._pipeline,
             self._keeper,
             self._watcher,
-            self._pool,
+            hasher,
             extensions,
             self._looks,
             state=lambda: self._state,
@@ -282,11 +282,8 @@ class Daemon:
 
     async def _learn_hashes(self) -> None:
         """Let the mock hasher of a developer's daemon know the hashes that older databases hold."""
-        if self._mock is not None:
-            self._mock = MockHasher(await self._catalogue.hashes_by_file_name())
-
-    def _mock_digest(self, path: str) -> str | None:
-        return self._mock.digest(path) if self._mock is not None else None
+        if self._settings.dev:
+            self._mock.learn(await self._catalogue.hashes_by_file_name())
 
 
 def _is_shadow(path: str) -> bool:

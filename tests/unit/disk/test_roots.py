@@ -7,6 +7,7 @@ import pytest
 from tests.fakes import followed
 
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.hashing import FileInRoot
 from modelkeep.domain.naming import Root
 
 
@@ -78,3 +79,17 @@ def test_what_is_known_of_a_root_stays_when_others_come_and_go(folder: Path) -> 
     roots.lose(typed.path)
     assert not roots.is_same(typed)
     assert roots.of(str(folder / "a.pt")) == other
+
+
+def test_a_file_is_named_by_its_innermost_root_and_its_path_below_it() -> None:
+    roots = Roots([Root("/m"), Root("/m/loras"), Root("/n/")])
+    named = {
+        "/m/a.pt": FileInRoot("/m", "a.pt"),
+        "/m/loras/x/a.pt": FileInRoot("/m/loras", "x/a.pt"),
+        "/n/a.pt": FileInRoot("/n/", "a.pt"),
+        "/m": FileInRoot("", "/m"),
+        "/elsewhere/a.pt": FileInRoot("", "/elsewhere/a.pt"),
+    }
+    assert {path: roots.name(path) for path in named} == named
+    assert [file.path for file in named.values()] == list(named)
+    assert Roots([Root("/")]).name("/a.pt").path == "/a.pt"

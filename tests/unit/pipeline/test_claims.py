@@ -5,11 +5,11 @@ from pathlib import Path
 
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Fingerprint, PendingImport, Priority
 from modelkeep.errors import PictureError
 from modelkeep.pipeline.claims import Claims
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.jobs import Job
 
 A, B = "a" * 64, "b" * 64

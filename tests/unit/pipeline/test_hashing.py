@@ -3,17 +3,17 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from typing import cast
 
 import pytest
-from tests.fakes import GatedPool, settled
+from tests.fakes import settled
 from tests.waiting import wait_until_async
 
+from modelkeep.dev.hashing_double import GatedHashing
+from modelkeep.disk.roots import Roots
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline import hashing
-from modelkeep.pipeline.hash_pool import HashPool
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import DEATHS_MAX, HashStage, is_rotating
 from modelkeep.pipeline.jobs import Job, Stage
 
@@ -28,14 +28,14 @@ class Bench:
     """A stage, its pool, and what came out of it."""
 
     def __init__(self, workers: int = 1) -> None:
-        self.pool = GatedPool(workers)
+        self.pool = GatedHashing(workers)
         self.hashed: list[str] = []
         self.failed: list[tuple[str, HashError]] = []
         self.drained = 0
         self.jobs: dict[str, Job] = {}
         self.refused: list[str] = []
         self.stage = HashStage(
-            cast("HashPool", self.pool), self._on_hashed, self._on_failed, self._on_no_workers, self._on_drained
+            self.pool, Roots(), self._on_hashed, self._on_failed, self._on_no_workers, self._on_drained
         )
 
     async def _on_hashed(self, job: Job, digest: Digest, seconds: float) -> None:

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import Action, Fingerprint, PendingImport, Priority, Strategy
 from modelkeep.errors import HashError, NotFound
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.jobs import Job, Jobs, Stage
 
 DIGEST = Digest("ab" * 32, Fingerprint(1, 2, 3, 4))

@@ -13,9 +13,9 @@ from tests.waiting import wait_until_async
 from modelkeep.base.workers import WorkerPool
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.detection import Rename
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.values import LocationState
-from modelkeep.pipeline.hash_worker import Digest
 
 from .test_runner import Line
 

@@ -4,21 +4,24 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 import pytest
-from tests.fakes import NOT_UTF8, GatedPool, followed, settled
+from tests.fakes import NOT_UTF8, followed, settled
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
 from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.protocol import Changes
+from modelkeep.dev.hashing_double import GatedHashing
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Found, Rename
+from modelkeep.domain.hashing import Digest
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
@@ -46,8 +49,6 @@ from modelkeep.images.store import ImageStore
 from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.reader import read
 from modelkeep.journal.writer import JournalWriter
-from modelkeep.pipeline.hash_pool import HashPool
-from modelkeep.pipeline.hash_worker import Digest
 from modelkeep.pipeline.hashing import DEATHS_MAX
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 
@@ -76,7 +77,7 @@ class Line:
         self.root.mkdir()
         self.now = NOW
         self.roots = followed(self.root)
-        self.pool = GatedPool(1)
+        self.pool = GatedHashing(1)
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.journal_folder = folder / "journal"
         self._writer = JournalWriter.open(self.journal_folder)
@@ -90,7 +91,7 @@ class Line:
             self.store,
             journal,
             Changes(self.catalogue, self.store, journal),
-            cast("HashPool", self.pool),
+            self.pool,
             DiskLooks(self.roots),
             self.troubles,
             self.touched.append,
@@ -225,6 +226,16 @@ class TestTheWayOfAFile:
         assert await line.catalogue.pending_imports() == []
         assert [record["path"] for record in line.records("file.settled")] == [row.path]
         assert [record["sha256"] for record in line.records("hash.finished")] == [sha256]
+
+    async def test_whoever_reads_a_file_may_know_its_disk_by_another_number(self, line: Line) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        status = fingerprint_of(row.path)
+        assert status is not None
+        line.pool.end(row.path, digest=Digest("a" * 64, replace(status, device=status.device + 1)))
+        await wait_until_async(lambda: line.pipeline.is_idle)
+        assert (await line.catalogue.locations_at([row.path]))[row.path].fingerprint == status
+        assert line.pool.begun == [row.path]
 
     async def test_a_file_that_is_written_again_while_it_is_migrated_is_looked_at_afterwards(
         self, line: Line
