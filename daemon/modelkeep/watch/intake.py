@@ -464,9 +464,6 @@ class Intake:
             await self._touched.take_in(set(linked), self._clock_ms(), doubts=False)
         return unknown
 
-    async def _twin_of(self, path: str, fingerprint: Fingerprint, places: Sequence[Location]) -> Twin | None:
-        return await self._looks.run(path, find_twin, path, fingerprint, places, self._disk) if places else None
-
     async def _link(self, links: Sequence[Location]) -> None:
         displaced = await self._catalogue.put_locations(links, self._clock_ms())
         self._line.doubted([link.path for link in links if link.doubted])

@@ -32,6 +32,7 @@ from modelkeep.domain.values import (
     Record,
     Strategy,
 )
+from modelkeep.errors import RootSilent
 from modelkeep.watch import intake as intake_module
 from modelkeep.watch import roots as roots_module
 from modelkeep.watch.intake import Intake
@@ -249,6 +250,24 @@ class TestComingAndGoing:
         await bench.rescan("models")
         assert await bench.place(A) is PRESENT
         assert bench.state("models") is RootState.WATCHING
+
+    async def test_a_root_that_falls_silent_just_when_it_is_back_is_followed_at_the_next_look(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def says_nothing(path: str) -> str:
+            raise RootSilent(path)
+
+        put(bench.folder / "models" / "a.pt")
+        await bench.keeper.start()
+        await asyncio.to_thread(shutil.move, bench.at("models"), bench.at("elsewhere"))
+        await bench.keeper.check()
+        await asyncio.to_thread(shutil.move, bench.at("elsewhere"), bench.at("models"))
+        with monkeypatch.context() as silence:
+            silence.setattr("modelkeep.watch.roots.mount_point_of", says_nothing)
+            await bench.keeper.check()
+        assert bench.state("models") is RootState.UNREACHABLE
+        await bench.keeper.check()
+        assert bench.state("models") is RootState.SCANNING
 
     async def test_what_failed_while_a_root_was_away_for_a_moment_is_due_again_at_the_next_look(
         self, bench: Bench
