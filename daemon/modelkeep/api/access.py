@@ -106,7 +106,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Denial:
     """A status and one sentence for the caller."""
 
     status: int
@@ -114,35 +114,35 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal_of(rules: AccessRules, asked: Asked) -> Refusal | None:
+def denial_of(rules: AccessRules, asked: Asked) -> Denial | None:
     """Return why a request is refused, None when it may go on."""
-    return refuse_stranger(rules, asked) or refuse_unfit(rules, asked)
+    return deny_stranger(rules, asked) or deny_unfit(rules, asked)
 
 
-def refuse_stranger(rules: AccessRules, asked: Asked) -> Refusal | None:
+def deny_stranger(rules: AccessRules, asked: Asked) -> Denial | None:
     """Return why a request comes from the wrong place: another machine, or on behalf of a foreign web page."""
     if any(len(asked.headers.get(name, ())) > 1 for name in _SINGLE_HEADERS):
-        return Refusal(400, "A header that may come once came several times.")
+        return Denial(400, "A header that may come once came several times.")
     if asked.transport is Transport.TCP:
         if not rules.token and not is_loopback(asked.client):
-            return Refusal(403, "Only programs on this machine may call; set api.token to let others in.")
+            return Denial(403, "Only programs on this machine may call; set api.token to let others in.")
         if not _is_own_host(rules, asked):
-            return Refusal(403, "The Host header names another server than this one.")
-    return _refuse_page(rules, asked)
+            return Denial(403, "The Host header names another server than this one.")
+    return _deny_page(rules, asked)
 
 
-def refuse_unfit(rules: AccessRules, asked: Asked) -> Refusal | None:
+def deny_unfit(rules: AccessRules, asked: Asked) -> Denial | None:
     """Return why a request from the right place is refused all the same: its token, or the kind of its body."""
     if asked.transport is Transport.TCP and rules.token and not _shows_token(rules, asked):
         sentence = "A valid token is needed: send it as  Authorization: Bearer TOKEN."
-        return Refusal(401, sentence, {"WWW-Authenticate": "Bearer"})
+        return Denial(401, sentence, {"WWW-Authenticate": "Bearer"})
     length = asked.header("content-length") or "0"
     if not (length.isascii() and length.isdigit()):
-        return Refusal(400, "The Content-Length header is no number.")
+        return Denial(400, "The Content-Length header is no number.")
     if len(length) > 18 or int(length) > asked.body_bytes_max:
         return too_large(asked)
     if asked.changes_state and asked.has_body and not _has_fitting_type(asked):
-        return Refusal(415, "The body has to be JSON, with the header  Content-Type: application/json.")
+        return Denial(415, "The body has to be JSON, with the header  Content-Type: application/json.")
     return None
 
 
@@ -164,9 +164,9 @@ def _is_in_one(path: str, folders: Sequence[str]) -> bool:
     return any(resolved.is_relative_to(folder) for folder in folders)
 
 
-def too_large(asked: Asked) -> Refusal:
-    """Return the refusal of a body that is larger than what is read."""
-    return Refusal(413, f"The body is larger than {asked.body_bytes_max:,} bytes.")
+def too_large(asked: Asked) -> Denial:
+    """Return what a body gets that is larger than what is read."""
+    return Denial(413, f"The body is larger than {asked.body_bytes_max:,} bytes.")
 
 
 def is_allowed_origin(rules: AccessRules, asked: Asked) -> bool:
@@ -185,16 +185,16 @@ def is_loopback(client: str | None) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def _refuse_page(rules: AccessRules, asked: Asked) -> Refusal | None:
+def _deny_page(rules: AccessRules, asked: Asked) -> Denial | None:
     allowed = is_allowed_origin(rules, asked)
     if asked.header("origin") is not None and not allowed:
-        return Refusal(403, "That web page may not call; api.allowed_origins names those that may.")
+        return Denial(403, "That web page may not call; api.allowed_origins names those that may.")
     site = asked.header("sec-fetch-site")
     # Browsers leave Origin out of some requests (pictures, links); a page of another site shows itself here.
     if asked.changes_state and not allowed and site not in (None, "same-origin", "none"):
-        return Refusal(403, "A web page of another site may not change anything here.")
+        return Denial(403, "A web page of another site may not change anything here.")
     if asked.is_preflight and asked.header("access-control-request-method") not in METHODS:
-        return Refusal(403, "No such method is ever allowed.")
+        return Denial(403, "No such method is ever allowed.")
     return None
 
 

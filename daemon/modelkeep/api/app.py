@@ -6,10 +6,10 @@ from starlette.types import ASGIApp
 
 from modelkeep.api import control, duplicates, health, images, imports, journal, migration, models, pending
 from modelkeep.api.access import AccessRules, Transport
-from modelkeep.api.answers import Json
 from modelkeep.api.backend import Backend
 from modelkeep.api.failures import answer_failures
 from modelkeep.api.guard import Guard
+from modelkeep.api.responses import Json
 from modelkeep.api.schemas import Failure
 
 _ROUTERS = (

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api.answers import Json
 from modelkeep.api.parameters import TheBackend
+from modelkeep.api.responses import Json
 
 router = APIRouter(prefix="/api/scan", tags=["operation"])
 

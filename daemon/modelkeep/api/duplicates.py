@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from modelkeep.api import schemas, shapes
-from modelkeep.api.answers import Json
 from modelkeep.api.parameters import TheBackend
+from modelkeep.api.responses import Json
 
 router = APIRouter(prefix="/api/duplicates", tags=["models"])
 

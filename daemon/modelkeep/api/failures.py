@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelkeep import errors
-from modelkeep.api.answers import failure
+from modelkeep.api.responses import failure
 from modelkeep.domain.faults import UNWRITABLE, told
 
 log = structlog.get_logger("modelkeep.api")

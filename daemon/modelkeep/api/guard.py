@@ -9,14 +9,14 @@ from modelkeep.api.access import (
     METHODS,
     AccessRules,
     Asked,
-    Refusal,
+    Denial,
     Transport,
+    deny_stranger,
+    deny_unfit,
     is_owner,
-    refuse_stranger,
-    refuse_unfit,
     too_large,
 )
-from modelkeep.api.answers import failure
+from modelkeep.api.responses import failure
 
 _POLICY_VIOLATION = 1008
 
@@ -63,10 +63,10 @@ class Guard:
 
     async def _admit_known(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = self._asked(scope)
-        refusal = refuse_stranger(self._rules, asked)
-        if refusal is not None:
+        denial = deny_stranger(self._rules, asked)
+        if denial is not None:
             # Without the headers that would let the page read why.
-            await _refuse(refusal, scope, receive, send)
+            await _deny(denial, scope, receive, send)
         elif asked.is_preflight and asked.header("origin") not in self._rules.allowed_origins:
             await self._admit_fit(scope, receive, send)
         else:
@@ -74,11 +74,11 @@ class Guard:
 
     async def _admit_fit(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = self._asked(scope)
-        refusal = refuse_unfit(self._rules, asked)
-        if refusal is not None:
+        denial = deny_unfit(self._rules, asked)
+        if denial is not None:
             if asked.header("expect") is None:  # who asks before sending has not sent anything
                 await _drain(receive, DRAINED_FACTOR * asked.body_bytes_max)
-            await _refuse(refusal, scope, receive, send)
+            await _deny(denial, scope, receive, send)
         else:
             owned = {**scope, OWNER_KEY: is_owner(self._rules, self._transport)}
             await _Bounded(asked, owned, receive, send).run(self._app)
@@ -127,7 +127,7 @@ class _Bounded:
             if message.get("more_body"):
                 left_bytes = DRAINED_FACTOR * self._asked.body_bytes_max - self._received_bytes
                 await _drain(self._receive_more, left_bytes)
-            await _refuse(too_large(self._asked), self._scope, self._receive_more, self._send_on)
+            await _deny(too_large(self._asked), self._scope, self._receive_more, self._send_on)
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
@@ -153,6 +153,6 @@ async def _drain(receive: Receive, bytes_max: int) -> None:
         return
 
 
-async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    answer = failure(refusal.status, refusal.sentence, headers=refusal.headers)
+async def _deny(denial: Denial, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = failure(denial.status, denial.sentence, headers=denial.headers)
     await answer(scope, receive, send)

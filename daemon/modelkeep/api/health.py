@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api.answers import Json, failure
 from modelkeep.api.parameters import TheBackend
+from modelkeep.api.responses import Json, failure
 
 router = APIRouter(tags=["operation"])
 

@@ -11,9 +11,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from modelkeep.api import schemas
-from modelkeep.api.answers import Json, failure
 from modelkeep.api.parameters import Sha256, TheBackend
 from modelkeep.api.picture_files import answer_with_file
+from modelkeep.api.responses import Json, failure
 from modelkeep.domain.pictures import SEQ_MAX, SOURCE_BYTES
 from modelkeep.domain.values import normalise_sha256
 from modelkeep.errors import NotFound

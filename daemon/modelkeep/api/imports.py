@@ -6,9 +6,9 @@ import structlog
 from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
-from modelkeep.api.answers import as_json
 from modelkeep.api.failures import UNEXPECTED, expected_fault, sentence_of
 from modelkeep.api.parameters import Rights, TheBackend
+from modelkeep.api.responses import as_json
 from modelkeep.api.schemas import ImportRequest
 from modelkeep.errors import ModelkeepError
 

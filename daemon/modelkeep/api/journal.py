@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from modelkeep.api.answers import Json
 from modelkeep.api.parameters import Offset, TheBackend, exact_text
+from modelkeep.api.responses import Json
 
 router = APIRouter(prefix="/api/journal", tags=["operation"])
 

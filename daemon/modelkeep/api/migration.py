@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from modelkeep.api import schemas, shapes
-from modelkeep.api.answers import Json, failure
 from modelkeep.api.backend import Backend
 from modelkeep.api.batch import import_rows
 from modelkeep.api.parameters import Rights, TheBackend
 from modelkeep.api.pending import no_such_row
+from modelkeep.api.responses import Json, failure
 from modelkeep.errors import Conflict
 
 LEGACY_KIND = "hikaze"

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from modelkeep.api import schemas, shapes
-from modelkeep.api.answers import Json
 from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, exact_text
+from modelkeep.api.responses import Json
 from modelkeep.errors import NotFound
 
 router = APIRouter(prefix="/api/models", tags=["models"])

@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from modelkeep.api import schemas, shapes
-from modelkeep.api.answers import Json
 from modelkeep.api.parameters import Limit, Offset, PendingId, TheBackend
+from modelkeep.api.responses import Json
 from modelkeep.domain.values import PendingState
 from modelkeep.errors import NotFound
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from modelkeep.cli.context import Invocation
-from modelkeep.cli.import_run import ImportRequest, missing_paths
+from modelkeep.cli.import_progress import ImportOrder, missing_paths
 from modelkeep.cli.output import facts, named, table
 from modelkeep.cli.path_guess import common_folder, folders_to_try, guess_mapping
 from modelkeep.cli.wording import clean, count
@@ -31,16 +31,16 @@ def print_report(report: Mapping[str, Any], out: Console) -> None:
 
 
 def after_import(
-    call: Invocation, request: ImportRequest, report: Mapping[str, Any], out: Console, *, through_daemon: bool
+    call: Invocation, order: ImportOrder, report: Mapping[str, Any], out: Console, *, through_daemon: bool
 ) -> None:
     """Tell what to do next."""
     waiting = report["pending"] + report["updated"]
-    if waiting and not through_daemon and not request.dry_run:
+    if waiting and not through_daemon and not order.dry_run:
         out.print(f"{count(waiting, 'row')} will be hashed by: {call.command('run')}")
     # Rows of an earlier import are where that one's --map put them, which this request does not know.
-    lost = missing_paths(request) if report["rows"] > report["unchanged"] else []
+    lost = missing_paths(order) if report["rows"] > report["unchanged"] else []
     if lost:
-        out.print(_mapping_advice(call, request, lost), style="yellow")
+        out.print(_mapping_advice(call, order, lost), style="yellow")
 
 
 def _counts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -78,17 +78,17 @@ def _print_reasons(title: str, entries: Sequence[Mapping[str, Any]], out: Consol
         out.print(f"and {len(entries) - _MOST_LISTED:,} more; --json shows all")
 
 
-def guessed_mapping(settings: "Settings", request: ImportRequest, lost: Sequence[str]) -> tuple[str, str] | None:
+def guessed_mapping(settings: "Settings", order: ImportOrder, lost: Sequence[str]) -> tuple[str, str] | None:
     """Return the (old, new) prefixes under which files are found that are not at the paths of the source."""
     roots = [root.path for root in settings.model_roots()]
-    return guess_mapping(lost, folders_to_try(roots, str(request.source)))
+    return guess_mapping(lost, folders_to_try(roots, str(order.source)))
 
 
-def _mapping_advice(call: Invocation, request: ImportRequest, lost: Sequence[str]) -> str:
+def _mapping_advice(call: Invocation, order: ImportOrder, lost: Sequence[str]) -> str:
     """Return how to say where the files are now: the daemon would otherwise wait for paths that never come."""
-    guessed = guessed_mapping(call.settings, request, lost)
+    guessed = guessed_mapping(call.settings, order, lost)
     old, new = guessed or (common_folder(lost) or lost[0], "/where/they/are/now")
-    again = call.command("import", request.kind, Invocation.quoted(str(request.source)))
+    again = call.command("import", order.kind, Invocation.quoted(str(order.source)))
     option = Invocation.quoted(f"{old}={new}")
     found = "They seem to be here" if guessed else "If they are somewhere else"
     return clean(f"None of these files is at its path, e.g. {lost[0]}. {found}: {again} --map {option}")

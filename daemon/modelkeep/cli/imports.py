@@ -38,21 +38,21 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Take over what an older manager's database knows; the source is never written."""
-    from modelkeep.cli.import_run import ImportRequest, run_import
+    from modelkeep.cli.import_progress import ImportOrder, run_import
     from modelkeep.cli.import_view import after_import, print_report
 
     if kind not in _kinds():
         raise WrongUse(f"{kind} is no kind of legacy source; the kinds are: {', '.join(_kinds())}")
     call = invocation(context)
     pairs = path_pairs(mapping or [])
-    request = ImportRequest(kind, source.absolute(), images and images.absolute(), pairs, dry_run, again)
-    report, through_daemon = run_import(call.settings, request)
+    order = ImportOrder(kind, source.absolute(), images and images.absolute(), pairs, dry_run, again)
+    report, through_daemon = run_import(call.settings, order)
     if as_json:
         print_json(report)
         return
     out = console()
     print_report(report, out)
-    after_import(call, request, report, out, through_daemon=through_daemon)
+    after_import(call, order, report, out, through_daemon=through_daemon)
 
 
 def path_pairs(mapping: list[str]) -> tuple[tuple[str, str], ...]:

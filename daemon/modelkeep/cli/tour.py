@@ -13,7 +13,7 @@ from pathlib import Path
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.daemon import describe
 from modelkeep.cli.exits import WrongUse, signals_held_back
-from modelkeep.cli.import_run import ImportRequest, missing_paths, run_import
+from modelkeep.cli.import_progress import ImportOrder, missing_paths, run_import
 from modelkeep.cli.import_view import guessed_mapping, print_report
 from modelkeep.cli.imports import path_pairs
 from modelkeep.cli.output import console
@@ -66,22 +66,22 @@ def tour(call: Invocation) -> int:
     out = console()
     if plan.legacy is not None:
         out.print(f"{next(steps)}. Import what {clean(plan.legacy)} knows", style="bold")
-        _import(call, ImportRequest(_KIND, plan.legacy, plan.images, plan.path_map))
+        _import(call, ImportOrder(_KIND, plan.legacy, plan.images, plan.path_map))
     what = "it hashes every file and moves what is known to its content"
     out.print(f"{next(steps)}. Run the daemon: {what}", style="bold")
     return _run(call)
 
 
-def _import(call: Invocation, request: ImportRequest) -> None:
+def _import(call: Invocation, order: ImportOrder) -> None:
     out = console()
-    lost = missing_paths(request)
-    guessed = guessed_mapping(call.settings, request, lost) if lost else None
+    lost = missing_paths(order)
+    guessed = guessed_mapping(call.settings, order, lost) if lost else None
     if guessed is not None:
         old, new = guessed
         out.print(f"No file is at its path, e.g. {clean(lost[0])}, but below {clean(new)} they are. So this is used:")
         out.print(f"  MAP={call.quoted(f'{old}={new}')}", style="cyan")
-        request = replace(request, path_map=(*request.path_map, guessed))
-    report, _ = run_import(call.settings, request)
+        order = replace(order, path_map=(*order.path_map, guessed))
+    report, _ = run_import(call.settings, order)
     print_report(report, out)
     if lost and guessed is None:
         out.print(

@@ -23,7 +23,7 @@ from modelkeep.domain.values import ImageRow, LocationState, PendingState
 
 
 @dataclass(frozen=True, slots=True)
-class QueueRow:
+class StoredRow:
     """What is looked at of a row of the queue; `state` is whatever stands there."""
 
     id: int
@@ -61,7 +61,7 @@ class Knowledge:
 
     models: int = 0
     images: tuple[ImageRow, ...] = ()
-    queue: tuple[QueueRow, ...] = ()
+    queue: tuple[StoredRow, ...] = ()
     contents: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     planned: Mapping[str, str] = field(default_factory=dict)
@@ -120,7 +120,7 @@ def read_knowledge(connection: sa.Connection) -> Knowledge:
     return Knowledge(
         models=connection.execute(sa.select(sa.func.count()).select_from(models)).scalar_one(),
         images=tuple(ImageRow(*row) for row in connection.execute(_IMAGES)),
-        queue=tuple(QueueRow(*row) for row in connection.execute(_QUEUE)),
+        queue=tuple(StoredRow(*row) for row in connection.execute(_QUEUE)),
         contents=frozenset(connection.execute(_CONTENTS_IN_CONFLICT).scalars()),
         refused=frozenset(connection.execute(sa.select(refused_pictures.c.file)).scalars()),
         planned={file["final"]: file["staged"] for plan in left for file in plan.get("files", ())},

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modelkeep.doctor.findings import Finding, counted, examples, fine, problem, warning
-from modelkeep.doctor.knowledge import Knowledge, QueueRow
+from modelkeep.doctor.knowledge import Knowledge, StoredRow
 from modelkeep.doctor.premises import Premises
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.retry import LONGEST_DELAY_SECONDS
@@ -25,19 +25,19 @@ class QueueDefects:
     clock must have been wrong. `outside` lie in no root; such a row may be in another list too.
     """
 
-    stateless: tuple[QueueRow, ...] = ()
-    groundless: tuple[QueueRow, ...] = ()
-    remote: tuple[QueueRow, ...] = ()
-    outside: tuple[QueueRow, ...] = ()
+    stateless: tuple[StoredRow, ...] = ()
+    groundless: tuple[StoredRow, ...] = ()
+    remote: tuple[StoredRow, ...] = ()
+    outside: tuple[StoredRow, ...] = ()
 
     @property
-    def stuck(self) -> tuple[QueueRow, ...]:
+    def stuck(self) -> tuple[StoredRow, ...]:
         """The rows that would never be taken up, or not for long."""
         return self.stateless + self.groundless + self.remote
 
 
 def judge_queue(
-    rows: Iterable[QueueRow], contents: Collection[str], roots: Sequence[Root], now_ms: int
+    rows: Iterable[StoredRow], contents: Collection[str], roots: Sequence[Root], now_ms: int
 ) -> QueueDefects:
     """Return the rows in which something is wrong.
 
@@ -56,11 +56,11 @@ def judge_queue(
     )
 
 
-def _is_grounded(row: QueueRow, contents: Collection[str]) -> bool:
+def _is_grounded(row: StoredRow, contents: Collection[str]) -> bool:
     return normalise_sha256(row.sha256) == row.sha256 and row.sha256 in contents
 
 
-def _is_timed(row: QueueRow) -> bool:
+def _is_timed(row: StoredRow) -> bool:
     return row.state in _STATES and row.state != PendingState.CONFLICT
 
 
@@ -90,7 +90,7 @@ def check_queue(premises: Premises, knowledge: Knowledge) -> Iterator[Finding]:
         yield fine("queue", f"{counted(len(knowledge.queue), 'row')}, all in order")
 
 
-def _outside(rows: Sequence[QueueRow]) -> Finding:
+def _outside(rows: Sequence[StoredRow]) -> Finding:
     folders = sorted({row.path.rpartition("/")[0] or "/" for row in rows})
     named = counted(len(rows), "row names a file", "rows name files")
     sentence = f"{named} in none of the configured roots, in {examples(folders, 3)}"
@@ -101,5 +101,5 @@ def _outside(rows: Sequence[QueueRow]) -> Finding:
     return warning("queue", sentence, remedy)
 
 
-def _named(rows: Sequence[QueueRow]) -> str:
+def _named(rows: Sequence[StoredRow]) -> str:
     return examples([f"{row.id} ({row.path})" for row in rows])

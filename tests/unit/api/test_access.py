@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelkeep.api.access import JSON_BYTES_MAX, UPLOAD_BYTES_MAX, AccessRules, Asked, Transport, refusal_of
+from modelkeep.api.access import JSON_BYTES_MAX, UPLOAD_BYTES_MAX, AccessRules, Asked, Transport, denial_of
 
 PAGE = "http://127.0.0.1:8188"
 OPEN = AccessRules(allowed_origins=(PAGE,), own_names=("workstation", "workstation.local"))
@@ -32,8 +32,8 @@ def asked(
 
 
 def status(rules: AccessRules, request: Asked) -> int:
-    refusal = refusal_of(rules, request)
-    return refusal.status if refusal else 0
+    denial = denial_of(rules, request)
+    return denial.status if denial else 0
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_names_that_others_in_the_network_can_give_count_only_where_a_token_is_a
 
 
 def test_a_refused_token_tells_how_to_send_one() -> None:
-    refusal = refusal_of(TOKEN, asked())
-    assert refusal is not None
-    assert refusal.headers == {"WWW-Authenticate": "Bearer"}
-    assert "s3cret" not in refusal.sentence
+    denial = denial_of(TOKEN, asked())
+    assert denial is not None
+    assert denial.headers == {"WWW-Authenticate": "Bearer"}
+    assert "s3cret" not in denial.sentence
 
 
 @pytest.mark.parametrize("rules", [OPEN, TOKEN])

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typer.testing import CliRunner, Result
 
-from modelkeep.api.answers import Json
+from modelkeep.api.responses import Json
 
 Document = dict[str, Any]
 Cli = Callable[..., Result]

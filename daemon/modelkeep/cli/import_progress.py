@@ -23,7 +23,7 @@ _PHASES = {"reading": "reading the source", "pictures": "pictures", "writing": "
 
 
 @dataclass(frozen=True)
-class ImportRequest:
+class ImportOrder:
     """What is to be imported; the paths are absolute, for the daemon has another working folder."""
 
     kind: str
@@ -39,7 +39,7 @@ class ImportRequest:
         return str(self.images) if self.images else ""
 
 
-def run_import(settings: "Settings", request: ImportRequest) -> tuple[Json, bool]:
+def run_import(settings: "Settings", order: ImportOrder) -> tuple[Json, bool]:
     """Import and return the report, and whether a running daemon did it.
 
     Raises:
@@ -60,33 +60,33 @@ def run_import(settings: "Settings", request: ImportRequest) -> tuple[Json, bool
 
         if client is not None:
             with client:
-                _through_daemon(client, request, told)
+                _through_daemon(client, order, told)
         else:
             with terminated_in_order():
-                asyncio.run(_on_files(settings, request, told))
+                asyncio.run(_on_files(settings, order, told))
     if not reports:
         raise DaemonError("the import ended without a report; the daemon stopped, or its log says why")
     return reports[-1], client is not None
 
 
-def _through_daemon(client: DaemonClient, request: ImportRequest, told: Told) -> None:
+def _through_daemon(client: DaemonClient, order: ImportOrder, told: Told) -> None:
     body = {
-        "kind": request.kind,
-        "source": str(request.source),
-        "images": request.images_text,
-        "map": [list(pair) for pair in request.path_map],
-        "dry_run": request.dry_run,
-    } | ({"again": True} if request.again else {})
+        "kind": order.kind,
+        "source": str(order.source),
+        "images": order.images_text,
+        "map": [list(pair) for pair in order.path_map],
+        "dry_run": order.dry_run,
+    } | ({"again": True} if order.again else {})
     for value in client.post_stream("/api/import", body):
         told(value)
 
 
-async def _on_files(settings: "Settings", request: ImportRequest, told: Told) -> None:
+async def _on_files(settings: "Settings", order: ImportOrder, told: Told) -> None:
     from modelkeep.service.offline import OfflineWriter
 
     async with OfflineWriter(settings) as writer:
         values: AsyncIterator[Json] = writer.import_source(
-            request.kind, str(request.source), request.images_text, request.path_map, request.dry_run, request.again
+            order.kind, str(order.source), order.images_text, order.path_map, order.dry_run, order.again
         )
         async for value in values:
             told(value)
@@ -116,15 +116,15 @@ def _progress_shown() -> Iterator[Told]:
         yield show
 
 
-def missing_paths(request: ImportRequest, most: int = 1000) -> list[str]:
+def missing_paths(order: ImportOrder, most: int = 1000) -> list[str]:
     """Return the source's own paths when not one of its files is found here, else nothing."""
     from modelkeep.domain.naming import PathMap
     from modelkeep.importers.base import SourceOptions
     from modelkeep.importers.registry import importer_for
 
     try:
-        options = SourceOptions(request.source, request.images, PathMap(request.path_map))
-        content = importer_for(request.kind).read(options)
+        options = SourceOptions(order.source, order.images, PathMap(order.path_map))
+        content = importer_for(order.kind).read(options)
     except ModelkeepError:  # the daemon may read what this user may not; then there is nothing to advise
         return []
     rows = content.rows[:: max(1, len(content.rows) // most)]
