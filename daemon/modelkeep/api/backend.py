@@ -2,22 +2,42 @@
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
-from modelkeep.domain.details import ModelDetails, PendingDetails
-from modelkeep.domain.duplicates import Duplicate
-from modelkeep.domain.values import Action, Model, PendingImport, Strategy
+from modelkeep.domain.values import Action, Strategy
+
+
+class Library(Protocol):
+    """Whatever is only read; `service.library` says which questions there are, and what they are answered."""
+
+    async def ask(self, path: str, **parameters: Any) -> Any:
+        """Return the answer to the question at a path of the interface, as JSON.
+
+        Args:
+            path: with the names of parameters in braces.
+            parameters: of the path and of the query.
+
+        Raises:
+            NotFound: there is no such thing.
+        """
+
+    def picture(self, sha256: str, seq: int, quality: str) -> Path:
+        """Return where a picture of a model lies, if there is one."""
+
+    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
+        """Return where the picture of a row of the queue lies; with a name, only when it is called so."""
 
 
 class Backend(Protocol):
-    """The daemon as the HTTP interface sees it. A `limit` of 0 means all."""
+    """The daemon as the HTTP interface sees it."""
+
+    @property
+    def library(self) -> Library:
+        """What answers whatever is only read."""
 
     @property
     def ready(self) -> bool:
         """Whether start-up is over and the stop has not begun."""
-
-    async def status(self) -> dict[str, object]:
-        """Return what `modelkeep status --json` prints."""
 
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
         """Return a file's SHA-256, and what became of its pending row when that was asked for.
@@ -33,43 +53,6 @@ class Backend(Protocol):
             FileChanged: it changed while it was read.
             Conflict: the owner has to choose.
         """
-
-    async def models(
-        self,
-        *,
-        type: str | None,  # noqa: A002 - the column's name
-        q: str,
-        tag: str,
-        limit: int,
-        offset: int,
-    ) -> list[tuple[Model, int]]:
-        """Return models with their numbers of pictures.
-
-        Args:
-            type: only this type; `others` for those of a type that `types` does not name; None for all.
-            q: only those whose name or path has this in it.
-            tag: only those that carry the tag of this name.
-            limit: at most so many.
-            offset: leave out so many at the beginning.
-        """
-
-    async def model(self, sha256: str) -> ModelDetails | None:
-        """Return a model with its pictures and locations, None when there is none of that hash."""
-
-    async def find_models(self, text: str) -> list[Model]:
-        """Return the models that a hash or its beginning (6 digits or more), a path or a name means."""
-
-    async def duplicates(self) -> list[Duplicate]:
-        """Return the contents that lie at several places, those that free the most first."""
-
-    async def types(self) -> list[str]:
-        """Return every type in use or configured."""
-
-    async def pending(self, *, state: str | None, limit: int, offset: int) -> list[PendingImport]:
-        """Return rows of the queue, those of one state or all."""
-
-    async def pending_details(self, pending_id: int) -> PendingDetails | None:
-        """Return a row of the queue and the model that has its content already."""
 
     async def resolve(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
         """Hash and migrate a row of the queue; return the hash and what was done.
@@ -132,17 +115,6 @@ class Backend(Protocol):
             StorageError: the disk does not take it.
         """
 
-    def picture(self, sha256: str, seq: int, quality: str) -> Path:
-        """Return where a picture of a model lies, if there is one."""
-
-    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
-        """Return where the picture of a row of the queue lies; None when it has none, or one of another name.
-
-        Args:
-            pending_id: the row.
-            name: base name that the picture has to have; empty: whatever it is called.
-        """
-
     async def scan(self) -> dict[str, object]:
         """Look through all roots now; return `{status, scanned, added, pending_ids, skipped}`."""
 
@@ -168,8 +140,3 @@ class Backend(Protocol):
         Raises:
             SourceError: before the first value, when the source cannot be read at all.
         """
-
-    def journal(
-        self, *, model: str, event: str, since_ms: int, failed: bool, after: int, limit: int
-    ) -> list[dict[str, object]]:
-        """Return journal records. It reads files: it is called from another thread."""

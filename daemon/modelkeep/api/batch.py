@@ -7,6 +7,7 @@ import structlog
 
 from modelkeep.api.backend import Backend
 from modelkeep.api.failures import UNEXPECTED, sentence_of
+from modelkeep.api.pending import conflict_of
 from modelkeep.api.shapes import Shape
 from modelkeep.domain.values import Action, Strategy
 from modelkeep.errors import Conflict, ModelkeepError
@@ -59,11 +60,11 @@ async def _outcome(backend: Backend, row_id: int, strategy: Strategy | None) -> 
 
 
 async def _conflict(backend: Backend, row_id: int, conflict: Conflict) -> tuple[str, object]:
-    found = await backend.pending_details(row_id)
-    if found is None or found.existing is None:
+    sides = await conflict_of(backend.library, row_id)
+    if sides is None:
         return "failed", {"id": row_id, "error": sentence_of(conflict)}
-    model = found.existing.model
+    model = sides["existing"]["model"]
     return "conflict", {
-        "pending": {"id": row_id, "path": found.pending.path},
-        "existing": {"id": model.sha256, "path": model.path},
+        "pending": {"id": row_id, "path": sides["pending"]["path"]},
+        "existing": {"id": model["sha256"], "path": model["path"]},
     }

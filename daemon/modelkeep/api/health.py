@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api.parameters import TheBackend
+from modelkeep.api.parameters import TheBackend, TheQuestion
 from modelkeep.api.responses import Json, failure
 
 router = APIRouter(tags=["operation"])
@@ -17,6 +17,6 @@ async def healthz(backend: TheBackend) -> Json:
 
 
 @router.get("/api/status")
-async def status(backend: TheBackend) -> Json:
+async def status(question: TheQuestion) -> Json:
     """What `modelkeep status --json` prints."""
-    return Json(await backend.status())
+    return await question.answer()

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from modelkeep.api import schemas
-from modelkeep.api.parameters import Sha256, TheBackend
+from modelkeep.api.parameters import Sha256, TheBackend, TheQuestion
 from modelkeep.api.picture_files import answer_with_file
 from modelkeep.api.responses import Json, failure
 from modelkeep.domain.pictures import SEQ_MAX, SOURCE_BYTES
@@ -46,17 +46,15 @@ Seq = Annotated[int, Query(ge=0, le=SEQ_MAX, description="number of the picture,
 
 
 @router.get("/get_img_count", response_model=schemas.PictureCount)
-async def count(backend: TheBackend, sha256: Sha256) -> Json:
+async def count(question: TheQuestion, sha256: Sha256) -> Json:
     """How many pictures a model has."""
-    known = await backend.model(sha256)
-    return Json({"count": known.images_count if known else 0})
+    return await question.answer(sha256=sha256)
 
 
 @router.post("/get_sample_imgs", response_model=list[str])
-async def names(backend: TheBackend, asked: schemas.SampleRequest) -> Json:
+async def names(question: TheQuestion, asked: schemas.SampleRequest) -> Json:
     """The names under which a model's pictures can be had."""
-    known = await backend.model(asked.hash)
-    return Json([f"{image.sha256}_{image.seq}.webp" for image in known.images] if known else [])
+    return await question.answer(sha256=asked.hash)
 
 
 @router.post("/upload", response_model=schemas.Uploaded, openapi_extra=_UPLOAD_FORM)
@@ -91,7 +89,7 @@ async def pending_picture(backend: TheBackend, request: Request, name: str) -> R
     match = _ROW_PICTURE.fullmatch(name)
     path = None
     if match is not None and int(match["id"]) <= schemas.ROW_ID_MAX:
-        path = await backend.pending_picture(int(match["id"]), name if match["rest"] else "")
+        path = await backend.library.pending_picture(int(match["id"]), name if match["rest"] else "")
     if path is None:
         raise NotFound("There is no such picture of a pending row.")
     return await asyncio.to_thread(answer_with_file, path, request.headers.get("if-none-match"))
@@ -103,5 +101,5 @@ async def picture(backend: TheBackend, request: Request, name: str, quality: Qua
     match = _MODEL_PICTURE.fullmatch(name)
     if match is None:
         raise NotFound("There is no such picture: its name is <sha256>_<number>.webp.")
-    path = backend.picture(match["sha256"].lower(), int(match["seq"] or 0), quality)
+    path = backend.library.picture(match["sha256"].lower(), int(match["seq"] or 0), quality)
     return await asyncio.to_thread(answer_with_file, path, request.headers.get("if-none-match"))

@@ -3,9 +3,8 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.concurrency import run_in_threadpool
 
-from modelkeep.api.parameters import Offset, TheBackend, exact_text
+from modelkeep.api.parameters import Offset, TheQuestion, exact_text
 from modelkeep.api.responses import Json
 
 router = APIRouter(prefix="/api/journal", tags=["operation"])
@@ -15,7 +14,7 @@ _RECORDS_MAX = 10_000
 
 @router.get("")
 async def records(
-    backend: TheBackend,
+    question: TheQuestion,
     request: Request,
     model: Annotated[str, Query(description="only what happened to this model: a name, hash or path")] = "",  # noqa: ARG001
     event: Annotated[str, Query(description="only events of this name; * stands for any text")] = "",
@@ -25,8 +24,7 @@ async def records(
     limit: Annotated[int, Query(ge=1, le=_RECORDS_MAX)] = 1000,
 ) -> Json:
     """Journal records, the last ones that fit."""
-    found = await run_in_threadpool(
-        backend.journal,
+    return await question.answer(
         model=exact_text(request, "model"),
         event=event,
         since_ms=since,
@@ -34,4 +32,3 @@ async def records(
         after=after,
         limit=limit,
     )
-    return Json({"records": found})

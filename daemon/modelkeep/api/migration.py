@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from modelkeep.api import schemas, shapes
+from modelkeep.api import schemas
 from modelkeep.api.backend import Backend
 from modelkeep.api.batch import import_rows
-from modelkeep.api.parameters import Rights, TheBackend
-from modelkeep.api.pending import no_such_row
+from modelkeep.api.parameters import Rights, TheBackend, TheQuestion
+from modelkeep.api.pending import conflict_of
 from modelkeep.api.responses import Json, failure
 from modelkeep.errors import Conflict
 
@@ -20,25 +20,21 @@ router = APIRouter(prefix="/api/migration", tags=["migration"])
 
 
 @router.get("/pending_models", response_model=schemas.PendingModels)
-async def pending_models(backend: TheBackend) -> Json:
+async def pending_models(question: TheQuestion) -> Json:
     """Every row of the queue."""
-    rows = await backend.pending(state=None, limit=0, offset=0)
-    return Json({"models": [shapes.pending_listed(row) for row in rows]})
+    return await question.answer()
 
 
 @router.get("/pending_model", response_model=schemas.FullPending)
 async def pending_model(
-    backend: TheBackend,
+    question: TheQuestion,
     id: Annotated[str, Query(description="number of a row of the queue")] = "",  # noqa: A002 - the contract's name
 ) -> Json:
     """One row of the queue."""
     number = int(id) if id.isascii() and id.isdigit() and len(id) <= len(str(schemas.ROW_ID_MAX)) else 0
     if not 1 <= number <= schemas.ROW_ID_MAX:
         return failure(400, "id in the query: it has to be the number of a pending row.")
-    found = await backend.pending_details(number)
-    if found is None:
-        raise no_such_row(number)
-    return Json(shapes.pending_full(found.pending))
+    return await question.answer(pending_id=number)
 
 
 @router.post("/import_a_model", response_model=schemas.Migrated, responses={409: {"model": schemas.ImportConflict}})
@@ -93,25 +89,24 @@ async def resume(backend: TheBackend) -> Json:
 
 
 @router.get("/status")
-async def status(backend: TheBackend) -> Json:
+async def status(question: TheQuestion) -> Json:
     """Whether it runs, and what is left."""
-    return await _controller(backend)
+    return await question.answer()
 
 
 _LEGACY_COUNTS = ("migrated", "pending", "errors", "images_processed", "image_errors")
 
 
 async def _controller(backend: Backend) -> Json:
-    known = await backend.status()
-    return Json({"status": "success", **{key: known[key] for key in ("state", "paused", "pending", "hashing")}})
+    return Json(await backend.library.ask("/api/migration/status"))
 
 
 async def _both_sides(backend: Backend, pending_id: int, conflict: Conflict) -> Json:
-    found = await backend.pending_details(pending_id)
-    if found is None or found.existing is None:
+    sides = await conflict_of(backend.library, pending_id)
+    if sides is None:
         return failure(409, str(conflict))
-    existing = shapes.model_full(found.existing.model, found.existing.images_count)
-    return failure(409, str(conflict), existing=existing, pending=shapes.pending_full(found.pending))
+    pending = {key: sides["pending"][key] for key in schemas.FullPending.model_fields}
+    return failure(409, str(conflict), existing=sides["existing"]["model"], pending=pending)
 
 
 def _number(value: object) -> int:

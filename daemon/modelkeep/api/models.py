@@ -4,10 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from modelkeep.api import schemas, shapes
-from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, exact_text
+from modelkeep.api import schemas
+from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, TheQuestion, exact_text
 from modelkeep.api.responses import Json
-from modelkeep.errors import NotFound
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
@@ -20,22 +19,21 @@ async def hash_file(backend: TheBackend, asked: schemas.HashRequest) -> Json:
 
 
 @router.get("/get_types", response_model=schemas.Types)
-async def types(backend: TheBackend) -> Json:
+async def types(question: TheQuestion) -> Json:
     """Every type in use or configured."""
-    return Json({"types": await backend.types()})
+    return await question.answer()
 
 
 @router.get("/find", response_model=schemas.FoundModels)
-async def find(backend: TheBackend, request: Request, q: Annotated[str, Query(min_length=1)]) -> Json:  # noqa: ARG001
+async def find(question: TheQuestion, request: Request, q: Annotated[str, Query(min_length=1)]) -> Json:  # noqa: ARG001
     """The models that a hash (or its beginning), a path or a name means."""
     # `q` documents and requires the parameter; a path in it may not be UTF-8 and is taken byte for byte.
-    found = await backend.find_models(exact_text(request, "q"))
-    return Json({"models": [shapes.model_found(model) for model in found]})
+    return await question.answer(q=exact_text(request, "q"))
 
 
 @router.get("", response_model=schemas.Models)
 async def list_models(
-    backend: TheBackend,
+    question: TheQuestion,
     type: Annotated[str | None, Query(description="`others`: types that get_types does not name")] = None,  # noqa: A002
     q: str = "",
     tag: str = "",
@@ -43,26 +41,19 @@ async def list_models(
     offset: Offset = 0,
 ) -> Json:
     """Models of a type, whose name or path holds a text, which carry a tag."""
-    rows = await backend.models(type=type, q=q, tag=tag, limit=limit, offset=offset)
-    return Json({"models": [shapes.model_listed(model, images_count) for model, images_count in rows]})
+    return await question.answer(type=type, q=q, tag=tag, limit=limit, offset=offset)
 
 
 @router.get("/{sha256}", response_model=schemas.FullModel)
-async def one(backend: TheBackend, sha256: Sha256) -> Json:
+async def one(question: TheQuestion, sha256: Sha256) -> Json:
     """One model."""
-    details = await backend.model(sha256)
-    if details is None:
-        raise NotFound("There is no model of that hash.")
-    return Json(shapes.model_full(details.model, details.images_count))
+    return await question.answer(sha256=sha256)
 
 
 @router.get("/{sha256}/details", response_model=schemas.DetailedModel)
-async def details(backend: TheBackend, sha256: Sha256) -> Json:
+async def details(question: TheQuestion, sha256: Sha256) -> Json:
     """One model with its pictures and locations."""
-    found = await backend.model(sha256)
-    if found is None:
-        raise NotFound("There is no model of that hash.")
-    return Json(shapes.model_details(found))
+    return await question.answer(sha256=sha256)
 
 
 @router.delete("/{sha256}")

@@ -1,7 +1,7 @@
 """What handlers take from a request: the backend, and values that are checked on the way in."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Path, Query, Request
@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Query, Request
 from modelkeep.api.access import AccessRules, may_name
 from modelkeep.api.backend import Backend
 from modelkeep.api.guard import OWNER_KEY
+from modelkeep.api.responses import Json
 from modelkeep.api.schemas import ROW_ID_MAX
 from modelkeep.domain.values import normalise_sha256
 from modelkeep.errors import NotAllowed, NotFound
@@ -31,6 +32,18 @@ def exact_text(request: Request, name: str) -> str:
     query = request.scope["query_string"].decode("latin-1")
     values: list[str] = parse_qs(query, keep_blank_values=True, errors="surrogateescape").get(name, [""])
     return values[-1]
+
+
+class Question:
+    """A question of a request, which the library knows by the path of the route."""
+
+    def __init__(self, request: Request) -> None:
+        self._library = _backend_of(request).library
+        self._path = request.scope["route"].path
+
+    async def answer(self, **parameters: Any) -> Json:
+        """Return the library's answer; the parameters are named as it names them."""
+        return Json(await self._library.ask(self._path, **parameters))
 
 
 class PathRights:
@@ -56,6 +69,7 @@ ONLY_THE_OWNER = (
 )
 
 Rights = Annotated[PathRights, Depends(PathRights)]
+TheQuestion = Annotated[Question, Depends(Question)]
 TheBackend = Annotated[Backend, Depends(_backend_of)]
 Sha256 = Annotated[str, Depends(_sha256_of)]
 PendingId = Annotated[int, Path(ge=1, le=ROW_ID_MAX, description="number of a row of the queue")]

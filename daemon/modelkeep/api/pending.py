@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api import schemas, shapes
-from modelkeep.api.parameters import Limit, Offset, PendingId, TheBackend
+from modelkeep.api import schemas
+from modelkeep.api.backend import Library
+from modelkeep.api.parameters import Limit, Offset, PendingId, TheBackend, TheQuestion
 from modelkeep.api.responses import Json
+from modelkeep.api.shapes import Shape
 from modelkeep.domain.values import PendingState
 from modelkeep.errors import NotFound
 
@@ -13,20 +15,16 @@ router = APIRouter(prefix="/api/pending", tags=["queue"])
 
 @router.get("", response_model=schemas.QueueRows)
 async def list_rows(
-    backend: TheBackend, state: PendingState | None = None, limit: Limit = 0, offset: Offset = 0
+    question: TheQuestion, state: PendingState | None = None, limit: Limit = 0, offset: Offset = 0
 ) -> Json:
     """Rows of the queue."""
-    rows = await backend.pending(state=state, limit=limit, offset=offset)
-    return Json({"pending": [shapes.queue_row(row) for row in rows]})
+    return await question.answer(state=state, limit=limit, offset=offset)
 
 
 @router.get("/{pending_id}", response_model=schemas.DetailedPending)
-async def both_sides(backend: TheBackend, pending_id: PendingId) -> Json:
+async def both_sides(question: TheQuestion, pending_id: PendingId) -> Json:
     """A row, and the model that has its content already."""
-    found = await backend.pending_details(pending_id)
-    if found is None:
-        raise no_such_row(pending_id)
-    return Json(shapes.pending_details(found))
+    return await question.answer(pending_id=pending_id)
 
 
 @router.post("/retry")
@@ -42,6 +40,10 @@ async def drop(backend: TheBackend, pending_id: PendingId) -> Json:
     return Json({"status": "success"})
 
 
-def no_such_row(pending_id: int) -> NotFound:
-    """Return the error that says so."""
-    return NotFound(f"There is no pending row {pending_id}.")
+async def conflict_of(library: Library, pending_id: int) -> Shape | None:
+    """Return a row of the queue and the model that has its content already; None when there are no longer both."""
+    try:
+        sides: Shape = await library.ask("/api/pending/{pending_id}", pending_id=pending_id)
+    except NotFound:
+        return None
+    return sides if sides["existing"] else None

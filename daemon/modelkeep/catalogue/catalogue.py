@@ -62,7 +62,8 @@ class Catalogue:
     """Everything that is known, in one database."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.database = Database(path, read_only=read_only)
+        # A catalogue that nobody has made yet knows nothing, which is an answer too.
+        self.database = Database(path, read_only=read_only, or_empty=read_only)
 
     @classmethod
     def open(cls, path: Path) -> "Catalogue":

@@ -226,6 +226,13 @@ def reading_engine(path: Path, *, mode: str = "mode=ro") -> sa.Engine:
     return _begin_with(engine, "BEGIN")
 
 
+def empty_engine(tables: sa.MetaData) -> sa.Engine:
+    """Return an engine that answers from empty tables in memory."""
+    engine = sa.create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    tables.create_all(engine)
+    return engine
+
+
 class Failure(Enum):
     """What kept the database from doing what it was asked, as far as somebody can help."""
 

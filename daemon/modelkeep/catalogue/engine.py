@@ -14,11 +14,13 @@ from modelkeep.catalogue.dialect import (
     ERRORS,
     READERS,
     Failure,
+    empty_engine,
     failure_of,
     reading_engine,
     resting_engine,
     writing_engine,
 )
+from modelkeep.catalogue.tables import metadata
 from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 
 P = ParamSpec("P")
@@ -33,12 +35,15 @@ class Database:
     Args:
         path: the file.
         read_only: writing fails; nothing is made when the file is not there.
+        or_empty: a file that is not there is read as if its tables were empty.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, or_empty: bool = False) -> None:
         self.path = path
         self._writing = resting_engine(path) if read_only else writing_engine(path)
         self._reading = resting_engine(path) if read_only else reading_engine(path)
+        if or_empty and not path.exists():
+            self._reading = empty_engine(metadata)
         self._writer = ThreadPoolExecutor(1, "catalogue-writer")
         self._readers = ThreadPoolExecutor(READERS, "catalogue-reader")
 

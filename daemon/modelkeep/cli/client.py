@@ -51,13 +51,18 @@ class DaemonClient:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, **parameters: object) -> Any:
-        """Return the JSON answer to a question; parameters that are None are left out."""
-        return self._call("GET", _with_query(path, parameters), seconds=_READ_SECONDS)
+    def get(self, path: str, *, slowly: bool = False, **parameters: object) -> Any:
+        """Return the JSON answer to a question.
 
-    def get_slowly(self, path: str) -> Any:
-        """Return the JSON answer to a question for which the daemon has to look at many files."""
-        return self._call("GET", path)
+        Args:
+            path: of the interface; parameters whose names stand in it in braces are put there.
+            slowly: the daemon has to look at many files for it.
+            parameters: all others make the query; those that are None are left out.
+        """
+        inner = {key: value for key, value in parameters.items() if f"{{{key}}}" in path}
+        query = {key: value for key, value in parameters.items() if key not in inner}
+        seconds = _ANSWER_SECONDS if slowly else _READ_SECONDS
+        return self._call("GET", _with_query(path.format_map(inner), query), seconds=seconds)
 
     def post(self, path: str, body: object = None, *, patient: bool = False) -> Any:
         """Return the JSON answer to a request; `patient` waits as long as it takes (hashing, scanning)."""

@@ -14,7 +14,7 @@ def duplicates(context: typer.Context, as_json: AsJson = False) -> None:
     from modelkeep.cli.reading import open_reader
 
     with open_reader(invocation(context).settings) as reader:
-        found = reader.duplicates()
+        found = reader.get("/api/duplicates", slowly=True)
     if as_json:
         print_json(found)
     elif found["duplicates"]:

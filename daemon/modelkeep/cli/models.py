@@ -41,7 +41,9 @@ def list_(
     most = limit if limit is not None else 0 if as_json else _MOST_LISTED
     with open_reader(invocation(context).settings) as reader:
         # One more than is shown tells whether there is more.
-        rows = reader.models(type_=type_ or None, query=query, tag=tag, limit=most + 1 if most else 0)
+        rows = reader.rows(
+            "/api/models", most + 1 if most else 0, type=type_ or None, q=query or None, tag=tag or None
+        )
     shown = rows[:most] if most else rows
     if as_json:
         print_json(shown)
@@ -66,7 +68,7 @@ def show(
     from modelkeep.cli.reading import open_reader
 
     with open_reader(invocation(context).settings) as reader:
-        details = reader.model(_the_one(reader, model))
+        details = _details(reader, _the_one(reader, model))
     if as_json:
         print_json(details)
     else:
@@ -92,7 +94,7 @@ def purge(
     settings = invocation(context).settings
     with open_reader(settings) as reader:
         hashes = dict.fromkeys(_the_one(reader, model) for model in models)
-        known = {sha256: reader.model(sha256) for sha256 in hashes}
+        known = {sha256: _details(reader, sha256) for sha256 in hashes}
     if not yes:
         _ask_to_purge(list(known.values()))
     failures = purge_models(settings, list(known))
@@ -129,11 +131,16 @@ def _named(details: Mapping[str, Any]) -> dict[str, Any]:
     return {key: details["model"][key] for key in ("sha256", "name", "path")}
 
 
+def _details(reader: "Reader", sha256: str) -> dict[str, Any]:
+    details: dict[str, Any] = reader.get("/api/models/{sha256}/details", sha256=sha256)
+    return details
+
+
 def _the_one(reader: "Reader", model: str) -> str:
     """Return the hash of the one model that is meant."""
     from modelkeep.cli.models_view import models_table
 
-    found = reader.find_models(_as_path(model))
+    found = reader.get("/api/models/find", q=_as_path(model))["models"]
     if len(found) != 1:
         if found:
             console(stderr=True).print(models_table(found))

@@ -60,7 +60,7 @@ def list_(
     most = limit if limit is not None else 0 if as_json else _MOST_LISTED
     with open_reader(invocation(context).settings) as reader:
         # One more than is shown tells whether there is more.
-        rows = reader.pending(state=state or None, limit=most + 1 if most else 0)
+        rows = reader.rows("/api/pending", most + 1 if most else 0, state=state or None)
     shown = rows[:most] if most else rows
     if as_json:
         print_json(shown)
@@ -82,7 +82,7 @@ def show(context: typer.Context, row: RowId, as_json: AsJson = False) -> None:
 
     call = invocation(context)
     with open_reader(call.settings) as reader:
-        details = reader.pending_details(row)
+        details = reader.get("/api/pending/{pending_id}", pending_id=row)
     if as_json:
         print_json(details)
         return
@@ -173,7 +173,7 @@ def _ask(call: Invocation, row: int) -> None:
     if not sys.stdin.isatty():
         raise WrongUse("dropping a row asks first, and there is no terminal to ask at: add --yes")
     with open_reader(call.settings) as reader:
-        pending = reader.pending_details(row)["pending"]
+        pending = reader.get("/api/pending/{pending_id}", pending_id=row)["pending"]
     known = count(len(pending["tags"]), "tag")
     typer.confirm(f"Forget row {row}, {clean(pending['path'])}, with {known} and what is known of it?", abort=True)
 

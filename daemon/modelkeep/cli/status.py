@@ -39,7 +39,8 @@ def _read(call: Invocation) -> dict[str, Any]:
 
     # Opened anew each time: the daemon may be started or stopped while somebody watches.
     with open_reader(call.settings) as reader:
-        return reader.status()
+        status: dict[str, Any] = reader.get("/api/status")
+        return status
 
 
 def _watch(call: Invocation) -> None:

@@ -26,7 +26,7 @@ def print_summary(
     else:
         out.print("Done: what could be hashed is hashed", style="bold green")
     out.print(status_view(status, out, call.command))
-    rows = reader.pending(state=None, limit=_MOST_PENDING)
+    rows = reader.rows("/api/pending", _MOST_PENDING)
     if rows:
         out.print("Still in the queue:", style="bold")
         out.print(pending_table(rows))
@@ -39,9 +39,9 @@ def print_summary(
 
 
 def _explain_one_conflict(reader: Reader, call: Invocation, out: Console) -> None:
-    for row in reader.pending(state="conflict", limit=1):
+    for row in reader.rows("/api/pending", 1, state="conflict"):
         try:
-            details = reader.pending_details(row["id"])
+            details = reader.get("/api/pending/{pending_id}", pending_id=row["id"])
         except NotFound:  # somebody decided it meanwhile
             return
         out.print("One conflict: two sources know different things about the same content.", style="bold")

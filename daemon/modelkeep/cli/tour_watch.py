@@ -109,12 +109,12 @@ class Watcher:
             self._line, self._line_at = line, now
 
     def _sum_up(self, client: DaemonClient, status: Json) -> None:
-        from modelkeep.cli.reading import DaemonReader
+        from modelkeep.cli.reading import daemon_reader
         from modelkeep.cli.tour_summary import print_summary
 
         if self._live is not None:
             self._live.stop()
-        print_summary(DaemonReader(client), status, self._announced, self._call, self._out)
+        print_summary(daemon_reader(client), status, self._announced, self._call, self._out)
 
 
 class Quiet:

@@ -16,7 +16,6 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from modelkeep.base.failpoints import reach
 from modelkeep.disk.durable import make_folder, sync_folder
-from modelkeep.domain.pictures import parse_picture_name, picture_name
 from modelkeep.domain.values import RenderedPicture, TierFile
 from modelkeep.errors import PictureError, WorkerDied
 from modelkeep.images.files import (
@@ -28,6 +27,7 @@ from modelkeep.images.files import (
     write_durably,
 )
 from modelkeep.images.links import link_or_copy
+from modelkeep.images.paths import ImagePaths, plain_name
 from modelkeep.images.render import DECODE_SECONDS, check_picture, digest_file, render, staged_names
 
 P = ParamSpec("P")
@@ -56,7 +56,7 @@ class RunsInWorker(Protocol):
         """Kill the workers, whatever they do; the next call starts new ones. Tells whether they are gone at once."""
 
 
-class ImageStore:
+class ImageStore(ImagePaths):
     """Keeps the pictures of models and of pending rows.
 
     Args:
@@ -66,8 +66,7 @@ class ImageStore:
     """
 
     def __init__(self, folder: Path, pool: RunsInWorker, *, answer_seconds: float = _ANSWER_SECONDS) -> None:
-        self._folder = folder
-        self._pending = folder / "pending"
+        super().__init__(folder)
         self._staging = folder / ".staging"
         for each in (self._folder, self._pending, self._staging):
             make_folder(each)
@@ -91,7 +90,7 @@ class ImageStore:
             PictureError: the picture cannot be used.
             OSError: the tiers cannot be written. In both cases nothing is left in the staging folder.
         """
-        _base_name(stem)
+        plain_name(stem)
         try:
             return await self._in_worker(source, render, str(source), str(self._staging), stem)
         except PictureError:
@@ -110,7 +109,7 @@ class ImageStore:
             PictureError: the source is missing, unreadable, no regular file, empty or too large.
             OSError: the copy cannot be written. In both cases nothing is left in the staging folder.
         """
-        staged = _base_name(stem + _plain_extension(source.name))
+        staged = plain_name(stem + _plain_extension(source.name))
         write_durably(self._staging / staged, picture_chunks(str(source)))
         return staged
 
@@ -124,7 +123,7 @@ class ImageStore:
         Raises:
             PictureError: it is no such picture; the copy has been deleted.
         """
-        path = self._staging / _base_name(staged)
+        path = self._staging / plain_name(staged)
         try:
             await self._in_worker(source, check_picture, str(path), shown_name(str(source)))
         except PictureError:
@@ -134,7 +133,7 @@ class ImageStore:
     def place_pending(self, staged: str, name: str) -> None:
         """Move a staged copy to its name among the originals of pending rows."""
         reach("pending_picture.place.before")
-        (self._staging / _base_name(staged)).replace(self.pending_path(name))
+        (self._staging / plain_name(staged)).replace(self.pending_path(name))
         reach("pending_picture.place.after")
 
     def sync_pending(self) -> None:
@@ -151,7 +150,7 @@ class ImageStore:
             OSError: a file that is staged cannot be moved.
         """
         for file in files:
-            staged, final = self._staging / _base_name(file.staged), self._folder / _base_name(file.final)
+            staged, final = self._staging / plain_name(file.staged), self._folder / plain_name(file.final)
             reach("picture.publish.before")
             try:
                 staged.replace(final)
@@ -171,7 +170,7 @@ class ImageStore:
 
     def lost_files(self, names: Iterable[str]) -> set[str]:
         """Return those of these base names of published files under which nothing lies."""
-        return {name for name in names if not (self._folder / _base_name(name)).exists()}
+        return {name for name in names if not (self._folder / plain_name(name)).exists()}
 
     def stage_links(self, links: Mapping[str, str]) -> None:
         """Give published pictures a second, staged name each, durably; a copy where there are no links.
@@ -185,7 +184,7 @@ class ImageStore:
         """
         for staged, published in links.items():
             reach("picture.link.before")
-            link_or_copy(self._folder / _base_name(published), self._staging / _base_name(staged))
+            link_or_copy(self._folder / plain_name(published), self._staging / plain_name(staged))
             reach("picture.link.after")
         if links:
             reach("staging.sync.before")
@@ -196,7 +195,7 @@ class ImageStore:
         """Remove published pictures; it is fine when some are gone already. `sync` makes it last."""
         for name in names:
             reach("picture.remove.before")
-            remove_file(self._folder / _base_name(name))
+            remove_file(self._folder / plain_name(name))
             reach("picture.remove.after")
 
     def sync(self) -> None:
@@ -211,24 +210,13 @@ class ImageStore:
         remove_file(self.pending_path(name))
         reach("pending_picture.remove.after")
 
-    def pending_path(self, name: str) -> Path:
-        """Return where the original of a pending row lies; `ValueError` when the name is no base name."""
-        return self._pending / _base_name(name)
-
-    def published_path(self, sha256: str, seq: int, quality: str) -> Path:
-        """Return where a published picture lies; `ValueError` when that is no picture's name."""
-        name = picture_name(sha256, seq, quality)
-        if parse_picture_name(name) is None:
-            raise ValueError(f"{name!r} is not the name of a picture")
-        return self._folder / name
-
     def staged_path(self, name: str) -> Path:
         """Return where a staged file lies; `ValueError` when the name is no base name."""
-        return self._staging / _base_name(name)
+        return self._staging / plain_name(name)
 
     def discard(self, staged: Iterable[str]) -> None:
         """Delete staged files as far as that can be done: what is left over is swept at the next start."""
-        clear_away([self._staging / _base_name(name) for name in staged])
+        clear_away([self._staging / plain_name(name) for name in staged])
 
     def sweep_staging(self, keep: Collection[str]) -> list[str]:
         """Delete the staged files that are not named in `keep`, and return their base names."""
@@ -301,12 +289,6 @@ def _free_name(folder: Path, name: str) -> Path:
     """Return a path in a folder at which nothing lies."""
     candidates = (folder / (f"{name}.{number}" if number else name) for number in itertools.count())
     return next(path for path in candidates if not path.exists())
-
-
-def _base_name(name: str) -> str:
-    if not name or name.startswith(".") or "/" in name or "\0" in name:
-        raise ValueError(f"{name!r} is not a plain file name")
-    return name
 
 
 def _plain_extension(name: str) -> str:

@@ -26,8 +26,8 @@ from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.errors import SettingsError
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
-from modelkeep.service.answers import Answers
 from modelkeep.service.holdings import Holdings, identity, open_holdings
+from modelkeep.service.operations import Operations
 from modelkeep.service.schedule import Job, Schedule
 from modelkeep.service.serving import HttpInterface
 from modelkeep.settings.model import Settings
@@ -169,7 +169,7 @@ class Daemon:
                 Job("house", PICTURE_WORKERS_IDLE_SECONDS, self._keep_house),
             ]
         )
-        self._answers = Answers(
+        self._operations = Operations(
             holdings,
             self._pipeline,
             self._keeper,
@@ -181,7 +181,7 @@ class Daemon:
             is_behind=lambda: self._events.is_behind,
             after_import=self._learn_hashes,
         )
-        self._http = HttpInterface(settings, self._answers)
+        self._http = HttpInterface(settings, self._operations)
 
     # Life
 
@@ -221,7 +221,7 @@ class Daemon:
         self._looks.hasten()
         self._pool.hasten()
         await self._schedule.stop()
-        await self._answers.stop_imports()
+        await self._operations.stop_imports()
         await apart(UNWATCH_SECONDS, self._watcher.stop)
         await self._pipeline.stop_hashing()
         for task in self._tasks:

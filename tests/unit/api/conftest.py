@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import astuple
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import httpx
 import pytest
 
 from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.app import create_app, guarded
+from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedPicture
 from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.values import (
@@ -25,6 +28,11 @@ from modelkeep.domain.values import (
     Tag,
 )
 from modelkeep.errors import NotFound
+from modelkeep.journal.query import Query
+from modelkeep.service.library import Library
+
+if TYPE_CHECKING:
+    from modelkeep.catalogue.catalogue import Catalogue
 
 A = "a" * 64
 B = "b" * 64
@@ -61,11 +69,41 @@ def known_row() -> PendingImport:
     )
 
 
+class FakeLibrary(Library):
+    """The library on a catalogue that is two values; what else it would read is given."""
+
+    def __init__(self, backend: "FakeBackend") -> None:
+        self._backend = backend
+        super().__init__(cast("Catalogue", backend), DataDirectory(Path("/nowhere")), DiskLooks)
+
+    async def status(self) -> dict[str, object]:
+        self._backend.fail()
+        state = "paused" if self._backend.paused else "running"
+        return {"state": state, "paused": state == "paused", "pending": {"waiting": 1}, "hashing": {}, "models": 1}
+
+    async def find_duplicates(self) -> list[Duplicate]:
+        known = self._backend.details
+        return [Duplicate(known.model, (("/a", "/b"), ("/c",)), ("/d",), known.locations)]
+
+    def picture(self, sha256: str, seq: int, quality: str) -> Path:
+        self._backend.asked.append(("picture", sha256, seq, quality))
+        return self._backend.pictures / f"{sha256[:4]}-{seq}-{quality}.webp"
+
+    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
+        self._backend.asked.append(("pending picture", pending_id, name))
+        return self._backend.pictures / "7.png" if pending_id == 7 and name in ("", "7.png") else None
+
+    def records(self, query: Query) -> list[dict[str, object]]:
+        self._backend.asked.append(astuple(query))
+        return [{"seq": 1, "event": "file.detected"}]
+
+
 class FakeBackend:
     """Answers from two values, notes what it was asked to change, and fails when told to."""
 
     def __init__(self) -> None:
         self.ready = True
+        self.library = FakeLibrary(self)
         self.paused = False
         self.details = known_model()
         self.row: PendingDetails | None = PendingDetails(known_row(), self.details, ("name",))
@@ -76,14 +114,9 @@ class FakeBackend:
         self.pictures = Path("/nowhere")
         self.fates: dict[int, Action | Exception] = {}
 
-    async def status(self) -> dict[str, object]:
-        self._fail()
-        state = "paused" if self.paused else "running"
-        return {"state": state, "paused": self.paused, "pending": {"waiting": 1}, "hashing": {}, "models": 1}
-
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
         self.changes.append(("hash", path, migrate))
-        self._fail()
+        self.fail()
         return A, Action.MERGED if migrate else None
 
     async def models(
@@ -96,24 +129,21 @@ class FakeBackend:
         offset: int,
     ) -> list[tuple[Model, int]]:
         self.asked.append((type, q, tag, limit, offset))
-        self._fail()
+        self.fail()
         return [(self.details.model, self.details.images_count)]
 
     async def model(self, sha256: str) -> ModelDetails | None:
-        self._fail()
+        self.fail()
         return self.details if sha256 == A else None
 
     async def find_models(self, text: str) -> list[Model]:
         self.asked.append(text)
         return [self.details.model]
 
-    async def duplicates(self) -> list[Duplicate]:
-        return [Duplicate(self.details.model, (("/a", "/b"), ("/c",)), ("/d",), self.details.locations)]
-
     async def types(self) -> list[str]:
         return ["checkpoints", "loras"]
 
-    async def pending(self, *, state: str | None, limit: int, offset: int) -> list[PendingImport]:
+    async def pending_imports(self, state: str | None = None, limit: int = 0, offset: int = 0) -> list[PendingImport]:
         self.asked.append((state, limit, offset))
         return [self.row.pending] if self.row else []
 
@@ -122,7 +152,7 @@ class FakeBackend:
 
     async def resolve(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
         self.changes.append(("resolve", pending_id, strategy, *([path] if path else [])))
-        self._fail()
+        self.fail()
         fate = self.fates.get(pending_id, Action.MERGED)
         if isinstance(fate, Exception):
             raise fate
@@ -142,25 +172,17 @@ class FakeBackend:
 
     async def purge(self, sha256: str) -> None:
         self.changes.append(("purge", sha256))
-        self._fail()
+        self.fail()
 
     async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
         self.changes.append(("add", sha256, picture.read()))
-        self._fail()
+        self.fail()
         return 3
 
     async def remove_picture(self, sha256: str, seq: int) -> int:
         self.changes.append(("remove", sha256, seq))
-        self._fail()
+        self.fail()
         return 2
-
-    def picture(self, sha256: str, seq: int, quality: str) -> Path:
-        self.asked.append(("picture", sha256, seq, quality))
-        return self.pictures / f"{sha256[:4]}-{seq}-{quality}.webp"
-
-    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
-        self.asked.append(("pending picture", pending_id, name))
-        return self.pictures / "7.png" if pending_id == 7 and name in ("", "7.png") else None
 
     async def scan(self) -> dict[str, object]:
         self.changes.append("scan")
@@ -189,13 +211,7 @@ class FakeBackend:
                 raise value
             yield value
 
-    def journal(
-        self, *, model: str, event: str, since_ms: int, failed: bool, after: int, limit: int
-    ) -> list[dict[str, object]]:
-        self.asked.append((model, event, since_ms, failed, after, limit))
-        return [{"seq": 1, "event": "file.detected"}]
-
-    def _fail(self) -> None:
+    def fail(self) -> None:
         if self.error is not None:
             raise self.error
 

@@ -52,7 +52,7 @@ async def test_models_are_asked_for_by_every_filter(client: httpx.AsyncClient, b
     )
     assert answer.json() == {"models": [shapes.model_listed(backend.details.model, 1)]}
     await client.get("/api/models")
-    assert backend.asked == [("others", "he", "t", 5, 2), (None, "", "", 0, 0)]
+    assert backend.asked == [("", "he", "t", 5, 2), (None, "", "", 0, 0)]
 
 
 async def test_models_are_found_by_a_path_that_is_not_utf8(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
@@ -80,7 +80,7 @@ async def test_duplicates_are_told_with_their_places_and_what_could_be_freed(
     client: httpx.AsyncClient, backend: "FakeBackend"
 ) -> None:
     answer = (await client.get("/api/duplicates")).json()
-    assert answer == shapes.duplicates(await backend.duplicates())
+    assert answer == shapes.duplicates(await backend.library.find_duplicates())
     (row,) = answer["duplicates"]
     assert (row["copies"], row["symbolic_links"]) == ([["/a", "/b"], ["/c"]], ["/d"])
     assert answer["freeable_bytes"] == row["freeable_bytes"] == 5

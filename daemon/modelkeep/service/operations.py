@@ -1,36 +1,30 @@
-"""Answer what the HTTP interface and, through it, the command line ask of the running daemon."""
+"""Carry out what the HTTP interface and, through it, the command line ask the running daemon to do."""
 
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
 from modelkeep.base.clock import now_ms
-from modelkeep.base.patience import reached
 from modelkeep.changes.owner import OwnerActs
-from modelkeep.disk.files import leads_through_link, statuses_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.details import ModelDetails, PendingDetails
-from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.hashing import Hashing
-from modelkeep.domain.naming import Root
-from modelkeep.domain.values import Action, Model, PendingImport, Strategy
+from modelkeep.domain.values import Action, Strategy
 from modelkeep.errors import NotFound
-from modelkeep.journal.query import Query
-from modelkeep.journal.reader import read
 from modelkeep.pipeline.requested import RequestedPaths
 from modelkeep.pipeline.runner import Pipeline
 from modelkeep.service.holdings import Holdings
 from modelkeep.service.importing import Running, import_stream, is_reading, require_rows
-from modelkeep.service.status import of_type, status_report
+from modelkeep.service.library import Library
+from modelkeep.service.status import Activity
 from modelkeep.watch.roots import RootKeeper, RootState, WatchedRoot
 from modelkeep.watch.watcher import Watcher
 
 
-class Answers:
+class Operations:
     """The daemon as the HTTP interface sees it; see `api.backend`, whose protocol this is.
+
+    What is only read is answered by `library`.
 
     Args:
         holdings: what is kept.
@@ -72,39 +66,24 @@ class Answers:
         self._acts = OwnerActs(holdings.catalogue, holdings.pictures, holdings.changes, now_ms, looks)
         self._imports = Running()
         self._began = time.monotonic()
+        self.library = Library(holdings.catalogue, holdings.directory, lambda: looks, self._activity)
 
     @property
     def ready(self) -> bool:
         """Whether start-up is over and the stop has not begun."""
         return self._state() == "running"
 
-    async def status(self) -> dict[str, object]:
-        """Return what `modelkeep status --json` prints."""
-        counts = await self._catalogue.counts()
+    def _activity(self) -> Activity:
+        """Return what the status says of the daemon at this moment."""
         pipeline, journal = self._pipeline, self._journal
         paused = pipeline.hashing.paused
-        hashing = {
-            "active": [
-                {
-                    "path": active.path,
-                    "bytes_done": active.bytes_done,
-                    "bytes_total": active.bytes_total,
-                    "bytes_per_s": active.bytes_per_s,
-                }
-                for active in self._hasher.active()
-            ],
-            "queued": pipeline.hashing.queued,
-            "queued_bytes": pipeline.hashing.queued_bytes,
-            "workers": self._hasher.workers,
-        }
-        return status_report(
-            "paused" if paused and self._state() == "running" else self._state(),
-            counts,
+        return Activity(
+            "paused" if paused and self.ready else self._state(),
             pid=os.getpid(),
             uptime_s=time.monotonic() - self._began,
             paused=paused,
             hashing_rows=sum(1 for job in pipeline.hashing.hashing if job.pending_id),
-            hashing=hashing,
+            hashing=self._hashing(),
             roots=[
                 {
                     "path": path,
@@ -118,6 +97,23 @@ class Answers:
             journal={"seq": journal.seq, "segments": journal.segments, "bytes": journal.size_bytes},
             troubles=self._holdings.troubles.current(),
         )
+
+    def _hashing(self) -> dict[str, object]:
+        hashing = self._pipeline.hashing
+        return {
+            "active": [
+                {
+                    "path": active.path,
+                    "bytes_done": active.bytes_done,
+                    "bytes_total": active.bytes_total,
+                    "bytes_per_s": active.bytes_per_s,
+                }
+                for active in self._hasher.active()
+            ],
+            "queued": hashing.queued,
+            "queued_bytes": hashing.queued_bytes,
+            "workers": self._hasher.workers,
+        }
 
     def _root_state(self, watched: WatchedRoot) -> RootState:
         """Return a root's state; while events pile up the catalogue is not what lies there, as during a scan."""
@@ -136,48 +132,6 @@ class Answers:
         digest = await self._pipeline.digest(asked.path)
         asked.require_same(digest)
         return digest.sha256, None
-
-    async def models(
-        self,
-        *,
-        type: str | None,  # noqa: A002 - the column's name
-        q: str,
-        tag: str,
-        limit: int,
-        offset: int,
-    ) -> list[tuple[Model, int]]:
-        """Return models with their numbers of pictures."""
-        return await self._catalogue.models(type=of_type(type), q=q, tag=tag, limit=limit, offset=offset)
-
-    async def model(self, sha256: str) -> ModelDetails | None:
-        """Return a model with its pictures and locations."""
-        return await self._catalogue.model(sha256)
-
-    async def find_models(self, text: str) -> list[Model]:
-        """Return the models that a hash, a path or a name means."""
-        return await self._catalogue.find_models(text)
-
-    async def duplicates(self) -> list[Duplicate]:
-        """Return the contents that lie at several places; looks at the disk."""
-        contents = await self._catalogue.contents_at_several_paths()
-        paths = {place.path for _, places in contents for place in places}
-        links = await self._looks.found(partial(_links, self._looks.roots.configured), paths)
-        # Of what does not answer nobody knows what deleting it would free.
-        there = await self._looks.found(statuses_of, paths)
-        return find_duplicates(contents, lambda path: links.get(path, True), there.get)
-
-    async def types(self) -> list[str]:
-        """Return every type in use or configured."""
-        configured = {root.type for root in self._looks.roots.configured if root.type}
-        return sorted({*await self._catalogue.types(), *configured})
-
-    async def pending(self, *, state: str | None, limit: int, offset: int) -> list[PendingImport]:
-        """Return rows of the queue."""
-        return await self._catalogue.pending_imports(state, limit, offset)
-
-    async def pending_details(self, pending_id: int) -> PendingDetails | None:
-        """Return a row of the queue and the model that has its content already."""
-        return await self._catalogue.pending_details(pending_id)
 
     async def resolve(self, pending_id: int, strategy: Strategy | None, path: str = "") -> tuple[str, Action]:
         """Hash and migrate a row of the queue; `path` says where its file lies now."""
@@ -225,17 +179,6 @@ class Answers:
         """Remove a picture of a model; return how many are left."""
         return await self._acts.remove_picture(sha256, seq)
 
-    def picture(self, sha256: str, seq: int, quality: str) -> Path:
-        """Return where a picture of a model lies, if there is one."""
-        return self._holdings.pictures.published_path(sha256, seq, quality)
-
-    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
-        """Return where the picture of a row of the queue lies."""
-        row = await self._catalogue.pending(pending_id)
-        if row is None or not row.image or name not in ("", row.image):
-            return None
-        return self._holdings.pictures.pending_path(row.image)
-
     async def scan(self) -> dict[str, object]:
         """Look through all roots now."""
         before = {row.id for row in await self._catalogue.pending_imports()}
@@ -281,18 +224,3 @@ class Answers:
     async def stop_imports(self) -> None:
         """Call running imports off: each has taken everything or nothing afterwards."""
         await self._imports.stop()
-
-    def journal(
-        self, *, model: str, event: str, since_ms: int, failed: bool, after: int, limit: int
-    ) -> list[dict[str, object]]:
-        """Return journal records; reads files."""
-        query = Query(model=model, event=event, since_ms=since_ms, failed=failed, after=after, limit=limit)
-        return list(read(self._holdings.directory.journal, query))
-
-
-def _links(roots: Sequence[Root], paths: Sequence[str]) -> dict[str, bool]:
-    found: dict[str, bool] = {}
-    for path in paths:
-        reached(path)
-        found[path] = leads_through_link(path, roots)
-    return found

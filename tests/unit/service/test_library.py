@@ -1,0 +1,151 @@
+"""The library answers a command without a daemon exactly as the daemon's HTTP interface answers everybody."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from modelkeep.api.access import AccessRules
+from modelkeep.api.app import create_app
+from modelkeep.catalogue.dialect import writing_engine
+from modelkeep.catalogue.store.models import upsert_model
+from modelkeep.catalogue.store.pending import detect
+from modelkeep.catalogue.upgrade import upgrade
+from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.domain.detection import Found
+from modelkeep.domain.naming import Root
+from modelkeep.domain.values import Model
+from modelkeep.errors import NotFound
+from modelkeep.journal.writer import JournalWriter
+from modelkeep.service.library import Library, resting_library
+from modelkeep.settings.model import load_settings
+
+if TYPE_CHECKING:
+    from modelkeep.api.backend import Backend
+    from modelkeep.settings.model import Settings
+
+A = "a" * 64
+B = "b" * 64
+QUESTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("/api/status", {}),
+    ("/api/migration/status", {}),
+    ("/api/models", {"type": "loras", "q": "b", "limit": 2, "offset": 0}),
+    ("/api/models/find", {"q": "b.ckpt"}),
+    ("/api/models/get_types", {}),
+    ("/api/models/{sha256}", {"sha256": A}),
+    ("/api/models/{sha256}/details", {"sha256": A}),
+    ("/api/images/get_img_count", {"sha256": A}),
+    ("/api/duplicates", {}),
+    ("/api/pending", {"state": "waiting"}),
+    ("/api/pending/{pending_id}", {"pending_id": 1}),
+    ("/api/migration/pending_models", {}),
+    ("/api/journal", {"event": "daemon.*", "limit": 5}),
+]
+NOT_JSON_OR_NOT_KNOWLEDGE = {"/healthz", "/api/scan", "/api/images/{name}", "/api/images/pending/{name}"}
+WITH_ANOTHER_NAME = {"/api/migration/pending_model"}
+"""Its parameter is called otherwise over HTTP."""
+
+
+@dataclass
+class Served:
+    """A backend of which only the library is asked."""
+
+    library: Library
+    ready: bool = field(default=True)
+
+
+def settings_in(folder: Path) -> "Settings":
+    (folder / "models" / "loras").mkdir(parents=True)
+    config = folder / "modelkeep.toml"
+    config.write_text('data_dir = "data"\n[[roots]]\npath = "models"\ntype = "loras"\n')
+    return load_settings(config)
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> "Settings":
+    """Settings whose data folder knows a model, a row of the queue and a record of the journal."""
+    settings = settings_in(tmp_path_factory.mktemp("used"))
+    directory = DataDirectory(settings.data_dir)
+    directory.path.mkdir()
+    upgrade(directory.catalogue)
+    engine = writing_engine(directory.catalogue)
+    root = Root(str(settings.roots[0].path), "loras")
+    with engine.begin() as connection:
+        upsert_model(connection, Model(A, f"{root.path}/b.ckpt", name="b.ckpt", type="loras", size_bytes=5))
+        detect(connection, [Found(f"{root.path}/a.ckpt", 5)], [root], 1)
+    engine.dispose()
+    journal = JournalWriter.open(directory.journal)
+    journal.write("daemon.started", version="1", pid=1, reason="a test")
+    journal.close()
+    return settings
+
+
+@pytest.fixture
+def library(used: "Settings") -> Iterator[Library]:
+    with resting_library(used) as opened:
+        yield opened
+
+
+def served(library: Library) -> FastAPI:
+    return create_app(cast("Backend", Served(library)), AccessRules(), version="1")
+
+
+def client_of(library: Library) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(served(library)), base_url="http://x")
+
+
+@pytest.mark.parametrize(("path", "parameters"), QUESTIONS, ids=[path for path, _ in QUESTIONS])
+async def test_http_and_a_command_are_answered_alike(library: Library, path: str, parameters: dict[str, Any]) -> None:
+    url = path.format_map(parameters)
+    query = {key: value for key, value in parameters.items() if f"{{{key}}}" not in path}
+    async with client_of(library) as client:
+        answer = await client.get(url, params=query)
+    assert (answer.status_code, answer.json()) == (200, await library.ask(path, **parameters))
+
+
+async def test_what_there_is_not_is_said_alike(library: Library) -> None:
+    for path, parameters in (
+        ("/api/models/{sha256}", {"sha256": B}),
+        ("/api/pending/{pending_id}", {"pending_id": 9}),
+    ):
+        async with client_of(library) as client:
+            answer = await client.get(path.format_map(parameters))
+        with pytest.raises(NotFound) as caught:
+            await library.ask(path, **parameters)
+        assert (answer.status_code, answer.json()) == (404, {"error": str(caught.value)})
+
+
+def test_everything_that_can_be_read_over_http_is_a_question_of_the_library(library: Library) -> None:
+    read = {path for path, methods in served(library).openapi()["paths"].items() if "get" in methods}
+    assert read - NOT_JSON_OR_NOT_KNOWLEDGE - WITH_ANOTHER_NAME == {path for path, _ in QUESTIONS}
+
+
+async def test_a_row_has_a_short_form_too(library: Library) -> None:
+    row = (await library.ask("/api/pending/{pending_id}", pending_id=1))["pending"]
+    short = await library.ask("/api/migration/pending_model", pending_id=1)
+    assert short.items() <= row.items()
+    assert Path(short["path"]).name == "a.ckpt"
+
+
+async def test_a_daemon_that_is_off_is_stopped_and_what_it_knew_is_counted(library: Library) -> None:
+    status = await library.ask("/api/status")
+    assert (status["state"], status["pid"], status["models"]) == ("stopped", 0, 1)
+    assert (status["pending"]["waiting"], status["journal"]["seq"]) == (1, 1)
+
+
+async def test_where_nothing_was_ever_kept_nothing_is_known_and_nothing_made(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    with resting_library(settings) as library:
+        assert await library.ask("/api/models") == {"models": []}
+        assert await library.ask("/api/pending") == {"pending": []}
+        assert await library.ask("/api/duplicates") == {"duplicates": [], "freeable_bytes": 0}
+        assert await library.ask("/api/journal") == {"records": []}
+        status = await library.ask("/api/status")
+        with pytest.raises(NotFound):
+            await library.ask("/api/models/{sha256}", sha256=A)
+    assert (status["models"], set(status["pending"].values()), status["journal"]["seq"]) == (0, {0}, 0)
+    assert not settings.data_dir.exists()
