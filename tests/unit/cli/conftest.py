@@ -121,7 +121,7 @@ def daemon(config: Path) -> Iterator[FakeDaemon]:
     fake.answer("GET", "/api/status", deepcopy(STATUS))
     routes = [Route("/{path:path}", fake.respond, methods=["GET", "POST", "DELETE", "PATCH"])]
     options = uvicorn.Config(
-        Starlette(routes=routes), uds=str(config.parent / "s"), log_level="critical", lifespan="off", ws="none"
+        Starlette(routes=routes), uds=str(config.parent / "s"), log_config=None, lifespan="off", ws="none"
     )
     server = _Announced(options)
     thread = threading.Thread(target=server.run)
