@@ -114,11 +114,6 @@ class Denial:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def denial_of(rules: AccessRules, asked: Asked) -> Denial | None:
-    """Return why a request is refused, None when it may go on."""
-    return deny_stranger(rules, asked) or deny_unfit(rules, asked)
-
-
 def deny_stranger(rules: AccessRules, asked: Asked) -> Denial | None:
     """Return why a request comes from the wrong place: another machine, or on behalf of a foreign web page."""
     if any(len(asked.headers.get(name, ())) > 1 for name in _SINGLE_HEADERS):

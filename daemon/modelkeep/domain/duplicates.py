@@ -22,11 +22,6 @@ class Duplicate:
     away: tuple[Location, ...] = ()
 
     @property
-    def hard_links(self) -> int:
-        """Number of names beyond the first of each copy."""
-        return sum(len(names) - 1 for names in self.copies)
-
-    @property
     def freeable_bytes(self) -> int:
         """What is freed when one copy stays: links take no space, and of what is away nothing is known."""
         return self.model.size_bytes * max(0, len(self.copies) - 1)

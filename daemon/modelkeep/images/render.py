@@ -13,7 +13,7 @@ from modelkeep.disk.durable import sync_folder
 from modelkeep.domain.pictures import QUALITIES
 from modelkeep.domain.values import RenderedPicture
 from modelkeep.errors import PictureError
-from modelkeep.images.files import clear_away, picture_chunks, read_picture, shown_name, write_durably
+from modelkeep.images.files import clear_away, read_picture, shown_name, write_durably
 
 DECODE_SECONDS = 60.0
 """A picture that takes longer is refused."""
@@ -59,18 +59,6 @@ def check_picture(path: str, name: str) -> None:
     from modelkeep.images.tiers import require_picture
 
     require_picture(read_picture(path), name)
-
-
-def digest_file(path: str) -> str:
-    """Return the SHA-256 of a source picture's bytes as 64 lower-case hex digits.
-
-    Raises:
-        PictureError: it is missing, unreadable, no regular file, empty or too large.
-    """
-    digest = hashlib.sha256()
-    for chunk in picture_chunks(path):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def staged_names(stem: str) -> dict[str, str]:

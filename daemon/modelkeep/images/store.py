@@ -28,7 +28,7 @@ from modelkeep.images.files import (
 )
 from modelkeep.images.links import link_or_copy
 from modelkeep.images.paths import ImagePaths, plain_name
-from modelkeep.images.render import DECODE_SECONDS, check_picture, digest_file, render, staged_names
+from modelkeep.images.render import DECODE_SECONDS, check_picture, render, staged_names
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,10 +97,6 @@ class ImageStore(ImagePaths):
             # A worker that was killed in the middle has not cleared away behind itself.
             self.discard(staged_names(stem).values())
             raise
-
-    async def digest(self, source: Path) -> str:
-        """Return the SHA-256 of a picture's bytes; `PictureError` when it cannot be read."""
-        return await self._in_worker(source, digest_file, str(source))
 
     def stage_copy(self, source: Path, stem: str) -> str:
         """Copy a picture byte for byte to the staging folder, fsync it, and return the copy's base name.

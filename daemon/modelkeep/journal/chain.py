@@ -5,7 +5,6 @@ It shares nothing with `structlog.configure` or the standard logging, so no leve
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -29,20 +28,20 @@ class LineSink:
         self.file = file
         self.next_seq = next_seq
         self.waiting_bytes = 0
-        self._waiting: list[tuple[bytes, dict[str, object]]] = []
+        self._waiting: list[bytes] = []
 
     @property
     def size_bytes(self) -> int:
         """Size of the open segment once everything that waits is written."""
         return self.file.size_bytes + self.waiting_bytes
 
-    def append(self, line: bytes, record: dict[str, object]) -> None:
+    def append(self, line: bytes) -> None:
         """Take a line in; it is written by the next `flush`."""
-        self._waiting.append((line, record))
+        self._waiting.append(line)
         self.waiting_bytes += len(line)
         self.next_seq += 1
 
-    def flush(self) -> list[tuple[bytes, dict[str, object]]]:
+    def flush(self) -> list[bytes]:
         """Write what waits in one call, and return it.
 
         Raises:
@@ -51,7 +50,7 @@ class LineSink:
         waiting, self._waiting, self.waiting_bytes = self._waiting, [], 0
         if waiting:
             try:
-                self.file.append(b"".join(line for line, _ in waiting))
+                self.file.append(b"".join(waiting))
             except JournalError:
                 self.next_seq -= len(waiting)
                 raise
@@ -96,6 +95,5 @@ def _stamp(_sink: WrappedLogger, _method: str, event_dict: EventDict) -> EventDi
     return event_dict
 
 
-def _render(_sink: WrappedLogger, _method: str, event_dict: EventDict) -> tuple[tuple[bytes, Any], dict[str, Any]]:
-    record = arrange(event_dict)
-    return (encode(record), record), {}
+def _render(_sink: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:
+    return encode(arrange(event_dict))

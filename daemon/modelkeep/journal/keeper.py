@@ -12,7 +12,6 @@ from threading import Lock
 
 from modelkeep.domain.values import Record
 from modelkeep.errors import JournalError
-from modelkeep.journal.listeners import Listener, Unsubscribe
 from modelkeep.journal.records import Damage
 from modelkeep.journal.writer import JournalWriter
 
@@ -38,7 +37,6 @@ class JournalKeeper:
         self._lock = Lock()
         self._backlog: deque[Record] = deque()
         self._lost = 0
-        self._listeners: list[Listener] = []
         self.on_trouble: Callable[[JournalError | None], None] = lambda _: None
         """Told of a failure, and with None that records are written again."""
 
@@ -95,19 +93,6 @@ class JournalKeeper:
 
     # What others ask
 
-    def subscribe(self, listener: Listener) -> Unsubscribe:
-        """Call a listener with each record after it was written, as `JournalWriter.subscribe`."""
-        with self._lock:
-            self._listeners.append(listener)
-            unsubscribe = self._writer.subscribe(listener)
-
-        def stop() -> None:
-            with self._lock:
-                self._listeners.remove(listener)
-            unsubscribe()
-
-        return stop
-
     def close(self) -> None:
         """Write what waits, if that is possible, and close."""
         with self._lock:
@@ -150,8 +135,6 @@ class JournalKeeper:
         self._given_up_at = self._clock()
         self._writer.write_anew()
         self._writer = self._open_writer()
-        for listener in self._listeners:
-            self._writer.subscribe(listener)
         self._given_up_at = None
         return self._writer
 

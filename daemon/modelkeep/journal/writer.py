@@ -10,7 +10,6 @@ from modelkeep.base.log import get_logger
 from modelkeep.disk.durable import make_folder, sync_folder
 from modelkeep.errors import JournalError
 from modelkeep.journal.chain import LineSink, journal_logger
-from modelkeep.journal.listeners import Listener, Listeners, Unsubscribe
 from modelkeep.journal.mark import Mark, find_loss, read_mark, write_mark
 from modelkeep.journal.records import Damage
 from modelkeep.journal.segment_file import SegmentFile, sweep_drafts, unwritable
@@ -44,7 +43,6 @@ class JournalWriter:
         self._keep_segments = keep_segments
         self._lock = Lock()
         self._syncing = Lock()  # taken after _lock, never before it
-        self._listeners = Listeners()
         _make_folder(folder)
         sweep_drafts(folder)
         self._mark = read_mark(folder)
@@ -81,9 +79,7 @@ class JournalWriter:
         """
         with self._lock:
             self._append(event, fields)
-            seq = self._flush()
-        self._listeners.deliver()
-        return seq
+            return self._flush()
 
     def write_many(self, records: Iterable[tuple[str, Mapping[str, object]]]) -> int:
         """Write many records with few write(2) calls and return the last one's sequence number.
@@ -98,10 +94,7 @@ class JournalWriter:
         """
         remaining, seq = iter(records), self.seq
         while portion := list(islice(remaining, _JOINED_RECORDS)):
-            try:
-                seq = self._write_portion(portion)
-            finally:
-                self._listeners.deliver()
+            seq = self._write_portion(portion)
         return seq
 
     def sync(self) -> None:
@@ -115,13 +108,6 @@ class JournalWriter:
             seq, file = self._flushed_seq, self._sink.file
             file.sync()
             self._note_durable(Mark(file.segment.first_seq, seq))
-
-    def subscribe(self, listener: Listener) -> Unsubscribe:
-        """Call a listener with each record after it was written; returns what ends that.
-
-        It must not change the record. What is guaranteed of order and threads: see `listeners`.
-        """
-        return self._listeners.subscribe(listener)
 
     def write_anew(self) -> None:
         """Put a copy in the place of the newest segment, after a failed sync: what is read from it may not last.
@@ -211,11 +197,10 @@ class JournalWriter:
             self._flush()
 
     def _flush(self) -> int:
-        written = self._sink.flush()
+        lines = self._sink.flush()
         self._flushed_seq = self._sink.next_seq - 1
-        for line, _ in written:
+        for line in lines:
             self._unfinished.note(line)
-        self._listeners.queue(record for _, record in written)
         return self._sink.next_seq - 1
 
     def _rotate(self) -> None:

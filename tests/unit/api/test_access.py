@@ -2,7 +2,15 @@
 
 import pytest
 
-from modelkeep.api.access import JSON_BYTES_MAX, UPLOAD_BYTES_MAX, AccessRules, Asked, Transport, denial_of
+from modelkeep.api.access import (
+    JSON_BYTES_MAX,
+    UPLOAD_BYTES_MAX,
+    AccessRules,
+    Asked,
+    Transport,
+    deny_stranger,
+    deny_unfit,
+)
 
 PAGE = "http://127.0.0.1:8188"
 OPEN = AccessRules(allowed_origins=(PAGE,), own_names=("workstation", "workstation.local"))
@@ -32,7 +40,7 @@ def asked(
 
 
 def status(rules: AccessRules, request: Asked) -> int:
-    denial = denial_of(rules, request)
+    denial = deny_stranger(rules, request) or deny_unfit(rules, request)
     return denial.status if denial else 0
 
 
@@ -87,7 +95,7 @@ def test_names_that_others_in_the_network_can_give_count_only_where_a_token_is_a
 
 
 def test_a_refused_token_tells_how_to_send_one() -> None:
-    denial = denial_of(TOKEN, asked())
+    denial = deny_unfit(TOKEN, asked())
     assert denial is not None
     assert denial.headers == {"WWW-Authenticate": "Bearer"}
     assert "s3cret" not in denial.sentence

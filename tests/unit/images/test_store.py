@@ -155,10 +155,6 @@ async def test_a_picture_is_rendered_in_a_worker_published_and_found(
             assert picture.format == "WEBP"
 
 
-async def test_the_digest_is_that_of_the_file(store: ImageStore, source: Path, source_digest: str) -> None:
-    assert await store.digest(source) == source_digest
-
-
 async def test_a_refusal_crosses_the_process_border_as_its_sentence(
     store: ImageStore, tmp_path: Path, staging: Path
 ) -> None:
@@ -166,7 +162,7 @@ async def test_a_refusal_crosses_the_process_border_as_its_sentence(
     with pytest.raises(PictureError, match=r"^text\.png is not a picture: "):
         await store.render(tmp_path / "text.png", "m1")
     with pytest.raises(PictureError, match=r"^gone\.png is not there"):
-        await store.digest(tmp_path / "gone.png")
+        await store.render(tmp_path / "gone.png", "m1")
     assert names_in(staging) == []
 
 
@@ -232,7 +228,7 @@ async def test_what_a_killed_worker_left_is_removed(tmp_path: Path, pool: Worker
 async def test_no_more_run_at_once_than_there_are_workers(tmp_path: Path, pool: WorkerPool, source: Path) -> None:
     counting = DeadlyPool(pool)
     store = ImageStore(tmp_path / "images", counting)
-    await asyncio.gather(*(store.digest(source) for _ in range(7)))
+    await asyncio.gather(*(store.render(source, f"m{number}") for number in range(7)))
     assert counting.most_running == pool.workers
 
 
@@ -241,9 +237,7 @@ async def test_a_worker_that_never_answers_is_not_waited_for(tmp_path: Path, sou
     store = ImageStore(tmp_path / "images", silent, answer_seconds=0.01)
     with pytest.raises(PictureError, match=r"^Photo\.PNG could not be decoded within 0 s$"):
         await store.render(source, "m1")
-    with pytest.raises(PictureError, match="could not be decoded"):
-        await store.digest(source)
-    assert silent.ends == 2
+    assert silent.ends == 1
 
 
 async def test_a_worker_that_never_answers_is_ended_and_holds_up_no_other_picture(
@@ -253,7 +247,7 @@ async def test_a_worker_that_never_answers_is_ended_and_holds_up_no_other_pictur
     store = ImageStore(tmp_path / "images", endless, answer_seconds=3.0)
     with pytest.raises(PictureError, match="could not be decoded within 3 s"):
         await store.render(tmp_path / "endless.png", "m1")
-    assert len(await store.digest(source)) == 64
+    assert (await store.render(source, "m2")).width == 320
     endless.abandon()
 
 

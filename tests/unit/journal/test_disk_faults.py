@@ -131,15 +131,12 @@ def test_line_that_fits_only_in_part_is_taken_back(folder: Path, open_journal: O
 
 def test_many_records_that_fit_only_in_part_are_taken_back_together(folder: Path, open_journal: OpenJournal) -> None:
     writer = open_journal()
-    told: list[object] = []
-    writer.subscribe(lambda record: told.append(record["seq"]))
     plans = [("migration.planned", {"migration": f"m{number}"}) for number in range(100)]
     with size_limit(2000), pytest.raises(JournalError):
         writer.write_many(plans)
-    assert (writer.seq, writer.unfinished, told) == (0, {}, [])
+    assert (writer.seq, writer.unfinished) == (0, {})
     assert (folder / SEGMENT).stat().st_size == 0
     assert writer.write_many(plans) == 100
-    assert told == list(range(1, 101))
     assert len(writer.unfinished) == 100
 
 
