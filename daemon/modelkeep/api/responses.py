@@ -1,11 +1,11 @@
 """Answers as JSON that always can be written: names that are not UTF-8 and numbers that JSON has no words for too."""
 
-import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse
+
+from modelkeep.domain.json_text import COMPACT, json_text
 
 
 def as_json(content: object) -> bytes:
@@ -14,10 +14,7 @@ def as_json(content: object) -> bytes:
     A path that is not UTF-8 holds surrogate escapes, which no UTF-8 can carry; as JSON escapes they reach the reader.
     NaN and infinities, which a legacy source may hold, become null.
     """
-    try:
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
-    except ValueError:
-        return json.dumps(_finite(content), allow_nan=False, separators=(",", ":")).encode("ascii")
+    return json_text(content, encoding="ascii", spell=lambda _: None, separators=COMPACT).encode("ascii")
 
 
 class Json(JSONResponse):
@@ -42,13 +39,3 @@ def failure(status_code: int, sentence: str, *, headers: Mapping[str, str] | Non
         more: further fields beside `error`.
     """
     return Json({"error": sentence, **more}, status_code=status_code, headers=headers)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value

@@ -1,6 +1,5 @@
 """What commands write: a console that never interprets foreign text, tables, and JSON that stands alone."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelkeep.cli.wording import clean
+from modelkeep.domain.json_text import json_text
 from modelkeep.domain.naming import in_brief
 
 _WIDTH_OF_A_FILE = 65_536
@@ -41,22 +41,17 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(document: Any) -> None:
     """Write one JSON document on standard output."""
-    print(json_text(document, indent=2))
+    print(_json_text(document, indent=2))
 
 
 def print_json_line(record: Any) -> None:
     """Write one line of JSON Lines at once, so that whoever follows sees it."""
-    print(json_text(record), flush=True)
+    print(_json_text(record), flush=True)
 
 
-def json_text(document: Any, indent: int | None = None) -> str:
-    """Return JSON that standard output can take: characters beyond its encoding stand as escapes."""
-    text = json.dumps(document, ensure_ascii=False, indent=indent)
-    try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(document, ensure_ascii=True, indent=indent)
-    return text
+def _json_text(document: Any, indent: int | None = None) -> str:
+    """Return JSON that standard output can take."""
+    return json_text(document, encoding=getattr(sys.stdout, "encoding", None) or "utf-8", indent=indent)
 
 
 def plain(value: object, style: str = "") -> Text:

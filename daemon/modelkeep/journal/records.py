@@ -26,6 +26,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from modelkeep.domain.json_text import COMPACT, json_text
 from modelkeep.errors import JournalError
 
 RESERVED = frozenset({"seq", "ts", "event", "crc"})
@@ -96,12 +97,8 @@ def encode(record: Mapping[str, object]) -> bytes:
     Raises:
         TypeError: a field holds something that JSON has no form for: a programming error.
     """
-    text = _to_json(record, ensure_ascii=False)
-    try:
-        body = text.encode()
-    except UnicodeEncodeError:
-        body = _to_json(record, ensure_ascii=True).encode()
-    body = body[:-1] + b","
+    # What an old database holds must not keep a migration from being journalled.
+    body = json_text(record, spell=_spell_out, separators=COMPACT).encode()[:-1] + b","
     return b'%b"crc":"%08x"}\n' % (body, crc32(body))
 
 
@@ -162,21 +159,5 @@ def _require_identity(record: dict[str, object]) -> None:
         raise Damaged("it has no event")
 
 
-def _to_json(record: Mapping[str, object], *, ensure_ascii: bool) -> str:
-    try:
-        return json.dumps(record, ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        # What an old database holds must not keep a migration from being journalled.
-        finite = _spell_out(record)
-        return json.dumps(finite, ensure_ascii=ensure_ascii, allow_nan=False, separators=(",", ":"))
-
-
-def _spell_out(value: object) -> object:
-    """Return a JSON value with every number that JSON does not know spelled as a text."""
-    if isinstance(value, Mapping):
-        return {key: _spell_out(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_spell_out(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
+def _spell_out(number: float) -> str:
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"

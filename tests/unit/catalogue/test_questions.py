@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.dialect import restored_path, storable_path
-from modelkeep.catalogue.store.json_text import stored_json
+from modelkeep.domain.json_text import json_text
 from modelkeep.domain.values import Fingerprint, JsonObject, LocationState, PendingState, Tag
 
 from .conftest import (
@@ -261,6 +261,6 @@ class TestNamesOfWhateverBytes:
         )
     )
     def test_every_object_can_be_stored_as_text(self, value: JsonObject) -> None:
-        text = stored_json(value)
+        text = json_text(value)
         text.encode()
         assert json.loads(text) == value

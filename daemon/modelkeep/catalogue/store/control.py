@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import chunks, upsert
-from modelkeep.catalogue.store.json_text import stored_json
 from modelkeep.catalogue.store.pending import count_by_state
 from modelkeep.catalogue.tables import daemon_state, images, locations, migrations, models, tags
+from modelkeep.domain.json_text import json_text
 from modelkeep.domain.values import JsonObject, LocationState, PendingState, TierFile
 
 _PAUSED = "paused"
@@ -83,7 +83,7 @@ def migration_values(
     """
     plan = {"files": [file.as_json() for file in files], "image": image}
     plan |= {name: list(names) for name, names in (("removed", removed), ("originals", originals)) if names}
-    return {"id": migration, "committed_at": now_ms, "plan_json": stored_json(plan)}
+    return {"id": migration, "committed_at": now_ms, "plan_json": json_text(plan)}
 
 
 def note_migrations(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.json_text import stored_json
+from modelkeep.domain.json_text import json_text
 
 V = TypeVar("V")
 
@@ -39,7 +39,7 @@ class RowsOf(Generic[V]):
     def row(self, value: V) -> dict[str, Any]:
         """Return the columns of a value."""
         return {
-            column: stored_json(getattr(value, name)) if name in _JSON else getattr(value, name)
+            column: json_text(getattr(value, name)) if name in _JSON else getattr(value, name)
             for name, column, _ in self._fields
         }
 

@@ -1,0 +1,59 @@
+"""JSON that whoever gets it can hold: with names that are no UTF-8, and numbers for which JSON has no words."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+
+COMPACT = (",", ":")
+"""Separators with no space between the tokens."""
+
+
+def json_text(
+    value: object,
+    *,
+    encoding: str = "utf-8",
+    spell: Callable[[float], object] | None = None,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+) -> str:
+    """Return a value as JSON; all of it in ASCII, with escapes, where it has characters that the encoding has not.
+
+    Args:
+        value: what JSON has a form for.
+        encoding: of whoever gets it.
+        spell: gives what stands for a NaN and for infinities; without it they stand in Python's own words.
+        indent: spaces for each level; None: all in one line.
+        separators: between items, and between key and value.
+
+    Raises:
+        TypeError: the value holds something that JSON has no form for.
+    """
+
+    def written(whole: object, *, in_ascii: bool) -> str:
+        return json.dumps(whole, ensure_ascii=in_ascii, allow_nan=spell is None, indent=indent, separators=separators)
+
+    def finite(*, in_ascii: bool) -> str:
+        try:
+            return written(value, in_ascii=in_ascii)
+        except ValueError:
+            if spell is None:
+                raise
+            return written(_spelled(value, spell), in_ascii=in_ascii)
+
+    text = finite(in_ascii=encoding == "ascii")
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return finite(in_ascii=True)
+    return text
+
+
+def _spelled(value: object, spell: Callable[[float], object]) -> object:
+    """Return a JSON value with something else for every number that JSON does not know."""
+    if isinstance(value, Mapping):
+        return {key: _spelled(inner, spell) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled(inner, spell) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return spell(value)
+    return value
