@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +48,17 @@ def followed(*paths: Path | str, accepts_empty: Callable[[str], bool] = lambda _
         assert identity is not None
         roots.follow(path, identity)
     return roots
+
+
+@contextmanager
+def limited(which: int, soft: int) -> Iterator[None]:
+    """Lower a limit of this process (`resource.RLIMIT_...`)."""
+    before = resource.getrlimit(which)
+    resource.setrlimit(which, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(which, before)
 
 
 async def settled() -> None:

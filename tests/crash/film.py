@@ -16,7 +16,7 @@ Ending = Callable[[Disk, Path], None]
 
 PASSING = frozenset(
     {"sync", "sync_folder", "_sync_folder", "sync_and_close", "sync_pending", "close", "write_durably", "_write_all"}
-    | {"make_folder", "_make_folder", "_write_durably"}
+    | {"make_folder", "_make_folder"}
 )
 """Functions that pass on what others ask for."""
 

@@ -15,9 +15,9 @@ from tests.crash.trials import (
 
 SCENES = ("first", "again", "short", "lying")
 WANTED = {
-    "again": ("pending_", "commit", "staged_copy"),
+    "again": ("pending_", "commit", "file.sync"),
     "short": ("remove_segment", "rotate"),
-    "lying": ("pending_", "commit", "staged_copy"),
+    "lying": ("pending_", "commit", "file.sync"),
 }
 """Parts of the names of the points for which a scene is made; the others are tried in the first one."""
 
@@ -27,7 +27,7 @@ PARTS = 4
 RECOVERIES = (
     *("catalogue.commit.before@4", "catalogue.commit.after@3", "journal.append.after@2", "journal.sync.after@2"),
     *("pending_folder.sync.after@1", "picture.publish.after@2", "picture.publish.before@8"),
-    *("pending_picture.remove.before@2", "staged_copy.sync.after@11"),
+    *("pending_picture.remove.before@2", "file.sync.after@11"),
 )
 """Points from which a recovery has something to do."""
 

@@ -22,7 +22,7 @@ SceneOf = Callable[[str], OwnerScene]
 HALFWAY = {
     "remove the first": ["picture.link.after@4", "catalogue.commit.after@1", "picture.publish.after@4"],
     "purge": ["picture.remove.after@1", "pending_picture.remove.before@1"],
-    "add": ["staged_copy.sync.after@2", "picture.publish.after@1"],
+    "add": ["file.sync.after@2", "picture.publish.after@1"],
 }
 """Points from which a recovery has something to do."""
 

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 from modelkeep.cli.exits import Refused
-from modelkeep.disk.durable import make_folder, sync_folder
+from modelkeep.disk.durable import make_folder, sync_folder, write_durably
 
 
 def write_new_file(path: Path, text: str) -> None:
@@ -16,10 +16,12 @@ def write_new_file(path: Path, text: str) -> None:
     """
     if not path.parent.is_dir():
         make_folder(path.parent)
+    content = text.encode()
     temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
     try:
-        _write_durably(temporary, text)
-        _give_name(temporary, path, text)
+        write_durably(temporary, [content], is_new=True)
+        if not _has_got_name(temporary, path):
+            write_durably(path, [content], is_new=True)
     except FileExistsError as error:
         raise Refused(already_there(path)) from error
     finally:
@@ -32,18 +34,13 @@ def already_there(path: Path) -> str:
     return f"{path} exists and is left as it is: edit it, move it away, or name another with --config"
 
 
-def _give_name(temporary: Path, path: Path, text: str) -> None:
+def _has_got_name(temporary: Path, path: Path) -> bool:
+    """Give a file its name, if that is free; on a file system without hard links it cannot be done."""
     try:
         # A link, unlike a rename, fails when the name is taken.
         os.link(temporary, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without hard links
-        _write_durably(path, text)
-
-
-def _write_durably(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    except OSError:
+        return False
+    return True

@@ -9,6 +9,8 @@ from typing import IO
 
 from modelkeep.errors import DataDirectoryBusy, SettingsError
 
+_SOMEBODY = "another process"
+
 
 class DataDirectory:
     """The folder in which everything is kept."""
@@ -55,7 +57,38 @@ class DataDirectory:
 
     def _holder(self) -> str:
         try:
-            held = json.loads(self.lock_file.read_text())
-            return f"{held['purpose']} (process {held['pid']}, since {held['since']})"
-        except (OSError, ValueError, KeyError, TypeError):
-            return "another process"
+            return _described(self.lock_file.read_text(errors="replace"))
+        except OSError:
+            return _SOMEBODY
+
+
+def lock_holder(lock_file: Path) -> str:
+    """Return who holds the lock of the data folder, empty when nobody does; takes nothing away from anybody.
+
+    Raises:
+        OSError: this user may not look.
+    """
+    try:
+        with lock_file.open("r", errors="replace") as lock:
+            told = lock.read()
+            # Whoever ends in order empties the file; only what a killed process left has to be asked for: asking
+            # takes the lock for a moment, and a daemon that starts in that moment would be turned away.
+            return _described(told) if told and _is_locked(lock.fileno()) else ""
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _described(told: str) -> str:
+    try:
+        held = json.loads(told)
+        return f"{held['purpose']} (process {held['pid']}, since {held['since']})"
+    except (ValueError, KeyError, TypeError):
+        return _SOMEBODY

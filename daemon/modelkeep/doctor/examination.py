@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from modelkeep.disk.data_directory import lock_holder
 from modelkeep.doctor.database import (
     check_integrity,
     check_log,
@@ -16,7 +17,7 @@ from modelkeep.doctor.findings import Finding, Severity, are_fine, problem
 from modelkeep.doctor.knowledge import Knowledge, opened, read_knowledge, size_of
 from modelkeep.doctor.models import check_models, read_refuted_claims
 from modelkeep.doctor.picture_folder import check_leftovers, check_originals, check_pictures, find_defects
-from modelkeep.doctor.premises import Premises, lock_holder, take_premises
+from modelkeep.doctor.premises import Premises, take_premises
 from modelkeep.doctor.queue import check_queue
 from modelkeep.doctor.records import check_journal
 from modelkeep.doctor.roots import check_limits, check_roots, look_at_roots, read_limits

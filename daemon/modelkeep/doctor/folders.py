@@ -4,9 +4,10 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Thread
 
+from modelkeep.base.patience import within
 from modelkeep.disk.mounts import file_system_of, is_network_file_system
+from modelkeep.disk.walk import Tour
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,9 @@ def look_at_root(path: str, seconds: float, look: Callable[[str, float], RootLoo
         seconds: how long to go on looking for folders.
         look: does the looking.
     """
-    seen: list[RootLook] = []
-    looking = look or _look
-    # Whatever waits for a dead server cannot be called off; the thread ends with this process.
-    thread = Thread(target=lambda: seen.append(_guarded(looking, path, seconds)), daemon=True)
-    thread.start()
-    thread.join(2 * seconds + 1)
-    return (
-        seen[0] if seen else RootLook(path, f"it did not answer within {2 * seconds + 1:.0f} s; is its server alive?")
-    )
+    most_seconds = 2 * seconds + 1
+    silent = RootLook(path, f"it did not answer within {most_seconds:.0f} s; is its server alive?")
+    return within(most_seconds, lambda: _guarded(look or _look, path, seconds), silent)
 
 
 def _guarded(look: Callable[[str, float], RootLook], path: str, seconds: float) -> RootLook:
@@ -75,35 +70,15 @@ def _look(path: str, seconds: float) -> RootLook:
 def count_folders(
     root: str, seconds: float, clock: Callable[[], float] = time.monotonic
 ) -> tuple[int, list[str], bool]:
-    """Count the folders of a root, itself included: how many, which may not be read, and whether these are all.
-
-    Hidden ones count, for the kernel's watches are on them too; a loop of links ends.
-    """
+    """Count the watched folders of a root, itself included: how many, which cannot be read, whether these are all."""
     deadline = clock() + seconds
-    entered: set[tuple[int, int]] = set()
-    unreadable: list[str] = []
-    waiting = [root]
-    while waiting:
+    tour, number, is_complete = Tour(root, root), 0, True
+    for _ in tour:
         if clock() >= deadline:
-            return len(entered), unreadable, False
-        current = waiting.pop()
-        try:
-            status = os.stat(current)  # noqa: PTH116
-            if (status.st_dev, status.st_ino) in entered:
-                continue
-            entered.add((status.st_dev, status.st_ino))
-            with os.scandir(current) as entries:
-                waiting += [entry.path for entry in entries if _is_folder(entry)]
-        except OSError:
-            unreadable.append(current)
-    return len(entered), unreadable, True
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
+            is_complete = False
+            break
+        number += 1
+    return number, [path for path, _ in tour.unreadable], is_complete
 
 
 def ignores_case(folder: str) -> bool:

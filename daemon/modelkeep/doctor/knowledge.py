@@ -1,19 +1,15 @@
 """What the checks need to know of the catalogue, read in one transaction that can write nothing."""
 
 import json
-import os
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
-from modelkeep.catalogue.dialect import LOCK_WAIT_MS
+from modelkeep.catalogue.dialect import reading_engine, resting_engine
 from modelkeep.catalogue.engine import translated_errors
 from modelkeep.catalogue.store.control import committed_migrations
 from modelkeep.catalogue.tables import images, locations, models, pending_import, refused_pictures
@@ -83,12 +79,12 @@ def opened(premises: Premises) -> Iterator[sa.Connection]:
         CatalogueError: the file cannot be read.
     """
     path = premises.directory.catalogue
-    still = not premises.is_at_work and not size_of(wal_of(path))
-    engine = sa.create_engine("sqlite://", creator=lambda: _connect(path, still=still), poolclass=NullPool)
-    with translated_errors(path), engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN")
-        yield connection
-        connection.rollback()
+    engine = reading_engine(path) if premises.is_at_work else resting_engine(path)
+    try:
+        with translated_errors(path), engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def wal_of(path: Path) -> Path:
@@ -102,16 +98,6 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _connect(path: Path, *, still: bool) -> sqlite3.Connection:
-    # A reader in WAL mode makes two files, which it does not remove: made by root, they would keep the daemon out.
-    # `immutable` makes none; it takes the file as nobody's, and ignores a write-ahead log.
-    uri = f"file:{quote(os.fsencode(path))}?mode=ro{'&immutable=1' if still else ''}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    connection.execute(f"PRAGMA busy_timeout={LOCK_WAIT_MS}")
-    connection.execute("PRAGMA query_only=ON")
-    return connection
 
 
 def read_knowledge(connection: sa.Connection) -> Knowledge:

@@ -1,13 +1,11 @@
 """What every check stands on: settings, roots, the time, and whether somebody is at work in the data folder."""
 
-import fcntl
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelkeep.base.clock import now_ms
-from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.disk.data_directory import DataDirectory, lock_holder
 from modelkeep.domain.naming import Root
 from modelkeep.errors import SettingsError
 from modelkeep.settings.model import Settings
@@ -50,38 +48,6 @@ def take_premises(settings: Settings) -> Premises:
 def may_enter(folder: Path) -> bool:
     """Tell whether this user may look into a folder, should it be there."""
     return not folder.is_dir() or os.access(folder, os.R_OK | os.X_OK)
-
-
-def lock_holder(lock_file: Path) -> str:
-    """Return who holds the lock of the data folder, empty when nobody does; takes nothing away from anybody.
-
-    Raises:
-        OSError: this user may not look.
-    """
-    try:
-        with lock_file.open("r", errors="replace") as lock:
-            told = lock.read()
-            # Whoever ends in order empties the file; only what a killed process left has to be asked for: asking
-            # takes the lock for a moment, and a daemon that starts in that moment would be turned away.
-            return _described(told) if told and _is_locked(lock.fileno()) else ""
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-
-
-def _is_locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
-
-
-def _described(told: str) -> str:
-    try:
-        held = json.loads(told)
-        return f"{held['purpose']} (process {held['pid']}, since {held['since']})"
-    except (ValueError, KeyError, TypeError):
-        return "another process"
 
 
 def _roots(settings: Settings) -> tuple[tuple[Root, ...], str]:

@@ -6,14 +6,14 @@ nothing is judged by it.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
 from modelkeep.base.clock import now_ms
 from modelkeep.disk.data_directory import DataDirectory
-from modelkeep.disk.durable import make_folder, sync_folder
+from modelkeep.disk.durable import free_path, make_folder, sync_folder
 from modelkeep.doctor.database import is_there
 from modelkeep.doctor.examination import catalogue_faults, know
 from modelkeep.doctor.findings import Finding, counted, examples
@@ -199,7 +199,7 @@ class _Repair:
     def _put_aside(self, path: Path, what: str, about: Mapping[str, object]) -> None:
         folder = path.parent / LOST_AND_FOUND
         make_folder(folder)
-        target = _free_name(folder, path.name)
+        target = free_path(folder, path.name)
         path.rename(target)
         sync_folder(folder)
         sync_folder(path.parent)
@@ -258,8 +258,3 @@ def _recovery_sentence(record: Mapping[str, object]) -> str:
             return f"took the migration of {path} back; its row waits in the queue"
         case _:
             return ""
-
-
-def _free_name(folder: Path, name: str) -> Path:
-    candidates: Iterable[str] = (name, *(f"{name}.{number}" for number in range(1, 10_000)))
-    return next(folder / candidate for candidate in candidates if not os.path.lexists(folder / candidate))

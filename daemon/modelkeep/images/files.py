@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from modelkeep.base.failpoints import reach
 from modelkeep.domain.pictures import SOURCE_BYTES
 from modelkeep.errors import PictureError
 
@@ -52,22 +51,6 @@ def picture_chunks(path: str) -> Iterator[bytes]:
         os.close(descriptor)
     if not read_bytes:
         raise PictureError(f"{name} is empty; put the picture back, or remove it")
-
-
-def write_durably(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file and fsync it; when anything fails, nothing is left of it."""
-    try:
-        with path.open("wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            reach("staged_copy.sync.before")
-            os.fsync(file.fileno())
-            reach("staged_copy.sync.after")
-    except BaseException as error:
-        clear_away([path])
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # of an open file the system does not say which one it was
-        raise
 
 
 def remove_file(path: Path) -> None:

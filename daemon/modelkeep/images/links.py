@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from modelkeep.images.files import write_durably
+from modelkeep.disk.durable import write_durably
 
 _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 """What file systems say that know no hard links (FAT, some network ones), or that have enough of them."""

@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from modelkeep.disk.durable import sync_folder
+from modelkeep.disk.durable import sync_folder, write_durably
 from modelkeep.domain.pictures import QUALITIES
 from modelkeep.domain.values import RenderedPicture
 from modelkeep.errors import PictureError
-from modelkeep.images.files import clear_away, read_picture, shown_name, write_durably
+from modelkeep.images.files import clear_away, read_picture, shown_name
 
 DECODE_SECONDS = 60.0
 """A picture that takes longer is refused."""

@@ -7,7 +7,6 @@ what a migration has prepared. All three lie on one file system, so every move i
 import asyncio
 import contextlib
 import errno
-import itertools
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import ParamSpec, Protocol, TypeVar
 
 from modelkeep.base.failpoints import reach
-from modelkeep.disk.durable import make_folder, sync_folder
+from modelkeep.disk.durable import free_path, make_folder, sync_folder, write_durably
 from modelkeep.domain.values import RenderedPicture, TierFile
 from modelkeep.errors import PictureError, WorkerDied
 from modelkeep.images.files import (
@@ -24,7 +23,6 @@ from modelkeep.images.files import (
     remove_file,
     require_writable,
     shown_name,
-    write_durably,
 )
 from modelkeep.images.links import link_or_copy
 from modelkeep.images.paths import ImagePaths, plain_name
@@ -235,7 +233,7 @@ class ImageStore(ImagePaths):
             make_folder(self._folder / LOST_AND_FOUND)
         for name in swept:
             reach("pending_folder.sweep.before")
-            (self._pending / name).replace(_free_name(self._folder / LOST_AND_FOUND, name))
+            (self._pending / name).replace(free_path(self._folder / LOST_AND_FOUND, name))
             reach("pending_folder.sweep.after")
         return swept
 
@@ -279,12 +277,6 @@ def _unnamed(folder: Path, keep: Collection[str]) -> list[str]:
         return sorted(
             entry.name for entry in entries if entry.name not in keep and not entry.is_dir(follow_symlinks=False)
         )
-
-
-def _free_name(folder: Path, name: str) -> Path:
-    """Return a path in a folder at which nothing lies."""
-    candidates = (folder / (f"{name}.{number}" if number else name) for number in itertools.count())
-    return next(path for path in candidates if not path.exists())
 
 
 def _plain_extension(name: str) -> str:

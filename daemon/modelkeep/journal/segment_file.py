@@ -7,11 +7,12 @@ pages for clean although they are not on the disk, so a second fsync would succe
 
 import errno
 import os
-import shutil
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from modelkeep.base.failpoints import reach
+from modelkeep.disk.durable import write_durably
 from modelkeep.errors import JournalError
 from modelkeep.journal.segments import Segment
 
@@ -26,8 +27,8 @@ _ADVICE = {
     errno.EMFILE: "raise the daemon's limit of open files",
 }
 
-
 _DRAFT = ".anew"
+_COPIED_BYTES = 1 << 20
 
 
 class SegmentFile:
@@ -113,12 +114,8 @@ class SegmentFile:
         """
         path, draft = self.segment.path, self.segment.path.with_name(self.segment.name + _DRAFT)
         try:
-            shutil.copyfile(path, draft)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with path.open("rb") as file:
+                write_durably(draft, iter(partial(file.read, _COPIED_BYTES), b""))
             reach("journal.write_anew.before")
             draft.replace(path)
             reach("journal.write_anew.after")

@@ -1,5 +1,6 @@
 """The data folder and its lock: one daemon, and the second one says who holds it."""
 
+import fcntl
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.disk.data_directory import DataDirectory, lock_holder
 from modelkeep.errors import DataDirectoryBusy, SettingsError
 
 HOLDER = """
@@ -151,3 +152,18 @@ def test_a_folder_in_the_place_of_the_lock_is_a_sentence(tmp_path: Path) -> None
     DataDirectory(tmp_path).lock_file.mkdir()
     with pytest.raises(SettingsError, match="Is a directory"):
         DataDirectory(tmp_path).lock("modelkeep run")
+
+
+@pytest.mark.parametrize("content", ["", "{", '"x"', "[]", '{"pid": 1}'])
+def test_whatever_stands_in_a_lock_file_the_holder_is_found_by_the_lock(tmp_path: Path, content: str) -> None:
+    lock = tmp_path / "modelkeep.lock"
+    lock.write_text(content)
+    assert lock_holder(lock) == ""
+
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert lock_holder(lock) == ("another process" if content else "")
+
+
+def test_nobody_holds_a_lock_that_is_not_there(tmp_path: Path) -> None:
+    assert lock_holder(tmp_path / "none") == ""

@@ -8,7 +8,7 @@ from tests.unit.doctor.conftest import House, snapshot
 
 from modelkeep.doctor.examination import examine
 from modelkeep.doctor.findings import Finding, Severity
-from modelkeep.doctor.premises import Premises, lock_holder, take_premises
+from modelkeep.doctor.premises import Premises, take_premises
 from modelkeep.doctor.surroundings import check_address, check_data_folder, check_rights, check_settings, judge_space
 from modelkeep.errors import SettingsError
 from modelkeep.settings.model import Settings, load_settings
@@ -158,20 +158,3 @@ def test_a_comfyui_that_cannot_be_read_is_told_and_the_other_roots_are_looked_at
 
     assert any(one.check == "settings" and "YAML" in one.sentence for one in findings)
     assert any(one.check == "roots" and str(tmp_path / "models") in one.sentence for one in findings)
-
-
-@pytest.mark.parametrize("content", ["", "{", '"x"', "[]", '{"pid": 1}'])
-def test_whatever_stands_in_a_lock_file_the_holder_is_found_by_the_lock(tmp_path: Path, content: str) -> None:
-    import fcntl
-
-    lock = tmp_path / "modelkeep.lock"
-    lock.write_text(content)
-    assert lock_holder(lock) == ""
-
-    with lock.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        assert lock_holder(lock) == ("another process" if content else "")
-
-
-def test_nobody_holds_a_lock_that_is_not_there(tmp_path: Path) -> None:
-    assert lock_holder(tmp_path / "none") == ""

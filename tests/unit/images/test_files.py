@@ -1,40 +1,15 @@
 """The border to the disk: what is read, what is refused, what is left behind."""
 
-import contextlib
-import errno
 import os
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fakes import limited, without_rights
 
 from modelkeep.domain.pictures import SOURCE_BYTES
 from modelkeep.errors import PictureError
-from modelkeep.images.files import picture_chunks, read_picture, shown_name, write_durably
-
-
-@contextlib.contextmanager
-def limited(which: int, soft: int) -> Iterator[None]:
-    before = resource.getrlimit(which)
-    resource.setrlimit(which, (soft, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(which, before)
-
-
-@contextlib.contextmanager
-def as_nobody() -> Iterator[None]:
-    """Give up root's right to read everything, if there is such a right."""
-    was_root = os.geteuid() == 0
-    if was_root:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        if was_root:
-            os.seteuid(0)
+from modelkeep.images.files import picture_chunks, read_picture, shown_name
 
 
 def refusal_of(path: Path | str) -> str:
@@ -84,7 +59,7 @@ def test_a_picture_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     picture.write_bytes(b"content")
     picture.chmod(0)
-    with as_nobody():
+    with without_rights():
         assert refusal_of(picture) == "a.png cannot be read: Permission denied"
 
 
@@ -161,20 +136,3 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     read_picture(str(tmp_path / "a.png"))
     refusal_of(tmp_path / "folder")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-
-
-def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
-    with limited(resource.RLIMIT_FSIZE, 1000), pytest.raises(OSError, match="File too large") as caught:
-        write_durably(tmp_path / "a.webp", [bytes(800), bytes(800)])
-    assert caught.value.errno == errno.EFBIG
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_nothing_is_left_when_the_source_fails(tmp_path: Path) -> None:
-    def chunks() -> Iterator[bytes]:
-        yield b"first"
-        raise PictureError("the rest cannot be read")
-
-    with pytest.raises(PictureError, match="the rest"):
-        write_durably(tmp_path / "a.webp", chunks())
-    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.fakes import limited
 
 from modelkeep.errors import JournalError
 from modelkeep.journal.reader import check, read
@@ -45,17 +46,6 @@ def in_place_of(path: Path, other: int) -> Iterator[None]:
     finally:
         os.dup2(kept, descriptor)
         os.close(kept)
-
-
-@contextmanager
-def size_limit(size_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size: what does not fit any more is written in part."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -122,7 +112,7 @@ def test_line_that_fits_only_in_part_is_taken_back(folder: Path, open_journal: O
     writer = open_journal()
     writer.write("file.detected", path="/m/a.pt")
     before = (folder / SEGMENT).read_bytes()
-    with size_limit(len(before) + 30), pytest.raises(JournalError, match="File too large"):
+    with limited(resource.RLIMIT_FSIZE, len(before) + 30), pytest.raises(JournalError, match="File too large"):
         writer.write("file.detected", path="/m/b.pt")
     assert (folder / SEGMENT).read_bytes() == before
     assert writer.write("file.detected", path="/m/c.pt") == 2
@@ -132,7 +122,7 @@ def test_line_that_fits_only_in_part_is_taken_back(folder: Path, open_journal: O
 def test_many_records_that_fit_only_in_part_are_taken_back_together(folder: Path, open_journal: OpenJournal) -> None:
     writer = open_journal()
     plans = [("migration.planned", {"migration": f"m{number}"}) for number in range(100)]
-    with size_limit(2000), pytest.raises(JournalError):
+    with limited(resource.RLIMIT_FSIZE, 2000), pytest.raises(JournalError):
         writer.write_many(plans)
     assert (writer.seq, writer.unfinished) == (0, {})
     assert (folder / SEGMENT).stat().st_size == 0
@@ -280,7 +270,7 @@ def test_repair_is_on_the_disk_before_the_journal_is_open(
 def test_full_disk_while_repairing_is_told_and_the_next_opening_succeeds(folder: Path) -> None:
     JournalWriter.open(folder).close()
     (folder / SEGMENT).write_bytes(b'{"se')
-    with size_limit(2), pytest.raises(JournalError, match="File too large"):
+    with limited(resource.RLIMIT_FSIZE, 2), pytest.raises(JournalError, match="File too large"):
         JournalWriter.open(folder)
     with pytest.raises(AssertionError, match="not open"):
         descriptor_of(folder / SEGMENT)
