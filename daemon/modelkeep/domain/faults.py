@@ -14,6 +14,7 @@ STORAGE = UNWRITABLE | REFUSED | {errno.EIO, errno.EFBIG, errno.ESTALE}
 _ADVICE: Mapping[int, str] = {
     **dict.fromkeys(FULL, "make room on the disk of {folder}"),
     **dict.fromkeys(REFUSED, "give the daemon's user the right to write to {folder}"),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "move the file of that name away"),
     errno.EROFS: "mount the disk of {folder} so that it can be written",
     errno.EFBIG: "raise the limit of file sizes that modelkeep runs under",
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files that modelkeep runs under"),
@@ -26,14 +27,20 @@ _WORKER_ADVICE: Mapping[int, str] = {
 _ADVICE_ELSE = "look at the disk of {folder}"
 
 
-def told(error: OSError, what: str) -> str:
-    """Return one sentence: what (in the plural) cannot be written, why, where, and what would help."""
-    return f"{what} cannot be written: {why(error)}"
+def told(error: OSError, what: str, folder: PurePath | None = None) -> str:
+    """Return one sentence: what cannot be written, why, where, and what would help.
+
+    Args:
+        error: of a file that could not be written.
+        what: the subject of the sentence.
+        folder: of the file; None: the one that the error names.
+    """
+    return f"{what} cannot be written: {why(error, folder)}"
 
 
-def why(error: OSError) -> str:
+def why(error: OSError, folder: PurePath | None = None) -> str:
     """Return the reason why a file cannot be written, and what would help."""
-    advice = _ADVICE.get(error.errno or 0, _ADVICE_ELSE).format(folder=_folder_of(error))
+    advice = _ADVICE.get(error.errno or 0, _ADVICE_ELSE).format(folder=folder or _folder_of(error))
     return f"{error.strerror or error}; {advice}"
 
 

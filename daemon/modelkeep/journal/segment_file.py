@@ -5,7 +5,6 @@ write(2) on an O_APPEND descriptor; what was written in part is taken back. Afte
 pages for clean although they are not on the disk, so a second fsync would succeed and lie: the file is given up.
 """
 
-import errno
 import os
 from functools import partial
 from pathlib import Path
@@ -13,19 +12,9 @@ from typing import NoReturn
 
 from modelkeep.base.failpoints import reach
 from modelkeep.disk.durable import write_durably
+from modelkeep.domain.faults import told
 from modelkeep.errors import JournalError
 from modelkeep.journal.segments import Segment
-
-_ADVICE = {
-    errno.ENOSPC: "make room on its disk",
-    errno.EDQUOT: "make room in its quota",
-    errno.EEXIST: "move the file of that name away",
-    errno.ENOTDIR: "move the file of that name away",
-    errno.EROFS: "mount its file system writable",
-    errno.EACCES: "give the daemon the right to write there",
-    errno.EPERM: "give the daemon the right to write there",
-    errno.EMFILE: "raise the daemon's limit of open files",
-}
 
 _DRAFT = ".anew"
 _COPIED_BYTES = 1 << 20
@@ -160,8 +149,7 @@ class SegmentFile:
 
 def unwritable(folder: Path, error: OSError) -> JournalError:
     """Return what is raised when a file of the journal cannot be written."""
-    advice = _ADVICE.get(error.errno or 0, "look at its disk")
-    return JournalError(f"the journal in {folder} cannot be written: {error.strerror}; {advice}")
+    return JournalError(told(error, f"the journal in {folder}", folder))
 
 
 def sweep_drafts(folder: Path) -> None:
