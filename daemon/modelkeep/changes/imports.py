@@ -8,12 +8,10 @@ leaves migrations whose plans are in the journal, from which they are resumed.
 import asyncio
 import contextlib
 import os
-import stat
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from modelkeep.base.patience import reached
 from modelkeep.changes.import_records import planned
 from modelkeep.changes.import_staging import (
     Form,
@@ -24,9 +22,9 @@ from modelkeep.changes.import_staging import (
     needs_of,
 )
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
+from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import ImportStopped, JournalError, ModelkeepError
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
 from modelkeep.importers.report import ImportReport, Progress, report_of
@@ -173,7 +171,7 @@ class StageOne:
         """Ask what would become of rows."""
         if not rows:
             return []
-        on_disk = await self._looks.found(_fingerprints, {row.path for row in rows})
+        on_disk = await self._looks.found(fingerprints_of, {row.path for row in rows})
         staged = [StagedRow(row, on_disk=on_disk.get(row.path)) for row in rows]
         return await self._catalogue.import_rows(
             content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True, again=again
@@ -250,7 +248,7 @@ class _Run:
         rows = self._content.rows
         while True:
             self._progress(Progress("writing", 0, len(rows)))
-            on_disk = await self._looks.found(_fingerprints, {row.path for row in rows})
+            on_disk = await self._looks.found(fingerprints_of, {row.path for row in rows})
             staged = [self._staging.staged_row(row, on_disk.get(row.path)) for row in rows]
             try:
                 return await self._changes.make(self._change(staged, now_ms))
@@ -298,18 +296,3 @@ class _Run:
                 if row.taking is Taking.PENDING:
                     self._pictures.remove_pending(row.pending_image)
             raise
-
-
-def _fingerprints(paths: Sequence[str]) -> dict[str, Fingerprint]:
-    """Return the fingerprints of the regular files that lie at paths now."""
-    found = ((path, _fingerprint(path)) for path in paths)
-    return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
-
-
-def _fingerprint(path: str) -> Fingerprint | None:
-    reached(path)
-    try:
-        status = os.stat(path)  # noqa: PTH116  # of a hundred thousand paths: Path takes three times as long
-    except (OSError, ValueError):  # ValueError: a lone surrogate that no file name can hold
-        return None
-    return Fingerprint.from_stat(status) if stat.S_ISREG(status.st_mode) else None

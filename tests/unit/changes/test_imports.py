@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from modelkeep.changes.imports import ImportReport, Progress, StageOne
 from modelkeep.changes.protocol import Changes
+from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow, Taking
-from modelkeep.domain.values import Fingerprint, RenderedPicture, TierFile
+from modelkeep.domain.values import RenderedPicture, TierFile
 from modelkeep.errors import CatalogueError, JournalError, PictureError, SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
 
@@ -446,7 +447,7 @@ async def test_a_row_knows_whether_its_file_is_there(tmp_path: Path) -> None:
     world = World()
     paths = [str(there), str(link), str(folder), str(tmp_path / "gone"), "/models/\ud800"]
     await world.run(*(row(str(number), path=path) for number, path in enumerate(paths)))
-    status = Fingerprint.from_stat(there.stat())
+    status = fingerprint_of(str(there))
     assert [staged.on_disk for staged in world.catalogue.seen] == [status, status, None, None, None]
 
 

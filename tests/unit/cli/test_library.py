@@ -45,3 +45,13 @@ def test_links_in_a_circle_and_links_to_nowhere_end_nothing(tmp_path: Path) -> N
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert count_models([Root(str(tmp_path / "gone"))], EXTENSIONS) == []
+
+
+def test_a_folder_to_which_a_link_in_another_root_leads_is_counted_once(tmp_path: Path) -> None:
+    make(tmp_path / "one" / "loras" / "a.ckpt", 5)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "linked").symlink_to(tmp_path / "one" / "loras")
+
+    roots = [Root(str(tmp_path / "one")), Root(str(tmp_path / "two"))]
+
+    assert count_models(roots, EXTENSIONS) == [TypeCount("loras", 1, 5)]
