@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.roots import Roots, identity_at
+from modelkeep.domain.detection import Found
+from modelkeep.domain.migration import MigrationOrder
 from modelkeep.domain.naming import Root
+from modelkeep.domain.values import Fingerprint, Strategy
 
 NOT_UTF8 = "caf\udce9 模型.safetensors"
 """A base name whose bytes are no UTF-8."""
@@ -59,6 +63,26 @@ def limited(which: int, soft: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(which, before)
+
+
+class Troubles:
+    """Hears what does not work."""
+
+    def __init__(self) -> None:
+        self.reported: list[str] = []
+
+    def report(self, part: str, error: Exception | str) -> None:
+        self.reported.append(f"{part}: {error}")
+
+    def clear(self, part: str) -> None:
+        """Hear that a part works."""
+
+
+async def put_into_catalogue(catalogue: Catalogue, path: str, sha256: str, fingerprint: Fingerprint) -> None:
+    """Bring a file into the catalogue as one that was found and hashed."""
+    ((row, _),) = await catalogue.detect([Found(path, 1)], [], 0)
+    order = MigrationOrder(f"m{row.id}", row.id, path, sha256, fingerprint, Strategy.AUTO)
+    await catalogue.migrate([order], [], 0, lambda _: None)
 
 
 async def settled() -> None:

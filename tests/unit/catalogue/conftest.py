@@ -14,7 +14,7 @@ from hypothesis import settings
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.claims import Judgement, Reading
 from modelkeep.domain.detection import Found
-from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow
+from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, Taking
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import (
@@ -163,6 +163,10 @@ async def the_row(catalogue: Catalogue, path: str) -> PendingImport:
 async def paths_of(catalogue: Catalogue, sha256: str) -> dict[str, LocationState]:
     details = await catalogue.model(sha256)
     return {place.path: place.state for place in details.locations} if details else {}
+
+
+def takings(taken: Sequence[TakenRow]) -> list[Taking]:
+    return [row.taking for row in taken]
 
 
 # Claims

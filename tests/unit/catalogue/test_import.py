@@ -28,15 +28,12 @@ from .conftest import (
     queue,
     rows_of,
     take,
+    takings,
     the_model,
     the_row,
 )
 
 PRESENT, MISSING = LocationState.PRESENT, LocationState.MISSING
-
-
-def takings(taken: Sequence[TakenRow]) -> list[Taking]:
-    return [row.taking for row in taken]
 
 
 class TestAFreshRow:

@@ -1,10 +1,9 @@
 """A source that is imported again: what stayed, what changed, and what another `--map` moves."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
+from modelkeep.domain.legacy import StagedRow, Taking
 from modelkeep.domain.values import LocationState, PendingState
 
 from .conftest import (
@@ -19,15 +18,12 @@ from .conftest import (
     print_of,
     read,
     take,
+    takings,
     the_model,
     the_row,
 )
 
 PRESENT, MISSING = LocationState.PRESENT, LocationState.MISSING
-
-
-def takings(taken: Sequence[TakenRow]) -> list[Taking]:
-    return [row.taking for row in taken]
 
 
 def everything() -> list[StagedRow]:

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from tests.fakes import NOT_UTF8, followed, settled
+from tests.fakes import NOT_UTF8, Troubles, followed, settled
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
@@ -54,19 +54,6 @@ from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 
 NOW = 1_735_689_600_000
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
-
-
-class Troubles:
-    """Hears what does not work."""
-
-    def __init__(self) -> None:
-        self.reported: list[str] = []
-
-    def report(self, part: str, error: Exception | str) -> None:
-        self.reported.append(f"{part}: {error}")
-
-    def clear(self, part: str) -> None:
-        """Hear that a part works."""
 
 
 class Line:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from tests.waiting import wait_until_async
 
 from modelkeep.service.schedule import OVERDUE_FACTOR, Job, Schedule
@@ -110,12 +111,21 @@ async def test_the_time_since_the_last_run_is_known() -> None:
         assert runs.ended >= 1
 
 
-async def test_a_job_that_the_clock_has_left_behind_is_run_by_the_watch(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_job_that_the_clock_has_left_behind_is_run_by_the_watch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As when the wall clock is set back by an hour: then APScheduler runs nothing until it has caught up."""
+    made: list[AsyncIOScheduler] = []
+
+    def make(**options: object) -> AsyncIOScheduler:
+        made.append(AsyncIOScheduler(**options))
+        return made[0]
+
+    monkeypatch.setattr("modelkeep.service.schedule.AsyncIOScheduler", make)
     runs, ticks = Counted(), Counted()
-    async with running(Job("sweep", SOON, runs), Job("tick", SOON, ticks)) as schedule:
+    async with running(Job("sweep", SOON, runs), Job("tick", SOON, ticks)):
         await wait_until_async(lambda: runs.ended >= 1)
-        schedule._scheduler.pause_job("sweep")
+        made[0].pause_job("sweep")
         paused_at = ticks.ended
         await wait_until_async(lambda: ticks.ended >= paused_at + 5)
         before = runs.ended

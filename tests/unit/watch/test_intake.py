@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.fakes import NOT_UTF8, followed
+from tests.fakes import NOT_UTF8, followed, put_into_catalogue
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.detection import Found, Moved
+from modelkeep.domain.detection import Moved
 from modelkeep.domain.events import (
     EventsLost,
     FileAppeared,
@@ -26,7 +26,6 @@ from modelkeep.domain.events import (
     WatchEvent,
 )
 from modelkeep.domain.legacy import LegacyRow, StagedRow
-from modelkeep.domain.migration import MigrationOrder
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.values import (
@@ -37,7 +36,6 @@ from modelkeep.domain.values import (
     PendingState,
     Priority,
     Record,
-    Strategy,
 )
 from modelkeep.watch.intake import Intake
 
@@ -118,9 +116,7 @@ class Bench:
         path = self.put(name, content)
         fingerprint = fingerprint_of(path)
         assert fingerprint is not None
-        ((row, _),) = await self.catalogue.detect([Found(path, 1)], [], NOW)
-        order = MigrationOrder(f"m{row.id}", row.id, path, sha256, fingerprint, Strategy.AUTO)
-        await self.catalogue.migrate([order], [], NOW, lambda _: None)
+        await put_into_catalogue(self.catalogue, path, sha256, fingerprint)
         return path
 
     async def described(self, name: str, claim: str = "") -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.fakes import Troubles, put_into_catalogue
 from tests.waiting import wait_until_async
 
 from modelkeep.catalogue.catalogue import Catalogue
@@ -17,10 +18,9 @@ from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.roots import Roots
 from modelkeep.disk.walk import Listing, walk
-from modelkeep.domain.detection import Found, Moved
+from modelkeep.domain.detection import Moved
 from modelkeep.domain.events import FileClosed, WatchEvent
 from modelkeep.domain.legacy import LegacyRow, StagedRow
-from modelkeep.domain.migration import MigrationOrder
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.values import (
@@ -30,7 +30,6 @@ from modelkeep.domain.values import (
     PendingState,
     Priority,
     Record,
-    Strategy,
 )
 from modelkeep.errors import RootSilent
 from modelkeep.watch import intake as intake_module
@@ -91,12 +90,6 @@ class Line:
     def doubted(self, paths: Sequence[str]) -> None: ...
 
 
-class Troubles:
-    def report(self, part: str, error: Exception | str) -> None: ...
-
-    def clear(self, part: str) -> None: ...
-
-
 class Bench:
     def __init__(self, folder: Path, *names: str, watcher: Watcher | None = None) -> None:
         self.folder = folder
@@ -142,9 +135,7 @@ class Bench:
         assert fingerprint is not None
         if device is not None:
             fingerprint = replace(fingerprint, device=device)
-        ((row, _),) = await self.catalogue.detect([Found(str(path), 1)], [], NOW)
-        order = MigrationOrder(f"m{row.id}", row.id, str(path), sha256, fingerprint, Strategy.AUTO)
-        await self.catalogue.migrate([order], [], NOW, lambda _: None)
+        await put_into_catalogue(self.catalogue, str(path), sha256, fingerprint)
         return str(path)
 
     async def place(self, sha256: str) -> LocationState:
