@@ -4,11 +4,11 @@ A part reports its trouble and clears it when it works again; the owner sees it 
 journal, and nobody has to restart anything.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
+from modelkeep.base.clock import now_ms
 from modelkeep.base.log import get_logger
 
 _log = get_logger("troubles")
@@ -42,7 +42,7 @@ class Troubles:
             held = self._current.get(part)
             if held is not None and held.sentence == sentence:
                 return
-            self._current[part] = Trouble(part, sentence, held.since if held else time.time_ns() // 1_000_000)
+            self._current[part] = Trouble(part, sentence, held.since if held else now_ms())
         _log.warning("trouble.began", part=part, error=sentence)
         self._tell("trouble.began", {"part": part, "error": sentence})
 

@@ -74,7 +74,7 @@ def open_for_reading(path: str) -> int:
     Raises:
         OSError: it cannot be opened, or is no regular file (EINVAL).
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags | os.O_NOATIME)
     except PermissionError:

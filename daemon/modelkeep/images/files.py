@@ -7,10 +7,10 @@ because this process has run out of descriptors, stays the `OSError` that it is.
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
+from modelkeep.disk.files import open_for_reading
 from modelkeep.domain.pictures import SOURCE_BYTES
 from modelkeep.errors import PictureError
 
@@ -86,29 +86,26 @@ def clear_away(paths: Iterable[Path]) -> None:
 
 
 def _open_regular(path: str, name: str) -> int:
-    """Open a picture without waiting for anybody: a FIFO without a writer would hold a plain open for ever."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = open_for_reading(path)
     except FileNotFoundError as error:
         raise PictureError(f"{name} is not there (any more)") from error
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise PictureError(f"{name} is {_what_it_is(path)}") from error
         raise _unreadable(error, name) from error
     except ValueError as error:  # a null character, or a lone surrogate that no file name can hold
         raise PictureError(f"{name} is no name that a file can have") from error
     try:
-        _refuse_unusable(os.fstat(descriptor), name)
+        _refuse_large(os.fstat(descriptor).st_size, name)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _refuse_unusable(status: os.stat_result, name: str) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise PictureError(f"{name} is a folder, not a picture")
-    if not stat.S_ISREG(status.st_mode):
-        raise PictureError(f"{name} is not a regular file, so it is not read")
-    _refuse_large(status.st_size, name)
+def _what_it_is(path: str) -> str:
+    return "a folder, not a picture" if Path(path).is_dir() else "not a regular file, so it is not read"
 
 
 def _refuse_large(size_bytes: int, name: str) -> None:

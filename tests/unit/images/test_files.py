@@ -55,6 +55,10 @@ def test_a_device_is_refused() -> None:
     assert refusal_of("/dev/zero") == "zero is not a regular file, so it is not read"
 
 
+def test_what_the_kernel_makes_up_is_no_picture() -> None:
+    assert refusal_of("/proc/self/status") == "status is not a regular file, so it is not read"
+
+
 def test_a_picture_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
     picture = tmp_path / "a.png"
     picture.write_bytes(b"content")
