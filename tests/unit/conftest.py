@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import HOLD_OPEN, HoldsOpen, let_go, without_rights
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.walk import Listing, walk
 from modelkeep.watch import intake
 
@@ -21,6 +22,14 @@ def ignored_sigio() -> Iterator[None]:
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGIO, before)
+
+
+@pytest.fixture(scope="session")
+def fresh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a catalogue that nobody has used yet."""
+    path = tmp_path_factory.mktemp("fresh") / "modelkeep.db"
+    Catalogue.open(path).close()
+    return path
 
 
 @pytest.fixture

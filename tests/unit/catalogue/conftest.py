@@ -39,14 +39,6 @@ NOT_UTF8 = "/m/caf\udce9/\udcff\udc80 模型.safetensors"
 Dump = dict[str, list[tuple[Any, ...]]]
 
 
-@pytest.fixture(scope="session")
-def fresh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a catalogue that nobody has used yet."""
-    path = tmp_path_factory.mktemp("fresh") / "modelkeep.db"
-    Catalogue.open(path).close()
-    return path
-
-
 @pytest.fixture
 def file(tmp_path: Path, fresh_file: Path) -> Path:
     return Path(shutil.copy(fresh_file, tmp_path / "modelkeep.db"))

@@ -194,14 +194,6 @@ def _fingerprint(path: str) -> Fingerprint:
     return Fingerprint.from_stat(Path(path).stat())
 
 
-@pytest.fixture(scope="session")
-def fresh_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a catalogue that nobody has used yet."""
-    path = tmp_path_factory.mktemp("fresh") / "modelkeep.db"
-    Catalogue.open(path).close()
-    return path
-
-
 @pytest.fixture
 def house(tmp_path: Path, fresh_file: Path) -> House:
     return House(tmp_path, fresh_file)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.fakes import limited
 
 from modelkeep.domain.pictures import TIERS, high_size, tier_size
 from modelkeep.errors import PictureError
@@ -102,14 +103,9 @@ def test_nothing_is_staged_for_a_picture_that_took_too_long(source: Path, stagin
 
 
 def test_a_full_disk_is_no_fault_of_the_picture_and_leaves_nothing(source: Path, staging: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     # The low tier would fit, so the failure comes when files have been written already.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        with pytest.raises(OSError, match="File too large") as caught:
-            render(str(source), str(staging), "s")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with limited(resource.RLIMIT_FSIZE, 20_000), pytest.raises(OSError, match="File too large") as caught:
+        render(str(source), str(staging), "s")
     assert caught.value.errno == errno.EFBIG
     assert names_in(staging) == []
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.fakes import without_rights
 
 from modelkeep.errors import SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
@@ -64,13 +65,8 @@ def test_links_that_lead_to_each_other_are_told(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read_is_told(make_database: MakeDatabase) -> None:
     database = make_database()
     database.chmod(0)
-    user = os.geteuid()
-    try:
-        if user == 0:  # root may read everything, so be nobody for a moment
-            os.seteuid(65534)
+    with without_rights():
         assert "may not be read by this user" in refusal(database)
-    finally:
-        os.seteuid(user)
 
 
 def test_a_database_of_something_else_is_told_with_its_tables(make_database: MakeDatabase) -> None:
