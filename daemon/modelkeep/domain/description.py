@@ -1,6 +1,7 @@
 """What is said of a model's file in fields of its own: one definition for all who hold it, or hand it on."""
 
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 
@@ -17,7 +18,7 @@ class Description:
     @property
     def description(self) -> dict[str, Any]:
         """All of it, to be said by another value."""
-        return {name: getattr(self, name) for name in _ALL}
+        return dict(zip(_ALL, _values_of(self), strict=True))
 
     @property
     def texts(self) -> dict[str, str]:
@@ -31,6 +32,7 @@ class Description:
 
 
 _ALL = tuple(known.name for known in fields(Description))
+_values_of = attrgetter(*_ALL)
 
 TEXTS = tuple(known.name for known in fields(Description) if known.type is str)
 """What is said in one text each."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -35,13 +36,16 @@ class RowsOf(Generic[V]):
         ]
         self.columns: tuple[sa.Column[Any], ...] = tuple(table.c[column] for _, column, _ in self._fields)
         """In the order of the fields."""
+        self._names = [column.name for column in self.columns]
+        self._values_of = attrgetter(*(name for name, _, _ in self._fields))
+        self._json = [column for name, column, _ in self._fields if name in _JSON]
 
     def row(self, value: V) -> dict[str, Any]:
         """Return the columns of a value."""
-        return {
-            column: json_text(getattr(value, name)) if name in _JSON else getattr(value, name)
-            for name, column, _ in self._fields
-        }
+        row = dict(zip(self._names, self._values_of(value), strict=True))
+        for column in self._json:
+            row[column] = json_text(row[column])
+        return row
 
     def value(self, row: sa.RowMapping, **others: Any) -> V:
         """Return the value that a row holds; `others` are the fields that another table knows."""
