@@ -128,7 +128,7 @@ class Changes:
         try:
             # Of two changes to one model the earlier has to be published first: none is begun while one is in doubt.
             await self._settle()
-            attempt.finished = self.publisher.take_finished()
+            attempt.finished = self.publisher.pop_finished()
             result = await change.commit(attempt.finished, attempt.before_commit)
         except BaseException as error:
             self.publisher.give_back(attempt.finished)
@@ -157,7 +157,7 @@ class Changes:
         if not isinstance(error, Exception):  # called off: who comes next asks
             return False
         if not attempt.is_durable:
-            await asyncio.to_thread(self._take_back, attempt)
+            await asyncio.to_thread(self._withdraw, attempt)
             return False
         try:
             await self._settle()
@@ -180,7 +180,7 @@ class Changes:
             if attempt.has_landed:
                 self._conclude(attempt)
             else:
-                self._take_back(attempt)
+                self._withdraw(attempt)
 
     def _conclude(self, attempt: "_Attempt[Any]") -> None:
         """Publish what is committed and close it in the journal; what cannot be done now is done later."""
@@ -192,7 +192,7 @@ class Changes:
         self.publisher.add(planned.committed)
         self.publisher.publish()
 
-    def _take_back(self, attempt: "_Attempt[Any]") -> None:
+    def _withdraw(self, attempt: "_Attempt[Any]") -> None:
         """Clear away what was prepared for a change that is certainly not committed."""
         self._pictures.discard(attempt.change.staged)
         failed = attempt.planned.failed if attempt.planned else attempt.change.failed

@@ -100,7 +100,7 @@ class Publisher:
         with self._publishing:
             return any(waiting.item.sha256 == sha256 for waiting in self._waiting)
 
-    def take_finished(self) -> list[str]:
+    def pop_finished(self) -> list[str]:
         """Return the ids that the catalogue may drop with its next transaction, and forget them."""
         with self._counting:
             taken, self._finished = self._finished, []

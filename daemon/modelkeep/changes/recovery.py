@@ -48,7 +48,7 @@ async def recover(catalogue: Catalogue, pictures: ImageStore, journal: JournalKe
         # Also when nothing was written: an end that a killed daemon wrote may not be on the disk yet, and the
         # catalogue forgets the migration next.
         journal.sync()
-    finished = publisher.take_finished()
+    finished = publisher.pop_finished()
     if finished:
         await catalogue.forget_migrations(sorted(finished))
 

@@ -49,7 +49,7 @@ class SegmentFile:
             while written < len(lines):  # a disk that is nearly full takes a part; only the next call says why
                 written += os.write(self._descriptor, lines[written:])
         except OSError as error:
-            self._take_back()
+            self._withdraw()
             raise unwritable(self._folder, error) from error
         self.size_bytes += len(lines)
         reach("journal.append.after")
@@ -138,7 +138,7 @@ class SegmentFile:
         if self._given_up:
             raise JournalError(self._given_up)
 
-    def _take_back(self) -> None:
+    def _withdraw(self) -> None:
         try:
             if os.fstat(self._descriptor).st_size != self.size_bytes:
                 os.ftruncate(self._descriptor, self.size_bytes)

@@ -113,7 +113,7 @@ class HashStage:
         """Queue a file; one that is queued already gets its new priority."""
         self._put(_Queued(job.priority, next(self._order), job, fingerprint))
 
-    def take_back(self, job: Job) -> bool:
+    def withdraw(self, job: Job) -> bool:
         """Take a file out of the queue; tells whether it waited there."""
         return self._queued.pop(job, None) is not None
 

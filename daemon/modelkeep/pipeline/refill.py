@@ -54,7 +54,7 @@ class TakesWork(Protocol):
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
 
-    def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+    def enqueue(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
         """Settle rows."""
 
     def confirm(self, location: Location, fingerprint: Fingerprint) -> None:
@@ -122,11 +122,11 @@ class Refill:
         in_hand = self._line.in_hand
         rows = await self._catalogue.due_pending(self._clock_ms(), IN_HAND_MAX - len(in_hand), in_hand.keys())
         if rows:
-            await self._take_up(rows)
+            await self._enqueue_due(rows)
         elif self._line.is_idle:
-            await self._take_up_claims()
+            await self._confirm_claims()
 
-    async def _take_up(self, rows: Sequence[PendingImport]) -> None:
+    async def _enqueue_due(self, rows: Sequence[PendingImport]) -> None:
         errors = {row.id: error for row in rows if (error := self._out_of_reach(row)) is not None}
         near = [row for row in rows if row.id not in errors]
         present = await self._looks.found(fingerprints_of, [row.path for row in near])
@@ -140,7 +140,7 @@ class Refill:
             await self._park([(row, errors[row.id]) for row in rows if row.id in errors])
             self.ask()  # the next ones may not have to be put off; and what was renamed meanwhile was not
         found = [(row, present[row.path]) for row in near if row.path in present]
-        self._line.take_up(found, Priority.SWEEP, closed=False)
+        self._line.enqueue(found, Priority.SWEEP, closed=False)
 
     def _out_of_reach(self, row: PendingImport) -> HashError | None:
         """Return why a row's file may not be opened now."""
@@ -151,7 +151,7 @@ class Refill:
             return away(root)
         return None
 
-    async def _take_up_claims(self) -> None:
+    async def _confirm_claims(self) -> None:
         places = await self._catalogue.claims(CLAIMS_MAX, self._claims_tried)
         inside = [place for place in places if self._roots.of(place.path) is not None]
         present = await self._looks.found(fingerprints_of, [place.path for place in inside])

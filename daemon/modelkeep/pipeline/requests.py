@@ -128,7 +128,7 @@ class Requests:
         row = await self._row(pending_id)
         wanted = strategy or self._strategy
         job = self._jobs.rows.get(pending_id)
-        if job is not None and not self._take_back(job):
+        if job is not None and not self._withdraw(job):
             return await self._join(job, wanted, path)
         if job is None:
             job = self._jobs.add(Job.of_row(row, Priority.INTERACTIVE, wanted))
@@ -186,7 +186,7 @@ class Requests:
         if job is None:
             await self._catalogue.drop_pending(pending_id)
             return row
-        if not self._take_back(job):
+        if not self._withdraw(job):
             raise _busy(pending_id)
         self._hand_over_questions(job)
         job.stage = Stage.REQUESTED  # no sweep takes it up while it is being deleted
@@ -220,9 +220,9 @@ class Requests:
                 return job
         return None
 
-    def _take_back(self, job: Job) -> bool:
+    def _withdraw(self, job: Job) -> bool:
         """Take a row's job out of the stage in which it only waits; tells whether it did."""
-        return self._settling.take_back(job) or self._hashing.take_back(job)
+        return self._settling.withdraw(job) or self._hashing.withdraw(job)
 
     def _hand_over_questions(self, job: Job) -> None:
         """Have a file read for those who ask for its digest when its row needs that no more."""

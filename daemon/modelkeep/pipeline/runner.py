@@ -209,7 +209,7 @@ class Pipeline:
 
     # What the intake and the refill hand over
 
-    def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+    def enqueue(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
         """Settle rows that were found by an event (priority `NEW`), by a scan or by the sweep."""
         for row, fingerprint in rows:
             job = self.jobs.rows.get(row.id)
@@ -217,7 +217,7 @@ class Pipeline:
                 continue  # it waits in the catalogue's queue
             if job is None:
                 job = self.jobs.add(Job.of_row(row, priority, self.options.strategy))
-            elif job in self.settling or self.hashing.take_back(job):
+            elif job in self.settling or self.hashing.withdraw(job):
                 job.refresh(row)
                 job.priority = min(job.priority, priority) if job.is_awaited else priority
             else:  # its file is looked at again when that is done
@@ -255,7 +255,7 @@ class Pipeline:
     def gone(self, path: str) -> None:
         """Let go of a file that only waits; the reading or the migration of others finds out by itself."""
         for job in self.jobs.at(path):
-            if self._take_back(job):
+            if self._withdraw(job):
                 self.jobs.end(job, missing(path))
 
     def _replaced(self, job: Job, *, has_row: bool) -> None:
@@ -266,7 +266,7 @@ class Pipeline:
             has_row: whether the catalogue still has its row; if so, it is about the file that is there now.
         """
         job.touched = bool(job.pending_id)
-        if not self._take_back(job):
+        if not self._withdraw(job):
             return
         if job.pending_id and has_row:
             job.touched = False
@@ -274,13 +274,13 @@ class Pipeline:
         else:
             self.jobs.end(job, FileChanged("another file has taken its place"))
 
-    def _take_back(self, job: Job) -> bool:
+    def _withdraw(self, job: Job) -> bool:
         """Take a job out of the stage in which it only waits; tells whether it did."""
-        return self.settling.take_back(job) or self.hashing.take_back(job)
+        return self.settling.withdraw(job) or self.hashing.withdraw(job)
 
     def _end(self, job: Job, error: ModelkeepError) -> None:
         """Have a job in hand no more, whichever stage it only waited in."""
-        self._take_back(job)
+        self._withdraw(job)
         self.jobs.end(job, error)
 
     # From stage to stage
@@ -306,7 +306,7 @@ class Pipeline:
             self._troubles.clear(CATALOGUE)
 
     async def _park_unforeseen(self, job: Job, error: Exception) -> None:
-        self._take_back(job)
+        self._withdraw(job)
         reason = HashError(unforeseen(error))
         async with self._letting_go([]):
             await self._parking.park(job, reason)
@@ -435,7 +435,7 @@ class Pipeline:
     def _migrate_refuted(self, row: PendingImport, digest: Digest) -> None:
         """Send the row of a refuted claim on: its file has just been read."""
         job = self.jobs.rows.get(row.id)
-        if job is not None and not self._take_back(job):
+        if job is not None and not self._withdraw(job):
             job.touched = True
             return
         if job is None:

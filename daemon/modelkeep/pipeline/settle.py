@@ -79,7 +79,7 @@ class SettleStage:
     def __contains__(self, job: Job) -> bool:
         return job in self._held
 
-    def take_back(self, job: Job) -> bool:
+    def withdraw(self, job: Job) -> bool:
         """Hold a file no longer; tells whether it was held."""
         return self._held.pop(job, None) is not None
 

@@ -197,7 +197,7 @@ class Daemon:
             asyncio.create_task(part, name=name)
             for name, part in (
                 ("pipeline", self._pipeline.run()),
-                ("intake", self._take_in_events()),
+                ("intake", self._apply_events()),
                 ("roots", self._keeper.run()),
             )
         ]
@@ -247,7 +247,7 @@ class Daemon:
         """Where the HTTP interface is."""
         return self._http.url
 
-    async def _take_in_events(self) -> None:
+    async def _apply_events(self) -> None:
         while True:
             events = await self._events.take(EVENTS_MAX)
             # Taking the same events in twice is fine: they only say where to look.

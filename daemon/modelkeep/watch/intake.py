@@ -89,7 +89,7 @@ class KnowsPaths(KnowsAbsences, KnowsRenames, KnowsTouched, Protocol):
 class Follows(Protocol):
     """What the intake needs of the stages behind it."""
 
-    def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+    def enqueue(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
         """Settle rows that were found by an event (priority `NEW`) or by a scan."""
 
     def renamed(self, moved: Moved) -> None:
@@ -193,7 +193,7 @@ class Intake:
         for together in apart(moves):
             visible = [(move.old, move.new) for move in together if self._is_visible(move.new)]
             await self.note_absent([move.old for move in together if not self._is_visible(move.new)])
-            await self._renames.take_in(visible)
+            await self._renames.apply(visible)
 
     async def scan(
         self, folder: str, priority: Priority, *, tries_again: bool = False
@@ -209,7 +209,7 @@ class Intake:
             RootSilent: the root does not answer.
         """
         listing, found = await self._differences(folder, tries_again=tries_again)
-        await self.take_in(found, priority)
+        await self.apply_differences(found, priority)
         return listing, found
 
     async def _differences(self, folder: str, *, tries_again: bool = False) -> tuple[Listing, Differences]:
@@ -235,14 +235,14 @@ class Intake:
         own = self._roots.of(os.path.join(folder, "file"))
         return [path for path in paths if self._roots.of(path) == own]
 
-    async def take_in(self, found: Differences, priority: Priority) -> None:
+    async def apply_differences(self, found: Differences, priority: Priority) -> None:
         """Take in the differences that a scan found."""
 
         async def take_in_some(some: Sequence[tuple[str, Differences]]) -> None:
             together = Differences()
             for _, difference in some:
                 together.add(difference)
-            await self._take_in(together, priority)
+            await self._apply_differences(together, priority)
 
         await do_for_all(take_in_some, found.by_path(), lambda item, error: self._give_up(item[0], error))
 
@@ -269,23 +269,23 @@ class Intake:
         except Exception:  # whatever is wrong with it, it is not to hold up the others
             _log.exception("file.not_parked", path=path)
 
-    async def _take_in(self, found: Differences, priority: Priority) -> None:
+    async def _apply_differences(self, found: Differences, priority: Priority) -> None:
         await self._returned({**found.returned, **found.seen}, found.returned)
         unknown = await self._without_twins({**found.appeared, **found.changed})
         for chunk in _chunks({**unknown, **found.queued}):
             await self.detect(chunk, priority, closed=False, cause="scan")
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
         await self._absences.note(found.missing)
-        await self._touched.take_in(found.touched, self._clock_ms())
+        await self._touched.review(found.touched, self._clock_ms())
 
     async def look_at(self, closed_by_path: Mapping[str, bool]) -> None:
         """Take in files of which an event told that something happened."""
         paths = [path for path in closed_by_path if self._is_visible(path)]
         if paths:
-            concerned = await self._take_in_files(paths, closed_by_path)
+            concerned = await self._apply_files(paths, closed_by_path)
             await self._look_beside(concerned, paths, doubts=True)
 
-    async def _take_in_files(
+    async def _apply_files(
         self, paths: Sequence[str], closed_by_path: Mapping[str, bool], *, doubts: bool = True
     ) -> set[Fingerprint]:
         """Look at files; returns the fingerprints of known content that is there no more, or is back."""
@@ -316,7 +316,7 @@ class Intake:
                 doubtful.append(path)
         await self._touched.doubt(doubtful, self._clock_ms())
         await self._returned(seen, seen)
-        await self._touched.take_in(touched, self._clock_ms(), doubts=doubts)
+        await self._touched.review(touched, self._clock_ms(), doubts=doubts)
         files = await self._without_twins(unknown)
         # What an import said of a file that was just then on its way to this name.
         put_off = await self._catalogue.put_off_at([path for path in present if path not in unknown])
@@ -366,7 +366,7 @@ class Intake:
         touched = {place.path for place in places if place.path in back and is_touched(place, back[place.path])}
         untouched = {path: status for path, status in back.items() if path not in touched}
         await self._returned(untouched, untouched)
-        await self._touched.take_in(touched, self._clock_ms())
+        await self._touched.review(touched, self._clock_ms())
         told = (place for place in places if place.path in seen and place.path not in present)
         await self._absences.note([place.path for place in told if place.state is LocationState.PRESENT])
 
@@ -381,7 +381,7 @@ class Intake:
         twins = await self._catalogue.twins_of(concerned) if concerned else {}
         paths = {place.path for places in twins.values() for place in places}.difference(looked_at)
         if paths:
-            await self._take_in_files(sorted(paths), dict.fromkeys(paths, True), doubts=doubts)
+            await self._apply_files(sorted(paths), dict.fromkeys(paths, True), doubts=doubts)
             await self._absences.note(sorted(paths))
 
     async def detect(self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str) -> None:
@@ -399,7 +399,7 @@ class Intake:
                 if is_new
             ]
         )
-        self._line.take_up([(row, counted[row.path]) for row, _ in rows], priority, closed=closed)
+        self._line.enqueue([(row, counted[row.path]) for row, _ in rows], priority, closed=closed)
 
     async def _lose(self, files: Mapping[str, Fingerprint]) -> None:
         """Note of which known paths the content is gone for certain: the file there has another size."""
@@ -461,7 +461,7 @@ class Intake:
         if links:
             await self._link(links)
             # Their other names have the new times too.
-            await self._touched.take_in(set(linked), self._clock_ms(), doubts=False)
+            await self._touched.review(set(linked), self._clock_ms(), doubts=False)
         return unknown
 
     async def _link(self, links: Sequence[Location]) -> None:
@@ -526,7 +526,7 @@ class Intake:
                 if await self._looks.run(folder, self._is_folder, folder):
                     _, differences = await self._differences(folder)
                     found.add(differences)
-        await self.take_in(found, Priority.NEW)
+        await self.apply_differences(found, Priority.NEW)
 
     async def _folder_gone(self, folder: str) -> None:
         try:

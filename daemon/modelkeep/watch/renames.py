@@ -114,7 +114,7 @@ class Renames:
         self._intake = intake
         self._disk = disk
 
-    async def take_in(self, moves: Sequence[tuple[str, str]]) -> None:
+    async def apply(self, moves: Sequence[tuple[str, str]]) -> None:
         """Follow renames that events tell of; no path may be in two of them."""
         paths = [path for move in moves for path in move]
         there = await self._looks.found(fingerprints_of, paths)

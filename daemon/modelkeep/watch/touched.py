@@ -117,7 +117,7 @@ class Touched:
         if paths:
             self._on_doubt(paths)
 
-    async def take_in(self, paths: Iterable[str], now_ms: int, *, doubts: bool = True) -> None:
+    async def review(self, paths: Iterable[str], now_ms: int, *, doubts: bool = True) -> None:
         """Look at touched files again, and note what became of each.
 
         Args:

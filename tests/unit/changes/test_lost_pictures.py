@@ -42,7 +42,7 @@ def test_a_start_publishes_what_is_left_and_tells_what_is_lost(tmp_path: Path) -
     publisher.publish(gives_up_lost=True)
     journal.close()
     assert publisher.left == []
-    assert publisher.take_finished() == ["m"]
+    assert publisher.pop_finished() == ["m"]
     assert sha256_of(tmp_path / "images" / f"{A}_0_high.webp") == sha256_of(b"high")
     told, finished = read(tmp_path / "journal")
     assert (told["event"], told["error"]) == ("recovery.rolled_forward", f"these pictures are gone: {A}_0_low.webp")

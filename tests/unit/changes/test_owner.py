@@ -374,7 +374,7 @@ async def test_what_was_published_is_not_removed_once_more_when_the_folder_could
         bench.publisher.publish()
     assert [(bench.folder / "images" / name).read_bytes() for name in names] == [b"later"] * 3
     assert not bench.publisher.waits_for(A)
-    bench.publisher.take_finished()
+    bench.publisher.pop_finished()
 
 
 @pytest.mark.parametrize("unwritable", ["", "pending"])
@@ -454,7 +454,7 @@ async def test_a_recovery_leaves_what_the_disk_does_not_take_to_whoever_tries_ag
     assert await bench.shown(A) == [2, 3]
     assert bench.staged == []
     assert bench.journal.unfinished == {}
-    assert stuck in again.take_finished()
+    assert stuck in again.pop_finished()
     assert bench.events()[-2:] == ["recovery.rolled_forward", "migration.finished"]
 
 

@@ -140,7 +140,7 @@ class TestOrder:
         row = bench.jobs["a"]
         bench.put("a", priority=Priority.INTERACTIVE)
         assert bench.stage.queued == 3
-        assert bench.stage.take_back(row)
+        assert bench.stage.withdraw(row)
         assert await bench.finish_all() == ["running", "a", "b"]
 
     async def test_it_is_told_when_little_is_left(self, bench: Bench) -> None:
@@ -159,15 +159,15 @@ class TestTakingBack:
         bench.put("running")
         await bench.begun(1)
         bench.put("a", "b")
-        assert bench.stage.take_back(bench.jobs["a"])
-        assert not bench.stage.take_back(bench.jobs["a"])
-        assert not bench.stage.take_back(Job("unknown", Priority.NEW))
+        assert bench.stage.withdraw(bench.jobs["a"])
+        assert not bench.stage.withdraw(bench.jobs["a"])
+        assert not bench.stage.withdraw(Job("unknown", Priority.NEW))
         assert await bench.finish_all() == ["running", "b"]
 
     async def test_what_runs_cannot_be_taken_back(self, bench: Bench) -> None:
         bench.put("a")
         await bench.begun(1)
-        assert not bench.stage.take_back(bench.jobs["a"])
+        assert not bench.stage.withdraw(bench.jobs["a"])
         await bench.finish_all()
         assert bench.hashed == ["a"]
 
@@ -175,7 +175,7 @@ class TestTakingBack:
         bench.put("running")
         await bench.begun(1)
         bench.put("a", "b")
-        bench.stage.take_back(bench.jobs["a"])
+        bench.stage.withdraw(bench.jobs["a"])
         bench.put("a")
         assert await bench.finish_all() == ["running", "b", "a"]
 

@@ -110,7 +110,7 @@ class Story:
             return
         found = [Found(path, fingerprint.size_bytes)]
         ((row, _),) = await self.line.catalogue.detect(found, [self.root], self.line.now)
-        self.line.pipeline.take_up([(row, fingerprint)], Priority.NEW, closed=True)
+        self.line.pipeline.enqueue([(row, fingerprint)], Priority.NEW, closed=True)
 
     async def _rename(self, old: str, new: str) -> None:
         if old != new and fingerprint_of(self.path(old)) is not None:

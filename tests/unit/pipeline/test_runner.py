@@ -103,7 +103,7 @@ class Line:
         """Put a file into the root and hand it to the pipeline as the intake does."""
         path = self.file(name, content)
         ((row, _),) = await self.catalogue.detect([Found(path, 10)], [Root(str(self.root))], self.now)
-        self.take_up(row)
+        self.enqueue(row)
         return row
 
     async def described(self, path: str, **values: Any) -> PendingImport:
@@ -116,10 +116,10 @@ class Line:
         assert pending is not None
         return pending
 
-    def take_up(self, row: PendingImport, priority: Priority = Priority.NEW) -> None:
+    def enqueue(self, row: PendingImport, priority: Priority = Priority.NEW) -> None:
         fingerprint = fingerprint_of(row.path)
         assert fingerprint is not None
-        self.pipeline.take_up([(row, fingerprint)], priority, closed=True)
+        self.pipeline.enqueue([(row, fingerprint)], priority, closed=True)
 
     async def ask(self, path: str) -> "asyncio.Future[Digest]":
         """Ask for a file that has to be read; returns when the question is known."""
@@ -242,7 +242,7 @@ class TestTheWayOfAFile:
         row = await line.found("a.safetensors")
         await line.migrated(row.path)
         line.file("a.safetensors", safetensors("another"))
-        line.take_up(row)  # it was found just before its row left the queue
+        line.enqueue(row)  # it was found just before its row left the queue
         await line.migrated(row.path)
         assert line.touched == [row.path]
 
@@ -250,7 +250,7 @@ class TestTheWayOfAFile:
         row = await line.found("a.safetensors")
         sha256 = await line.migrated(row.path)
         described = await line.described(row.path, meta={"description": "d"})
-        line.take_up(described)
+        line.enqueue(described)
         await wait_until_async(lambda: len(line.records("migration.finished")) == 2)
         assert line.pool.begun == [row.path]
         details = await line.catalogue.model(sha256)
@@ -367,7 +367,7 @@ class TestRenamesInHand:
         mine = await line.described(line.file("mine.ckpt", b"mine"), name="Mine")
         theirs = await line.described(line.file("theirs.ckpt", b"theirs"), name="Theirs")
         for row in (mine, theirs):
-            line.take_up(row)
+            line.enqueue(row)
         await line.rename(mine.path, theirs.path)
         await wait_until_async(lambda: set(line.pipeline.in_hand) == {theirs.id})
         assert await line.catalogue.pending(mine.id) is not None
@@ -379,7 +379,7 @@ class TestRenamesInHand:
         line.settle_for(60.0)
         cut_off = safetensors("other")[:-1]
         described = await line.described(line.file("other.safetensors", cut_off), name="Other")
-        line.take_up(described)
+        line.enqueue(described)
         await line.rename(known.path, described.path)
         with suppress(AssertionError):
             await wait_until_async(lambda: line.pipeline.is_idle or line.pool.running, seconds=5)
@@ -645,7 +645,7 @@ class TestMigratingNow:
         sha256 = await line.migrated(first.path)
         path = line.file("b.safetensors", safetensors("same"))
         row = await line.described(path, name="Theirs")
-        line.take_up(row)
+        line.enqueue(row)
         await line.hashing(path)
         asked = asyncio.ensure_future(line.pipeline.migrate_now(row.id, Strategy.OVERRIDE))
         await wait_until_async(lambda: line.pipeline.jobs.rows[row.id].is_awaited)
@@ -776,7 +776,7 @@ class TestRowsOfABatch:
         theirs = await line.catalogue.pending_by_path(known.path)
         assert theirs is not None
         await line.pipeline.migrate_now(theirs.id, Strategy.MERGE)
-        line.take_up(row)
+        line.enqueue(row)
         await line.hashing(row.path)
         asked: list[asyncio.Future[tuple[str, Action]]] = []
         migrate = line.catalogue.migrate
@@ -795,7 +795,7 @@ class TestRowsOfABatch:
 
     async def test_a_row_whose_file_fails_meanwhile_is_tried_again_for_the_batch(self, line: Line) -> None:
         row = await line.described(line.file("a.safetensors"))
-        line.take_up(row)
+        line.enqueue(row)
         await line.hashing(row.path)
         first = asyncio.ensure_future(line.pipeline.migrate_now(row.id, None))
         await wait_until_async(lambda: line.waiting_for_row(row.id) == 1)

@@ -312,8 +312,8 @@ class TestFollowing:
         async with running(bench, SHORT) as stage:
             job = job_of(opaque)
             stage.put(job, closed=True)
-            assert stage.take_back(job)
-            assert not stage.take_back(job)
+            assert stage.withdraw(job)
+            assert not stage.withdraw(job)
             stage.put(job_of(other), closed=True)
             await bench.takes(other)
         assert str(opaque) not in {**bench.taken, **bench.refused}

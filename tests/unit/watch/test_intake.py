@@ -53,7 +53,7 @@ class Line:
     let_go: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
-    def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+    def enqueue(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
         self.taken_up += [(row.path, priority, closed) for row, _ in rows]
 
     def renamed(self, moved: Moved) -> None:

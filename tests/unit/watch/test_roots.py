@@ -77,7 +77,7 @@ class Watches:
 class Line:
     """The stages, of which nothing is wanted here."""
 
-    def take_up(
+    def enqueue(
         self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool
     ) -> None: ...
 

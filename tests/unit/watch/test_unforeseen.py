@@ -56,7 +56,7 @@ class Line:
     def __init__(self) -> None:
         self.paths: list[str] = []
 
-    def take_up(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+    def enqueue(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
         self.paths += [row.path for row, _ in rows]
 
     def renamed(self, moved: Moved) -> None:
