@@ -5,6 +5,7 @@ Everything that a fingerprint answers is answered here without reading a file.
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -44,6 +45,9 @@ from modelkeep.watch.absence import ROWS_MAX, Absences, KnowsAbsences
 from modelkeep.watch.renames import Followed, KnowsRenames, Renames, apart, exchanges
 from modelkeep.watch.touched import Disk, KnowsTouched, Touched
 
+EXCHANGE_SECONDS = 2.0
+"""How soon the second half of an exchange of files follows the first, on a machine however busy."""
+
 EVENTS_MAX = 20_000
 """Events taken in at once: the more of a burst are seen together, the more of them turn out to say the same."""
 
@@ -66,6 +70,9 @@ class KnowsPaths(KnowsAbsences, KnowsRenames, KnowsTouched, Protocol):
 
     async def failed_sizes_below(self, folder: str) -> dict[str, int]:
         """Return the paths below a folder whose rows failed, with the size that each file had then."""
+
+    async def pending_by_path(self, path: str) -> PendingImport | None:
+        """Return the row of a path."""
 
     async def put_off_at(self, paths: Sequence[str]) -> set[str]:
         """Return those of these paths whose row failed, or missed its file."""
@@ -137,6 +144,7 @@ class Intake:
         self._extensions = extensions
         self._clock_ms = clock_ms
         self._disk = Disk()
+        self._last_move: tuple[FileMoved, float] | None = None
         self._touched = Touched(catalogue, self._disk, note, looks, line.doubted)
         self._absences = Absences(catalogue, line, note, clock_ms, self.look_beside, looks)
         self._renames = Renames(catalogue, line, note, clock_ms, self, self._disk, looks)
@@ -174,12 +182,27 @@ class Intake:
 
     async def _files_moved(self, moves: Sequence[FileMoved], appeared: Collection[str]) -> None:
         waiting: list[FileMoved] = []
+        if moves and await self._completes_exchange(moves[0], appeared):
+            moves = moves[1:]
+        self._last_move = (moves[-1], time.monotonic()) if moves else None
         for move, is_exchange in exchanges(moves):
             waiting.append(move)
             if is_exchange:  # the kernel tells it as two renames, and so it is told when it is none
                 await self._renamed(waiting[:-1])
                 waiting = await self._exchanged(move, appeared)
         await self._renamed(waiting)
+
+    async def _completes_exchange(self, move: FileMoved, appeared: Collection[str]) -> bool:
+        """Tell, and follow, that a rename is the second half of an exchange whose first half came before it alone."""
+        first, at = self._last_move or (None, 0.0)
+        is_half = first == FileMoved(move.new, move.old) and time.monotonic() - at < EXCHANGE_SECONDS
+        return is_half and await self._met_again(move) and not await self._exchanged(move, appeared)
+
+    async def _met_again(self, move: FileMoved) -> bool:
+        """Tell whether two rows describe the two paths of a rename: neither went along with the half before this."""
+        paths = (move.old, move.new)
+        rows = [await self._catalogue.pending_by_path(path) for path in paths]
+        return None not in rows and not await self._catalogue.locations_at(paths)
 
     async def _exchanged(self, move: FileMoved, appeared: Collection[str]) -> list[FileMoved]:
         """Follow an exchange of files; returns the two renames that it was, if it was none."""

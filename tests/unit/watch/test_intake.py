@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from tests.exchanges import exchange
 from tests.fakes import NOT_UTF8, followed, put_into_catalogue
 
 from modelkeep.catalogue.catalogue import Catalogue
@@ -543,3 +544,34 @@ class TestScans:
         await bench.intake.scan(str(bench.root), Priority.SWEEP)
         assert time.process_time() - began < 10
         assert len(await bench.queued()) == len(bench.line.taken_up) == 2_500
+
+
+class TestExchangedFiles:
+    async def described(self, bench: Bench, name: str) -> PendingImport:
+        path = bench.put(name, name.encode())
+        row = LegacyRow(key=path, digest="d", path=path, original_path=path, name=f"Called {name}")
+        staged = StagedRow(row, on_disk=fingerprint_of(path))
+        await bench.catalogue.import_rows("hikaze-v1", "source", [staged], NOW, lambda _: None)
+        pending = await bench.catalogue.pending_by_path(path)
+        assert pending is not None
+        return pending
+
+    @pytest.mark.parametrize("together", [True, False])
+    async def test_what_is_said_of_two_files_goes_with_them(self, bench: Bench, together: bool) -> None:
+        one, other = [await self.described(bench, name) for name in ("one.pt", "other.pt")]
+        exchange(Path(one.path), Path(other.path))
+        halves = [FileMoved(one.path, other.path), FileMoved(other.path, one.path)]
+        if together:
+            await bench.apply(*halves)
+        else:  # the second half came after the first had been taken in
+            for half in halves:
+                await bench.apply(half)
+        assert {row.path: row.name for row in await bench.catalogue.pending_imports()} == {
+            one.path: "Called other.pt",
+            other.path: "Called one.pt",
+        }
+
+    async def test_a_file_that_is_renamed_to_and_fro_keeps_what_is_said_of_it(self, bench: Bench) -> None:
+        row = await self.described(bench, "one.pt")
+        await bench.apply(FileMoved(row.path, bench.at("other.pt")), FileMoved(bench.at("other.pt"), row.path))
+        assert [row.path for row in await bench.catalogue.pending_imports()] == [row.path]
