@@ -387,9 +387,10 @@ class RootKeeper:
         if watched.state is RootState.UNREACHABLE and watched.reason:
             return
         path = watched.root.path
-        await self._unwatch(path)
-        self.roots.lose(path)
+        # First of all: a rescan and a look at the root itself may find out side by side.
         watched.state, watched.reason, watched.remedy = RootState.UNREACHABLE, reason, ""
+        self.roots.lose(path)
+        await self._unwatch(path)
         paths = [root.path for root in self.roots.configured if root.path != path]
         inner = [inside for inside in paths if watched.root.contains(inside)]
         count = await self._catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE, inner)
