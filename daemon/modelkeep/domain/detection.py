@@ -43,3 +43,8 @@ class Moved:
     sha256: str = ""
     pending_id: int = 0
     displaced: str = ""
+
+
+def between(path: str) -> str:
+    """Return where what is known of a path stays while two change places: hidden, so that no scan enters it."""
+    return f"{path.rpartition('/')[0]}/.changing places"

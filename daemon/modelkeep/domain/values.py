@@ -142,10 +142,6 @@ class Fingerprint:
             return False
         return None in (self.ctime_ns, known.ctime_ns) or self.ctime_ns == known.ctime_ns
 
-    def is_touched_as(self, now: "Fingerprint") -> bool:
-        """Tell whether a file is, by its size and mtime, what it was, and yet something happened to it."""
-        return now.same_file_at_same_path(self) and not now.is_untouched_since(self)
-
     def is_same_inode(self, other: "Fingerprint | None") -> bool:
         """Tell whether two paths that were looked at now lead to one file."""
         return other is not None and (self.device, self.inode) == (other.device, other.inode)

@@ -473,11 +473,13 @@ class Pipeline:
                 self._journal.note_many([("hash.failed", fields)])
 
     async def _explained(self, path: str, error: HashError) -> HashError:
-        """Return what a failure to read a file means."""
+        """Return what a failure to read a file means; no look for one that says nothing about its root."""
+        if isinstance(error, OF_THE_FILE):
+            return error
         try:
             return await self._looks.run(path, explained, path, error, self._roots)
         except RootSilent as silent:
-            return error if isinstance(error, OF_THE_FILE) else silent
+            return silent
 
     async def _vanished(self, job: Job, error: HashError) -> None:
         """Park a row whose file is gone; it may be its root that is, and both may be back by now."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.detection import Moved, Rename
+from modelkeep.domain.detection import Moved, Rename, between
 from modelkeep.domain.events import FileMoved
 from modelkeep.domain.values import Fingerprint, Location, Priority, Record
 from modelkeep.watch.touched import Disk
@@ -140,8 +140,7 @@ class Renames:
         known = await self._catalogue.locations_at([one, other])
         if len(there) < 2 or _is_still_there(one, there, known) or _is_still_there(other, there, known):
             return False
-        between = f"{one.rpartition('/')[0]}/.changing places"  # hidden: no scan would have brought anything there
-        steps = [(other, between, one), (one, other, other), (between, one, one)]
+        steps = [(other, between(one), one), (one, other, other), (between(one), one, one)]
         renames = [Rename(old, new, seen=there[at]) for old, new, at in steps]
         back, moved, _ = await self._catalogue.move_paths(renames, self._clock_ms())
         both = [moved, replace(back, new=one)]

@@ -11,7 +11,7 @@ from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.statements import carry_over, statements_at
 from modelkeep.catalogue.tables import locations, models, pending_import
-from modelkeep.domain.detection import Moved, Rename
+from modelkeep.domain.detection import Moved, Rename, between
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
 _ROWS = RowsOf(locations, Location)
@@ -265,10 +265,9 @@ def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> l
 
 def exchange_folders(connection: sa.Connection, one: str, other: str, now_ms: int) -> list[Moved]:
     """Follow two folders that changed places, with everything that the catalogue knows below them."""
-    between = f"{one.rpartition('/')[0]}/.changing places"  # hidden: no scan would have brought anything there
-    begun = move_folder(connection, other, between, now_ms)
+    begun = move_folder(connection, other, between(one), now_ms)
     moved = move_folder(connection, one, other, now_ms)
-    ended = {move.old: move.new for move in move_folder(connection, between, one, now_ms)}
+    ended = {move.old: move.new for move in move_folder(connection, between(one), one, now_ms)}
     return [*moved, *(replace(move, new=ended[move.new]) for move in begun)]
 
 

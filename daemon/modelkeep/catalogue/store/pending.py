@@ -113,11 +113,6 @@ def due_pending(
     return [row for row in _rows(connection, query) if row.id not in without_ids][:limit]
 
 
-def remove_pending_import(connection: sa.Connection, path: str) -> bool:
-    """Delete the row of a path and its tags; tells whether there was one."""
-    return connection.execute(sa.delete(pending_import).where(pending_import.c.path == path)).rowcount > 0
-
-
 def delete_pending(connection: sa.Connection, pending_id: int) -> None:
     """Delete the row of an id and its tags."""
     connection.execute(sa.delete(pending_import).where(pending_import.c.id == pending_id))

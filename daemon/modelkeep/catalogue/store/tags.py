@@ -44,11 +44,6 @@ def tag_model(connection: sa.Connection, sha256: str, tag_id: int) -> None:
         raise NotFound(f"there is no model {sha256[:12]} or no tag {tag_id}") from error
 
 
-def untag_model(connection: sa.Connection, sha256: str, tag_id: int) -> None:
-    """Take a tag off a model; it may not carry it."""
-    connection.execute(sa.delete(model_tags).where(model_tags.c.model_hash == sha256, model_tags.c.tag_id == tag_id))
-
-
 def tag_pending(connection: sa.Connection, pending_id: int, tag_ids: Iterable[int]) -> None:
     """Put tags on a pending row."""
     rows = [{"model_id": pending_id, "tag_id": tag_id} for tag_id in tag_ids]
