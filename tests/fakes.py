@@ -65,19 +65,6 @@ def limited(which: int, soft: int) -> Iterator[None]:
         resource.setrlimit(which, before)
 
 
-class Troubles:
-    """Hears what does not work."""
-
-    def __init__(self) -> None:
-        self.reported: list[str] = []
-
-    def report(self, part: str, error: Exception | str) -> None:
-        self.reported.append(f"{part}: {error}")
-
-    def clear(self, part: str) -> None:
-        """Hear that a part works."""
-
-
 async def put_into_catalogue(catalogue: Catalogue, path: str, sha256: str, fingerprint: Fingerprint) -> None:
     """Bring a file into the catalogue as one that was found and hashed."""
     ((row, _),) = await catalogue.detect([Found(path, 1)], [], 0)

@@ -7,9 +7,10 @@ the contrary is shown, and holds up no other.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from modelkeep.base.log import get_logger
+from modelkeep.base.troubles import Troubles
 from modelkeep.errors import CatalogueError, JournalError
 
 _log = get_logger("guard")
@@ -26,17 +27,7 @@ CATALOGUE = "catalogue"
 """The part that is reported: whatever the stages write goes there."""
 
 
-class HearsTroubles(Protocol):
-    """Is told what does not work, and that it works again."""
-
-    def report(self, part: str, error: Exception | str) -> None:
-        """Note that a part does not work."""
-
-    def clear(self, part: str) -> None:
-        """Note that a part works."""
-
-
-async def persist(step: Callable[[], Awaitable[T]], troubles: HearsTroubles, part: str = CATALOGUE) -> T:
+async def persist(step: Callable[[], Awaitable[T]], troubles: Troubles, part: str = CATALOGUE) -> T:
     """Do a step that may be done twice, again and again until it succeeds."""
     wait_seconds = FIRST_WAIT_SECONDS
     while True:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
+from modelkeep.changes.ports import ImportPictures
 from modelkeep.changes.protocol import to_the_end
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow
 from modelkeep.domain.values import Fingerprint, RenderedPicture
@@ -21,31 +21,6 @@ from modelkeep.errors import PictureError
 
 _NOT_IN_A_STEM = re.compile(r"[^A-Za-z0-9_-]")
 _KEY_LENGTH_MAX = 40
-
-
-class KeepsPictures(Protocol):
-    """What stage 1 needs of the place where pictures lie; names are base names."""
-
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
-        """Render the tiers of a picture into the staging folder; raises PictureError."""
-
-    def stage_copy(self, source: Path, stem: str) -> str:
-        """Copy a picture byte for byte into the staging folder and return its name there; raises PictureError."""
-
-    async def check_copy(self, staged: str, source: Path) -> None:
-        """Delete a staged copy that does not decode as a picture within the limits, and raise PictureError."""
-
-    def place_pending(self, staged: str, name: str) -> None:
-        """Move a staged copy to its name among the pending pictures."""
-
-    def sync_pending(self) -> None:
-        """Make the names of pending pictures durable."""
-
-    def remove_pending(self, name: str) -> None:
-        """Remove a pending picture; one that is missing is fine."""
-
-    def discard(self, staged: Iterable[str]) -> None:
-        """Delete staged files; those that are missing are fine."""
 
 
 class Form(StrEnum):
@@ -99,7 +74,7 @@ class PictureStaging:
         concurrency: how many at a time.
     """
 
-    def __init__(self, pictures: KeepsPictures, concurrency: int) -> None:
+    def __init__(self, pictures: ImportPictures, concurrency: int) -> None:
         self.errors: list[Refusal] = []
         self._pictures = pictures
         self._concurrency = concurrency

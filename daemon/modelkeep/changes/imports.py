@@ -10,17 +10,16 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from modelkeep.changes.import_records import planned
 from modelkeep.changes.import_staging import (
     Form,
-    KeepsPictures,
     Need,
     PictureStaging,
     deciding_rows,
     needs_of,
 )
+from modelkeep.changes.ports import ImportPictures, Records, TakesRows
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
@@ -29,7 +28,7 @@ from modelkeep.errors import ImportStopped, JournalError, ModelkeepError
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
 from modelkeep.importers.report import ImportReport, Progress, report_of
 
-__all__ = ["ImportReport", "KeepsPictures", "Progress", "StageOne", "TakesRows", "WritesJournal"]
+__all__ = ["ImportReport", "Progress", "StageOne"]
 
 
 Reads = Callable[[Importer, SourceOptions], Awaitable[SourceContent]]
@@ -38,37 +37,6 @@ Reads = Callable[[Importer, SourceOptions], Awaitable[SourceContent]]
 async def read_in_thread(importer: Importer, options: SourceOptions) -> SourceContent:
     """Read a source that is trusted to come to an end."""
     return await asyncio.to_thread(importer.read, options)
-
-
-class TakesRows(Protocol):
-    """What stage 1 needs of the catalogue."""
-
-    async def keep_places(self, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
-        """Return the rows of a source, each with the path that it should have in view of earlier imports."""
-
-    async def import_rows(
-        self,
-        kind: str,
-        source: str,
-        rows: Sequence[StagedRow],
-        now_ms: int,
-        before_commit: Callable[[Sequence[TakenRow]], None],
-        *,
-        dry_run: bool = False,
-        again: bool = False,
-        finished: Sequence[str] = (),
-    ) -> list[TakenRow]:
-        """Take rows in one transaction, and drop finished ids; `again`: also what the owner dropped since.
-
-        `before_commit` is called inside it; when that raises, everything is rolled back, as in a dry run.
-        """
-
-
-class WritesJournal(Protocol):
-    """What stage 1 needs of the journal."""
-
-    def write(self, event: str, **fields: object) -> int:
-        """Write a record."""
 
 
 class StageOne:
@@ -88,8 +56,8 @@ class StageOne:
     def __init__(
         self,
         catalogue: TakesRows,
-        pictures: KeepsPictures,
-        journal: WritesJournal,
+        pictures: ImportPictures,
+        journal: Records,
         changes: Changes,
         clock: Callable[[], int],
         concurrency: int = 0,
@@ -195,9 +163,9 @@ class _Run:
     def __init__(
         self,
         catalogue: TakesRows,
-        pictures: KeepsPictures,
+        pictures: ImportPictures,
         changes: Changes,
-        journal: WritesJournal,
+        journal: Records,
         content: SourceContent,
         concurrency: int,
         progress: Callable[[Progress], None],

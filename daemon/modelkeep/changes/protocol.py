@@ -8,12 +8,13 @@ journal what was planned, in the catalogue what of it committed, and brings it t
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from modelkeep.base.persistence import HearsTroubles
-from modelkeep.changes.publishing import NotesRecords, Publisher, PublishesPictures
+from modelkeep.base.troubles import Troubles
+from modelkeep.changes.ports import Commits, Pictures, Records
+from modelkeep.changes.publishing import Publisher
 from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Record
 from modelkeep.errors import CatalogueError
@@ -21,34 +22,6 @@ from modelkeep.errors import CatalogueError
 R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
-
-
-class KnowsCommits(Protocol):
-    """What is needed of the catalogue."""
-
-    async def landed_migrations(self, asked: Sequence[str]) -> set[str]:
-        """Return which of these migrations are committed; the others never will be."""
-
-
-class KeepsStaged(PublishesPictures, Protocol):
-    """What is needed of the picture store."""
-
-    @property
-    def turn(self) -> asyncio.Lock:
-        """Held from a commit until its pictures have their names."""
-
-    def discard(self, staged: Iterable[str]) -> None:
-        """Delete staged files as far as that can be done."""
-
-
-class WritesPlans(NotesRecords, Protocol):
-    """What is needed of the journal."""
-
-    def write_many(self, records: Sequence[Record]) -> int:
-        """Append records."""
-
-    def sync(self) -> None:
-        """Make what was written durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +71,10 @@ class Changes:
 
     def __init__(
         self,
-        catalogue: KnowsCommits,
-        pictures: KeepsStaged,
-        journal: WritesPlans,
-        troubles: HearsTroubles | None = None,
+        catalogue: Commits,
+        pictures: Pictures,
+        journal: Records,
+        troubles: Troubles | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._pictures = pictures
@@ -204,7 +177,7 @@ class Changes:
 class _Attempt(Generic[R]):
     """A change on its way."""
 
-    def __init__(self, change: Change[R], journal: WritesPlans) -> None:
+    def __init__(self, change: Change[R], journal: Records) -> None:
         self.change = change
         self.finished: Sequence[str] = ()
         self.result: R | None = None

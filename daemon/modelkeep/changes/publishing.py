@@ -8,40 +8,17 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from modelkeep.base.persistence import HearsTroubles
+from modelkeep.base.troubles import Troubles
+from modelkeep.changes.ports import Pictures, Records
 from modelkeep.domain.faults import told
 from modelkeep.domain.migration import Committed
-from modelkeep.domain.values import Record, TierFile
+from modelkeep.domain.values import TierFile
 
 _log = logging.getLogger(__name__)
 
 PICTURES = "pictures"
 """The part that is reported while committed pictures wait."""
-
-
-class PublishesPictures(Protocol):
-    """What is needed of the picture store."""
-
-    def publish(self, files: Sequence[TierFile]) -> None:
-        """Give staged files their names."""
-
-    def remove_published(self, names: Sequence[str]) -> None:
-        """Remove published pictures; gone already is fine."""
-
-    def sync(self) -> None:
-        """Make the published names durable."""
-
-    def remove_pending(self, name: str) -> None:
-        """Remove a pending picture."""
-
-
-class NotesRecords(Protocol):
-    """What is needed of the journal."""
-
-    def note_many(self, records: Sequence[Record]) -> bool:
-        """Append records now, or later when that is not possible; tells whether they are written."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,9 +38,7 @@ class Publisher:
         troubles: is told while something waits because of the disk.
     """
 
-    def __init__(
-        self, pictures: PublishesPictures, journal: NotesRecords, troubles: HearsTroubles | None = None
-    ) -> None:
+    def __init__(self, pictures: Pictures, journal: Records, troubles: Troubles | None = None) -> None:
         self._pictures = pictures
         self._journal = journal
         self._troubles = troubles

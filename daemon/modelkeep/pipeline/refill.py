@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from modelkeep.base.persistence import HearsTroubles, persist
+from modelkeep.base.persistence import persist
+from modelkeep.base.troubles import Troubles
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import away, why_unseen
@@ -80,7 +81,7 @@ class Refill:
         park: Callable[[Sequence[tuple[PendingImport, HashError]]], Awaitable[None]],
         *,
         clock_ms: Callable[[], int],
-        troubles: HearsTroubles,
+        troubles: Troubles,
         looks: DiskLooks,
     ) -> None:
         self._looks = looks

@@ -18,12 +18,12 @@ from modelkeep.base.persistence import (
     CATALOGUE,
     LONGEST_WAIT_SECONDS,
     PASSING,
-    HearsTroubles,
     do_for_all,
     unforeseen,
 )
+from modelkeep.base.troubles import Troubles
+from modelkeep.changes.ports import Records
 from modelkeep.changes.protocol import Changes
-from modelkeep.changes.publishing import NotesRecords
 from modelkeep.disk.files import age_seconds, fingerprints_of, look_at
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import OF_THE_FILE, explained, missing, why_unseen
@@ -117,11 +117,11 @@ class Pipeline:
         options: PipelineOptions,
         catalogue: KeepsRows,
         pictures: RendersAndCopiesPictures,
-        journal: NotesRecords,
+        journal: Records,
         changes: Changes,
         hasher: Hashing,
         looks: DiskLooks,
-        troubles: HearsTroubles,
+        troubles: Troubles,
         on_touched: Callable[[str], None],
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:

@@ -1,35 +1,16 @@
 """Note which files are gone; not those whose drive or root is: of what lies there nobody knows."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from typing import Protocol
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprints_of, why_unseen
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.mounts import is_unplugged, mounted_devices
 from modelkeep.domain.values import Fingerprint, Location, Record
+from modelkeep.watch.line import Line
 
 ROWS_MAX = 2_000
 """Rows written in one transaction: others want to write too."""
-
-
-class KnowsAbsences(Protocol):
-    """What is needed of the catalogue."""
-
-    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
-        """Return the locations of these paths."""
-
-    async def set_missing(self, paths: Sequence[str], reason: str, due_at: int) -> list[Location]:
-        """Note that no file is at these paths."""
-
-    async def set_unreachable(self, paths: Sequence[str]) -> list[Location]:
-        """Note that the drive of these paths is not there."""
-
-
-class LetsGo(Protocol):
-    """What is needed of the stages."""
-
-    def gone(self, path: str) -> None:
-        """Let go of a file in hand."""
 
 
 class Absences:
@@ -46,8 +27,8 @@ class Absences:
 
     def __init__(
         self,
-        catalogue: KnowsAbsences,
-        line: LetsGo,
+        catalogue: Catalogue,
+        line: Line,
         note: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
         look_beside: Callable[[Collection[Fingerprint], Collection[str]], Awaitable[None]],

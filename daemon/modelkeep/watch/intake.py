@@ -9,16 +9,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import Protocol
 
 from modelkeep.base.clock import now_ms
 from modelkeep.base.log import get_logger
 from modelkeep.base.persistence import do_for_all, unforeseen
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprints_of, statuses_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.walk import Listing, walk
 from modelkeep.domain.bursts import Burst, divide
-from modelkeep.domain.detection import Found, Moved
+from modelkeep.domain.detection import Found
 from modelkeep.domain.events import (
     EventsLost,
     FileAppeared,
@@ -28,22 +28,22 @@ from modelkeep.domain.events import (
     FolderMoved,
     WatchEvent,
 )
-from modelkeep.domain.naming import Root, is_hidden_below
+from modelkeep.domain.naming import is_hidden_below
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin, is_touched
 from modelkeep.domain.values import (
     Fingerprint,
     Location,
     LocationState,
-    PendingImport,
     PendingState,
     Priority,
     Record,
 )
 from modelkeep.errors import RootSilent
-from modelkeep.watch.absence import ROWS_MAX, Absences, KnowsAbsences
-from modelkeep.watch.renames import Followed, KnowsRenames, Renames, apart, exchanges
-from modelkeep.watch.touched import Disk, KnowsTouched, Touched
+from modelkeep.watch.absence import ROWS_MAX, Absences
+from modelkeep.watch.line import Line
+from modelkeep.watch.renames import Followed, Renames, apart, exchanges
+from modelkeep.watch.touched import Disk, Touched
 
 EXCHANGE_SECONDS = 2.0
 """How soon the second half of an exchange of files follows the first, on a machine however busy."""
@@ -55,61 +55,6 @@ GIVEN_UP_MS = 3_600_000
 """How long a file rests that cannot be taken in for a reason that nobody foresaw."""
 
 _log = get_logger("intake")
-
-
-class KnowsPaths(KnowsAbsences, KnowsRenames, KnowsTouched, Protocol):
-    """What the intake needs of the catalogue."""
-
-    async def detect(
-        self, found: Sequence[Found], roots: Sequence[Root], now_ms: int
-    ) -> list[tuple[PendingImport, bool]]:
-        """Make sure that each found file has a waiting row."""
-
-    async def known_below(self, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
-        """Return what is known below a folder."""
-
-    async def failed_sizes_below(self, folder: str) -> dict[str, int]:
-        """Return the paths below a folder whose rows failed, with the size that each file had then."""
-
-    async def pending_by_path(self, path: str) -> PendingImport | None:
-        """Return the row of a path."""
-
-    async def put_off_at(self, paths: Sequence[str]) -> set[str]:
-        """Return those of these paths whose row failed, or missed its file."""
-
-    async def park(self, parked: Sequence[Parked]) -> list[Parked]:
-        """Note on rows why they could not be migrated."""
-
-    async def lose_content(self, paths: Sequence[str]) -> list[Location]:
-        """Note that what lies at paths is no longer what it was."""
-
-    async def put_locations(self, places: Sequence[Location], now_ms: int) -> list[str]:
-        """Write locations."""
-
-    async def move_folder(self, old: str, new: str, now_ms: int) -> list[Moved]:
-        """Follow the rename of a folder."""
-
-    async def exchange_folders(self, one: str, other: str, now_ms: int) -> list[Moved]:
-        """Follow two folders that changed places."""
-
-
-class Follows(Protocol):
-    """What the intake needs of the stages behind it."""
-
-    def enqueue(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
-        """Settle rows that were found by an event (priority `NEW`) or by a scan."""
-
-    def renamed(self, moved: Moved) -> None:
-        """Follow the rename of a file in hand."""
-
-    def exchanged(self, moves: Sequence[Moved]) -> None:
-        """Follow files in hand that changed places."""
-
-    def gone(self, path: str) -> None:
-        """Let go of a file in hand."""
-
-    def doubted(self, paths: Sequence[str]) -> None:
-        """Have files read again when nothing else is to do."""
 
 
 class Intake:
@@ -127,8 +72,8 @@ class Intake:
 
     def __init__(
         self,
-        catalogue: KnowsPaths,
-        line: Follows,
+        catalogue: Catalogue,
+        line: Line,
         note: Callable[[Sequence[Record]], object],
         looks: DiskLooks,
         extensions: Sequence[str],

@@ -4,38 +4,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Moved, Rename, between
 from modelkeep.domain.events import FileMoved
 from modelkeep.domain.values import Fingerprint, Location, Priority, Record
+from modelkeep.watch.line import Line
 from modelkeep.watch.touched import Disk
 
 RENAMES_MAX = 500
 """Renames written in one transaction: others want to write too."""
-
-
-class KnowsRenames(Protocol):
-    """What is needed of the catalogue."""
-
-    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
-        """Return the locations of these paths."""
-
-    async def move_paths(self, renames: Sequence[Rename], now_ms: int) -> list[Moved]:
-        """Follow renames of files, in their order."""
-
-
-class LetsFollow(Protocol):
-    """What is needed of the stages."""
-
-    def renamed(self, moved: Moved) -> None:
-        """Follow the rename of a file in hand."""
-
-    def exchanged(self, moves: Sequence[Moved]) -> None:
-        """Follow files in hand that changed places."""
-
-    def doubted(self, paths: Sequence[str]) -> None:
-        """Have files read again when nothing else is to do."""
 
 
 class Looks(Protocol):
@@ -84,7 +63,7 @@ class Followed:
 
 
 class Renames:
-    """Follows renames.
+    """Line renames.
 
     Args:
         catalogue: is told.
@@ -98,8 +77,8 @@ class Renames:
 
     def __init__(
         self,
-        catalogue: KnowsRenames,
-        line: LetsFollow,
+        catalogue: Catalogue,
+        line: Line,
         note: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
         intake: Looks,

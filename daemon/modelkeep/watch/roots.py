@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import Protocol
 
 from modelkeep.base.clock import now_ms
-from modelkeep.base.persistence import HearsTroubles, persist
+from modelkeep.base.persistence import persist
+from modelkeep.base.troubles import Troubles
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import leads_through_link
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import mount_point_of, mounts_below
@@ -22,9 +23,9 @@ from modelkeep.disk.roots import Identity, identity_at
 from modelkeep.disk.walk import walk
 from modelkeep.domain.naming import Root
 from modelkeep.domain.reconcile import Differences, looks_unmounted
-from modelkeep.domain.values import Location, LocationState, Priority, Record
+from modelkeep.domain.values import LocationState, Priority, Record
 from modelkeep.errors import RootSilent
-from modelkeep.watch.intake import Intake, KnowsPaths
+from modelkeep.watch.intake import Intake
 from modelkeep.watch.watcher import Watcher
 
 SYSCTL = "sudo sysctl fs.inotify.max_user_watches=1048576"
@@ -74,23 +75,8 @@ class WatchedRoot:
     not_followed: list[tuple[str, str]] = field(default_factory=list)
 
 
-class MarksRoots(KnowsPaths, Protocol):
-    """What the root keeper needs of the catalogue."""
-
-    async def set_state_below(
-        self, folder: str, old: LocationState, new: LocationState, without: Sequence[str] = ()
-    ) -> int:
-        """Change the state of every location below a folder, and not below some others."""
-
-    async def wake_below(self, folder: str, now_ms: int) -> int:
-        """Make the failed and missing rows below a folder due now."""
-
-    async def locations_outside(self, folders: Sequence[str]) -> list[Location]:
-        """Return every location that lies below none of these folders."""
-
-
 class RootKeeper:
-    """Follows the roots.
+    """Line the roots.
 
     Args:
         watcher: kernel watches and polling.
@@ -107,9 +93,9 @@ class RootKeeper:
         self,
         watcher: Watcher,
         intake: Intake,
-        catalogue: MarksRoots,
+        catalogue: Catalogue,
         note: Callable[[Sequence[Record]], object],
-        troubles: HearsTroubles,
+        troubles: Troubles,
         looks: DiskLooks,
         on_return: Callable[[], None],
         clock_ms: Callable[[], int] = now_ms,

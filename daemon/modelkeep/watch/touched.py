@@ -8,8 +8,8 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of, fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.reconcile import is_explained, is_touched
@@ -21,25 +21,6 @@ TRUSTED_SECONDS = 60.0
 
 ROWS_MAX = 2_000
 """Rows written in one transaction: others want to write too."""
-
-
-class KnowsTouched(Protocol):
-    """What is needed of the catalogue."""
-
-    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
-        """Return the locations of these paths."""
-
-    async def twins_of(self, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:
-        """Return the hashed locations of files."""
-
-    async def set_seen(self, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
-        """Note that paths are present."""
-
-    async def doubt(self, paths: Sequence[str], now_ms: int) -> None:
-        """Note that files have to be read again."""
-
-    async def distrust(self, paths: Sequence[str]) -> None:
-        """Note that whatever lies at these paths has to be read, now or later."""
 
 
 class Disk:
@@ -98,7 +79,7 @@ class Touched:
 
     def __init__(
         self,
-        catalogue: KnowsTouched,
+        catalogue: Catalogue,
         disk: Disk,
         note: Callable[[Sequence[Record]], object],
         looks: DiskLooks,

@@ -14,6 +14,7 @@ import pytest
 from tests.libraries import sha256_of
 from tests.picture_files import gigantic_png, png, text_as_picture, truncated_png
 
+from modelkeep.base.troubles import Troubles
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.protocol import Changes
@@ -63,8 +64,8 @@ class Bench:
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.store = ImageStore(folder / "images", Threads())
         self.journal = JournalKeeper(lambda: JournalWriter.open(folder / "journal"))
-        self.troubles: dict[str, str] = {}
-        self.changes = Changes(self.catalogue, self.store, self.journal, self)
+        self.troubles = Troubles(lambda event, fields: None)
+        self.changes = Changes(self.catalogue, self.store, self.journal, self.troubles)
         self.publisher = self.changes.publisher
         self.acts = self.fresh_acts(self.changes)
 
@@ -101,17 +102,9 @@ class Bench:
         with closing(sqlite3.connect(self.folder / "modelkeep.db")) as connection, connection:
             connection.execute(statement, values)
 
-    def report(self, part: str, error: Exception | str) -> None:
-        """Hear of a trouble."""
-        self.troubles[part] = str(error)
-
-    def clear(self, part: str) -> None:
-        """Hear that it is over."""
-        self.troubles.pop(part, None)
-
     async def recover(self) -> Publisher:
         """Do what a start does; returns who keeps what is left."""
-        publisher = Publisher(self.store, self.journal, self)
+        publisher = Publisher(self.store, self.journal, self.troubles)
         await recover(self.catalogue, self.store, self.journal, publisher)
         return publisher
 
@@ -349,10 +342,10 @@ async def test_pictures_that_wait_for_the_disk_are_a_trouble_until_they_are_publ
         "pictures that are committed cannot be written: Read-only file system; mount the disk of"
         f" {folder} so that it can be written; they are tried again by themselves"
     )
-    assert bench.troubles == {"pictures": sentence}
+    assert [(each.part, each.sentence) for each in bench.troubles.current()] == [("pictures", sentence)]
     monkeypatch.undo()
     bench.publisher.publish()
-    assert bench.troubles == {}
+    assert bench.troubles.current() == []
     assert await bench.shown(A) == [1]
 
 

@@ -137,6 +137,9 @@ class NotedJournal:
         self._journal = journal
         self._steps = steps
 
+    def write(self, event: str, **fields: object) -> int:
+        return self.write_many([(event, fields)])
+
     def write_many(self, records: Iterable[Record]) -> int:
         listed = list(records)
         for event, _ in listed:

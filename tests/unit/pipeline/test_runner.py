@@ -10,10 +10,11 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from tests.fakes import NOT_UTF8, Troubles, followed, settled
+from tests.fakes import NOT_UTF8, followed, settled
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
+from modelkeep.base.troubles import Troubles
 from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.protocol import Changes
@@ -69,7 +70,7 @@ class Line:
         self.journal_folder = folder / "journal"
         self._writer = JournalWriter.open(self.journal_folder)
         self.store = ImageStore(folder / "images", pool)
-        self.troubles = Troubles()
+        self.troubles = Troubles(lambda event, fields: None)
         self.touched: list[str] = []
         journal = JournalKeeper(lambda: self._writer)
         self.pipeline = Pipeline(

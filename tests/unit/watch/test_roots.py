@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from tests.fakes import Troubles, put_into_catalogue
+from tests.fakes import put_into_catalogue
 from tests.waiting import wait_until_async
 
+from modelkeep.base.troubles import Troubles
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
@@ -101,6 +102,7 @@ class Bench:
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.watches = Watches()
         self.journal: list[Record] = []
+        troubles = Troubles(lambda event, fields: None)
         intake = Intake(
             self.catalogue,
             Line(),
@@ -112,7 +114,14 @@ class Bench:
         )
         watcher = watcher or cast("Watcher", self.watches)
         self.keeper = RootKeeper(
-            watcher, intake, self.catalogue, self.journal.extend, Troubles(), looks, self._on_return, lambda: NOW
+            watcher,
+            intake,
+            self.catalogue,
+            self.journal.extend,
+            troubles,
+            looks,
+            self._on_return,
+            lambda: NOW,
         )
 
     def _on_return(self) -> None:

@@ -1,0 +1,107 @@
+"""What the commit protocol and imports need of catalogue, pictures and journal.
+
+The tests of their order hand in doubles that note, hold up or refuse each step.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow
+from modelkeep.domain.values import Record, RenderedPicture, TierFile
+
+
+class Records(Protocol):
+    """The journal."""
+
+    def write(self, event: str, **fields: object) -> int:
+        """Write a record."""
+
+    def write_many(self, records: Sequence[Record]) -> int:
+        """Append records."""
+
+    def note_many(self, records: Sequence[Record]) -> bool:
+        """Append records now, or later when that is not possible; tells whether they are written."""
+
+    def sync(self) -> None:
+        """Make what was written durable."""
+
+
+class Commits(Protocol):
+    """The catalogue as what knows which changes it has."""
+
+    async def landed_migrations(self, asked: Sequence[str]) -> set[str]:
+        """Return which of these migrations are committed; the others never will be."""
+
+
+class Pictures(Protocol):
+    """The pictures of models; names are base names."""
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Held from a commit until its pictures have their names."""
+
+    def discard(self, staged: Iterable[str]) -> None:
+        """Delete staged files as far as that can be done."""
+
+    def publish(self, files: Sequence[TierFile]) -> None:
+        """Give staged files their names."""
+
+    def remove_published(self, names: Sequence[str]) -> None:
+        """Remove published pictures; gone already is fine."""
+
+    def sync(self) -> None:
+        """Make the published names durable."""
+
+    def remove_pending(self, name: str) -> None:
+        """Remove a pending picture."""
+
+
+class ImportPictures(Protocol):
+    """The pictures as an import uses them; names are base names."""
+
+    async def render(self, source: Path, stem: str) -> RenderedPicture:
+        """Render the tiers of a picture into the staging folder; raises PictureError."""
+
+    def stage_copy(self, source: Path, stem: str) -> str:
+        """Copy a picture byte for byte into the staging folder and return its name there; raises PictureError."""
+
+    async def check_copy(self, staged: str, source: Path) -> None:
+        """Delete a staged copy that does not decode as a picture within the limits, and raise PictureError."""
+
+    def place_pending(self, staged: str, name: str) -> None:
+        """Move a staged copy to its name among the pending pictures."""
+
+    def sync_pending(self) -> None:
+        """Make the names of pending pictures durable."""
+
+    def remove_pending(self, name: str) -> None:
+        """Remove a pending picture; one that is missing is fine."""
+
+    def discard(self, staged: Iterable[str]) -> None:
+        """Delete staged files; those that are missing are fine."""
+
+
+class TakesRows(Protocol):
+    """The catalogue as what takes the rows of a source."""
+
+    async def keep_places(self, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
+        """Return the rows of a source, each with the path that it should have in view of earlier imports."""
+
+    async def import_rows(
+        self,
+        kind: str,
+        source: str,
+        rows: Sequence[StagedRow],
+        now_ms: int,
+        before_commit: Callable[[Sequence[TakenRow]], None],
+        *,
+        dry_run: bool = False,
+        again: bool = False,
+        finished: Sequence[str] = (),
+    ) -> list[TakenRow]:
+        """Take rows in one transaction, and drop finished ids; `again`: also what the owner dropped since.
+
+        `before_commit` is called inside it; when that raises, everything is rolled back, as in a dry run.
+        """
