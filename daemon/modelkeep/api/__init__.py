@@ -1,1 +1,1 @@
-"""The HTTP interface: one router module per subject, schemas, access rules."""
+"""The HTTP interface: one router module per subject, what is asked and answered, access rules."""

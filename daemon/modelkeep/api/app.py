@@ -6,11 +6,12 @@ from starlette.types import ASGIApp
 
 from modelkeep.api import control, duplicates, health, images, imports, journal, migration, models, pending
 from modelkeep.api.access import AccessRules, Transport
+from modelkeep.api.answers import Failure
 from modelkeep.api.backend import Backend
+from modelkeep.api.docs import add_docs
 from modelkeep.api.failures import answer_failures
 from modelkeep.api.guard import Guard
 from modelkeep.api.responses import Json
-from modelkeep.api.schemas import Failure
 
 _ROUTERS = (
     health.router,
@@ -42,6 +43,7 @@ def create_app(backend: Backend, access: AccessRules, *, version: str) -> FastAP
         default_response_class=Json,
         dependencies=bearer,
         responses={"4XX": {"model": Failure, "description": "what was wrong, in one sentence"}},
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -50,6 +52,7 @@ def create_app(backend: Backend, access: AccessRules, *, version: str) -> FastAP
     answer_failures(app)
     for router in _ROUTERS:
         app.include_router(router)
+    add_docs(app)
     return app
 
 

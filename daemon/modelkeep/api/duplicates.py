@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api import schemas
+from modelkeep.api import answers
 from modelkeep.api.parameters import TheQuestion
 from modelkeep.api.responses import Json
 
 router = APIRouter(prefix="/api/duplicates", tags=["models"])
 
 
-@router.get("", response_model=schemas.Duplicates)
+@router.get("", response_model=answers.Duplicates)
 async def list_duplicates(question: TheQuestion) -> Json:
     """Copies apart from links, and what could be freed; those that free the most come first."""
     return await question.answer()

@@ -26,6 +26,8 @@ _STATUS: dict[type[BaseException], int] = {
     errors.NotAllowed: 403,
     errors.FileChanged: 409,
     errors.NotAModel: 400,
+    errors.HashError: 422,
+    errors.WorkerDied: 503,
     errors.Conflict: 409,
     errors.Busy: 423,
     errors.HashCancelled: 503,

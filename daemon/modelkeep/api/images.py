@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from modelkeep.api import schemas
+from modelkeep.api import answers, requests
 from modelkeep.api.parameters import Sha256, TheBackend, TheQuestion
 from modelkeep.api.picture_files import answer_with_file
 from modelkeep.api.responses import Json, failure
@@ -45,19 +45,19 @@ Quality = Annotated[Literal["high", "medium", "low"], Query(description="high: a
 Seq = Annotated[int, Query(ge=0, le=SEQ_MAX, description="number of the picture, from 0 on")]
 
 
-@router.get("/get_img_count", response_model=schemas.PictureCount)
+@router.get("/get_img_count", response_model=answers.PictureCount)
 async def count(question: TheQuestion, sha256: Sha256) -> Json:
     """How many pictures a model has."""
     return await question.answer(sha256=sha256)
 
 
 @router.post("/get_sample_imgs", response_model=list[str])
-async def names(question: TheQuestion, asked: schemas.SampleRequest) -> Json:
+async def names(question: TheQuestion, asked: requests.SampleRequest) -> Json:
     """The names under which a model's pictures can be had."""
     return await question.answer(sha256=asked.hash)
 
 
-@router.post("/upload", response_model=schemas.Uploaded, openapi_extra=_UPLOAD_FORM)
+@router.post("/upload", response_model=answers.Uploaded, openapi_extra=_UPLOAD_FORM)
 async def upload(backend: TheBackend, request: Request) -> Json:
     """Add a picture to a model, as the next one; the same picture is not stored twice."""
     try:
@@ -77,7 +77,7 @@ async def upload(backend: TheBackend, request: Request) -> Json:
     return Json({"status": "success", "base_name": f"{sha256}_{seq}"})
 
 
-@router.delete("/delete", response_model=schemas.Removed)
+@router.delete("/delete", response_model=answers.Removed)
 async def delete(backend: TheBackend, sha256: Sha256, seq: Seq) -> Json:
     """Remove a picture; later ones move down by one."""
     return Json({"status": "success", "count": await backend.remove_picture(sha256, seq)})
@@ -88,7 +88,7 @@ async def pending_picture(backend: TheBackend, request: Request, name: str) -> R
     """A row's picture as it came, by the row's number or by its base name."""
     match = _ROW_PICTURE.fullmatch(name)
     path = None
-    if match is not None and int(match["id"]) <= schemas.ROW_ID_MAX:
+    if match is not None and int(match["id"]) <= requests.ROW_ID_MAX:
         path = await backend.library.pending_picture(int(match["id"]), name if match["rest"] else "")
     if path is None:
         raise NotFound("There is no such picture of a pending row.")

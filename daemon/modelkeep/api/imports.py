@@ -8,8 +8,8 @@ from starlette.responses import StreamingResponse
 
 from modelkeep.api.failures import UNEXPECTED, expected_fault, sentence_of
 from modelkeep.api.parameters import Rights, TheBackend
+from modelkeep.api.requests import ImportRequest
 from modelkeep.api.responses import as_json
-from modelkeep.api.schemas import ImportRequest
 from modelkeep.errors import ModelkeepError
 
 log = structlog.get_logger("modelkeep.api")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from modelkeep.api import schemas
+from modelkeep.api import answers, requests
 from modelkeep.api.backend import Backend
 from modelkeep.api.batch import import_rows
 from modelkeep.api.parameters import Rights, TheBackend, TheQuestion
@@ -19,26 +19,26 @@ LEGACY_KIND = "hikaze"
 router = APIRouter(prefix="/api/migration", tags=["migration"])
 
 
-@router.get("/pending_models", response_model=schemas.PendingModels)
+@router.get("/pending_models", response_model=answers.PendingModels)
 async def pending_models(question: TheQuestion) -> Json:
     """Every row of the queue."""
     return await question.answer()
 
 
-@router.get("/pending_model", response_model=schemas.FullPending)
+@router.get("/pending_model", response_model=answers.FullPending)
 async def pending_model(
     question: TheQuestion,
     id: Annotated[str, Query(description="number of a row of the queue")] = "",  # noqa: A002 - the contract's name
 ) -> Json:
     """One row of the queue."""
-    number = int(id) if id.isascii() and id.isdigit() and len(id) <= len(str(schemas.ROW_ID_MAX)) else 0
-    if not 1 <= number <= schemas.ROW_ID_MAX:
+    number = int(id) if id.isascii() and id.isdigit() and len(id) <= len(str(requests.ROW_ID_MAX)) else 0
+    if not 1 <= number <= requests.ROW_ID_MAX:
         return failure(400, "id in the query: it has to be the number of a pending row.")
     return await question.answer(pending_id=number)
 
 
-@router.post("/import_a_model", response_model=schemas.Migrated, responses={409: {"model": schemas.ImportConflict}})
-async def import_a_model(backend: TheBackend, asked: schemas.ImportOneRequest) -> Json:
+@router.post("/import_a_model", response_model=answers.Migrated, responses={409: {"model": answers.ImportConflict}})
+async def import_a_model(backend: TheBackend, asked: requests.ImportOneRequest) -> Json:
     """Hash and migrate one row of the queue."""
     try:
         sha256, action = await backend.resolve(asked.id, asked.conf_strategy, asked.path)
@@ -47,14 +47,14 @@ async def import_a_model(backend: TheBackend, asked: schemas.ImportOneRequest) -
     return Json({"status": "success", "sha256": sha256, "action_taken": str(action)})
 
 
-@router.post("/import_models", response_model=schemas.MigratedMany, status_code=207)
-async def import_models(backend: TheBackend, asked: schemas.ImportManyRequest) -> Json:
+@router.post("/import_models", response_model=answers.MigratedMany, status_code=207)
+async def import_models(backend: TheBackend, asked: requests.ImportManyRequest) -> Json:
     """Hash and migrate rows of the queue side by side; one that fails does not hold up the others."""
     return Json(await import_rows(backend, asked.id, asked.conflict_strategy), status_code=207)
 
 
 @router.post("/migrate_legacy_db")
-async def migrate_legacy_db(backend: TheBackend, rights: Rights, asked: schemas.LegacyImportRequest) -> Json:
+async def migrate_legacy_db(backend: TheBackend, rights: Rights, asked: requests.LegacyImportRequest) -> Json:
     """Run stage 1 on a database of the legacy manager, to its end."""
     await rights.require(asked.legacy_db_path, asked.legacy_images_dir or "")
     report: Mapping[str, object] = {}
@@ -105,7 +105,7 @@ async def _both_sides(backend: Backend, pending_id: int, conflict: Conflict) -> 
     sides = await conflict_of(backend.library, pending_id)
     if sides is None:
         return failure(409, str(conflict))
-    pending = {key: sides["pending"][key] for key in schemas.FullPending.model_fields}
+    pending = {key: sides["pending"][key] for key in answers.FullPending.model_fields}
     return failure(409, str(conflict), existing=sides["existing"]["model"], pending=pending)
 
 

@@ -4,34 +4,34 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from modelkeep.api import schemas
+from modelkeep.api import answers, requests
 from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, TheQuestion, exact_text
 from modelkeep.api.responses import Json
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
 
-@router.post("/sha256", response_model=schemas.Hashed, response_model_exclude_none=True)
-async def hash_file(backend: TheBackend, asked: schemas.HashRequest) -> Json:
+@router.post("/sha256", response_model=answers.Hashed, response_model_exclude_none=True)
+async def hash_file(backend: TheBackend, asked: requests.HashRequest) -> Json:
     """Hash a file; a known fingerprint is answered at once."""
     sha256, action = await backend.hash_path(asked.path, migrate=asked.pending_status == "pending")
     return Json({"sha256": sha256} | ({"action_taken": str(action)} if action else {}))
 
 
-@router.get("/get_types", response_model=schemas.Types)
+@router.get("/get_types", response_model=answers.Types)
 async def types(question: TheQuestion) -> Json:
     """Every type in use or configured."""
     return await question.answer()
 
 
-@router.get("/find", response_model=schemas.FoundModels)
+@router.get("/find", response_model=answers.FoundModels)
 async def find(question: TheQuestion, request: Request, q: Annotated[str, Query(min_length=1)]) -> Json:  # noqa: ARG001
     """The models that a hash (or its beginning), a path or a name means."""
     # `q` documents and requires the parameter; a path in it may not be UTF-8 and is taken byte for byte.
     return await question.answer(q=exact_text(request, "q"))
 
 
-@router.get("", response_model=schemas.Models)
+@router.get("", response_model=answers.Models)
 async def list_models(
     question: TheQuestion,
     type: Annotated[str | None, Query(description="`others`: types that get_types does not name")] = None,  # noqa: A002
@@ -44,13 +44,13 @@ async def list_models(
     return await question.answer(type=type, q=q, tag=tag, limit=limit, offset=offset)
 
 
-@router.get("/{sha256}", response_model=schemas.FullModel)
+@router.get("/{sha256}", response_model=answers.FullModel)
 async def one(question: TheQuestion, sha256: Sha256) -> Json:
     """One model."""
     return await question.answer(sha256=sha256)
 
 
-@router.get("/{sha256}/details", response_model=schemas.DetailedModel)
+@router.get("/{sha256}/details", response_model=answers.DetailedModel)
 async def details(question: TheQuestion, sha256: Sha256) -> Json:
     """One model with its pictures and locations."""
     return await question.answer(sha256=sha256)

@@ -9,8 +9,8 @@ from fastapi import Depends, Path, Query, Request
 from modelkeep.api.access import AccessRules, may_name
 from modelkeep.api.backend import Backend
 from modelkeep.api.guard import OWNER_KEY
+from modelkeep.api.requests import ROW_ID_MAX
 from modelkeep.api.responses import Json
-from modelkeep.api.schemas import ROW_ID_MAX
 from modelkeep.domain.values import normalise_sha256
 from modelkeep.errors import NotAllowed, NotFound
 

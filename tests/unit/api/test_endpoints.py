@@ -1,11 +1,12 @@
 """Each endpoint hands the right question to the backend and its answer back in the shape of the contract."""
 
+import re
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from modelkeep.api import schemas, shapes
+from modelkeep.api import answers, shapes
 from modelkeep.domain.values import Strategy
 from modelkeep.errors import Conflict
 
@@ -84,7 +85,7 @@ async def test_duplicates_are_told_with_their_places_and_what_could_be_freed(
     (row,) = answer["duplicates"]
     assert (row["copies"], row["symbolic_links"]) == ([["/a", "/b"], ["/c"]], ["/d"])
     assert answer["freeable_bytes"] == row["freeable_bytes"] == 5
-    schemas.Duplicates.model_validate(answer)
+    answers.Duplicates.model_validate(answer)
 
 
 async def test_the_queue_is_listed_by_state(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
@@ -218,4 +219,16 @@ async def test_the_interface_documents_itself(client: httpx.AsyncClient, make_cl
     assert {"/api/models/{sha256}", "/api/migration/import_a_model", "/api/scan", "/healthz"} <= set(
         document["paths"]
     )
-    assert (await client.get("/docs")).status_code == 200
+
+
+async def test_the_documentation_has_all_that_it_shows_from_this_server(client: httpx.AsyncClient) -> None:
+    page = await client.get("/docs")
+    policy = page.headers["content-security-policy"]
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0]
+    assert policy.startswith("default-src 'none'; script-src 'self' 'sha256-")
+    addresses = re.findall(r"""(?:src|href|url)[=:]? ?["']([^"']+)["']""", page.text)
+    assert {address.rpartition("/")[2] for address in addresses} >= {"swagger-ui-bundle.js", "swagger-ui.css"}
+    for address in addresses:
+        assert (await client.get(address)).status_code == 200, address
+    assert (await client.get("/docs/assets/../../pyproject.toml")).status_code == 404
+    assert (await client.get("/docs/assets/..%2f..%2fcore.py")).status_code == 404

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
-from modelkeep.api import schemas, shapes
+from modelkeep.api import answers, shapes
 from modelkeep.domain.details import PendingDetails
 from modelkeep.domain.values import Model, PendingImport
 
@@ -89,14 +89,14 @@ def test_both_sides_without_a_model_say_so() -> None:
 def test_the_documentation_describes_the_shapes_as_they_are(backend: "FakeBackend") -> None:
     assert backend.row is not None
     described: list[tuple[type[BaseModel], object]] = [
-        (schemas.ListedModel, shapes.model_listed(backend.details.model, 1)),
-        (schemas.FoundModel, shapes.model_found(backend.details.model)),
-        (schemas.FullModel, shapes.model_full(backend.details.model, 1)),
-        (schemas.DetailedModel, shapes.model_details(backend.details)),
-        (schemas.ListedPending, shapes.pending_listed(backend.row.pending)),
-        (schemas.FullPending, shapes.pending_full(backend.row.pending)),
-        (schemas.QueueRow, shapes.queue_row(backend.row.pending)),
-        (schemas.DetailedPending, shapes.pending_details(backend.row)),
+        (answers.ListedModel, shapes.model_listed(backend.details.model, 1)),
+        (answers.FoundModel, shapes.model_found(backend.details.model)),
+        (answers.FullModel, shapes.model_full(backend.details.model, 1)),
+        (answers.DetailedModel, shapes.model_details(backend.details)),
+        (answers.ListedPending, shapes.pending_listed(backend.row.pending)),
+        (answers.FullPending, shapes.pending_full(backend.row.pending)),
+        (answers.QueueRow, shapes.queue_row(backend.row.pending)),
+        (answers.DetailedPending, shapes.pending_details(backend.row)),
     ]
     for schema, shape in described:
         assert schema.model_validate(shape).model_dump() == shape

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from modelkeep.api import schemas, shapes
+from modelkeep.api import answers, shapes
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.tables import models, pending_import
 from modelkeep.cli.pending_view import comparable
@@ -41,12 +41,12 @@ async def test_a_row_and_the_model_that_it_becomes_say_the_same(catalogue: Catal
 async def test_the_interface_and_the_command_line_tell_all_of_it(catalogue: Catalogue) -> None:
     row = await say(catalogue, "a", SAID)
     queued = shapes.queue_row(row)
-    assert schemas.QueueRow.model_validate(queued).model_dump().items() >= SAID.items()
+    assert answers.QueueRow.model_validate(queued).model_dump().items() >= SAID.items()
     await migrate(catalogue, order(row, A))
     details = await catalogue.model(A)
     assert details is not None
     shape = shapes.model_details(details)
-    assert schemas.DetailedModel.model_validate(shape).model_dump().items() >= {
+    assert answers.DetailedModel.model_validate(shape).model_dump().items() >= {
         (text, SAID[text]) for text in FURTHER_TEXTS
     }
     assert comparable({**shape, **shape["model"]}).items() >= SAID.items()
