@@ -3,22 +3,22 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fakes import NOT_UTF8, HoldsOpen, let_go
 from tests.libraries import safetensors
 from tests.waiting import wait_until_async
 
-from modelkeep.disk.files import fingerprint_of, look_at_all
+from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.roots import Roots
-from modelkeep.domain.settling import Look, Verdict
+from modelkeep.domain.settling import Verdict
 from modelkeep.domain.values import Fingerprint, Priority
-from modelkeep.pipeline import settle
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.settle import MOST_LOOKS, Refused, SettleStage, Taken
 
@@ -70,15 +70,10 @@ class HandClock:
 
 
 class Looks:
-    """Counts the looks of a stage."""
+    """Counts the looks of a stage, each when the stage goes on with what it saw, in the same step of the loop."""
 
     def __init__(self) -> None:
         self.count = 0
-
-    def __call__(self, paths: Iterable[str]) -> dict[str, Look | None]:
-        found = look_at_all(paths)
-        self.count += 1
-        return found
 
     async def reach(self, count: int) -> None:
         """Wait until there were so many looks."""
@@ -88,7 +83,14 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     looks = Looks()
-    monkeypatch.setattr(settle, "look_at_all", looks)
+    found = DiskLooks.found
+
+    async def counted(self: DiskLooks, *args: Any) -> Any:
+        seen = await found(self, *args)
+        looks.count += 1
+        return seen
+
+    monkeypatch.setattr(DiskLooks, "found", counted)
     return looks
 
 
