@@ -47,8 +47,9 @@ format: $(READY)  ## Format the code and mend what the linter can
 soak: $(READY)  ## The long crash tests; ROUNDS=1000
 	@$(BIN)/python tests/crash/soak.py --rounds $(or $(ROUNDS),100)
 
-bench: $(READY)  ## Measure, side by side with other tools
-	@$(BIN)/python tests/bench/main.py
+bench: $(READY)  ## Measure, side by side with other tools; ROW=S3 SCALE=1 ROUNDS=3 GROW=10 JSON=bench.json
+	@PYTHONPATH=daemon $(BIN)/python -m tests.bench.main $(addprefix --row ,$(ROW)) $(if $(SCALE),--scale $(SCALE)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(GROW),--grow $(GROW)) $(if $(JSON),--json $(JSON))
 
 lock:  ## Renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev \

@@ -63,6 +63,27 @@ def checkpoint(seed: object, size_bytes: int = 4096) -> bytes:
     return archive.getvalue()
 
 
+def gguf(seed: object, size_bytes: int = 4096) -> bytes:
+    """Return a whole GGUF file: one text that no other seed has, and one tensor of about so many bytes."""
+    said = _gguf_text("general.name") + (8).to_bytes(4, "little") + _gguf_text(str(seed))
+    counts = (3).to_bytes(4, "little") + (1).to_bytes(8, "little") * 2
+    floats = max(1, size_bytes // 4)
+    tensor = _gguf_text("weight") + b"".join(
+        (
+            (1).to_bytes(4, "little"),  # dimensions
+            floats.to_bytes(8, "little"),
+            (0).to_bytes(4, "little"),  # F32
+            (0).to_bytes(8, "little"),  # where it begins
+        )
+    )
+    header = b"GGUF" + counts + said + tensor
+    return header + bytes(-len(header) % 32) + noise(seed, 4 * floats)
+
+
+def _gguf_text(text: str) -> bytes:
+    return len(text.encode()).to_bytes(8, "little") + text.encode()
+
+
 def noise(seed: object, size_bytes: int) -> bytes:
     """Return bytes that no other seed has."""
     return random.Random(str(seed)).randbytes(size_bytes)

@@ -1,211 +1,139 @@
-"""Measure modelkeep beside other programs, in one call, and print one table.
+"""Measure whole daemons beside other programs, and print one table: `make bench`, `make bench ROW=S3 SCALE=1`.
 
-Each pair is run in turn (A B A B …) and the median of the ratios counts: machines are noisy, ratios are not. Usage:
-`make bench`, or `.venv/bin/python tests/bench/main.py --rounds 3 --json bench.json`.
+Each pair runs in turn (A B A B …), the medians count: machines are noisy, ratios are not. Every file and every
+database is on disk, every commit durable, and the daemon is the program itself, asked from outside.
 """
 
 import argparse
-import asyncio
 import json
-import os
-import shutil
-import sqlite3
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from tests.bench import hashing, importing, machine, migrating, pictures, resting, watching
+from tests.bench.measuring import Measured
+from tests.bench.scene import Scene
 
-from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.hashing import FileInRoot
-from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
-from modelkeep.domain.migration import MigrationOrder
-from modelkeep.domain.values import Fingerprint, Strategy
-from modelkeep.pipeline.hash_pool import HashPool
+_COLUMNS = 140
+"""Of the table where there is no terminal."""
 
-LARGE_FILES, LARGE_BYTES = 4, 128 << 20
-SMALL_ROWS = 5_000
-IMPORT_ROWS = 20_000
 
-Measured = dict[str, object]
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: what measures it, and the scale that a small machine does in a minute or so."""
+
+    name: str
+    measure: Callable[[Scene], Iterator[Measured]]
+    scale: float
+
+
+ROWS = (
+    Row("S1", hashing.large_files, 0.25),
+    Row("S2", migrating.known_rows, 0.3),
+    Row("S2", migrating.unknown_files, 0.3),
+    Row("S3", importing.first_and_second, 1),
+    Row("S3", importing.by_command, 1),
+    Row("S4", watching.rescan, 0.15),
+    Row("S5", watching.renames, 0.25),
+    Row("S6", watching.closed_files, 1),
+    Row("S7", resting.idle, 0.2),
+    Row("S8", resting.answers, 1),
+    Row("S9", pictures.tiers, 0.2),
+    Row("S10", hashing.memory, 0.25),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: a figure, and what an item costs at another size, if that was asked."""
+
+    row: str
+    measured: Measured
+    growth: float | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the line for programs."""
+        return {"row": self.row, **self.measured.as_json(), "growth": self.growth}
 
 
 def main() -> int:
-    """Run every measurement and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="modelkeep-bench-") as name:
-        folder = Path(name)
-        rows = [
-            *hashing(folder, options.rounds),
-            migrating(folder, options.rounds),
-            importing(folder, options.rounds),
-        ]
-    table = Table("work", "modelkeep", "peer", "ratio")
-    for row in rows:
-        table.add_row(*(str(row[key]) for key in ("work", "modelkeep", "peer", "ratio")))
-    Console().print(table)
+    """Run what was asked for and print it."""
+    options = _options()
+    lines: list[Line] = []
+    failed: list[str] = []
+    out = Console(width=None if sys.stdout.isatty() else _COLUMNS)
+    for row in ROWS:
+        if options.row and row.name not in options.row:
+            continue
+        out.print(f"{row.name} …", style="dim")
+        try:
+            lines += _measure(row, options)
+        except (AssertionError, OSError) as error:
+            failed.append(row.name)
+            out.print(f"{row.name} could not be measured: {error}", style="red", markup=False)
+    out.print(_table(lines, options.grow))
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=2))
-    return 0
+        told = {"machine": machine.facts(), "rows": [line.as_json() for line in lines], "failed": failed}
+        options.json.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    return 1 if failed else 0
 
 
-def hashing(folder: Path, rounds: int) -> list[Measured]:
-    """Hash large files from a warm cache, as many at once as there are cores."""
-    files = []
-    for number in range(LARGE_FILES):
-        path = folder / f"large{number}.bin"
-        path.write_bytes(os.urandom(1 << 20) * (LARGE_BYTES >> 20))
-        files.append(str(path))
-    cores = str(len(os.sched_getaffinity(0)))
-    total = LARGE_FILES * LARGE_BYTES / 1e6
-
-    pool = HashPool(0, step_back=False)
-    gate = asyncio.Semaphore(pool.workers)
-
-    async def one(path: str) -> None:
-        async with gate:
-            await pool.digest(FileInRoot("", path), LARGE_BYTES)
-
-    async def ours() -> None:
-        await asyncio.gather(*map(one, files))
-
-    measured: list[Measured] = []
-    with asyncio.Runner() as runner:
-        for peer in (["openssl", "dgst", "-sha256"], ["sha256sum"]):
-            work = f"hash {LARGE_FILES} files of {LARGE_BYTES >> 20} MiB, MB/s"
-            if shutil.which(peer[0]) is None:
-                measured.append({"work": work, "modelkeep": "", "peer": f"{peer[0]} is not installed", "ratio": ""})
-                continue
-            theirs = _runner(["xargs", "-P", cores, "-n", "1", *peer], "\n".join(files))
-            a, b, ratio = side_by_side(lambda: runner.run(ours()), theirs, rounds)
-            told = f"{peer[0]} {total / b:.0f}"
-            measured.append({"work": work, "modelkeep": round(total / a), "peer": told, "ratio": round(ratio, 2)})
-        pool.shutdown()
-    return measured
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = sorted({row.name for row in ROWS}, key=lambda name: int(name[1:]))
+    parser.add_argument("--row", action="append", choices=names, help="only this one; repeatable")
+    parser.add_argument("--scale", type=float, help="of the sizes in the table of goals, for all rows; 1 = as there")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each side")
+    parser.add_argument("--grow", type=float, help="measure at so many times the size as well, and compare")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    parser.add_argument("--folder", type=Path, help="where files are made (default: that for temporary files)")
+    return parser.parse_args()
 
 
-def migrating(folder: Path, rounds: int) -> Measured:
-    """Migrate rows whose digest is known, with three tags each, against plain inserts one commit a row."""
+def _measure(row: Row, options: argparse.Namespace) -> Iterator[Line]:
+    scale = options.scale or row.scale
+    small = _at_scale(row, scale, options)
+    if not options.grow:
+        yield from (Line(row.name, measured) for measured in small)
+        return
+    costs = {measured.work: measured.cost for measured in small}
+    for measured in _at_scale(row, scale * options.grow, options):
+        yield Line(row.name, measured, measured.cost / costs[measured.work] if costs.get(measured.work) else None)
 
-    async def ours() -> float:
-        catalogue = Catalogue.open(_fresh(folder / "migrate.db"))
-        rows = [StagedRow(_row(number), on_disk=Fingerprint(1, number, 9, 9)) for number in range(SMALL_ROWS)]
-        taken = await catalogue.import_rows("bench", "bench", rows, 1, lambda _: None)
-        orders = [
-            MigrationOrder(
-                f"m{row.pending_id}",
-                row.pending_id,
-                row.row.path,
-                f"{row.pending_id:064x}",
-                Fingerprint(1, row.pending_id, 9, 9),
-                Strategy.AUTO,
-            )
-            for row in taken
+
+def _at_scale(row: Row, scale: float, options: argparse.Namespace) -> list[Measured]:
+    with tempfile.TemporaryDirectory(prefix="modelkeep-bench-", dir=options.folder) as folder:
+        return list(row.measure(Scene(Path(folder), scale, options.rounds)))
+
+
+def _table(lines: Sequence[Line], grow: float | None) -> Table:
+    columns = ["", "work", "modelkeep", "peer", "ratio", "goal", ""]
+    table = Table(*columns, *([f"an item at {grow:g} x the size"] if grow else []))
+    for line in lines:
+        measured = line.measured
+        peers = measured.peers
+        told = [f"{peer.name}: {_number(peer.value)}" for peer in peers if peer.value is not None]
+        told += [f"{peer.name}: not installed" for peer in peers if peer.value is None]
+        ratios = ["" if peer.ratio is None else f"{peer.ratio:.2f}" for peer in peers]
+        cells = [
+            line.row,
+            "\n".join(filter(None, (measured.work, measured.size, measured.note))),
+            f"{_number(measured.value)} {measured.unit}",
+            "\n".join(told),
+            "\n".join(ratios),
+            measured.goal,
+            {True: "met", False: "not met", None: ""}[measured.is_met],
         ]
-        began = time.perf_counter()
-        for start in range(0, len(orders), 256):
-            await catalogue.migrate(orders[start : start + 256], [], 1, lambda _: None)
-        seconds = time.perf_counter() - began
-        catalogue.close()
-        return seconds
-
-    def one_by_one() -> float:
-        path = folder / "one.db"
-        path.unlink(missing_ok=True)
-        database = sqlite3.connect(path, isolation_level=None)
-        database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE m (k PRIMARY KEY, v);")
-        began = time.perf_counter()
-        for number in range(SMALL_ROWS // 10):
-            database.execute("INSERT INTO m VALUES (?, ?)", (number, "x"))
-        database.close()
-        return (time.perf_counter() - began) * 10
-
-    ratios, speeds, peers = [], [], []
-    for _ in range(rounds):
-        a, b = asyncio.run(ours()), one_by_one()
-        speeds.append(SMALL_ROWS / a)
-        peers.append(SMALL_ROWS / b)
-        ratios.append(b / a)
-    return {
-        "work": f"migrate {SMALL_ROWS:,} hashed rows, rows/s",
-        "modelkeep": round(statistics.median(speeds)),
-        "peer": f"one bare durable insert a row {statistics.median(peers):.0f}",
-        "ratio": round(statistics.median(ratios), 2),
-    }
+        table.add_row(*cells, *([f"{line.growth:.2f} x" if line.growth else ""] if grow else []))
+    return table
 
 
-def importing(folder: Path, rounds: int) -> Measured:
-    """Take legacy rows with three tags each, against INSERT … SELECT of as many rows in one connection."""
-    rows = [StagedRow(_row(number), on_disk=Fingerprint(1, number, 9, 9)) for number in range(IMPORT_ROWS)]
-
-    async def take() -> float:
-        catalogue = Catalogue.open(_fresh(folder / "import.db"))
-        began = time.perf_counter()
-        await catalogue.import_rows("bench", "bench", rows, 1, lambda _: None)
-        seconds = time.perf_counter() - began
-        catalogue.close()
-        return seconds
-
-    def insert_select() -> float:
-        database = sqlite3.connect(":memory:")
-        database.execute("CREATE TABLE s (id INTEGER PRIMARY KEY, path UNIQUE, name, type, meta)")
-        database.execute("CREATE TABLE t (model, tag, PRIMARY KEY (model, tag))")
-        source = [(n, f"/m/{n}", f"{n}.safetensors", "loras", "{}") for n in range(IMPORT_ROWS)]
-        began = time.perf_counter()
-        database.executemany("INSERT INTO s VALUES (?, ?, ?, ?, ?)", source)
-        database.executemany("INSERT INTO t VALUES (?, ?)", [(n, k) for n in range(IMPORT_ROWS) for k in range(3)])
-        return time.perf_counter() - began
-
-    pairs = [(asyncio.run(take()), insert_select()) for _ in range(rounds)]
-    a, b = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return {
-        "work": f"take {IMPORT_ROWS:,} legacy rows, rows/s",
-        "modelkeep": round(IMPORT_ROWS / a),
-        "peer": f"bare inserts in memory {IMPORT_ROWS / b:.0f}",
-        "ratio": round(statistics.median(b / a for a, b in pairs), 2),
-    }
-
-
-def side_by_side(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float, float]:
-    """Return the median seconds of both, run in turn after one run each that does not count, and their ratio."""
-    ours(), theirs()
-    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(rounds)]
-    a, b = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return a, b, statistics.median(b / a for a, b in pairs)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def _runner(command: list[str], text: str) -> Callable[[], object]:
-    return lambda: subprocess.run(command, input=text.encode(), stdout=subprocess.DEVNULL, check=True)
-
-
-def _fresh(database: Path) -> Path:
-    """Remove a database of an earlier round."""
-    for file in database.parent.glob(f"{database.name}*"):
-        file.unlink()
-    return database
-
-
-def _row(number: int) -> LegacyRow:
-    path = f"/models/loras/d{number % 100}/m{number}.safetensors"
-    tags = tuple(LegacyTag(f"t{(number * 7 + k * 11) % 50}", "#fff", 1) for k in range(3))
-    meta = {"description": f"description {number}"}
-    return LegacyRow(
-        str(number), f"{number:064x}", path, path, name=f"m{number}.safetensors", type="loras", meta=meta, tags=tags
-    )
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 if __name__ == "__main__":
