@@ -4,12 +4,17 @@ from pathlib import Path
 
 from tests.daemon_process import DaemonProcess
 from tests.exchanges import exchange
+from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
 from tests.waiting import wait_until
 
 
-def test_known_files_keep_what_is_known_of_them_and_are_not_read_again(models: Path, daemon: DaemonProcess) -> None:
+def test_known_files_keep_what_is_known_of_them_and_are_not_read_again(
+    models: Path, make_daemon: DaemonMaker
+) -> None:
+    # Before the start: an event that still tells of a writer would be a reason to read them again.
     one, other = (put(models / f"{name}.safetensors", safetensors(name)) for name in ("one", "other"))
+    daemon = make_daemon().start()
     hashes = {path: daemon.wait_model(path) for path in (one, other)}
     daemon.wait_idle()
     hashed = len(daemon.journal("hash.finished"))

@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
-from tests.daemon_process import DaemonProcess
 from tests.exchanges import exchange
+from tests.integration.conftest import DaemonMaker
 from tests.integration.watching import wait_states
 from tests.libraries import put, safetensors
 from tests.waiting import wait_until
 
 
 def test_after_two_folders_changed_places_what_comes_and_goes_in_them_is_seen(
-    models: Path, daemon: DaemonProcess
+    models: Path, make_daemon: DaemonMaker
 ) -> None:
     one, other = models / "one", models / "other"
     for folder in (one, other):
         for name in ("a", "deep/b"):
             put(folder / f"{name}.safetensors", safetensors((folder.name, name)))
         put(folder / f"only {folder.name}" / "c.safetensors", safetensors((folder.name, "c")))
+    daemon = make_daemon().start()
     sha256_by_path = {path: daemon.wait_model(path) for path in models.rglob("*.safetensors")}
     daemon.wait_idle()
     hashed = len(daemon.journal("hash.finished"))

@@ -35,6 +35,7 @@ def test_sighup_adds_and_removes_roots_without_a_restart(tmp_path: Path, models:
 
 
 def test_sighup_with_a_wrong_configuration_changes_nothing_and_says_why(models: Path, daemon: DaemonProcess) -> None:
+    daemon.wait_idle()
     before = roots_of(daemon)
     said = daemon.said()
     daemon.config.write_text("[watch]\nsettel_seconds = 1\n")

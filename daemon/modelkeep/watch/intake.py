@@ -241,7 +241,7 @@ class Intake:
         await self._returned({**found.returned, **found.seen}, found.returned)
         unknown = await self._without_twins({**found.appeared, **found.changed})
         for chunk in _chunks({**unknown, **found.queued}):
-            await self.detect(chunk, priority, closed=False, cause="scan")
+            await self.detect(chunk, priority, closed=False, cause="watch" if priority is Priority.NEW else "scan")
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
         await self._absences.note(found.missing)
         await self._touched.review(found.touched, self._clock_ms())
@@ -290,7 +290,7 @@ class Intake:
         put_off = await self._catalogue.put_off_at([path for path in present if path not in unknown])
         files |= {path: present[path] for path in put_off}
         for closed in (True, False):
-            chosen = {path: status for path, status in files.items() if closed_by_path[path] is closed}
+            chosen = {path: status for path, status in files.items() if closed_by_path.get(path, False) is closed}
             for chunk in _chunks(chosen):
                 await self.detect(chunk, Priority.NEW, closed=closed, cause="watch")
         return concerned
@@ -385,11 +385,26 @@ class Intake:
 
     async def _without_twins(self, files: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
         """Give known content its new path; returns the files whose content nobody knows."""
-        candidates = await self._catalogue.twins_of(set(files.values())) if files else {}
-        if not candidates:
-            return dict(files)
-        places = {place.path for known in candidates.values() for place in known}
-        return await self._give_paths(files, candidates, await self._looks.found(statuses_of, places))
+        together = dict(files)
+        candidates: dict[Fingerprint, list[Location]] = {}
+        there: dict[str, Fingerprint | None] = {}
+        waiting: Mapping[str, Fingerprint] = files
+        while waiting:
+            twins = await self._catalogue.twins_of(set(waiting.values()))
+            candidates |= twins
+            together |= {path: status for path, status in waiting.items() if status in twins}
+            places = [place for known in twins.values() for place in known if place.path not in there]
+            there |= await self._looks.found(statuses_of, {place.path for place in places})
+            # Where the known file lay another one may lie whose own place the first has now: they changed places.
+            waiting = {
+                place.path: status
+                for place in places
+                if (status := there.get(place.path)) is not None
+                and place.path not in together
+                and not status.same_file_at_same_path(place.fingerprint)
+                and self._is_visible(place.path)
+            }
+        return await self._give_paths(together, candidates, there) if candidates else dict(files)
 
     async def _give_paths(
         self,

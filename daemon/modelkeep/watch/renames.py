@@ -101,12 +101,23 @@ class Renames:
         # Some tell of an earlier file: events of different roots do not come in their order.
         late = {old: new for old, new in moves if _is_still_there(old, there, known)}
         await self._intake.look_at(dict.fromkeys([*late, *late.values()], True))
+        # Of an exchange the second half may come too late to be seen with the first: the two files tell of it.
+        exchanged = {old for old, new in moves if self._have_exchanged(old, new, there, known)}
+        exchanged = {old for old, new in moves if old in exchanged and await self.exchange(old, new)}
+        rest = [(old, new) for old, new in moves if old not in late and old not in exchanged]
         await self.follow(
-            [self._followed(old, new, there.get(new), known.get(old)) for old, new in moves if old not in late],
-            [place for path, place in known.items() if path not in late],
+            [self._followed(old, new, there.get(new), known.get(old)) for old, new in rest],
+            [known[path] for move in rest for path in move if path in known],
         )
         # Another file may have taken the place of one.
-        await self._intake.look_at({old: True for old, _ in moves if old in there and old not in late})
+        await self._intake.look_at({old: True for old, _ in rest if old in there})
+
+    def _have_exchanged(
+        self, one: str, other: str, there: Mapping[str, Fingerprint], known: Mapping[str, Location]
+    ) -> bool:
+        """Tell whether of two known files each lies where the other did, and nobody wrote to them since."""
+        is_written = any(self._disk.was_written(path) for path in (one, other))
+        return not is_written and _lies_at(one, known.get(other), there) and _lies_at(other, known.get(one), there)
 
     def _followed(self, old: str, new: str, status: Fingerprint | None, before: Location | None) -> Followed:
         is_doubtful = before is not None and before.doubted
@@ -122,6 +133,8 @@ class Renames:
         steps = [(other, between(one), one), (one, other, other), (between(one), one, one)]
         renames = [Rename(old, new, seen=there[at]) for old, new, at in steps]
         back, moved, _ = await self._catalogue.move_paths(renames, self._clock_ms())
+        for path in (one, other):
+            self._disk.trust(path)
         both = [moved, replace(back, new=one)]
         self._line.exchanged(both)
         self.tell(each for each in both if each.sha256 or each.pending_id)
@@ -213,4 +226,9 @@ def exchanges(moves: Sequence[FileMoved]) -> Iterator[tuple[FileMoved, bool]]:
 
 
 def _is_still_there(path: str, there: Mapping[str, Fingerprint], known: Mapping[str, Location]) -> bool:
-    return path in known and path in there and there[path].same_file_at_same_path(known[path].fingerprint)
+    return _lies_at(path, known.get(path), there)
+
+
+def _lies_at(path: str, known: Location | None, there: Mapping[str, Fingerprint]) -> bool:
+    """Tell whether a known file lies at a path."""
+    return known is not None and path in there and there[path].same_file_at_same_path(known.fingerprint)

@@ -64,7 +64,7 @@ class WatchedRoot:
     """
 
     root: Root
-    state: RootState = RootState.UNREACHABLE
+    state: RootState = RootState.SCANNING
     folders: int = 0
     files: int = 0
     reason: str = ""

@@ -571,6 +571,33 @@ class TestExchangedFiles:
             other.path: "Called one.pt",
         }
 
+    @pytest.mark.parametrize("together", [True, False])
+    async def test_known_files_keep_what_is_known_of_them(self, bench: Bench, together: bool) -> None:
+        one, other = await bench.hashed("one.pt", A, b"one"), await bench.hashed("other.pt", B, b"other")
+        exchange(Path(one), Path(other))
+        halves = [FileMoved(one, other), FileMoved(other, one)]
+        for events in [halves] if together else [halves[:1], halves[1:]]:
+            await bench.apply(*events)
+            assert (await bench.paths(A), await bench.paths(B)) == ({other: PRESENT}, {one: PRESENT})
+        # What the kernel tells afterwards of a writer who had closed one before is no longer explained by its name.
+        await bench.apply(FileClosed(other))
+        assert {place.path for place in await bench.locations() if place.doubted} == {other}
+        assert not bench.line.taken_up
+
+    async def test_known_files_that_went_round_are_known_wherever_one_looks_first(self, bench: Bench) -> None:
+        names = ("one.pt", "other.pt", "third.pt")
+        one, other, third = [
+            await bench.hashed(name, sha256 * 64, name.encode()) for name, sha256 in zip(names, "abc", strict=True)
+        ]
+        bench.rename("one.pt", "between.bin")
+        bench.rename("third.pt", "one.pt")
+        bench.rename("other.pt", "third.pt")
+        bench.rename("between.bin", "other.pt")
+        await bench.apply(FileAppeared(one))
+        places = {place.path: place.sha256[0] for place in await bench.locations() if place.state is PRESENT}
+        assert places == {one: "c", other: "a", third: "b"}
+        assert not bench.line.taken_up
+
     async def test_a_file_that_is_renamed_to_and_fro_keeps_what_is_said_of_it(self, bench: Bench) -> None:
         row = await self.described(bench, "one.pt")
         await bench.apply(FileMoved(row.path, bench.at("other.pt")), FileMoved(bench.at("other.pt"), row.path))
