@@ -1,9 +1,9 @@
 """The operational log: what the daemon says about itself on standard error. The journal is another thing.
 
 One handler on the root of the standard logging renders everything, so the libraries' warnings look like ours. On a
-terminal lines are short and coloured. Elsewhere they are key=value, one line an event: under systemd each begins with
-its priority (`<4>`, see sd-daemon(3)), else with the time. Standard output is never touched: it belongs to the
-commands.
+terminal lines are short and coloured. Under systemd journald gets each event with its fields: the SHA-256 and path of
+a model as `MODEL_SHA256` and `MODEL_PATH`, all others as `MODELKEEP_…`. Elsewhere lines are key=value and begin with
+the time. Standard output is never touched: it belongs to the commands.
 """
 
 import logging
@@ -18,12 +18,14 @@ from structlog.processors import LogfmtRenderer, TimeStamper, format_exc_info
 from structlog.stdlib import BoundLogger, ProcessorFormatter, add_log_level, filter_by_level
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from modelkeep.base.journald import Journald, leads_to_journald
 from modelkeep.errors import SettingsError
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 _OWN = "modelkeep"
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+_MODEL_FIELDS = ("sha256", "path")
 
 
 def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> None:
@@ -41,7 +43,8 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
     root = logging.getLogger()
     for handler in [known for known in root.handlers if isinstance(known, _OperationalHandler)]:
         root.removeHandler(handler)
-    root.addHandler(_OperationalHandler(sys.stderr if stream is None else stream))
+        handler.close()
+    root.addHandler(_handler(sys.stderr if stream is None else stream))
     root.setLevel(logging.WARNING)
     logging.getLogger(_OWN).setLevel(level.upper())
     access_log = logging.getLogger("uvicorn.access")
@@ -65,13 +68,55 @@ def get_logger(name: str) -> BoundLogger:
 class _OperationalHandler(logging.StreamHandler[TextIO]):
     """The one that `configure_logging` adds, to be told from those of others."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, processors: Sequence[Processor]) -> None:
         super().__init__(stream)
-        processors = [ProcessorFormatter.remove_processors_meta, *_rendering_for(stream)]
-        self.setFormatter(ProcessorFormatter(processors=processors, foreign_pre_chain=_BEFORE_RENDERING))
+        chain = [ProcessorFormatter.remove_processors_meta, *processors]
+        self.setFormatter(ProcessorFormatter(processors=chain, foreign_pre_chain=_BEFORE_RENDERING))
 
 
-def _rendering_for(stream: TextIO) -> Sequence[Processor]:
+class _JournaldHandler(_OperationalHandler):
+    """Sends records to journald, and writes those that it does not take to the stream that systemd gave us.
+
+    Args:
+        stream: begins each line with its priority (`<4>`, see sd-daemon(3)).
+        journald: takes the records.
+    """
+
+    def __init__(self, stream: TextIO, journald: Journald) -> None:
+        super().__init__(stream, [format_exc_info, self._send])
+        self._journald = journald
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record."""
+        if line := self.format(record):
+            self.stream.write(f"{line}\n")
+            self.flush()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._journald.close()
+        super().close()
+
+    def _send(self, logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
+        """Send an event; returns the line to write instead when that fails."""
+        priority = _PRIORITIES.get(str(event_dict.pop("level")), _PRIORITIES["info"])
+        fields = {_field_name(key): value for key, value in event_dict.items() if value is not None}
+        shown = _Printable(keep="\n")(logger, method, event_dict)
+        try:
+            self._journald.send(
+                {
+                    "MESSAGE": _message(logger, method, shown),
+                    "PRIORITY": priority,
+                    "SYSLOG_IDENTIFIER": _OWN,
+                    **fields,
+                }
+            )
+        except OSError:
+            return f"<{priority}>{_render_logfmt(logger, method, shown)}"
+        return ""
+
+
+def _handler(stream: TextIO) -> _OperationalHandler:
     if stream.isatty():
         renderer = ConsoleRenderer(
             colors=not os.environ.get("NO_COLOR"),
@@ -81,10 +126,23 @@ def _rendering_for(stream: TextIO) -> Sequence[Processor]:
             pad_event_to=0,
             pad_level=False,
         )
-        return [TimeStamper("%H:%M:%S", utc=False), _Printable(), renderer]
-    if os.environ.get("JOURNAL_STREAM"):
-        return [format_exc_info, _Printable(keep="\n"), _render_with_priority]
-    return [format_exc_info, TimeStamper("iso"), _Printable(keep="\n"), _render_logfmt]
+        return _OperationalHandler(stream, [TimeStamper("%H:%M:%S", utc=False), _Printable(), renderer])
+    if leads_to_journald(stream):
+        return _JournaldHandler(stream, Journald())
+    return _OperationalHandler(stream, [format_exc_info, TimeStamper("iso"), _Printable(keep="\n"), _render_logfmt])
+
+
+def _field_name(key: str) -> str:
+    prefix = "MODEL" if key in _MODEL_FIELDS else _OWN.upper()
+    return f"{prefix}_{key.upper()}"
+
+
+def _message(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
+    """Return what `journalctl` shows: the event, its fields, and the lines of a traceback as lines."""
+    shown = {key: value for key, value in event_dict.items() if key not in ("event", "logger", "exception")}
+    event = str(event_dict["event"]).replace("\n", "\\n")
+    line = f"{event} {_render_logfmt(logger, method, shown)}".rstrip()
+    return "\n".join([line, *([str(event_dict["exception"])] if "exception" in event_dict else [])])
 
 
 class _Printable:
@@ -118,11 +176,6 @@ def _name_part(logger: WrappedLogger, _method: str, event_dict: EventDict) -> Ev
     name: str = logger.name if record is None else record.name
     event_dict["logger"] = name.removeprefix(f"{_OWN}.")
     return event_dict
-
-
-def _render_with_priority(logger: WrappedLogger, method: str, event_dict: EventDict) -> str:
-    priority = _PRIORITIES.get(event_dict.pop("level"), _PRIORITIES["info"])
-    return f"<{priority}>{_render_logfmt(logger, method, event_dict)}"
 
 
 _render_logfmt = LogfmtRenderer(

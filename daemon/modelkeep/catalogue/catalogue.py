@@ -147,4 +147,5 @@ class Catalogue:
 
     # The daemon's own memory
     is_paused = _reads(control.is_paused)
+    prove_writer = _writes(control.is_paused)
     set_paused = _writes(control.set_paused)

@@ -94,7 +94,7 @@ def _run(call: Invocation) -> int:
     from modelkeep.service.daemon import run_daemon
 
     with watching(call) as announce:
-        return run_daemon(call.settings, announce=announce)
+        return run_daemon(call.settings, announce=announce, log_level="warning")
 
 
 def _with_library(plan: TourPlan, call: Invocation) -> TourPlan:

@@ -7,7 +7,7 @@ given up, and the journal is opened and read anew, from what is there.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from threading import Lock
 
 from modelkeep.domain.values import Record
@@ -39,6 +39,8 @@ class JournalKeeper:
         self._lost = 0
         self.on_trouble: Callable[[JournalError | None], None] = lambda _: None
         """Told of a failure, and with None that records are written again."""
+        self.on_record: Callable[[Record], None] = lambda _: None
+        """Told of every record, in order, before it is written."""
 
     # What must be on the disk
 
@@ -48,6 +50,14 @@ class JournalKeeper:
 
     def write_many(self, records: Iterable[Record]) -> int:
         """Write records, after those that waited; as `JournalWriter.write_many`."""
+        return self._write(self._heard(records))
+
+    def _heard(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            self.on_record(record)
+            yield record
+
+    def _write(self, records: Iterable[Record]) -> int:
         with self._lock:
             writer = self._usable_writer()
             try:
@@ -77,9 +87,9 @@ class JournalKeeper:
 
     def note_many(self, records: Iterable[Record]) -> bool:
         """Write records now or, when that is not possible, later; tells whether all are written."""
-        noted = list(records)
+        noted = list(self._heard(records))
         try:
-            self.write_many(noted)
+            self._write(noted)
         except JournalError as error:
             with self._lock:
                 self._backlog.extend(noted)

@@ -1,6 +1,7 @@
 """The daemon: builds the parts, starts them in order, stops them in order."""
 
 import asyncio
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -8,12 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from modelkeep.base.clock import JumpWatch
 from modelkeep.base.log import configure_logging, get_logger
+from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
 from modelkeep.dev.hashing_double import StandInHashing
@@ -23,13 +26,16 @@ from modelkeep.disk.mounts import is_network_file_system
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.events import FileAppeared
 from modelkeep.domain.naming import SHADOW_PREFIX
-from modelkeep.errors import SettingsError
+from modelkeep.errors import CatalogueError, SettingsError
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 from modelkeep.service.holdings import Holdings, identity, open_holdings
 from modelkeep.service.operations import Operations
 from modelkeep.service.schedule import Job, Schedule
 from modelkeep.service.serving import HttpInterface
+from modelkeep.service.status import status_line
+from modelkeep.service.supervision import STUCK_SECONDS, supervised
+from modelkeep.service.telling import tell
 from modelkeep.settings.model import Settings
 from modelkeep.watch.intake import EVENTS_MAX, Intake
 from modelkeep.watch.roots import UNWATCH_SECONDS, RootKeeper
@@ -43,8 +49,13 @@ END_SECONDS = 1.0
 _log = get_logger("service")
 
 
-def run_daemon(settings: Settings, *, announce: Callable[[str], None]) -> int:
+def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level: str = "info") -> int:
     """Run until SIGTERM or SIGINT; returns the exit status.
+
+    Args:
+        settings: the configuration.
+        announce: shows a sentence to whoever started it.
+        log_level: from which on the operational log says something.
 
     Raises:
         DataDirectoryBusy: another daemon holds the data folder.
@@ -52,7 +63,8 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None]) -> int:
         CatalogueError: the catalogue cannot be opened.
         JournalError: the journal cannot be opened.
     """
-    configure_logging()
+    configure_logging(log_level)
+    faulthandler.enable()  # the service manager ends what hangs by SIGABRT: the log then says where it hung
     # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     threads = ThreadPoolExecutor(thread_name_prefix="work")
@@ -88,16 +100,21 @@ def _leave(status: int) -> NoReturn:
 
 
 async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
-    async with open_holdings(settings, "modelkeep run") as holdings:
+    async with (
+        supervised(ServiceManager()) as supervision,
+        open_holdings(settings, "modelkeep run", tell) as holdings,
+    ):
         daemon = Daemon(settings, holdings)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(daemon.reload()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(supervision.reload(daemon.reload)))
         await daemon.start()
         announce(f"ready at {daemon.url}, {len(settings.model_roots())} roots, data in {settings.data_dir}")
+        supervision.ready(daemon.status_line, daemon.stuck_part)
         await daemon.wait(stop)
+        supervision.stopping()
         announce("stopping")
         await daemon.stop()
     announce("stopped")
@@ -247,6 +264,18 @@ class Daemon:
         """Where the HTTP interface is."""
         return self._http.url
 
+    def status_line(self) -> str:
+        """Return one line about what it is doing."""
+        return status_line(self._operations.activity())
+
+    def stuck_part(self) -> str:
+        """Return the name of a part that comes no further and does not say why; empty when there is none."""
+        if self._holdings.troubles.current():
+            return ""  # it waits for a disk or for the owner: a restart would help nobody
+        if self._events.stalled_seconds > STUCK_SECONDS:
+            return "intake"
+        return self._schedule.hung(STUCK_SECONDS)
+
     async def _apply_events(self) -> None:
         while True:
             events = await self._events.take(EVENTS_MAX)
@@ -275,6 +304,8 @@ class Daemon:
         await self._keeper.rescan_all("scheduled")
 
     async def _keep_house(self) -> None:
+        with suppress(CatalogueError):  # its troubles are told by whoever has something to write
+            await self._catalogue.prove_writer()
         await self._holdings.changes.tend()
         if self._pipeline.is_idle:
             for pool in (self._pool, self._holdings.picture_pool):

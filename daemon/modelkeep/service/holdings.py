@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from modelkeep.changes.recovery import recover
 from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.durable import make_folder
 from modelkeep.domain.faults import told
+from modelkeep.domain.values import Record
 from modelkeep.errors import StorageError
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
@@ -39,8 +40,15 @@ class Holdings:
 
 
 @asynccontextmanager
-async def open_holdings(settings: Settings, purpose: str) -> AsyncIterator[Holdings]:
+async def open_holdings(
+    settings: Settings, purpose: str, on_record: Callable[[Record], None] = lambda _: None
+) -> AsyncIterator[Holdings]:
     """Lock and open the data folder, and bring to an end what a stop cut short.
+
+    Args:
+        settings: where it is.
+        purpose: what the lock says of its holder.
+        on_record: is told of every record of the journal.
 
     Raises:
         DataDirectoryBusy: another process holds it.
@@ -60,6 +68,7 @@ async def open_holdings(settings: Settings, purpose: str) -> AsyncIterator[Holdi
                 keep_segments=settings.journal.keep_segments,
             )
         )
+        journal.on_record = on_record
         try:
             async with _opened(directory, journal) as holdings:
                 yield holdings

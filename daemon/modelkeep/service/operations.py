@@ -66,14 +66,14 @@ class Operations:
         self._acts = OwnerActs(holdings.catalogue, holdings.pictures, holdings.changes, now_ms, looks)
         self._imports = Running()
         self._began = time.monotonic()
-        self.library = Library(holdings.catalogue, holdings.directory, lambda: looks, self._activity)
+        self.library = Library(holdings.catalogue, holdings.directory, lambda: looks, self.activity)
 
     @property
     def ready(self) -> bool:
         """Whether start-up is over and the stop has not begun."""
         return self._state() == "running"
 
-    def _activity(self) -> Activity:
+    def activity(self) -> Activity:
         """Return what the status says of the daemon at this moment."""
         pipeline, journal = self._pipeline, self._journal
         paused = pipeline.hashing.paused

@@ -58,6 +58,15 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
+    def hung(self, seconds: float) -> str:
+        """Return the name of a job that has not come to its end for so long after it was due; empty when none."""
+        late = (
+            job.name
+            for job in self._jobs
+            if self.seconds_since(job.name) > OVERDUE_FACTOR * job.interval_seconds + seconds
+        )
+        return next(late, "")
+
     def seconds_since(self, name: str) -> float:
         """Return how long ago a job finished last (or the schedule was made)."""
         return time.monotonic() - self._finished[name]

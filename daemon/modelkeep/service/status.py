@@ -73,3 +73,38 @@ def status_report(counts: Mapping[str, Any], activity: Activity) -> dict[str, An
             {"part": trouble.part, "error": trouble.sentence, "since": trouble.since} for trouble in activity.troubles
         ]
     return report
+
+
+def status_line(activity: Activity) -> str:
+    """Return one line about what the daemon is doing, for `systemctl status`."""
+    parts = [f"{trouble.part}: {trouble.sentence}" for trouble in activity.troubles]
+    return "; ".join([*parts, _work(activity), _watched(activity.roots)])
+
+
+def _work(activity: Activity) -> str:
+    active: Any = activity.hashing["active"]
+    queued, queued_bytes = _number(activity.hashing["queued"]), _number(activity.hashing["queued_bytes"])
+    waiting = f", {queued:,} waiting ({_gigabytes(queued_bytes)})" if queued else ""
+    if active:
+        done, total = (sum(file[key] for file in active) for key in ("bytes_done", "bytes_total"))
+        share = f"{100 * done // total} % of {_gigabytes(total)}" if total else "0 GB"
+        speed = sum(file["bytes_per_s"] for file in active) / 1e6
+        doing = f"hashing {len(active)} ({share}, {speed:,.0f} MB/s)"
+    else:
+        doing = "paused" if activity.paused else "idle" if not queued else "hashing"
+    return f"{doing}{waiting}"
+
+
+def _watched(roots: Sequence[Mapping[str, object]]) -> str:
+    if not roots:
+        return "no root is configured"
+    away = sum(1 for root in roots if root["state"] == "unreachable")
+    return f"{len(roots) - away} of {len(roots)} roots watched"
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _gigabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:,.1f} GB"

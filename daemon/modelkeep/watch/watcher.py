@@ -81,12 +81,19 @@ class EventQueue:
         self._ready = asyncio.Event()
         self._waking = False
         self._busy_since: float | None = None
+        self._taken_at = 0.0
 
     @property
     def is_behind(self) -> bool:
         """Whether what happened in the roots has been waiting to be taken in for longer than usual."""
         since = self._busy_since
         return since is not None and time.monotonic() - since > _USUAL_SECONDS
+
+    @property
+    def stalled_seconds(self) -> float:
+        """For how long nobody has taken anything, though events wait or are being taken in."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - max(since, self._taken_at)
 
     def put(self, event: WatchEvent) -> None:
         """Hand over an event, from any thread."""
@@ -109,6 +116,7 @@ class EventQueue:
             self._busy_since = None
             self._ready.clear()
             await self._ready.wait()
+        self._taken_at = time.monotonic()
         return [self._events.popleft() for _ in range(min(most, len(self._events)))]
 
     def _wake(self) -> None:

@@ -2,14 +2,19 @@
 
 import io
 import logging
+import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
+from modelkeep.base.journald import Journald
 from modelkeep.base.log import configure_logging, get_logger
 from modelkeep.errors import SettingsError
 
@@ -54,15 +59,104 @@ def test_line_has_time_level_logger_event_and_fields() -> None:
     )
 
 
-def test_line_for_systemd_begins_with_its_priority(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JOURNAL_STREAM", "8:12345")
-    stream = logged("debug")
+class Journal:
+    """Stands for journald: a socket, and the stream that systemd would have connected with it."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(folder / "journal"))
+        self.socket.settimeout(10)
+        self.stream = (folder / "stream").open("w+", encoding="utf-8")
+        found = os.fstat(self.stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        monkeypatch.setattr("modelkeep.base.log.Journald", lambda: Journald(str(folder / "journal")))
+
+    def received(self) -> dict[str, bytes]:
+        """Return the fields of the next record, as systemd.io/JOURNAL_NATIVE_PROTOCOL spells them."""
+        data, rights, _, _ = socket.recv_fds(self.socket, 65_536, 1)
+        if rights:
+            with os.fdopen(rights[0], "rb") as file:
+                file.seek(0)
+                data = file.read()
+        fields: dict[str, bytes] = {}
+        while data:
+            line, _, data = data.partition(b"\n")
+            name, equals, value = line.partition(b"=")
+            if not equals:
+                length = int.from_bytes(data[:8], sys.byteorder)
+                value, data = data[8 : 8 + length], data[9 + length :]
+            fields[name.decode()] = value
+        return fields
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal]:
+    logging.getLogger().handlers = []  # pytest's own cannot send a surrogate from one process to another
+    journal = Journal(tmp_path, monkeypatch)
+    configure_logging("debug", stream=journal.stream)
+    yield journal
+    configure_logging(stream=io.StringIO())  # closes the connection
+    journal.socket.close()
+    journal.stream.close()
+
+
+def test_journald_gets_events_with_their_fields_and_priorities(journal: Journal) -> None:
     logger = get_logger("watch")
-    for level in ("debug", "info", "warning", "error", "critical"):
-        getattr(logger, level)("root.returned", path="/m")
-    assert stream.getvalue().splitlines() == [
-        f"<{priority}>logger=watch event=root.returned path=/m" for priority in (7, 6, 4, 3, 2)
-    ]
+    for level, priority in (("debug", 7), ("info", 6), ("warning", 4), ("error", 3), ("critical", 2)):
+        getattr(logger, level)("migration.finished", sha256="ab" * 32, path="/m/a b.pt", action="insert", tried=None)
+        assert journal.received() == {
+            "MESSAGE": f'migration.finished sha256={"ab" * 32} path="/m/a b.pt" action=insert tried='.encode(),
+            "PRIORITY": str(priority).encode(),
+            "SYSLOG_IDENTIFIER": b"modelkeep",
+            "MODELKEEP_EVENT": b"migration.finished",
+            "MODELKEEP_LOGGER": b"watch",
+            "MODEL_SHA256": b"ab" * 32,
+            "MODEL_PATH": b"/m/a b.pt",
+            "MODELKEEP_ACTION": b"insert",
+        }
+
+
+def test_journald_gets_names_byte_for_byte_and_a_person_sees_them_spelled_out(journal: Journal) -> None:
+    path = b"/m/a\nPRIORITY=0\n\x1b[31m\xff.pt"
+    get_logger("watch").info("file.detected", path=os.fsdecode(path), note="\ud800")
+    fields = journal.received()
+    assert fields["MODEL_PATH"] == path
+    assert fields["PRIORITY"] == b"6"
+    assert fields["MODELKEEP_NOTE"] == b"\\ud800"
+    assert b"\n" not in fields["MESSAGE"]
+    assert b"\x1b" not in fields["MESSAGE"]
+
+
+def test_journald_gets_what_is_too_long_for_a_datagram(journal: Journal) -> None:
+    logging.getLogger("watchdog").warning("x" * 1_000_000)
+    assert journal.received()["MESSAGE"] == b"x" * 1_000_000
+
+
+def test_journald_gets_a_traceback_in_lines(journal: Journal) -> None:
+    try:
+        fail_with("a token")
+    except ValueError:
+        get_logger("watch").exception("listener.failed")
+    fields = journal.received()
+    assert fields["MESSAGE"].splitlines()[0] == b"listener.failed"
+    assert fields["MESSAGE"].splitlines()[-1] == b"ValueError: bad value of 7 letters"
+    assert fields["MODELKEEP_EXCEPTION"].startswith(b"Traceback")
+
+
+def test_a_journald_that_is_away_gets_lines_with_their_priority_by_the_stream(journal: Journal) -> None:
+    journal.socket.close()
+    get_logger("watch").warning("root.returned", path="/m")
+    journal.stream.seek(0)
+    assert journal.stream.read() == "<4>logger=watch event=root.returned path=/m\n"
+
+
+def test_a_stream_that_was_sent_elsewhere_is_no_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:12345")  # inherited from a service whose output was redirected
+    with tempfile.TemporaryFile("w+") as stream:
+        configure_logging(stream=stream)
+        get_logger("watch").info("root.returned", path="/m")
+        stream.seek(0)
+        assert stream.read().startswith("timestamp=")
 
 
 def test_terminal_gets_short_coloured_lines() -> None:

@@ -1,0 +1,49 @@
+"""Tell in the operational log what the owner wants to see of what the journal records."""
+
+from modelkeep.base.log import get_logger
+from modelkeep.domain.values import Record
+
+_log = get_logger("journal")
+
+_NEWS = frozenset(
+    {
+        "claim.confirmed",
+        "clock.jumped",
+        "daemon.started",
+        "daemon.stopped",
+        "import.finished",
+        "import.started",
+        "migration.finished",
+        "recovery.rolled_back",
+        "recovery.rolled_forward",
+        "rescan.finished",
+        "root.returned",
+    }
+)
+_WARNINGS = frozenset(
+    {
+        "claim.refuted",
+        "hash.failed",
+        "import.failed",
+        "journal.damaged",
+        "migration.conflicted",
+        "migration.failed",
+        "root.unreachable",
+        "watch.limited",
+        "watch.overflowed",
+        "watch.repaired",
+        "watch.restarted",
+    }
+)
+"""Steps in between and events of single files are left to the journal: the log has one line for each model."""
+
+
+def tell(record: Record) -> None:
+    """Log a record of the journal, if it is news."""
+    event, fields = record
+    if "source_row" in fields:
+        return  # of an import, whose end is told with its counts
+    if event in _NEWS:
+        _log.info(event, **fields)
+    elif event in _WARNINGS:
+        _log.warning(event, **fields)
