@@ -41,9 +41,7 @@ _WARNINGS = frozenset(
 def tell(record: Record) -> None:
     """Log a record of the journal, if it is news."""
     event, fields = record
-    if "source_row" in fields:
-        return  # of an import, whose end is told with its counts
-    if event in _NEWS:
-        _log.info(event, **fields)
-    elif event in _WARNINGS:
-        _log.warning(event, **fields)
+    log = _log.info if event in _NEWS else _log.warning if event in _WARNINGS else None
+    if log is None or "source_row" in fields:  # of an import, whose end is told with its counts
+        return
+    log(event, **{key: value for key, value in fields.items() if key != "migration"})
