@@ -27,15 +27,12 @@
     ├── JournalError           the journal cannot be written or read
     └── DaemonError            the daemon cannot be reached, or answered with an error
 
-The text of each is one sentence for the user: what was wrong and what to do. `retryable` tells whether trying
-the same thing again later can succeed without anybody changing anything.
+The text of each is one sentence for the user: what was wrong and what to do.
 """
 
 
 class ModelkeepError(Exception):
     """Base of all errors raised on purpose."""
-
-    retryable = False
 
 
 class SettingsError(ModelkeepError):
@@ -45,8 +42,6 @@ class SettingsError(ModelkeepError):
 class DataDirectoryBusy(ModelkeepError):
     """Another process holds the lock of the data folder."""
 
-    retryable = True
-
 
 class CatalogueError(ModelkeepError):
     """The catalogue cannot be opened, read or upgraded."""
@@ -55,13 +50,9 @@ class CatalogueError(ModelkeepError):
 class CatalogueLocked(CatalogueError):
     """Another program holds the catalogue's file."""
 
-    retryable = True
-
 
 class CatalogueUnwritable(CatalogueError):
     """The disk of the catalogue is full, cannot be written, or fails."""
-
-    retryable = True
 
 
 class SourceError(ModelkeepError):
@@ -71,8 +62,6 @@ class SourceError(ModelkeepError):
 class ImportStopped(ModelkeepError):
     """An import was called off because the daemon or the command stops."""
 
-    retryable = True
-
 
 class PictureError(ModelkeepError):
     """A picture cannot be decoded, is too large, or is no picture."""
@@ -81,13 +70,9 @@ class PictureError(ModelkeepError):
 class StorageError(ModelkeepError):
     """A file of our own cannot be written: the disk is full, or fails."""
 
-    retryable = True
-
 
 class HashError(ModelkeepError):
     """A file could not be hashed."""
-
-    retryable = True
 
 
 class FileChanged(HashError):
@@ -100,8 +85,6 @@ class FileVanished(HashError):
 
 class NotAModel(HashError):
     """The file is not named like a model, or holds none."""
-
-    retryable = False
 
 
 class RootAway(HashError):
@@ -123,8 +106,6 @@ class WorkerDied(HashError):
 class NoWorkers(ModelkeepError):
     """No worker process can be started: a trouble of the daemon, whatever file it was to work on."""
 
-    retryable = True
-
 
 class NotFound(ModelkeepError):
     """There is no model, pending row, tag or picture of that name."""
@@ -136,8 +117,6 @@ class Conflict(ModelkeepError):
 
 class Busy(ModelkeepError):
     """That pending row is being migrated at this moment."""
-
-    retryable = True
 
 
 class OutsideRoots(ModelkeepError):

@@ -28,6 +28,7 @@ from modelkeep.catalogue.upgrade import back_up, upgrade
 from modelkeep.dev.hashing_double import StandInHashing
 from modelkeep.disk.durable import make_folder
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.values import PendingState, Priority, Strategy, TierFile
 from modelkeep.errors import JournalError, ModelkeepError
 from modelkeep.images import tiers  # noqa: F401 - loaded once, before the forks
@@ -174,7 +175,7 @@ async def life(job: Job, acknowledge: Acknowledge) -> None:
     async with open_holdings(settings, "a test") as kept:
         if not acknowledge("recovered"):
             return
-        async for _ in import_stream(kept, "hikaze", job.source, "", (), dry_run=False):
+        async for _ in import_stream(kept, ImportOrder("hikaze", job.source)):
             pass
         if not acknowledge("imported"):
             return

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.values import Action, Strategy
 
 
@@ -124,18 +125,8 @@ class Backend(Protocol):
     async def resume(self) -> None:
         """Go on hashing."""
 
-    def import_source(
-        self,
-        kind: str,
-        source: str,
-        images: str,
-        path_map: Sequence[tuple[str, str]],
-        dry_run: bool,
-        again: bool = False,
-    ) -> AsyncIterator[dict[str, object]]:
+    def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1; yield `{"progress": {phase, done, total}}` and at last `{"report": {…}}`.
-
-        `again`: also take rows that the owner dropped since an earlier import.
 
         Raises:
             SourceError: before the first value, when the source cannot be read at all.

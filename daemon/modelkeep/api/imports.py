@@ -10,6 +10,7 @@ from modelkeep.api.failures import UNEXPECTED, expected_fault, sentence_of
 from modelkeep.api.parameters import Rights, TheBackend
 from modelkeep.api.requests import ImportRequest
 from modelkeep.api.responses import as_json
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import ModelkeepError
 
 log = structlog.get_logger("modelkeep.api")
@@ -21,8 +22,8 @@ router = APIRouter(prefix="/api/import", tags=["migration"])
 async def import_source(backend: TheBackend, rights: Rights, asked: ImportRequest) -> StreamingResponse:
     """Import; each line is `{"progress": …}`, the last `{"report": …}` or `{"error": "…"}`."""
     await rights.require(asked.source, asked.images)
-    what = (asked.kind, asked.source, asked.images, asked.map)
-    values = aiter(backend.import_source(*what, dry_run=asked.dry_run, again=asked.again))
+    order = ImportOrder(asked.kind, asked.source, asked.images, tuple(asked.map), asked.dry_run, asked.again)
+    values = aiter(backend.import_source(order))
     # Waiting for the first value gives a source that cannot be read a status of its own.
     nothing: dict[str, object] = {}
     first = await anext(values, nothing)

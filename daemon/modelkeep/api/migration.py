@@ -11,6 +11,7 @@ from modelkeep.api.batch import import_rows
 from modelkeep.api.parameters import Rights, TheBackend, TheQuestion
 from modelkeep.api.pending import conflict_of
 from modelkeep.api.responses import Json, failure
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import Conflict
 
 LEGACY_KIND = "hikaze"
@@ -58,9 +59,8 @@ async def migrate_legacy_db(backend: TheBackend, rights: Rights, asked: requests
     """Run stage 1 on a database of the legacy manager, to its end."""
     await rights.require(asked.legacy_db_path, asked.legacy_images_dir or "")
     report: Mapping[str, object] = {}
-    what = (LEGACY_KIND, asked.legacy_db_path, asked.legacy_images_dir or "", ())
-    values = backend.import_source(*what, dry_run=False, again=asked.again)
-    async for value in values:
+    order = ImportOrder(LEGACY_KIND, asked.legacy_db_path, asked.legacy_images_dir or "", again=asked.again)
+    async for value in backend.import_source(order):
         found = value.get("report")
         report = found if isinstance(found, Mapping) else report
     counts = {key: _number(report.get(key)) for key in _LEGACY_COUNTS}

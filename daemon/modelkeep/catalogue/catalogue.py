@@ -136,7 +136,6 @@ class Catalogue:
     # Questions
     models = _reads(contents.list_models)
     model = _reads(details.model_details)
-    model_by_path = _reads(contents.get_model_by_path)
     find_models = _reads(contents.find_models)
     contents_at_several_paths = _reads(duplicates.contents_at_several_paths)
     types = _reads(contents.list_types)

@@ -4,13 +4,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelkeep.cli.client import DaemonClient, connect
 from modelkeep.cli.exits import terminated_in_order
 from modelkeep.cli.output import console
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import DaemonError, ModelkeepError, SourceError
 
 if TYPE_CHECKING:
@@ -20,23 +20,6 @@ Json = dict[str, Any]
 Told = Callable[[Json], None]
 
 _PHASES = {"reading": "reading the source", "pictures": "pictures", "writing": "writing", "done": "done"}
-
-
-@dataclass(frozen=True)
-class ImportOrder:
-    """What is to be imported; the paths are absolute, for the daemon has another working folder."""
-
-    kind: str
-    source: Path
-    images: Path | None = None
-    path_map: tuple[tuple[str, str], ...] = ()
-    dry_run: bool = False
-    again: bool = False
-
-    @property
-    def images_text(self) -> str:
-        """The folder of the pictures, or empty."""
-        return str(self.images) if self.images else ""
 
 
 def run_import(settings: "Settings", order: ImportOrder) -> tuple[Json, bool]:
@@ -72,8 +55,8 @@ def run_import(settings: "Settings", order: ImportOrder) -> tuple[Json, bool]:
 def _through_daemon(client: DaemonClient, order: ImportOrder, told: Told) -> None:
     body = {
         "kind": order.kind,
-        "source": str(order.source),
-        "images": order.images_text,
+        "source": order.source,
+        "images": order.images,
         "map": [list(pair) for pair in order.path_map],
         "dry_run": order.dry_run,
     } | ({"again": True} if order.again else {})
@@ -85,9 +68,7 @@ async def _on_files(settings: "Settings", order: ImportOrder, told: Told) -> Non
     from modelkeep.service.offline import OfflineWriter
 
     async with OfflineWriter(settings) as writer:
-        values: AsyncIterator[Json] = writer.import_source(
-            order.kind, str(order.source), order.images_text, order.path_map, order.dry_run, order.again
-        )
+        values: AsyncIterator[Json] = writer.import_source(order)
         async for value in values:
             told(value)
 
@@ -123,7 +104,8 @@ def missing_paths(order: ImportOrder, most: int = 1000) -> list[str]:
     from modelkeep.importers.registry import importer_for
 
     try:
-        options = SourceOptions(order.source, order.images, PathMap(order.path_map))
+        images = Path(order.images) if order.images else None
+        options = SourceOptions(Path(order.source), images, PathMap(order.path_map))
         content = importer_for(order.kind).read(options)
     except ModelkeepError:  # the daemon may read what this user may not; then there is nothing to advise
         return []

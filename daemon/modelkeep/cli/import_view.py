@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from modelkeep.cli.context import Invocation
-from modelkeep.cli.import_progress import ImportOrder, missing_paths
+from modelkeep.cli.import_progress import missing_paths
 from modelkeep.cli.output import facts, named, table
 from modelkeep.cli.path_guess import common_folder, folders_to_try, guess_mapping
 from modelkeep.cli.wording import clean, count
+from modelkeep.domain.legacy import ImportOrder
 
 if TYPE_CHECKING:
     from modelkeep.settings.model import Settings

@@ -8,6 +8,7 @@ import typer
 from modelkeep.cli.context import AsJson, invocation
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.output import console, print_json
+from modelkeep.domain.legacy import ImportOrder
 
 EXAMPLES = (
     "modelkeep import hikaze ~/ComfyUI/custom_nodes/hikaze/data/hikaze_mm.sqlite3 --dry-run\n\n"
@@ -38,14 +39,14 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Take over what an older manager's database knows; the source is never written."""
-    from modelkeep.cli.import_progress import ImportOrder, run_import
+    from modelkeep.cli.import_progress import run_import
     from modelkeep.cli.import_view import after_import, print_report
 
     if kind not in _kinds():
         raise WrongUse(f"{kind} is no kind of legacy source; the kinds are: {', '.join(_kinds())}")
     call = invocation(context)
     pairs = path_pairs(mapping or [])
-    order = ImportOrder(kind, source.absolute(), images and images.absolute(), pairs, dry_run, again)
+    order = ImportOrder(kind, str(source.absolute()), str(images.absolute()) if images else "", pairs, dry_run, again)
     report, through_daemon = run_import(call.settings, order)
     if as_json:
         print_json(report)

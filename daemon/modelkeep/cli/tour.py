@@ -13,11 +13,12 @@ from pathlib import Path
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.daemon import describe
 from modelkeep.cli.exits import WrongUse, signals_held_back
-from modelkeep.cli.import_progress import ImportOrder, missing_paths, run_import
+from modelkeep.cli.import_progress import missing_paths, run_import
 from modelkeep.cli.import_view import guessed_mapping, print_report
 from modelkeep.cli.imports import path_pairs
 from modelkeep.cli.output import console
 from modelkeep.cli.wording import clean
+from modelkeep.domain.legacy import ImportOrder
 
 _KIND = "hikaze"
 
@@ -66,7 +67,7 @@ def tour(call: Invocation) -> int:
     out = console()
     if plan.legacy is not None:
         out.print(f"{next(steps)}. Import what {clean(plan.legacy)} knows", style="bold")
-        _import(call, ImportOrder(_KIND, plan.legacy, plan.images, plan.path_map))
+        _import(call, ImportOrder(_KIND, str(plan.legacy), str(plan.images or ""), plan.path_map))
     what = "it hashes every file and moves what is known to its content"
     out.print(f"{next(steps)}. Run the daemon: {what}", style="bold")
     return _run(call)

@@ -8,6 +8,22 @@ from modelkeep.domain.values import Fingerprint, RenderedPicture, TierFile
 
 
 @dataclass(frozen=True, slots=True)
+class ImportOrder:
+    """An import that is asked for.
+
+    `source` and `images` are absolute paths, `images` may be empty; `path_map` rewrites beginnings of paths. A
+    `dry_run` changes nothing; `again` also takes rows that the owner dropped since an earlier import.
+    """
+
+    kind: str
+    source: str
+    images: str = ""
+    path_map: tuple[tuple[str, str], ...] = ()
+    dry_run: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LegacyTag:
     """A tag as a legacy source knows it."""
 

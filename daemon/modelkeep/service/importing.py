@@ -10,6 +10,7 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.imports import CALLED_OFF, StageOne
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.faults import STORAGE, told
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import RenderedPicture
 from modelkeep.errors import ImportStopped, NotFound, SourceError, StorageError
@@ -23,39 +24,29 @@ from modelkeep.service.holdings import Holdings
 
 async def import_stream(
     holdings: Holdings,
-    kind: str,
-    source: str,
-    images: str,
-    path_map: Sequence[tuple[str, str]],
-    dry_run: bool,
+    order: ImportOrder,
     running: "Running | None" = None,
-    *,
-    again: bool = False,
     looks: DiskLooks | None = None,
 ) -> AsyncIterator[dict[str, object]]:
     """Yield `{"progress": …}` again and again, and at last `{"report": …}`.
 
     Args:
         holdings: what is kept.
-        kind: of the source.
-        source: where it lies.
-        images: the folder of its pictures, or empty.
-        path_map: beginnings of paths that are rewritten.
-        dry_run: change nothing.
+        order: what is to be imported.
         running: notes the import, which is then brought to its end although nobody listens to it any more; without
             it, the import ends with its listener.
-        again: also take rows that the owner dropped since an earlier import.
+        looks: looks at the files of rows.
 
     Raises:
         SourceError: the source cannot be read; before the first value.
         ImportStopped: it was called off.
         StorageError: pictures cannot be written.
     """
-    importer = importer_for(kind)
+    importer = importer_for(order.kind)
     options = SourceOptions(
-        _absolute(source, "the source"),
-        images=_absolute(images, "the folder of pictures") if images else None,
-        path_map=PathMap(tuple(path_map)),
+        _absolute(order.source, "the source"),
+        images=_absolute(order.images, "the folder of pictures") if order.images else None,
+        path_map=PathMap(order.path_map),
         scratch=holdings.directory.path,
     )
     stage = StageOne(
@@ -69,7 +60,7 @@ async def import_stream(
     )
     progress: asyncio.Queue[Progress] = asyncio.Queue()
     work = asyncio.create_task(
-        stage.run(importer, options, dry_run=dry_run, again=again, progress=_thread_safe(progress))
+        stage.run(importer, options, dry_run=order.dry_run, again=order.again, progress=_thread_safe(progress))
     )
     if running is not None:
         running.note(work)

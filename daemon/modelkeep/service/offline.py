@@ -7,6 +7,7 @@ from typing import Self
 
 from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import NotFound
 from modelkeep.service.holdings import Holdings, identity, open_holdings
 from modelkeep.service.importing import import_stream, require_rows
@@ -42,17 +43,9 @@ class OfflineWriter:
         assert self._holdings is not None, "use it as a context manager"  # noqa: S101
         return self._holdings
 
-    def import_source(
-        self,
-        kind: str,
-        source: str,
-        images: str,
-        path_map: Sequence[tuple[str, str]],
-        dry_run: bool,
-        again: bool = False,
-    ) -> AsyncIterator[dict[str, object]]:
+    def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1; yields progress, and at last the report."""
-        return import_stream(self._open, kind, source, images, path_map, dry_run, again=again)
+        return import_stream(self._open, order)
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due at the daemon's next start."""

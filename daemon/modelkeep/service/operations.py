@@ -9,6 +9,7 @@ from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.hashing import Hashing
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.values import Action, Strategy
 from modelkeep.errors import NotFound
 from modelkeep.pipeline.requested import RequestedPaths
@@ -202,20 +203,9 @@ class Operations:
         await self._catalogue.set_paused(False)
         self._pipeline.resume()
 
-    async def import_source(
-        self,
-        kind: str,
-        source: str,
-        images: str,
-        path_map: Sequence[tuple[str, str]],
-        dry_run: bool,
-        again: bool = False,
-    ) -> AsyncIterator[dict[str, object]]:
+    async def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1."""
-        values = import_stream(
-            self._holdings, kind, source, images, path_map, dry_run, self._imports, again=again, looks=self._looks
-        )
-        async for value in values:
+        async for value in import_stream(self._holdings, order, self._imports, self._looks):
             if not is_reading(value):  # a source that cannot be read is answered with a status of its own
                 yield value
         await self._after_import()

@@ -15,6 +15,7 @@ from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedPicture
 from modelkeep.domain.duplicates import Duplicate
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.values import (
     Action,
     Fingerprint,
@@ -196,16 +197,8 @@ class FakeBackend:
         self.changes.append("resume")
         self.paused = False
 
-    async def import_source(
-        self,
-        kind: str,
-        source: str,
-        images: str,
-        path_map: Sequence[tuple[str, str]],
-        dry_run: bool,
-        again: bool = False,
-    ) -> AsyncIterator[dict[str, object]]:
-        self.changes.append(("import", kind, source, images, list(path_map), dry_run, *([again] if again else [])))
+    async def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
+        self.changes.append(("import", order))
         for value in self.stream:
             if isinstance(value, Exception):
                 raise value

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from modelkeep.api import answers, shapes
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.values import Strategy
 from modelkeep.errors import Conflict
 
@@ -172,7 +173,7 @@ async def test_the_legacy_database_is_imported_to_the_end(client: httpx.AsyncCli
     body = {"legacy_db_path": "/old/hikaze_mm.sqlite3", "legacy_images_dir": None}
     answer = await client.post("/api/migration/migrate_legacy_db", json=body)
     assert answer.json() == {"status": "success", "db_migration": counts}
-    assert backend.changes == [("import", "hikaze", "/old/hikaze_mm.sqlite3", "", [], False)]
+    assert backend.changes == [("import", ImportOrder("hikaze", "/old/hikaze_mm.sqlite3"))]
 
 
 async def test_an_import_without_a_report_has_failed(client: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import httpx
 from structlog.testing import capture_logs
 
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import CatalogueError, SourceError
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ async def test_progress_and_report_come_as_json_lines(client: httpx.AsyncClient,
     answer = await client.post("/api/import", json=BODY)
     assert answer.headers["content-type"] == "application/x-ndjson"
     assert lines(answer) == [PROGRESS, PROGRESS, REPORT]
-    asked = ("import", "hikaze", "/old/db", "/old/images", [("D:\\models", "/srv/models")], True)
+    asked = (
+        "import",
+        ImportOrder("hikaze", "/old/db", "/old/images", (("D:\\models", "/srv/models"),), dry_run=True),
+    )
     assert backend.changes == [asked]
 
 

@@ -80,9 +80,8 @@ async def until_done(line: Line, *paths: str) -> None:
 
 async def known(line: Line, path: str) -> tuple[str, bool, object]:
     """Return what is known of a path: its hash, whether that is a claim, and its model's description."""
-    place, model = await line.catalogue.location(path), await line.catalogue.model_by_path(path)
+    place, (model,) = await line.catalogue.location(path), await line.catalogue.find_models(path)
     assert place is not None
-    assert model is not None
     return place.sha256, place.claimed, model.meta.get("description")
 
 

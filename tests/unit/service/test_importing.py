@@ -9,6 +9,7 @@ import pytest
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
 from tests.picture_files import jpeg
 
+from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import StorageError
 from modelkeep.journal.reader import read
 from modelkeep.service.holdings import Holdings, open_holdings
@@ -40,7 +41,7 @@ def refuse(self: Path, *_: object, **__: object) -> None:
 
 
 async def run(kept: Holdings, source: str) -> None:
-    async for _ in import_stream(kept, "hikaze", source, "", (), dry_run=False):
+    async for _ in import_stream(kept, ImportOrder("hikaze", source)):
         pass
 
 

@@ -46,12 +46,6 @@ def get_models(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Mo
     return found
 
 
-def get_model_by_path(connection: sa.Connection, path: str) -> Model | None:
-    """Return the model whose file is, or last was, at a path."""
-    query = _SELECT.join(locations, locations.c.sha256 == models.c.sha256).where(locations.c.path == path)
-    return next(iter(_with_tags(connection, query)), None)
-
-
 def list_models(
     connection: sa.Connection,
     *,
@@ -93,9 +87,10 @@ def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[M
         found = _with_tags(connection, _SELECT.where(models.c.sha256.startswith(text_lower)).limit(limit))
         if found:
             return found
-    by_path = get_model_by_path(connection, text)
-    if by_path is not None:
-        return [by_path]
+    at_path = _SELECT.join(locations, locations.c.sha256 == models.c.sha256).where(locations.c.path == text)
+    by_path = _with_tags(connection, at_path)
+    if by_path:
+        return by_path
     exact = _with_tags(connection, _SELECT.where(models.c.name == text).limit(limit))
     if exact:
         return exact
