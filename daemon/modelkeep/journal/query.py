@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cache
 
+from modelkeep.journal.needles import Needles, for_event, for_failures
 from modelkeep.journal.records import timestamp
 
 _FAILING_ENDINGS = (".failed", ".conflicted", ".refuted")
@@ -44,15 +46,33 @@ class Query:
             isinstance(seq, int)
             and seq > self.after
             and (not self.event or fnmatchcase(event, self.event))
-            and (self.since_ms <= 0 or ts >= _spell(self.since_ms))
-            and (not self.failed or _tells_of_failure(event, record))
+            and ts >= self.since_ts
+            and (not self.failed or is_failing(event) or bool(record.get("error")))
         )
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether there may be segments in which nothing is wanted, leaving `model` aside."""
+        return bool(self.event or self.failed or self.since_ts)
 
-def _tells_of_failure(event: str, record: Mapping[str, object]) -> bool:
-    return event.endswith(_FAILING_ENDINGS) or event in _FAILING_EVENTS or bool(record.get("error"))
+    @property
+    def since_ts(self) -> str:
+        """`since_ms` as records spell it; empty: from the beginning. Such texts compare as their moments do."""
+        return _spelled(self.since_ms) if self.since_ms > 0 else ""
+
+    def needles(self) -> Needles:
+        """Return what the lines of all wanted records contain, leaving `model` aside."""
+        return for_event(self.event) if self.event else _OF_FAILURES if self.failed else Needles()
 
 
-def _spell(moment_ms: int) -> str:
-    # Timestamps have one width, so their texts compare as their moments do.
+def is_failing(event: str) -> bool:
+    """Tell whether an event by itself means that something went wrong."""
+    return event.endswith(_FAILING_ENDINGS) or event in _FAILING_EVENTS
+
+
+@cache
+def _spelled(moment_ms: int) -> str:
     return timestamp(_EPOCH + timedelta(milliseconds=min(moment_ms, _LAST_MS)))
+
+
+_OF_FAILURES = for_failures(_FAILING_ENDINGS, sorted(_FAILING_EVENTS))

@@ -3,28 +3,35 @@
 A damaged line is skipped here; `check` tells where it is.
 """
 
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle, islice
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+from modelkeep.journal.contents import contents_of
 from modelkeep.journal.query import Query
-from modelkeep.journal.records import Damage, Damaged, decode, read_head
-from modelkeep.journal.segments import Segment, lines_backward, lines_forward, list_segments, segments_after
+from modelkeep.journal.records import Damage, Damaged, decode
+from modelkeep.journal.segments import blocks, list_segments, segments_after
 from modelkeep.journal.soundness import check
-from modelkeep.journal.story import Story
 from modelkeep.journal.tail import Tail
+from modelkeep.journal.trace import Trace
 
 __all__ = ["EVERYTHING", "Damage", "Query", "check", "follow", "read"]
 
 EVERYTHING = Query()
 
+_MOMENT = re.compile(rb'\{"seq":([1-9][0-9]*),"ts":"([^"\\]*)"')
+"""The number of a line, and its time."""
+
 
 def read(folder: Path, query: Query = EVERYTHING) -> Iterator[dict[str, object]]:
     """Yield the records that are wanted, in the order of `seq`, without their `crc`.
 
-    Holds one record in memory, with a `limit` those that are yielded. With a `model` the journal is read several
-    times: first for everything that is connected to it, then for the records.
+    Holds one record in memory, with a `limit` those that are yielded. Of a segment that nobody writes any more no
+    byte is read when it is known to hold nothing of what is wanted.
 
     Args:
         folder: where the segments lie; where there is none, there are no records.
@@ -33,7 +40,7 @@ def read(folder: Path, query: Query = EVERYTHING) -> Iterator[dict[str, object]]
     Raises:
         JournalError: a segment cannot be read.
     """
-    yield from _read(folder, query, _resolve(folder, query))
+    yield from _read(folder, query, _traced(folder, query))
 
 
 def follow(
@@ -50,16 +57,22 @@ def follow(
     Raises:
         JournalError: a segment cannot be read.
     """
-    story = _resolve(folder, query)
+    trace = _traced(folder, query)
+    story = trace.story if trace else None
     seen_seq = _newest_seq(folder)
-    for record in _read(folder, query, story):
+    for record in _read(folder, query, trace):
         seen_seq = max(seen_seq, int(str(record["seq"])))
         yield record
     tail = Tail(folder, seen_seq)
     try:
         while True:
             stopping = stop()
-            yield from _wanted(_decoded(tail.new_lines(), story, seen_seq), query, story)
+            newest = replace(query, after=max(query.after, seen_seq))
+            for line in tail.new_lines():
+                for record in _decoded(line, newest):
+                    # The story first: it grows by records that are not wanted themselves.
+                    if (story is None or story.takes(record)) and newest.wants(record):
+                        yield record
             if stopping:
                 return
             time.sleep(poll_seconds)
@@ -67,63 +80,39 @@ def follow(
         tail.close()
 
 
-def _read(folder: Path, query: Query, story: Story | None) -> Iterator[dict[str, object]]:
+def _read(folder: Path, query: Query, trace: Trace | None) -> Iterator[dict[str, object]]:
+    records = trace.records(newest_first=query.limit > 0) if trace else _candidates(folder, query)
+    wanted = filter(query.wants, records)
+    yield from reversed(list(islice(wanted, query.limit))) if query.limit > 0 else wanted
+
+
+def _traced(folder: Path, query: Query) -> Trace | None:
+    return Trace(folder, query.model) if query.model else None
+
+
+def _candidates(folder: Path, query: Query) -> Iterator[dict[str, object]]:
+    """Yield the records that may be wanted; with a limit the newest first."""
+    needles, newest_first = query.needles(), query.limit > 0
     segments = segments_after(list_segments(folder), query.after)
-    if query.limit <= 0:
-        yield from _wanted(_records(segments, story), query, story)
-        return
-    newest_first = _wanted(_records(segments, story, newest_first=True), query, story)
-    yield from reversed(list(islice(newest_first, query.limit)))
-
-
-def _resolve(folder: Path, query: Query) -> Story | None:
-    """Return the whole story of the model that is asked for."""
-    if not query.model:
-        return None
-    story = Story(query.model)
-    segments = list_segments(folder)
-    # A record may be connected only by what a later one tells, so read to and fro until nothing new turns up.
-    # Most ask by the newest name: backward first follows all its renames at once.
-    for newest_first in cycle((True, False)):
-        known = len(story)
-        for record in _records(segments, story, newest_first=newest_first):
-            story.takes(record)
-        if len(story) == known:
-            break
-    return story
-
-
-def _records(
-    segments: Sequence[Segment], story: Story | None, *, newest_first: bool = False
-) -> Iterator[dict[str, object]]:
     for segment in reversed(segments) if newest_first else segments:
-        lines = lines_backward(segment) if newest_first else lines_forward(segment)
-        yield from _decoded(lines, story)
-
-
-def _decoded(lines: Iterator[bytes], story: Story | None, after: int = 0) -> Iterator[dict[str, object]]:
-    """Yield the records of those lines that are sound, may belong to the story and are newer than `after`."""
-    for line in lines:
-        if story is not None and not story.may_take(line):
+        contents = contents_of(segment) if query.is_narrow else None
+        if contents is not None and not contents.may_answer(query):
             continue
-        if after:
-            head = read_head(line)
-            if head is None or head.seq <= after:
-                continue
-        try:
-            record = decode(line)
-        except Damaged:
-            continue
-        yield record
+        for block in blocks(segment, newest_first=newest_first):
+            lines = list(needles.lines(block))
+            for _, line in reversed(lines) if newest_first else lines:
+                yield from _decoded(line, query)
 
 
-def _wanted(records: Iterator[dict[str, object]], query: Query, story: Story | None) -> Iterator[dict[str, object]]:
-    for record in records:
-        # The story first: it grows by records that are not wanted themselves.
-        if (story is None or story.takes(record)) and query.wants(record):
-            yield record
+def _decoded(line: bytes, query: Query = EVERYTHING) -> Iterator[dict[str, object]]:
+    """Yield the record of a line, if it is sound and not surely too old."""
+    moment = _MOMENT.match(line)
+    if moment and (int(moment[1]) <= query.after or moment[2] < query.since_ts.encode()):
+        return
+    with suppress(Damaged):
+        yield decode(line)
 
 
 def _newest_seq(folder: Path) -> int:
-    newest = next(_records(list_segments(folder), None, newest_first=True), {"seq": 0})
+    newest = next(_candidates(folder, Query(limit=1)), {"seq": 0})
     return int(str(newest["seq"]))

@@ -20,6 +20,7 @@ FILE_NAME = "sealed.json"
 _FORMAT = 1
 
 Stamp = tuple[int, int, int, int]
+"""Size, times of the last change of content and of anything in ns, inode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,11 @@ class SealedSegments:
     def recall(self, segment: Segment) -> Summary | None:
         """Return what was read of a segment, if it is still the same file."""
         stamp, summary = self._known.get(segment.name, (None, None))
-        return summary if stamp is not None and stamp == _stamp(segment.path) else None
+        return summary if stamp is not None and stamp == stamp_of(segment.path) else None
 
     def remember(self, segment: Segment, summary: Summary) -> None:
         """Keep what was read of a segment that is not written any more."""
-        stamp = _stamp(segment.path)
+        stamp = stamp_of(segment.path)
         if stamp is not None and stamp[0] == summary.size_bytes:
             self._wanted[segment.name] = (stamp, summary)
 
@@ -71,7 +72,8 @@ class SealedSegments:
             draft.replace(self._path)
 
 
-def _stamp(path: Path) -> Stamp | None:
+def stamp_of(path: Path) -> Stamp | None:
+    """Return what tells that a file is still the one that was read; None when it is not there."""
     try:
         status = path.stat()
     except OSError:

@@ -7,6 +7,7 @@ the newest records first.
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import zip_longest
@@ -15,7 +16,7 @@ from pathlib import Path
 from modelkeep.errors import JournalError
 
 _NAME = re.compile(r"migration-([0-9]+)\.jsonl")
-_BLOCK_BYTES = 1 << 16
+_BLOCK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,13 +67,8 @@ def lines_forward(segment: Segment) -> Iterator[bytes]:
     Raises:
         JournalError: the segment cannot be read.
     """
-    try:
-        with segment.path.open("rb", buffering=_BLOCK_BYTES) as file:
-            yield from file
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise unreadable(segment.path, error) from error
+    with readable(segment), segment.path.open("rb", buffering=_BLOCK_BYTES) as file:
+        yield from file
 
 
 def lines_backward(segment: Segment) -> Iterator[bytes]:
@@ -81,9 +77,28 @@ def lines_backward(segment: Segment) -> Iterator[bytes]:
     Raises:
         JournalError: the segment cannot be read.
     """
+    for block in blocks(segment, newest_first=True):
+        yield from reversed(BytesIO(block).readlines())
+
+
+def blocks(segment: Segment, *, newest_first: bool = False) -> Iterator[bytes]:
+    """Yield a segment's content in blocks of whole lines; the last line may lack its newline.
+
+    Raises:
+        JournalError: the segment cannot be read.
+    """
+    with readable(segment), segment.path.open("rb", buffering=0) as file:
+        if newest_first:
+            yield from _blocks_backward(file.fileno(), os.fstat(file.fileno()).st_size)
+        else:
+            yield from _blocks_forward(file.fileno())
+
+
+@contextmanager
+def readable(segment: Segment) -> Iterator[None]:
+    """Leave the block without an error when the segment has been removed meanwhile; any other is a JournalError."""
     try:
-        with segment.path.open("rb", buffering=0) as file:
-            yield from _split_backward(file.fileno(), os.fstat(file.fileno()).st_size)
+        yield
     except FileNotFoundError:
         return
     except OSError as error:
@@ -95,13 +110,33 @@ def unreadable(path: Path, error: OSError) -> JournalError:
     return JournalError(f"the journal in {path} cannot be read: {error.strerror}; look at its rights and its disk")
 
 
-def _split_backward(descriptor: int, end: int) -> Iterator[bytes]:
+# A damaged stretch may be one line of many megabytes: doubling keeps the price of joining it in proportion.
+
+
+def _blocks_forward(descriptor: int) -> Iterator[bytes]:
+    held = b""  # the last line of what has been read: more of it may follow
+    while block := os.read(descriptor, max(_BLOCK_BYTES, len(held))):
+        whole, newline, begun = block.rpartition(b"\n")
+        if newline:
+            yield held + whole + newline
+            held = begun
+        else:
+            held += begun
+    if held:
+        yield held
+
+
+def _blocks_backward(descriptor: int, end: int) -> Iterator[bytes]:
     held = b""  # the first line of what has been read: more of it may lie before
     while end > 0:
-        # A damaged stretch may be one line of many megabytes: doubling keeps the price of joining it in proportion.
         start = max(0, end - max(_BLOCK_BYTES, len(held)))
-        held, *whole = BytesIO(os.pread(descriptor, end - start, start) + held).readlines() or [b""]
-        yield from reversed(whole)
+        ended, newline, whole = os.pread(descriptor, end - start, start).partition(b"\n")
+        if newline:
+            if whole or held:
+                yield whole + held
+            held = ended + newline
+        else:
+            held = ended + held
         end = start
     if held:
         yield held

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from modelkeep.journal.needles import Spelled, spellings
+
 _KEYS = (
     ("sha256", "sha256"),
     ("pending_id", "pending_id"),
@@ -19,7 +21,6 @@ _KEYS = (
 """What connects two records: the kind of a key, and the field that holds it."""
 
 _HASH_BEGINNING = re.compile(r"[0-9a-f]{6,64}")
-_NEEDLES_MAX = 32
 
 Key = tuple[str, str | int]
 
@@ -36,28 +37,27 @@ class Story:
         self._part_of_name = text.lower()
         self._hash_beginning = self._part_of_name if _HASH_BEGINNING.fullmatch(self._part_of_name) else ""
         self._keys: set[Key] = set()
-        self._needles: list[bytes] | None = [_needle(text)]
-
-    def __len__(self) -> int:
-        return len(self._keys)
+        self._fresh: set[Key] = set()
 
     def takes(self, record: Mapping[str, object]) -> bool:
         """Tell whether a record belongs to the story; what it is connected to then belongs to it too."""
         keys = _keys_of(record)
         if not keys or (keys.isdisjoint(self._keys) and not self._is_named_in(record)):
             return False
-        if not keys <= self._keys:
-            self._keys |= keys
-            self._needles = _needles(self._text, self._keys)
+        self._fresh |= keys - self._keys
+        self._keys |= keys
         return True
 
-    def may_take(self, line: bytes) -> bool:
-        """Tell without parsing whether a line's record can belong to the story. Only a No is certain."""
-        if self._needles is None or not line.isascii() or b"\\" in line:
-            return True
-        # Such a line holds every text of its record literally.
-        lowered = line.lower()
-        return any(needle in lowered for needle in self._needles)
+    def fresh_keys(self) -> set[Spelled]:
+        """Return the keys that have come since the last call, in every way in which a line may spell them."""
+        fresh, self._fresh = self._fresh, set()
+        return {
+            spelled
+            for kind, value in fresh
+            for key_kind, field in _KEYS
+            if key_kind == kind
+            for spelled in spellings(field, value)
+        }
 
     def _is_named_in(self, record: Mapping[str, object]) -> bool:
         sha256, paths = _text(record, "sha256"), [_text(record, "path"), _text(record, "old_path")]
@@ -76,14 +76,3 @@ def _keys_of(record: Mapping[str, object]) -> frozenset[Key]:
 def _text(record: Mapping[str, object], field: str) -> str:
     value = record.get(field)
     return value if isinstance(value, str) else ""
-
-
-def _needles(text: str, keys: set[Key]) -> list[bytes] | None:
-    """Return what a line of the story contains in lower case; None when looking for it would not pay."""
-    if len(keys) > _NEEDLES_MAX:
-        return None
-    return [_needle(text), *(b'"pending_id":%d' % key if isinstance(key, int) else _needle(key) for _, key in keys)]
-
-
-def _needle(text: str) -> bytes:
-    return text.lower().encode(errors="surrogatepass")

@@ -34,9 +34,10 @@ class Tail:
             # Looked for before reading: when there is a newer segment, this one is complete.
             newer = self._next_segment()
             yield from self._whole_lines()
-            if newer is None:
+            if newer is not None:
+                self._open(newer)
+            elif not self._is_replaced():
                 return
-            self._open(newer)
 
     def close(self) -> None:
         """Let go of the open segment."""
@@ -48,9 +49,23 @@ class Tail:
         segments = segments_after(list_segments(self._folder), self._after)
         return next((segment for segment in segments if self._segment is None or segment > self._segment), None)
 
-    def _open(self, segment: Segment) -> None:
+    def _is_replaced(self) -> bool:
+        """Open the segment anew, at the same place, when the writer has put a copy in its place."""
+        if self._segment is None or self._descriptor < 0:
+            return False
+        try:
+            if os.path.samestat(self._segment.path.stat(), os.fstat(self._descriptor)):
+                return False
+        except FileNotFoundError:  # removed by rotation
+            return False
+        except OSError as error:
+            raise unreadable(self._segment.path, error) from error
+        self._open(self._segment, self._offset)
+        return True
+
+    def _open(self, segment: Segment, offset: int = 0) -> None:
         self.close()
-        self._segment, self._offset = segment, 0
+        self._segment, self._offset = segment, offset
         try:
             self._descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:

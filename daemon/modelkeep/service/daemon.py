@@ -27,6 +27,7 @@ from modelkeep.disk.roots import Roots
 from modelkeep.domain.events import FileAppeared
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.errors import CatalogueError, SettingsError
+from modelkeep.journal.contents import write_next_index
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 from modelkeep.service.holdings import Holdings, identity, open_holdings
@@ -310,6 +311,7 @@ class Daemon:
         if self._pipeline.is_idle:
             for pool in (self._pool, self._holdings.picture_pool):
                 await asyncio.to_thread(pool.release)
+            await asyncio.to_thread(write_next_index, self._holdings.directory.journal)
 
     async def _learn_hashes(self) -> None:
         """Let the mock hasher of a developer's daemon know the hashes that older databases hold."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.errors import JournalError
+from modelkeep.journal.contents import write_next_index
 from modelkeep.journal.writer import JournalWriter
 
 OpenJournal = Callable[..., JournalWriter]
@@ -27,6 +28,18 @@ def open_journal(folder: Path) -> Iterator[OpenJournal]:
             return writer
 
         yield open_it
+
+
+@pytest.fixture(params=[False, True], ids=["read", "indexed"])
+def seal(request: pytest.FixtureRequest) -> Callable[[Path], Path]:
+    """Return a journal's folder as it is, or with an index for every segment that nobody writes any more."""
+
+    def sealed(folder: Path) -> Path:
+        while request.param and write_next_index(folder):
+            pass
+        return folder
+
+    return sealed
 
 
 def _close(writer: JournalWriter) -> None:

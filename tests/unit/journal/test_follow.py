@@ -96,6 +96,19 @@ def test_line_written_just_before_the_rotation_is_not_missed(
     assert [b"b.pt" in lines[0], b"c.pt" in lines[1]] == [True, True]
 
 
+def test_segment_that_was_replaced_by_a_copy_is_followed_on(
+    folder: Path, tail: Tail, open_journal: OpenJournal
+) -> None:
+    writer = open_journal()
+    writer.write("file.detected", path="/m/a.pt")
+    assert len(list(tail.new_lines())) == 1
+    writer.write_anew()
+    writer.close()
+    open_journal().write("daemon.started")
+    (started,) = tail.new_lines()
+    assert b"daemon.started" in started
+
+
 def test_many_lines_over_many_blocks_are_read(folder: Path, tail: Tail) -> None:
     lines = [line_of(seq, "/m/" + "x" * 5000) for seq in range(1, 200)]
     (folder / SEGMENT).write_bytes(b"".join(lines))

@@ -82,8 +82,8 @@ def moment_ms(ts: str) -> int:
         (Query(since_ms=10**30), []),
     ],
 )
-def test_query_wants(filled: Path, query: Query, wanted: list[int]) -> None:
-    assert numbers(read(filled, query)) == wanted
+def test_query_wants(filled: Path, seal: Callable[[Path], Path], query: Query, wanted: list[int]) -> None:
+    assert numbers(read(seal(filled), query)) == wanted
 
 
 def test_journal_that_is_not_there_has_no_records_and_no_damage(folder: Path) -> None:

@@ -38,9 +38,9 @@ CAFE_STORY = [16, 17]
 
 
 @pytest.fixture
-def journal(folder: Path, open_journal: OpenJournal) -> Path:
+def journal(folder: Path, open_journal: OpenJournal, seal: Callable[[Path], Path]) -> Path:
     open_journal(segment_bytes=400, keep_segments=100).write_many(HISTORY)
-    return folder
+    return seal(folder)
 
 
 def story(journal: Path, model: str, **others: int | str | bool) -> list[object]:
@@ -97,6 +97,18 @@ def test_long_chain_of_renames_is_followed_from_either_end(folder: Path, open_jo
     writer.write("file.moved", path="/m/other-b.pt", old_path="/m/other-a.pt")
     for path in ("/m/0.pt", "/m/50.pt", "/m/100.pt"):
         assert story(folder, path) == list(range(1, 101))
+
+
+def test_story_of_very_many_keys_is_told_whole_and_mixed_with_no_other(
+    folder: Path, open_journal: OpenJournal
+) -> None:
+    writer = open_journal()
+    for number in range(60):
+        writer.write("file.detected", path=f"/m/many_{number}.pt", pending_id=2 * number + 1)
+        writer.write("file.detected", path=f"/m/other_{number}.pt", pending_id=2 * number + 2)
+    for number in range(120):
+        writer.write("migration.failed", pending_id=number + 1, error="x")
+    assert story(folder, "many") == [*range(1, 121, 2), *range(121, 241, 2)]
 
 
 def test_record_connected_only_by_what_comes_later_and_then_earlier_is_found(

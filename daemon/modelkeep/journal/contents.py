@@ -1,0 +1,165 @@
+"""What a segment holds that nobody writes any more, so that a question passes over those that have no answer.
+
+`migration-<first seq>.index` beside the segment is no part of the journal: it only says which segments need not be
+read. It counts while the segment's size, times and inode are the same, and is made by the daemon when it has time.
+"""
+
+import contextlib
+import json
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from zlib import crc32
+
+from modelkeep.journal.needles import KEYS, Spelled
+from modelkeep.journal.query import Query, is_failing
+from modelkeep.journal.sealed import Stamp, stamp_of
+from modelkeep.journal.segments import Segment, blocks, list_segments
+
+_FORMAT = 1
+_HEAD = re.compile(rb'"ts":"([^"\\]*)","event":"([a-z0-9_.]+)"')
+_ERROR = re.compile(rb'"error":(?!""|null)')
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a segment may hold. Only a No is certain.
+
+    `first_ts` and `last_ts` are its earliest and latest time, `events` the events in it, `has_error` whether a record
+    has one. `keys` are checksums of the keys of its records, in order, four bytes each; `names` the names, and the
+    hashes, that a text may be a part of, in lower case and a line each.
+    """
+
+    first_ts: str = ""
+    last_ts: str = ""
+    events: tuple[str, ...] = ()
+    has_error: bool = False
+    keys: bytes = b""
+    names: bytes = b""
+
+    def may_answer(self, query: Query) -> bool:
+        """Tell whether a record in it may be wanted, leaving `model` aside."""
+        return (
+            (not query.since_ts or self.last_ts >= query.since_ts)
+            and (not query.event or any(fnmatchcase(event, query.event) for event in self.events))
+            and (not query.failed or self.has_error or any(map(is_failing, self.events)))
+        )
+
+    def may_hold(self, keys: Iterable[Spelled]) -> bool:
+        """Tell whether a record in it may have one of these keys."""
+        return any(self._has(checksum_of(key)) for key in keys)
+
+    def may_name(self, text: str) -> bool:
+        """Tell whether a text may be a part of a name, or of a hash, in it."""
+        return _folded(text) in self.names
+
+    def _has(self, checksum: int) -> bool:
+        keys = memoryview(self.keys).cast("I")
+        at = bisect_left(keys, checksum)
+        return at < len(keys) and keys[at] == checksum
+
+
+def checksum_of(key: Spelled) -> int:
+    """Return the number that stands for a key; a file's old path is a path as well."""
+    field, text, number = key
+    return crc32(b"path" if field == b"old_path" else field, crc32(text or number))
+
+
+def contents_of(segment: Segment) -> Contents | None:
+    """Return what is known of a segment's contents; None when it has to be read."""
+    try:
+        header, _, body = _index_path(segment).read_bytes().partition(b"\n")
+        fields = json.loads(header)
+        if fields.pop("format") != _FORMAT or tuple(fields.pop("stamp")) != stamp_of(segment.path):
+            return None
+        number = fields.pop("key_bytes")
+        if fields.pop("crc") != crc32(body):
+            return None
+        fields["events"] = tuple(fields["events"])
+        return Contents(**fields, keys=body[:number], names=body[number:])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_next_index(folder: Path) -> bool:
+    """Write down what the oldest segment holds of which that is not known; False when there is none.
+
+    Raises:
+        JournalError: a segment cannot be read.
+    """
+    sealed = list_segments(folder)[:-1]
+    _remove_orphans(folder, sealed)
+    unknown = next((segment for segment in sealed if contents_of(segment) is None), None)
+    if unknown is None:
+        return False
+    stamp = stamp_of(unknown.path)
+    return _save(unknown, stamp, _read(unknown)) if stamp else False
+
+
+def _save(segment: Segment, stamp: Stamp, contents: Contents) -> bool:
+    """Write an index; what is written of a segment that has changed meanwhile does not count."""
+    fields = asdict(contents)
+    keys, names = fields.pop("keys"), fields.pop("names")
+    body = keys + names
+    header = fields | {"format": _FORMAT, "stamp": stamp, "key_bytes": len(keys), "crc": crc32(body)}
+    path = _index_path(segment)
+    draft = path.with_suffix(".index.tmp")
+    try:
+        draft.write_bytes(json.dumps(header).encode() + b"\n" + body)
+        draft.replace(path)
+    except OSError:  # it is only a help
+        return False
+    return True
+
+
+def _read(segment: Segment) -> Contents:
+    """Read a segment from its beginning to its end."""
+    times, events, keys = set[bytes](), set[bytes](), set[Spelled]()
+    has_error = False
+    for block in blocks(segment):
+        heads = _HEAD.findall(block)
+        times.update((min(heads)[0], max(heads)[0]) if heads else ())
+        events.update(event for _, event in heads)
+        has_error = has_error or _ERROR.search(block) is not None
+        keys.update(KEYS.findall(block))
+    return Contents(
+        min(times, default=b"").decode(errors="replace"),
+        max(times, default=b"").decode(errors="replace"),
+        tuple(sorted(event.decode() for event in events)),
+        has_error,
+        array("I", sorted({checksum_of(key) for key in keys if key[0] != b"name"})).tobytes(),
+        _names(keys),
+    )
+
+
+def _names(keys: Iterable[Spelled]) -> bytes:
+    texts = {text for field, text, _ in keys if text and field != b"migration"}
+    return b"\n".join(sorted({_folded(_unescaped(text).rpartition("/")[2]) for text in texts}))
+
+
+def _unescaped(text: bytes) -> str:
+    if b"\\" in text:
+        with contextlib.suppress(ValueError):
+            return str(json.loads(b'"%b"' % text))
+    return text.decode(errors="replace")
+
+
+def _folded(text: str) -> bytes:
+    return text.lower().encode(errors="surrogatepass")
+
+
+def _index_path(segment: Segment) -> Path:
+    return segment.path.with_suffix(".index")
+
+
+def _remove_orphans(folder: Path, segments: Iterable[Segment]) -> None:
+    """Remove what was known of segments that rotation has removed."""
+    wanted = {_index_path(segment) for segment in segments}
+    with contextlib.suppress(OSError):
+        for path in folder.glob("migration-*.index*"):
+            if path not in wanted:
+                path.unlink(missing_ok=True)
