@@ -82,6 +82,7 @@ class Catalogue:
     # Detection and the queue
     detect = _writes(queue.detect)
     pending = _reads(queue.get_pending)
+    pendings = _reads(queue.get_pendings)
     pending_by_path = _reads(queue.get_pending_by_path)
     pending_imports = _reads(queue.get_pending_imports)
     pending_details = _reads(details.pending_details)

@@ -181,21 +181,35 @@ class DiskLooks:
 
     async def by_root(self, look: Callable[[list[str]], T], paths: Iterable[str]) -> list[T]:
         """Run a look at paths of several roots, in each root for itself; what is silent is left out."""
-        groups: dict[str, list[str]] = {}
-        for path in paths:
-            groups.setdefault(self._root_of(path), []).append(path)
-        looks = (self.run(group[0], look, group) for group in groups.values())
-        found: list[T] = []
-        for answer in await asyncio.gather(*looks, return_exceptions=True):
-            if not isinstance(answer, BaseException):
-                found.append(answer)
-            elif not isinstance(answer, RootSilent):
-                raise answer
-        return found
+        return [answer for _, answer in await self._answers(look, paths) if not isinstance(answer, RootSilent)]
 
     async def found(self, look: Callable[[list[str]], Mapping[str, T]], paths: Iterable[str]) -> dict[str, T]:
         """Run a look at paths of several roots; returns what it tells of each, and nothing of what is silent."""
         return {path: told for part in await self.by_root(look, paths) for path, told in part.items()}
+
+    async def told(
+        self, look: Callable[[list[str]], Mapping[str, T]], paths: Iterable[str]
+    ) -> dict[str, T | RootSilent]:
+        """Run a look at paths of several roots; returns what it tells of each, or that its root is silent."""
+        told: dict[str, T | RootSilent] = {}
+        for group, answer in await self._answers(look, paths):
+            told |= dict.fromkeys(group, answer) if isinstance(answer, RootSilent) else answer
+        return told
+
+    async def _answers(
+        self, look: Callable[[list[str]], T], paths: Iterable[str]
+    ) -> list[tuple[list[str], T | RootSilent]]:
+        """Run a look in each root; returns the paths in it and the answer."""
+        groups: dict[str, list[str]] = {}
+        for path in paths:
+            groups.setdefault(self._root_of(path), []).append(path)
+        looks = (self.run(group[0], look, group) for group in groups.values())
+        found: list[tuple[list[str], T | RootSilent]] = []
+        for group, answer in zip(groups.values(), await asyncio.gather(*looks, return_exceptions=True), strict=True):
+            if isinstance(answer, BaseException) and not isinstance(answer, RootSilent):
+                raise answer
+            found.append((group, answer))
+        return found
 
     def is_silent(self, path: str) -> bool:
         """Tell whether looks at the root of a path hang."""

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterable
 
 from modelkeep.disk import files
 from modelkeep.disk.files import fingerprint_of
@@ -24,6 +25,11 @@ def why_unseen(path: str, roots: Roots) -> HashError | None:
         if root is not None and not roots.is_same(root):
             return away(root)
     return unseen(path)
+
+
+def why_all_unseen(paths: Iterable[str], roots: Roots) -> dict[str, HashError | None]:
+    """Return of each path why no file is seen there, None for one at which one is."""
+    return {path: why_unseen(path, roots) for path in paths}
 
 
 def explained(path: str, error: HashError, roots: Roots) -> HashError:

@@ -3,53 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 from uuid import uuid4
 
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
 from modelkeep.domain.hashing import Digest
-from modelkeep.domain.naming import Root
 from modelkeep.domain.values import PendingImport, Record
 from modelkeep.errors import PictureError
 from modelkeep.pipeline.jobs import Job
-
-
-class KeepsClaims(Protocol):
-    """What is needed of the catalogue."""
-
-    async def picture_to_follow(self, reading: Reading) -> ClaimedPicture | None:
-        """Return the picture that has to follow a file when what was read refutes a claim on it."""
-
-    async def judge_claims(
-        self,
-        reading: Reading,
-        source: ClaimedPicture | None,
-        picture: str,
-        roots: Sequence[Root],
-        now_ms: int,
-        before_commit: Callable[[PendingImport], None],
-    ) -> Judgement:
-        """Hold what was read against the claims on that very file."""
-
-
-class CopiesPictures(Protocol):
-    """What is needed of the picture store."""
-
-    def published_path(self, sha256: str, seq: int, quality: str) -> Path:
-        """Return where a published picture lies."""
-
-    def stage_copy(self, source: Path, stem: str) -> str:
-        """Copy a picture into the staging folder; returns its base name."""
-
-    def place_pending(self, staged: str, name: str) -> None:
-        """Give a staged copy its name among the pending originals."""
-
-    def sync_pending(self) -> None:
-        """Make the names of the pending originals durable."""
-
-    def discard(self, staged: Sequence[str]) -> None:
-        """Remove staged files."""
+from modelkeep.pipeline.ports import CopiesPictures, JudgesClaims
 
 
 class Claims:
@@ -65,7 +27,7 @@ class Claims:
 
     def __init__(
         self,
-        catalogue: KeepsClaims,
+        catalogue: JudgesClaims,
         pictures: CopiesPictures,
         note: Callable[[Sequence[Record]], object],
         roots: Roots,

@@ -1,52 +1,25 @@
 """Carry hashed rows over into the catalogue, many at a time: pictures are rendered, then all rows are one change."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
 from uuid import uuid4
 
 from modelkeep.base.failpoints import reach
 from modelkeep.base.persistence import do_for_all, unforeseen
 from modelkeep.changes.migration_records import failed, planned
-from modelkeep.changes.protocol import Change, Changes
+from modelkeep.changes.protocol import Change, Changes, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.faults import why
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
-from modelkeep.domain.planning import Decision
-from modelkeep.domain.values import Action, Fingerprint, RenderedPicture
+from modelkeep.domain.values import Action, Fingerprint
 from modelkeep.errors import CatalogueError, JournalError, NoWorkers, PictureError
+from modelkeep.pipeline.inbox import Inbox
 from modelkeep.pipeline.jobs import Job, Stage
+from modelkeep.pipeline.ports import Migrations, PendingPictures
 
 BATCH_MAX = 256
-
-
-class MigratesRows(Protocol):
-    """What this stage needs of the catalogue."""
-
-    async def preview(self, order: MigrationOrder) -> Decision | None:
-        """Return what a migration would do now."""
-
-    async def migrate(
-        self,
-        orders: Sequence[MigrationOrder],
-        finished: Sequence[str],
-        now_ms: int,
-        before_commit: Callable[[Sequence[MigrationResult]], None],
-    ) -> list[MigrationResult]:
-        """Carry out orders in one transaction."""
-
-
-class RendersPictures(Protocol):
-    """What this stage needs of the picture store."""
-
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
-        """Render the tiers of a picture into the staging folder."""
-
-    def pending_path(self, name: str) -> Path:
-        """Return where a pending picture lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +39,9 @@ class Migrated:
     result: MigrationResult
 
 
+OnDone = Callable[[Sequence[Migrated]], Awaitable[None]]
+
+
 class MigrateStage:
     """Takes hashed rows and migrates all that are ready together.
 
@@ -74,18 +50,16 @@ class MigrateStage:
         pictures: renders pictures.
         changes: commits and publishes.
         clock_ms: milliseconds since 1970.
-        on_done: gets what became of each row.
         type_of: returns the type that a path suggests.
         looks: looks at paths.
     """
 
     def __init__(
         self,
-        catalogue: MigratesRows,
-        pictures: RendersPictures,
+        catalogue: Migrations,
+        pictures: PendingPictures,
         changes: Changes,
         clock_ms: Callable[[], int],
-        on_done: Callable[[list[Migrated]], Any],
         type_of: Callable[[str], str] = lambda _: "",
         looks: DiskLooks | None = None,
     ) -> None:
@@ -95,54 +69,46 @@ class MigrateStage:
         self._pictures = pictures
         self._changes = changes
         self._clock_ms = clock_ms
-        self._on_done = on_done
-        self._ready: asyncio.Queue[Hashed] = asyncio.Queue()
-        self._in_hand = False
+        self._ready: Inbox[Hashed] = Inbox(BATCH_MAX)
 
     @property
     def busy(self) -> bool:
         """Whether anything waits or is being migrated."""
-        return self._in_hand or not self._ready.empty()
+        return not self._ready.is_empty
 
     def put(self, hashed: Hashed) -> None:
         """Hand over a row."""
         hashed.job.stage = Stage.MIGRATING
-        self._ready.put_nowait(hashed)
+        self._ready.put(hashed)
 
-    async def run(self) -> None:
-        """Migrate what is ready, until cancelled."""
+    async def run(self, on_done: OnDone) -> None:
+        """Migrate what is ready, until cancelled.
+
+        Args:
+            on_done: gets what became of the rows of a batch.
+        """
+
+        async def migrate(batch: Sequence[Hashed]) -> None:
+            await on_done(await self._migrate(batch))
+
+        async def give_up(hashed: Hashed, error: Exception) -> None:
+            result = MigrationResult(self._order(hashed), Outcome.FAILED, error=unforeseen(error))
+            await on_done([Migrated(hashed, result)])
+
         while True:
-            first = await self._ready.get()
-            self._in_hand = True
-            batch = self._fill_batch(first)
-            # A stop waits for the batch in hand: cancelling this stage must not cut a migration in two.
-            task = asyncio.ensure_future(do_for_all(self._migrate, batch, self._give_up))
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError:
-                await task
-                raise
-            finally:
-                self._in_hand = False
+            async with self._ready.batch() as ready:
+                # A stop waits for the batch in hand: cancelling this stage must not cut a migration in two.
+                await to_the_end(do_for_all(migrate, self._of_several_contents(ready), give_up))
 
-    def _fill_batch(self, first: Hashed) -> list[Hashed]:
-        """Take what is ready; of one content only one row, for the second has to see what the first did."""
-        batch, later = {first.sha256: first}, []
-        while len(batch) < BATCH_MAX and not self._ready.empty():
-            hashed = self._ready.get_nowait()
-            if hashed.sha256 in batch:
-                later.append(hashed)
-            else:
-                batch[hashed.sha256] = hashed
-        for hashed in later:
-            self._ready.put_nowait(hashed)
+    def _of_several_contents(self, ready: Sequence[Hashed]) -> list[Hashed]:
+        """Return of each content one row, and put the others back: the second has to see what the first did."""
+        batch: dict[str, Hashed] = {}
+        for hashed in ready:
+            if batch.setdefault(hashed.sha256, hashed) is not hashed:
+                self._ready.put(hashed)
         return list(batch.values())
 
-    async def _give_up(self, hashed: Hashed, error: Exception) -> None:
-        result = MigrationResult(self._order(hashed), Outcome.FAILED, error=unforeseen(error))
-        await self._on_done([Migrated(hashed, result)])
-
-    async def _migrate(self, batch: Sequence[Hashed]) -> None:
+    async def _migrate(self, batch: Sequence[Hashed]) -> list[Migrated]:
         # From here on a batch is about the paths of this moment: who is renamed meanwhile comes back as moved.
         orders = {(order := self._order(hashed)).migration: (order, hashed) for hashed in batch}
         present = await self._looks.found(fingerprints_of, [order.path for order, _ in orders.values()])
@@ -156,7 +122,7 @@ class MigrateStage:
         asked = {migration: hashed for migration, (_, hashed) in orders.items()}
         done = await self._commit([item for item in prepared if isinstance(item, MigrationOrder)], asked)
         moved = [Migrated(hashed, MigrationResult(order, Outcome.MOVED)) for order, hashed in stale]
-        await self._on_done([*done, *unprepared, *moved])
+        return [*done, *unprepared, *moved]
 
     def _order(self, hashed: Hashed) -> MigrationOrder:
         job = hashed.job

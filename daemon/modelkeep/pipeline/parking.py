@@ -1,21 +1,14 @@
 """Put rows back into the queue that could not be migrated: with the reason, and a delay that grows."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.retry import retry_at
 from modelkeep.domain.values import PendingImport, PendingState, Record
 from modelkeep.errors import FileVanished, HashError, RootAway
 from modelkeep.pipeline.jobs import Job
-
-
-class ParksRows(Protocol):
-    """What is needed of the catalogue."""
-
-    async def park(self, parked: Sequence[Parked]) -> list[Parked]:
-        """Note on rows why they could not be migrated; returns those for which that is news."""
 
 
 class Parking:
@@ -32,7 +25,7 @@ class Parking:
 
     def __init__(
         self,
-        catalogue: ParksRows,
+        catalogue: Catalogue,
         note: Callable[[Sequence[Record]], object],
         end: Callable[[Job, HashError], None],
         roots: Roots,
@@ -53,21 +46,20 @@ class Parking:
             [self._parked(row.id, row.path, row.attempts, error, now) for row, error in rows], "hash.failed"
         )
 
-    async def park(self, job: Job, error: HashError, event: str = "hash.failed") -> None:
-        """Park the row of a job, which ends with that; a job without a row only ends."""
-        if job.pending_id:
-            parked = self._parked(job.pending_id, job.path, job.attempts, error, self._clock_ms())
-            await self._park([parked], event)
-        self._end(job, error)
-        self._note_away(job.path, error)
-
-    def _note_away(self, path: str, error: HashError) -> None:
-        if isinstance(error, RootAway):
-            self._roots.doubt(path)
+    async def park(self, failed: Sequence[tuple[Job, HashError]], event: str = "hash.failed") -> None:
+        """Park the rows of jobs in one transaction, which end with that; a job without a row only ends."""
+        now = self._clock_ms()
+        rows = [(job, error) for job, error in failed if job.pending_id]
+        parked = [self._parked(job.pending_id, job.path, job.attempts, error, now) for job, error in rows]
+        await self._park(parked, event)
+        for job, error in failed:
+            self._end(job, error)
+            if isinstance(error, RootAway):
+                self._roots.doubt(job.path)
 
     async def _park(self, parked: Sequence[Parked], event: str) -> None:
         # A row that stays as it was is no news: the journal is not filled with a missing file at every sweep.
-        news = await self._catalogue.park(parked)
+        news = await self._catalogue.park(parked) if parked else []
         self._note([(event, _facts(item)) for item in news])
 
     def _parked(self, pending_id: int, path: str, attempts: int, error: HashError, now: int) -> Parked:

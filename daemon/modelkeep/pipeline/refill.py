@@ -1,20 +1,20 @@
 """Fetch what is due from the queue in the catalogue, so that the stages always have enough and never too much."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from modelkeep.base.persistence import persist
 from modelkeep.base.troubles import Troubles
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.disk.reach import away, why_unseen
+from modelkeep.disk.reach import away, why_all_unseen
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
-from modelkeep.errors import HashError, RootSilent
-from modelkeep.pipeline.jobs import Job
-
-IN_HAND_MAX = 2_000
-"""Rows of the queue in memory at once; the rest waits in the catalogue."""
+from modelkeep.errors import HashError
+from modelkeep.pipeline.arrivals import IN_HAND_MAX, Arrivals
+from modelkeep.pipeline.parking import Parking
+from modelkeep.pipeline.refusals import OUTSIDE
 
 IN_HAND_LOW = 500
 """With fewer than this in hand, more are fetched."""
@@ -22,77 +22,39 @@ IN_HAND_LOW = 500
 CLAIMS_MAX = 1_000
 """Claims looked at in one go."""
 
-SILENT = "its disk or server does not answer"
-OUTSIDE = (
-    "it lies in none of the configured roots: add its folder as a root, or import again with --map OLD=NEW "
-    "if the folder has another name on this machine"
-)
-
-
-class HoldsQueue(Protocol):
-    """What is needed of the catalogue."""
-
-    async def due_pending(self, now_ms: int, limit: int, without_ids: Collection[int] = ()) -> list[PendingImport]:
-        """Return the rows that are due."""
-
-    async def claims(self, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
-        """Return locations whose hash is a claim, or doubted."""
-
-    async def mark_claims(
-        self, looked_at: Mapping[Location, Fingerprint], now_ms: int
-    ) -> dict[Location, Fingerprint]:
-        """Note by which fingerprint the files of claims are known while they are read; returns those to be read."""
-
-
-class TakesWork(Protocol):
-    """What is needed of the stages."""
-
-    @property
-    def in_hand(self) -> Mapping[int, Job]:
-        """The rows that are on their way."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is on its way."""
-
-    def enqueue(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
-        """Settle rows."""
-
-    def confirm(self, location: Location, fingerprint: Fingerprint) -> None:
-        """Hash a file whose hash is a claim, or doubted."""
-
 
 class Refill:
     """Fetches due rows, and claims and doubts when nothing else is to do.
 
     Args:
         catalogue: the queue.
-        line: the stages.
-        park: notes on rows why they cannot be taken up now.
+        arrivals: where it goes.
+        parking: notes on rows why they cannot be taken up now.
         clock_ms: milliseconds since 1970.
         troubles: is told when the catalogue cannot be read or written.
         looks: looks at paths of the roots.
+        asked: is set when there is room for more, or there may be more.
     """
 
     def __init__(
         self,
-        catalogue: HoldsQueue,
-        line: TakesWork,
-        park: Callable[[Sequence[tuple[PendingImport, HashError]]], Awaitable[None]],
-        *,
+        catalogue: Catalogue,
+        arrivals: Arrivals,
+        parking: Parking,
         clock_ms: Callable[[], int],
         troubles: Troubles,
         looks: DiskLooks,
+        asked: asyncio.Event,
     ) -> None:
         self._looks = looks
         self._troubles = troubles
         self._catalogue = catalogue
-        self._line = line
-        self._park = park
+        self._arrivals = arrivals
+        self._parking = parking
         self._roots = looks.roots
         self._clock_ms = clock_ms
         self._claims_tried: set[str] = set()
-        self._asked = asyncio.Event()
+        self._asked = asked
         self.resting = False
         """While true nothing is fetched (a pause, a stop)."""
 
@@ -116,15 +78,15 @@ class Refill:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            if not self.resting and len(self._line.in_hand) <= IN_HAND_LOW:
+            if not self.resting and len(self._arrivals.jobs.rows) <= IN_HAND_LOW:
                 await persist(self._fetch, self._troubles)
 
     async def _fetch(self) -> None:
-        in_hand = self._line.in_hand
+        in_hand = self._arrivals.jobs.rows
         rows = await self._catalogue.due_pending(self._clock_ms(), IN_HAND_MAX - len(in_hand), in_hand.keys())
         if rows:
             await self._enqueue_due(rows)
-        elif self._line.is_idle:
+        elif not len(self._arrivals.jobs):
             await self._confirm_claims()
 
     async def _enqueue_due(self, rows: Sequence[PendingImport]) -> None:
@@ -132,16 +94,17 @@ class Refill:
         near = [row for row in rows if row.id not in errors]
         present = await self._looks.found(fingerprints_of, [row.path for row in near])
         # An event may have brought some of them in hand meanwhile.
-        rows, near = ([row for row in some if row.id not in self._line.in_hand] for some in (rows, near))
+        rows, near = ([row for row in some if row.id not in self._arrivals.jobs.rows] for some in (rows, near))
         absent = [row for row in near if row.path not in present]
-        seen = await self._looks.found(self._why_unseen, [row.path for row in absent])
-        reasons = [seen.get(row.path, RootSilent(SILENT)) for row in absent]
+        look = partial(why_all_unseen, roots=self._roots)
+        seen = await self._looks.told(look, [row.path for row in absent])
+        reasons = [seen[row.path] for row in absent]
         errors |= {row.id: reason for row, reason in zip(absent, reasons, strict=True) if reason is not None}
         if errors or None in reasons:
-            await self._park([(row, errors[row.id]) for row in rows if row.id in errors])
+            await self._parking.put_off([(row, errors[row.id]) for row in rows if row.id in errors])
             self.ask()  # the next ones may not have to be put off; and what was renamed meanwhile was not
         found = [(row, present[row.path]) for row in near if row.path in present]
-        self._line.enqueue(found, Priority.SWEEP, closed=False)
+        self._arrivals.enqueue(found, Priority.SWEEP, closed=False)
 
     def _out_of_reach(self, row: PendingImport) -> HashError | None:
         """Return why a row's file may not be opened now."""
@@ -161,10 +124,7 @@ class Refill:
         for place, fingerprint in (
             await self._catalogue.mark_claims(there, self._clock_ms()) if there else {}
         ).items():
-            self._line.confirm(place, fingerprint)
-
-    def _why_unseen(self, paths: Sequence[str]) -> dict[str, HashError | None]:
-        return {path: why_unseen(path, self._roots) for path in paths}
+            self._arrivals.confirm(place, fingerprint)
 
 
 def _without_other_names(places: Mapping[Location, Fingerprint]) -> dict[Location, Fingerprint]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import unseen
@@ -12,7 +13,6 @@ from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.requested import NamedFile, name_file, plain_path, require_model_name
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, NotAModel, OutsideRoots
-from modelkeep.pipeline.requests import KnowsLocations
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class RequestedPaths:
         looks: looks at paths of the roots.
     """
 
-    def __init__(self, catalogue: KnowsLocations, extensions: Sequence[str], looks: DiskLooks) -> None:
+    def __init__(self, catalogue: Catalogue, extensions: Sequence[str], looks: DiskLooks) -> None:
         self._looks = looks
         self._catalogue = catalogue
         self._extensions = extensions

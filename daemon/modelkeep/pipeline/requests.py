@@ -6,41 +6,21 @@ it. A caller who goes away leaves the work to go on.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from modelkeep.base.persistence import PASSING
+from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of, look_at
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import unseen
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.settling import Verdict, judge_asked
-from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority, Record, Strategy
+from modelkeep.domain.values import Fingerprint, PendingImport, Priority, Record, Strategy
 from modelkeep.errors import Busy, FileChanged, HashCancelled, HashError, ModelkeepError, NotAModel, NotFound
-from modelkeep.pipeline.hashing import HashStage
-from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
-from modelkeep.pipeline.migrate import Hashed, MigrateStage
+from modelkeep.pipeline.jobs import Job, MigratedRow, Stage
+from modelkeep.pipeline.migrate import Hashed
 from modelkeep.pipeline.parking import Parking
-from modelkeep.pipeline.settle import REFUSALS, SettleStage
-
-
-class KnowsLocations(Protocol):
-    """What is needed of the catalogue to know a file again."""
-
-    async def locations_at(self, paths: Sequence[str]) -> dict[str, Location]:
-        """Return the locations of these paths."""
-
-
-class HoldsRequestedRows(KnowsLocations, Protocol):
-    """What is needed of the catalogue."""
-
-    async def pending(self, pending_id: int) -> PendingImport | None:
-        """Return a row of the queue."""
-
-    async def relocate(self, pending_id: int, path: str, now_ms: int) -> PendingImport:
-        """Give a row the path at which its file lies now."""
-
-    async def drop_pending(self, pending_id: int) -> None:
-        """Delete a row."""
+from modelkeep.pipeline.refusals import REFUSALS, stopping
+from modelkeep.pipeline.stages import Stages
 
 
 class Requests:
@@ -48,40 +28,30 @@ class Requests:
 
     Args:
         catalogue: the queue, and what is known.
-        jobs: the table of what is in hand.
-        settling: holds files that may still be written.
-        hashing: reads files.
-        migrating: migrates rows.
+        stages: hold the jobs.
         parking: puts rows back into the queue.
         note: appends records to the journal.
         clock_ms: milliseconds since 1970.
-        strategy: the configured one.
         looks: looks at paths of the roots.
     """
 
     def __init__(
         self,
-        catalogue: HoldsRequestedRows,
-        jobs: Jobs,
-        settling: SettleStage,
-        hashing: HashStage,
-        migrating: MigrateStage,
+        catalogue: Catalogue,
+        stages: Stages,
         parking: Parking,
         note: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
-        strategy: Strategy,
         looks: DiskLooks,
     ) -> None:
         self._looks = looks
         self._catalogue = catalogue
-        self._jobs = jobs
-        self._settling = settling
-        self._hashing = hashing
-        self._migrating = migrating
+        self._stages = stages
+        self._jobs = stages.jobs
+        self._hashing = stages.hashing
         self._parking = parking
         self._note = note
         self._clock_ms = clock_ms
-        self._strategy = strategy
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def digest(self, path: str) -> Digest:
@@ -98,7 +68,7 @@ class Requests:
         if place is not None and place.is_read and fingerprint.is_untouched_since(place.fingerprint):
             return Digest(place.sha256, fingerprint)
         if self._hashing.stopping:
-            raise HashCancelled("the daemon is stopping")
+            raise stopping()
         job = self._being_read(path, fingerprint)
         if job is None:
             job = self._jobs.add(Job(path, Priority.INTERACTIVE, size_bytes=fingerprint.size_bytes))
@@ -126,9 +96,9 @@ class Requests:
         if path:  # before the row is moved there
             await self._require_model(path)
         row = await self._row(pending_id)
-        wanted = strategy or self._strategy
+        wanted = strategy or self._stages.strategy
         job = self._jobs.rows.get(pending_id)
-        if job is not None and not self._withdraw(job):
+        if job is not None and not self._stages.withdraw(job):
             return await self._join(job, wanted, path)
         if job is None:
             job = self._jobs.add(Job.of_row(row, Priority.INTERACTIVE, wanted))
@@ -138,7 +108,7 @@ class Requests:
         if row.verified and strategy is not None and not path:
             # The decision is about the content that the row was read to be, whatever lies at its path now.
             self._hand_over_questions(job)
-            self._migrating.put(Hashed(job, row.sha256, None))
+            self._stages.migrating.put(Hashed(job, row.sha256, None))
             return await waiter
         task = asyncio.create_task(self._carry_out(job, path))
         self._tasks.add(task)
@@ -162,7 +132,7 @@ class Requests:
             if migrated is not None and await self._catalogue.pending(pending_id) is None:
                 return migrated
             if self._hashing.stopping:
-                raise HashCancelled("the daemon is stopping")
+                raise stopping()
 
     async def _outcome_of(self, pending_id: int) -> MigratedRow | None:
         """Wait for what becomes of a row that is on its way; None when it is still to be decided."""
@@ -186,7 +156,7 @@ class Requests:
         if job is None:
             await self._catalogue.drop_pending(pending_id)
             return row
-        if not self._withdraw(job):
+        if not self._stages.withdraw(job):
             raise _busy(pending_id)
         self._hand_over_questions(job)
         job.stage = Stage.REQUESTED  # no sweep takes it up while it is being deleted
@@ -220,10 +190,6 @@ class Requests:
                 return job
         return None
 
-    def _withdraw(self, job: Job) -> bool:
-        """Take a row's job out of the stage in which it only waits; tells whether it did."""
-        return self._settling.withdraw(job) or self._hashing.withdraw(job)
-
     def _hand_over_questions(self, job: Job) -> None:
         """Have a file read for those who ask for its digest when its row needs that no more."""
         waiters, job.digest_waiters = [waiter for waiter in job.digest_waiters if not waiter.done()], []
@@ -242,22 +208,20 @@ class Requests:
 
     async def _carry_out(self, job: Job, path: str) -> None:
         """Hash a row's file and hand it to the migrations."""
-        error: ModelkeepError = HashCancelled("the daemon is stopping")
+        error: ModelkeepError = stopping()
         try:
             if path and path != job.path:
                 await self._relocate(job, path)
             digest = await self._digest_of_model(job)
             job.answer_digest(digest)
-            self._migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
+            self._stages.migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
         except FileChanged as changed:
-            job.fail_waiters(changed)
-            job.strategy = self._strategy  # it goes on as if nobody had asked
-            self._settling.put(job, closed=False)
+            self._stages.settle_again(job, changed)
         except HashCancelled as cancelled:
             error = cancelled
         except HashError as failed:
             error = failed
-            await self._parking.park(job, failed)
+            await self._parking.park([(job, failed)])
         except PASSING as failed:
             error = failed if isinstance(failed, ModelkeepError) else HashError(str(failed))
         except ModelkeepError as failed:

@@ -16,13 +16,6 @@ from modelkeep.pipeline.jobs import Job, Stage
 MOST_LOOKS = 500
 """Files looked at in one go; the others wait for the next."""
 
-REFUSALS = {
-    Verdict.NO_MODEL: "it is empty or a Git LFS pointer, not a model: download it again",
-    Verdict.CUT_OFF: "it is cut off: its header promises more than the file holds; waiting for the rest of it",
-    Verdict.WAIT: "somebody is still writing it: waiting until it is complete",
-}
-"""What the owner reads of a file that is not taken."""
-
 Taken = list[tuple[Job, Fingerprint]]
 Refused = tuple[Job, Verdict | None, Look | None]
 """A file that will not be taken: the verdict, or None when nothing readable is there."""
@@ -34,8 +27,6 @@ class SettleStage:
     Args:
         settle_seconds: quiet time.
         clock: monotonic seconds.
-        on_taken: gets the complete ones.
-        on_refused: gets those that are no models, are cut off, or are gone.
         looks: looks at paths of the roots.
     """
 
@@ -43,15 +34,11 @@ class SettleStage:
         self,
         settle_seconds: float,
         clock: Callable[[], float],
-        on_taken: Callable[[Taken], Awaitable[None]],
-        on_refused: Callable[[list[Refused]], Awaitable[None]],
         looks: DiskLooks | None = None,
     ) -> None:
         self.settle_seconds = settle_seconds
         self._looks = looks or DiskLooks()
         self._clock = clock
-        self._on_taken = on_taken
-        self._on_refused = on_refused
         self._held: dict[Job, Watched] = {}
         self._due: list[tuple[float, int, Job]] = []
         self._order = itertools.count()
@@ -90,17 +77,29 @@ class SettleStage:
             self._held[job] = replace(watched, path=job.path, closed=True)
             self._look_at(self._clock(), job)
 
-    async def run(self) -> None:
-        """Look at files as they fall due, until cancelled."""
+    async def run(
+        self,
+        on_taken: Callable[[Taken], Awaitable[None]],
+        on_refused: Callable[[list[Refused]], Awaitable[None]],
+    ) -> None:
+        """Look at files as they fall due, until cancelled.
+
+        Args:
+            on_taken: gets the complete ones.
+            on_refused: gets those that are no models, are cut off, or are gone.
+        """
         while True:
             await self._sleep()
             due = self._take_due()
             if due:
                 seen = await self._looks.found(look_at_all, {watched.path for watched in due.values()})
                 # What happened to a file while it was looked at has put it down for another look.
-                await self._decide(
-                    {job: seen.get(watched.path) for job, watched in due.items() if self._held.get(job) is watched}
-                )
+                looks = {job: seen.get(held.path) for job, held in due.items() if self._held.get(job) is held}
+                taken, refused = self._decide(looks)
+                if taken:
+                    await on_taken(taken)
+                if refused:
+                    await on_refused(refused)
 
     async def _sleep(self) -> None:
         self._wake.clear()
@@ -125,7 +124,8 @@ class SettleStage:
                 due[job] = self._held[job]
         return due
 
-    async def _decide(self, looks: Mapping[Job, Look | None]) -> None:
+    def _decide(self, looks: Mapping[Job, Look | None]) -> tuple[Taken, list[Refused]]:
+        """Hold those that wait for another look; returns the others."""
         now = self._clock()
         taken: Taken = []
         refused: list[Refused] = []
@@ -144,10 +144,7 @@ class SettleStage:
                 refused.append((job, verdict, look))
         for job in [*(job for job, _ in taken), *(job for job, _, _ in refused)]:
             del self._held[job]
-        if taken:
-            await self._on_taken(taken)
-        if refused:
-            await self._on_refused(refused)
+        return taken, refused
 
     def _verdict(self, watched: Watched, look: Look, now: float) -> Verdict:
         verdict = settling.settle(watched, look, now, self.settle_seconds)

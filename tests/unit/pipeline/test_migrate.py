@@ -170,9 +170,9 @@ class Bench:
         self.done: list[Migrated] = []
         catalogue, pictures = NotedCatalogue(self.catalogue, self.steps), NotedPictures(self.store, self.steps)
         self.changes = Changes(catalogue, pictures, NotedJournal(self.journal, self.steps))
-        self.stage = MigrateStage(catalogue, pictures, self.changes, lambda: NOW, self._on_done)
+        self.stage = MigrateStage(catalogue, pictures, self.changes, lambda: NOW)
 
-    async def _on_done(self, done: list[Migrated]) -> None:
+    async def take(self, done: Sequence[Migrated]) -> None:
         self.done += done
 
     async def queue(self, file: str, content: bytes = b"", picture: bytes = b"", **values: Any) -> Hashed:
@@ -255,7 +255,7 @@ def pool() -> Iterator[WorkerPool]:
 @pytest.fixture
 async def bench(tmp_path: Path, pool: WorkerPool) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path, pool)
-    task = asyncio.create_task(bench.stage.run())
+    task = asyncio.create_task(bench.stage.run(bench.take))
     yield bench
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -611,7 +611,7 @@ class TestTogether:
             assert go_on.wait(10)
 
         bench.steps.at["commit"] = hold
-        task = asyncio.create_task(bench.stage.run())
+        task = asyncio.create_task(bench.stage.run(bench.take))
         bench.stage.put(hashed)
         await asyncio.to_thread(begun.wait, 10)
         assert bench.stage.busy

@@ -102,8 +102,8 @@ async def running(
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[SettleStage]:
     looks = DiskLooks(Roots(accepts_empty=accepts_empty))
-    stage = SettleStage(settle_seconds, clock, bench.on_taken, bench.on_refused, looks)
-    task = asyncio.create_task(stage.run())
+    stage = SettleStage(settle_seconds, clock, looks)
+    task = asyncio.create_task(stage.run(bench.on_taken, bench.on_refused))
     try:
         yield stage
         assert not task.done()

@@ -18,6 +18,7 @@ from modelkeep.domain.values import WATCH_SOURCE, PendingImport, PendingState
 
 _ROWS = RowsOf(pending_import, PendingImport)
 _SELECT = sa.select(*_ROWS.columns)
+_DELETE = sa.delete(pending_import).where(pending_import.c.id == sa.bindparam("b_id"))
 
 
 def pending_values(pending: PendingImport) -> dict[str, object]:
@@ -115,18 +116,24 @@ def due_pending(
 
 def delete_pending(connection: sa.Connection, pending_id: int) -> None:
     """Delete the row of an id and its tags."""
-    connection.execute(sa.delete(pending_import).where(pending_import.c.id == pending_id))
+    delete_pendings(connection, [pending_id])
 
 
-def forget_unknown(connection: sa.Connection, pending_id: int) -> bool:
-    """Delete the row of an id if nothing is known but its path; tells whether there is no such row now.
+def delete_pendings(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Delete the rows of these ids and their tags."""
+    if ids:
+        connection.execute(_DELETE, [{"b_id": pending_id} for pending_id in ids])
 
-    One transaction: what an import says of the path in the meantime must not go with the row.
+
+def forget_unknown(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
+    """Delete those of these rows of which nothing is known but the path; returns the ids that there are not now.
+
+    One transaction: what an import says of a path in the meantime must not go with its row.
     """
-    row = get_pending(connection, pending_id)
-    if row is not None and row.knows_nothing:
-        delete_pending(connection, pending_id)
-    return row is None or row.knows_nothing
+    rows = get_pendings(connection, ids)
+    unknown = [row.id for row in rows.values() if row.knows_nothing]
+    delete_pendings(connection, unknown)
+    return {pending_id for pending_id in ids if pending_id not in rows or pending_id in unknown}
 
 
 def drop_pending(connection: sa.Connection, pending_id: int) -> None:

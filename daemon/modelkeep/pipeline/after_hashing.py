@@ -1,0 +1,254 @@
+"""From hashing on: rows whose file was read are migrated, claims are judged, and what failed is put back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from modelkeep.base.troubles import Troubles
+from modelkeep.disk.files import fingerprints_of
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.reach import OF_THE_FILE, explained
+from modelkeep.domain.hashing import Digest
+from modelkeep.domain.values import Fingerprint, Record
+from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, RootAway, RootSilent
+from modelkeep.pipeline.claims import Claims
+from modelkeep.pipeline.failures import Failures
+from modelkeep.pipeline.inbox import Inbox
+from modelkeep.pipeline.jobs import Job
+from modelkeep.pipeline.migrate import Hashed
+from modelkeep.pipeline.parking import Parking
+from modelkeep.pipeline.refusals import Untaken, touched
+from modelkeep.pipeline.stages import Stages
+
+HASHING = "hashing"
+"""The part that is reported when no file can be hashed."""
+
+BATCH_MAX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file that was read, and how long that took, or why it could not be."""
+
+    job: Job
+    outcome: Digest | HashError | NoWorkers
+    seconds: float = 0.0
+
+
+class Readings(Inbox[Read]):
+    """What the hashing has done and is not dealt with yet."""
+
+    def __init__(self) -> None:
+        super().__init__(BATCH_MAX)
+
+    async def hashed(self, job: Job, digest: Digest, seconds: float) -> None:
+        """Take a digest."""
+        self.put(Read(job, digest, seconds))
+
+    async def failed(self, job: Job, error: HashError) -> None:
+        """Take a failure."""
+        self.put(Read(job, error))
+
+    def no_workers(self, job: Job, error: NoWorkers) -> None:
+        """Take a file that waits on because nothing can be hashed now."""
+        self.put(Read(job, error))
+
+
+class AfterHashing:
+    """Sends on what was read.
+
+    Args:
+        readings: where that comes from.
+        stages: hold the jobs.
+        claims: are held against what was read.
+        parking: puts rows back into the queue.
+        untaken: looks again at files that could not be read.
+        failures: lets go of jobs.
+        looks: looks at paths of the roots.
+        troubles: is told when no file can be hashed.
+        note: appends records to the journal.
+    """
+
+    def __init__(
+        self,
+        readings: Readings,
+        stages: Stages,
+        claims: Claims,
+        parking: Parking,
+        untaken: Untaken,
+        failures: Failures,
+        looks: DiskLooks,
+        troubles: Troubles,
+        note: Callable[[Sequence[Record]], object],
+    ) -> None:
+        self._readings = readings
+        self._stages = stages
+        self._claims = claims
+        self._parking = parking
+        self._untaken = untaken
+        self._failures = failures
+        self._looks = looks
+        self._troubles = troubles
+        self._note = note
+        self._claims_failed: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Send on what was read, until cancelled."""
+        while True:
+            async with self._readings.batch() as batch:
+                await self._take(batch)
+
+    async def _take(self, batch: Sequence[Read]) -> None:
+        read: list[Read] = []
+        failed: list[Read] = []
+        for item in batch:
+            if isinstance(item.outcome, NoWorkers):
+                self._put_off(item.job, item.outcome)
+            else:
+                (read if isinstance(item.outcome, Digest) else failed).append(item)
+        if read:
+            self._troubles.clear(HASHING)
+        await self._failures.guard(self._take_read, read, _job_of)
+        await self._failures.guard(self._take_failed, failed, _job_of)
+
+    def _put_off(self, job: Job, error: NoWorkers) -> None:
+        """Tell whoever waits for a file that nothing can be hashed now; its row waits on, as it was."""
+        self._troubles.report(HASHING, error)
+        if job.is_question:
+            self._stages.jobs.end(job, error)
+        else:
+            self._stages.fail_waiters(job, error)
+
+    # What was read
+
+    async def _take_read(self, read: Sequence[Read]) -> None:
+        now = await self._as_of_now(read)
+        changed = [replace(item, outcome=digest) for item, digest in now if isinstance(digest, HashError)]
+        told = [(item, digest) for item, digest in now if isinstance(digest, Digest)]
+        await self._take_failed(changed)
+        self._note([("hash.finished", _facts(item, digest)) for item, digest in told])
+        for item, digest in told:
+            job = item.job
+            job.answer_digest(digest)
+            if job.pending_id:
+                self._stages.migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
+            elif not job.claim:
+                self._stages.jobs.end(job)
+        for claim in [(item.job, digest) for item, digest in told if item.job.claim]:
+            await self._failures.guard(self._judge, [claim], lambda claim: claim[0])
+
+    async def _judge(self, claims: Sequence[tuple[Job, Digest]]) -> None:
+        for job, digest in claims:
+            self._claims_failed.pop(job.path, None)
+            row = await self._claims.judge(job, digest)
+            if row is not None:
+                self._stages.migrate_read(row, digest)
+            self._stages.jobs.end(job)
+
+    async def _as_of_now(self, read: Sequence[Read]) -> list[tuple[Read, Digest | HashError]]:
+        """Return digests with the device and the times that the files have now: a new name changes the ctime."""
+        known = [(item, _untouched(item)) for item in read]
+        paths = {item.job: item.job.path for item, digest in known if digest is None}
+        present = await self._looks.found(fingerprints_of, paths.values()) if paths else {}
+        return [(item, digest or _seen(item, path := paths[item.job], present.get(path))) for item, digest in known]
+
+    # What could not be read
+
+    async def _take_failed(self, failed: Sequence[Read]) -> None:
+        explained = await self._explained(failed)
+        rows: dict[Job, HashError] = {}
+        for item, error in explained.items():
+            job = item.job
+            if isinstance(error, HashCancelled) or job.is_question:
+                self._stages.jobs.end(job, error)
+            elif job.claim:
+                self._note_claim_failed(job, error)
+                self._stages.jobs.end(job, error)
+            elif isinstance(error, FileChanged):
+                self._stages.settle_again(job, error)
+            else:
+                rows[job] = error
+        if rows:
+            await self._put_back(rows)
+
+    async def _put_back(self, rows: dict[Job, HashError]) -> None:
+        """Park rows; those whose file is gone, for it may be their root that is, and both may be back by now."""
+        vanished = [job for job, error in rows.items() if isinstance(error, FileVanished)]
+        for job, reason in (await self._untaken.why_unseen(vanished)).items():
+            if reason is None:
+                self._stages.settle_again(job, rows.pop(job))
+            else:
+                rows[job] = reason
+        # That its root is away says nothing about a file.
+        said = [job for job, error in rows.items() if job not in vanished and not isinstance(error, RootAway)]
+        paths = [job.path for job in said]
+        await self._parking.park(list(rows.items()))
+        await self._untaken.note_replaced(paths)
+
+    async def _explained(self, failed: Sequence[Read]) -> dict[Read, HashError]:
+        """Return what failures to read files mean; no look for one that says nothing about its root."""
+        told: dict[Read, HashError] = {}
+        for item in failed:
+            error = item.outcome
+            assert isinstance(error, HashError)  # noqa: S101 - sorted out by `_take`
+            told[item] = error if isinstance(error, OF_THE_FILE) else await self._meaning(item.job.path, error)
+        return told
+
+    async def _meaning(self, path: str, error: HashError) -> HashError:
+        try:
+            return await self._looks.run(path, partial(explained, path, error, self._looks.roots))
+        except RootSilent as silent:
+            return silent
+
+    def _note_claim_failed(self, job: Job, error: HashError) -> None:
+        """Note why a claim, or a doubt, stays one: it is tried again with the next sweep."""
+        is_known = self._claims_failed.get(job.path) == str(error)  # that it failed again is no news
+        if not isinstance(error, FileVanished):  # a file that is gone is noted by its events
+            self._claims_failed[job.path] = str(error)
+            if not is_known:
+                fields = {"path": job.path, "sha256": job.claim, "error": str(error)}
+                self._note([("hash.failed", fields)])
+
+
+def _job_of(item: Read) -> Job:
+    return item.job
+
+
+def _untouched(item: Read) -> Digest | None:
+    """Return a digest that needs no second look: nothing at all happened to the file while it was read."""
+    job, digest = item.job, item.outcome
+    assert isinstance(digest, Digest)  # noqa: S101 - sorted out by `_take`
+    read, queued = digest.fingerprint, job.fingerprint
+    if digest.is_untouched and job.path == job.read_at and queued is not None and queued.inode == read.inode:
+        return digest if queued.device == read.device else _on_device(digest, queued.device)
+    return None
+
+
+def _seen(item: Read, path: str, status: Fingerprint | None) -> Digest | HashError:
+    """Return a digest with what is seen of the file now, or that something else happened to it while it was read."""
+    digest = item.outcome
+    assert isinstance(digest, Digest)  # noqa: S101 - sorted out by `_take`
+    read = digest.fingerprint
+    if status is None or not status.same_file_at_same_path(read):
+        return digest
+    if status.is_untouched_since(read):
+        return _on_device(digest, status.device)
+    if path == item.job.read_at or not status.is_surely_born_with(read):
+        return touched(path)
+    return replace(digest, fingerprint=status)
+
+
+def _on_device(digest: Digest, device: int) -> Digest:
+    """Return a digest with the number by which this process knows the disk."""
+    return replace(digest, fingerprint=replace(digest.fingerprint, device=device))
+
+
+def _facts(item: Read, digest: Digest) -> dict[str, object]:
+    """Return what the journal says of a file that was read."""
+    fields: dict[str, object] = {
+        "path": item.job.path,
+        "sha256": digest.sha256,
+        "bytes": digest.fingerprint.size_bytes,
+        "seconds": round(item.seconds, 6),
+    }
+    return fields | {"pending_id": item.job.pending_id} if item.job.pending_id else fields
