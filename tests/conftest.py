@@ -1,10 +1,15 @@
 """What all tests share."""
 
 import os
+import sys
 from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+# Every process that a test starts would compile the whole program anew, which takes it a third of a second.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture

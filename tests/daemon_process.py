@@ -16,12 +16,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import httpx
 from tests.journal_files import Record as Record  # part of what this module offers
 from tests.journal_files import read_journal
 from tests.process_groups import characters_read, members
+from tests.program_forks import Started, start_program
 from tests.waiting import wait_until
 
 Tables = Mapping[str, Mapping[str, object]]
@@ -82,7 +84,7 @@ class DaemonProcess:
         self.socket = folder / "mk.sock"
         self.log = folder / "stderr.log"
         self._prefix = _setpriv() if obeys_rights else []
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Started | None = None
         self._groups: list[int] = []
         self.configure(roots, tables or {})
 
@@ -245,15 +247,17 @@ class DaemonProcess:
 
     def command(self, *arguments: str, timeout: float = 60.0) -> Finished:
         """Run the command line on this configuration."""
-        done = subprocess.run(
-            self.program(*arguments),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=_environment(),
-            timeout=timeout,
-        )
-        decoded = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-        return Finished(done.returncode, *decoded)
+        with Path(os.devnull).open("rb") as nothing, TemporaryFile() as out, TemporaryFile() as err:
+            begun = start_program(self.program(*arguments), _environment(), (nothing, out, err))
+            try:
+                status = begun.wait(timeout)
+            finally:
+                begun.kill()
+            written = []
+            for file in (out, err):
+                file.seek(0)
+                written.append(file.read().decode(errors="replace"))
+        return Finished(status, *written)
 
     def pause(self) -> None:
         """Have it begin no more hashing."""
@@ -270,17 +274,10 @@ class DaemonProcess:
         found: dict[str, Any] = answer.json()
         return found
 
-    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def begin(self, *arguments: str) -> Started:
         """Begin a command in a process group of its own, without waiting for its end."""
-        with self.log.open("ab") as log:
-            begun = subprocess.Popen(
-                self.program(*arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=_environment(),
-                start_new_session=True,
-            )
+        with Path(os.devnull).open("rb") as nothing, self.log.open("ab") as log:
+            begun = start_program(self.program(*arguments), _environment(), (nothing, log, log), session=True)
         self._groups.append(begun.pid)
         return begun
 
@@ -294,7 +291,7 @@ class DaemonProcess:
         """Return the command line of the program on this configuration."""
         return [*self._prefix, sys.executable, "-m", "modelkeep", "--config", str(self.config), *arguments]
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> Started:
         assert self._process is not None, "it was never started"
         assert self._process.poll() is None, f"it ended with {self._process.poll()}; it said:\n{self.last_words()}"
         return self._process
@@ -314,7 +311,7 @@ def _toml(value: object) -> str:
 
 
 def _environment() -> dict[str, str]:
-    ours = ("MODELKEEP_", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "COLUMNS", "FORCE_COLOR")
+    ours = ("MODELKEEP_", "PYTEST_", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "COLUMNS", "FORCE_COLOR")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"TERM": "dumb"}
 
 

@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 UP_SECONDS = 1.0
 """A ready daemon is killed within this time."""
 
-START_SECONDS = 1.2
+START_SECONDS = 0.6
 """In some rounds it is killed within this time after its start, perhaps in its recovery."""
 
 

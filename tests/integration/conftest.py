@@ -6,6 +6,7 @@ from typing import Protocol
 
 import pytest
 from tests.daemon_process import DaemonProcess, Tables
+from tests.program_forks import only_by_exec
 
 
 class DaemonMaker(Protocol):
@@ -26,6 +27,13 @@ def models(tmp_path: Path) -> Path:
     folder = tmp_path / "models"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def by_exec() -> Iterator[None]:
+    """The program is started as everybody starts it."""
+    with only_by_exec():
+        yield
 
 
 @pytest.fixture

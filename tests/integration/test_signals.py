@@ -4,9 +4,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from tests.daemon_process import DaemonProcess
 from tests.libraries import put, safetensors
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("by_exec")
 
 
 def roots_of(daemon: DaemonProcess) -> dict[str, str]:

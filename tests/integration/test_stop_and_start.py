@@ -51,6 +51,7 @@ def wait_told(daemon: DaemonProcess, event: str) -> None:
     wait_until(lambda: told() > before, 40, f"another {event}")
 
 
+@pytest.mark.usefixtures("by_exec")
 def test_a_stop_in_the_midst_of_hashing_is_in_time_and_the_next_start_finishes_the_file(
     tmp_path: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
@@ -73,6 +74,7 @@ def test_a_stop_in_the_midst_of_hashing_is_in_time_and_the_next_start_finishes_t
     assert_none(judge(database, daemon.data_dir).complaints)
 
 
+@pytest.mark.usefixtures("by_exec")
 def test_a_kill_in_the_midst_of_hashing_leaves_no_process_and_loses_nothing(
     models: Path, make_daemon: DaemonMaker
 ) -> None:
@@ -145,6 +147,7 @@ def test_an_import_that_is_killed_can_be_run_again(tmp_path: Path, models: Path,
     assert_none(judge(database, daemon.data_dir, report=report, claims_are_kept=True).complaints)
 
 
+@pytest.mark.usefixtures("by_exec")
 def test_a_pause_survives_a_restart_and_files_are_noticed_meanwhile(models: Path, daemon: DaemonProcess) -> None:
     daemon.must("pause")
     path = put(models / "waits.safetensors", safetensors("waits"))

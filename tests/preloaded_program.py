@@ -1,0 +1,94 @@
+"""A process that has done the program's imports, and forks: each fork becomes the program with arguments of its own.
+
+    python -m tests.preloaded_program FD    requests come through the socket of that number, see `program_forks.py`
+
+A fork is what the same command line would be by exec, from the first line of the program's entry on: its own process,
+session, environment and standard streams. Nothing but imports is done before the fork; no thread runs, and no file is
+open but the socket. What differs is told where it matters: `/proc/PID/cmdline`, and what counts memory.
+"""
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+LOADED_FIRST = (
+    *("modelkeep.cli.app", "modelkeep.cli.changing", "modelkeep.cli.reading", "modelkeep.service.daemon"),
+    *("modelkeep.cli.models_view", "modelkeep.cli.pending_view", "modelkeep.cli.status_view", "alembic.command"),
+    *(
+        "asyncio",
+        "httpx",
+        "rich.table",
+        "rich.progress",
+        "typer.rich_utils",
+        "PIL.Image",
+        "concurrent.futures.process",
+    ),
+    *(
+        "uvicorn.lifespan.off",
+        "uvicorn.loops.auto",
+        "uvicorn.protocols.http.auto",
+        "uvicorn.protocols.websockets.auto",
+    ),
+    *("multiprocessing.popen_spawn_posix", "multiprocessing.sharedctypes", "multiprocessing.synchronize"),
+)
+"""What most commands load; the rest loads when it is asked for, as it does without a fork."""
+
+
+def main(control: socket.socket) -> None:
+    """Answer requests until the other end is closed; returns in each fork of which the program is to be made."""
+    for name in LOADED_FIRST:
+        importlib.import_module(name)
+    gc.freeze()
+    assert threading.active_count() == len(list(Path("/proc/self/task").iterdir())) == 1
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the end of the tests is the end of this process
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for the programs
+    while True:
+        text, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 4)
+        if not text:
+            os._exit(0)
+        if os.fork() == 0:
+            control.close()
+            _watch_over_a_fork(json.loads(text), *descriptors)
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _watch_over_a_fork(request: dict[str, Any], told: int, *streams: int) -> None:
+    """Fork once more and return there; this process tells the other's id, waits for its end and tells its status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        os.close(told)
+        _become(request, streams)
+        return
+    for stream in streams:
+        os.close(stream)
+    os.write(told, f"{child}\n".encode())
+    _, status = os.waitpid(child, 0)
+    os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _become(request: dict[str, Any], streams: tuple[int, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if request["session"]:
+        os.setsid()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    os.closerange(3, max(streams) + 1)
+    os.chdir(request["folder"])
+    sys.argv = request["arguments"]
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])))
+    runpy.run_module("modelkeep", run_name="__main__", alter_sys=True)

@@ -1,0 +1,151 @@
+"""The program started by a fork of a process that has done its imports: the same, a second of processor time sooner.
+
+Whatever needs a real exec (another program before it, another environment or interpreter) is not started here.
+"""
+
+import atexit
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+_ANSWER_BYTES = 12
+_ENTRY = [sys.executable, "-m", "modelkeep"]
+
+
+class Started(Protocol):
+    """A program that was started, by a fork or by exec."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class Forked:
+    """A program that a fork became; asked as `subprocess.Popen` is.
+
+    Args:
+        command: its command line.
+        told: end of a pipe through which come its process id and, when it has ended, its exit status.
+    """
+
+    def __init__(self, command: Sequence[str], told: int) -> None:
+        self._command = list(command)
+        self._told = told
+        self._status: int | None = None
+        self.pid = self._answer()
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._ended_within(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; returns its exit status, negative for a signal."""
+        status = self._ended_within(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(self._command, timeout or 0.0)
+        return status
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal, if it runs."""
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def _ended_within(self, seconds: float | None) -> int | None:
+        if self._status is None and select.select([self._told], [], [], seconds)[0]:
+            self._status = self._answer()
+            os.close(self._told)
+        return self._status
+
+    def _answer(self) -> int:
+        text = os.read(self._told, _ANSWER_BYTES)
+        assert text, "the preloaded program has ended; see what it wrote on standard error"
+        return int(text)
+
+
+class _Preloaded:
+    """The process that forks: one for each process of tests, which it does not outlive."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.preloaded_program", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=self.environment,
+                pass_fds=[theirs.fileno()],
+            )
+        atexit.register(self.close)
+
+    def start(self, command: Sequence[str], streams: Sequence[int], *, session: bool) -> Forked:
+        told, telling = os.pipe()
+        request = {"arguments": command[2:], "session": session, "folder": str(Path.cwd())}
+        try:
+            socket.send_fds(self._control, [json.dumps(request).encode()], [telling, *streams])
+        finally:
+            os.close(telling)
+        return Forked(command, told)
+
+    def close(self) -> None:
+        self._control.close()
+        self._process.wait(10)
+
+
+_preloaded: list[_Preloaded] = []
+_only_by_exec: list[bool] = []
+
+
+def start_program(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    streams: Sequence[IO[bytes]],
+    *,
+    session: bool = False,
+) -> Started:
+    """Start the program, by a fork if that is the same.
+
+    Args:
+        command: the whole command line.
+        environment: all of it.
+        streams: standard input, output and error.
+        session: whether it leads a session of its own.
+    """
+    if list(command[:3]) == _ENTRY and not _only_by_exec:
+        if not _preloaded:
+            _preloaded.append(_Preloaded(environment))
+        if _preloaded[0].environment == dict(environment):
+            return _preloaded[0].start(command, [stream.fileno() for stream in streams], session=session)
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(
+        command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=session
+    )
+
+
+@contextmanager
+def only_by_exec() -> Iterator[None]:
+    """Start programs as everybody does, in what is inside."""
+    _only_by_exec.append(True)
+    try:
+        yield
+    finally:
+        _only_by_exec.pop()
