@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,12 +15,18 @@ from modelkeep.cli.wording import since as moment_of
 from modelkeep.domain.requested import plain_path
 from modelkeep.errors import NotFound
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from modelkeep.journal.query import Query
+
 EXAMPLES = (
     "modelkeep journal --model juggernautXL_v9.safetensors   the story of one model\n\n"
     "modelkeep journal --since 2h --event 'migration.*'"
 )
 
 _BEFORE_FOLLOWING = 10
+_MOST_ON_A_TERMINAL = 100
 
 Records = Iterable[Mapping[str, Any]]
 
@@ -28,53 +34,87 @@ Records = Iterable[Mapping[str, Any]]
 def journal(
     context: typer.Context,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new records until Ctrl-C.")] = False,
-    model: Annotated[str, typer.Option("--model", metavar="NAME|HASH|PATH", help="The story of one model.")] = "",
+    model: Annotated[
+        str,
+        typer.Option("--model", metavar="NAME|HASH|PATH", help="The story of one model, through renames and moves."),
+    ] = "",
     event: Annotated[str, typer.Option("--event", metavar="GLOB", help="Only these events: 'migration.*'.")] = "",
     since: Annotated[
-        str, typer.Option("--since", metavar="WHEN", help="From 2h ago, 2026-11-20, or an ISO time.")
+        str, typer.Option("--since", metavar="WHEN", help="From 2h ago (s m h d w), 2026-11-20, or an ISO time.")
     ] = "",
     failed: Annotated[bool, typer.Option("--failed", help="Only what went wrong.")] = False,
     limit: Annotated[
-        int, typer.Option("--limit", min=0, max=LIMIT_MAX, metavar="N", help="Only the last N; 0 = all.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--limit",
+            min=0,
+            max=LIMIT_MAX,
+            metavar="N",
+            help="Only the last N; 0 = all. A terminal gets 100.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one record a line.")] = False,
 ) -> None:
-    """Read the journal: what happened to every model, and when."""
+    """Read the journal: what happened to every model, and when.
+
+    Works with the daemon and without. With --model it tells the story of one model from its detection to now; a part
+    of a name, a path, or the first six digits of a hash say which.
+    """
     from modelkeep.journal.reader import Query, read
     from modelkeep.journal.reader import follow as followed
 
     folder = invocation(context).settings.data_dir / "journal"
-    query = Query(model=_as_path(model), event=event, since_ms=_since_ms(since), failed=failed, limit=limit)
+    query = Query(model=_as_path(model), event=event, since_ms=_since_ms(since), failed=failed, limit=limit or 0)
+    out = console()
     if follow:
-        show(followed(folder, replace(query, limit=limit or _BEFORE_FOLLOWING)), as_json=as_json)
-        return
-    if show(read(folder, query), as_json=as_json, by_day=bool(model)) == 0:
-        _explain_nothing(model, folder, narrowed=bool(event or since or failed), as_json=as_json)
+        before = query.limit if limit is not None or since else _BEFORE_FOLLOWING
+        show(followed(folder, replace(query, limit=before)), out, as_json=as_json)
+    elif model:
+        _tell_story(list(read(folder, query)), out, model, as_json=as_json, narrowed=bool(event or since or failed))
+    else:
+        cut = limit is None and not as_json and out.is_terminal
+        _show_list(folder, replace(query, limit=_MOST_ON_A_TERMINAL) if cut else query, out, as_json=as_json, cut=cut)
 
 
-def show(records: Records, *, as_json: bool, by_day: bool = False) -> int:
+def show(records: Records, out: "Console", *, as_json: bool) -> int:
     """Print records as they come and return how many there were."""
     from modelkeep.cli.journal_view import day_of, line_of
 
-    out = console()
     number, day = 0, ""
     for record in records:
         number += 1
         if as_json:
             print_json_line(record)
             continue
-        if by_day and day_of(record) != day:
+        if out.is_terminal and day_of(record) != day:
             day = day_of(record)
             out.print(day, style="bold underline")
-        out.print(line_of(record, with_day=not by_day), soft_wrap=True)
+        out.print(line_of(record, out, with_day=not out.is_terminal), soft_wrap=True)
     return number
 
 
-def _explain_nothing(model: str, folder: Path, *, narrowed: bool, as_json: bool) -> None:
-    if model:
+def _show_list(folder: Path, query: "Query", out: "Console", *, as_json: bool, cut: bool) -> None:
+    from modelkeep.journal.reader import read
+
+    number = show(read(folder, query), out, as_json=as_json)
+    if number == 0 and not as_json:
+        out.print("No record fits." if query.is_narrow else _why_empty(folder))
+    elif cut and number == _MOST_ON_A_TERMINAL:
+        out.print(f"These are the last {number}; --limit 0 shows all.", style="dim")
+
+
+def _tell_story(
+    records: list[dict[str, object]], out: "Console", model: str, *, as_json: bool, narrowed: bool
+) -> None:
+    from modelkeep.cli.journal_view import story_of
+
+    if not records:
         raise NotFound(f"the journal has no record of {model}{' that fits' if narrowed else ''}")
-    if not as_json:
-        console().print("No record fits." if narrowed else _why_empty(folder))
+    if as_json:
+        show(records, out, as_json=True)
+        return
+    for paragraph in story_of(records, datetime.now(UTC), out):
+        out.print(paragraph, soft_wrap=True)
 
 
 def _why_empty(folder: Path) -> str:

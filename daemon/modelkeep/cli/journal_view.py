@@ -1,13 +1,18 @@
-"""How a record of the journal looks to people. Pure: a record becomes a line."""
+"""How the journal looks to people: a line a record, or the story of one model. Pure: the time is an argument."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
-from modelkeep.cli.wording import clean, count, duration, local_time, size
+from modelkeep.cli.journal_story import Chapter, chapters, common_folder
+from modelkeep.cli.journal_words import sentence
+from modelkeep.cli.wording import ago, clean, count
 from modelkeep.domain.naming import in_brief
+from modelkeep.journal.query import tells_of_failure
 
 _STYLES = {
     "daemon": "bold",
@@ -21,27 +26,12 @@ _STYLES = {
     "claim": "cyan",
     "watch": "yellow",
 }
-_EVENT_COLUMNS = 24
-_HASH_DIGITS = 10
-_PART_COLUMNS = 1000
-
-_ELSEWHERE = frozenset({"seq", "ts", "event", "crc", "path", "sha256", "error", "migration"})
-"""Fields that have a place of their own in the line, or that only recovery needs."""
-
-_TOO_MUCH = frozenset(
-    {"pending", "plan", "model", "images", "files", "tags", "order", "decision", "removed", "originals"}
-)
-"""Fields of a plan that are whole objects; `--json` shows them, the line names the row and the action."""
-
-_COUNTED_FROM_NONE = frozenset({"picture"})
-"""Fields whose zero is no absence."""
-
-_ACTIONS = {
-    "image_removed": "picture removed",
-    "image_uploaded": "picture added",
-    "purged": "model forgotten with all that was known of it",
-}
-"""What the owner did, in words; what migrations did has words already."""
+_EVENT_COLUMNS = 20
+_AGO_COLUMNS = 10
+_TEXT_COLUMNS = 2000
+_NAME_COLUMNS = 256
+_FOLDED_COLUMNS_MIN = 30
+_FAILED = "!"
 
 
 def day_of(record: Mapping[str, Any]) -> str:
@@ -50,35 +40,73 @@ def day_of(record: Mapping[str, Any]) -> str:
     return moment.strftime("%A, %Y-%m-%d") if moment else "no date"
 
 
-def line_of(record: Mapping[str, Any], *, with_day: bool = True) -> Text:
-    """Return a record as one line: when, what, which file, which content, and what else it says."""
+def line_of(record: Mapping[str, Any], out: Console, *, with_day: bool = True) -> Text:
+    """Return a record as a paragraph: when, which event, which file, and what happened to it."""
+    event, name = clean(record.get("event", "")), _name(record)
+    failed = tells_of_failure(record)
+    line = Text.assemble(
+        (_time(record, with_day=with_day), "dim"),
+        f" {_FAILED if failed else ' '} ",
+        (event.ljust(_EVENT_COLUMNS), _style(record)),
+        "  ",
+    )
+    body = Text.assemble((f"{name}: " if name else "", "bold"), (_plain(sentence(record)), "red" if failed else ""))
+    return _hanging(line, body, out)
+
+
+def story_of(records: Sequence[Mapping[str, Any]], now: datetime, out: Console) -> Iterator[Text]:
+    """Yield the paragraphs of the story of one model, by day.
+
+    Args:
+        records: what the journal tells of it, in order.
+        now: the present time, with its zone.
+        out: where it is written.
+    """
+    folder = common_folder(records)
+    if folder:
+        yield Text(f"in {clean(folder)}", style="dim")
+    day = since = ""
+    for chapter in chapters(records):
+        if day_of(chapter.record) != day:
+            day = day_of(chapter.record)
+            yield Text(day, style="bold underline")
+        before, since = since, _since(chapter.record, now)
+        yield _paragraph(chapter, since if since != before else "", out)
+    yield Text(f"{count(len(records), 'record')}; --json shows them as they are.", style="dim")
+
+
+def _since(record: Mapping[str, Any], now: datetime) -> str:
+    moment = _moment(record)
+    return ago((now - moment).total_seconds()) if moment else ""
+
+
+def _paragraph(chapter: Chapter, since: str, out: Console) -> Text:
+    failed = tells_of_failure(chapter.record)
+    line = Text.assemble(
+        (_time(chapter.record, with_day=False), "dim"),
+        (since.rjust(_AGO_COLUMNS + 1), "dim"),
+        f" {_FAILED if failed else ' '} ",
+    )
+    style = "red" if failed else _style(chapter.record)
+    about = in_brief(clean(chapter.about), _NAME_COLUMNS)
+    body = Text.assemble((f"{about}: " if about else "", "bold"), (_plain(chapter.text), style))
+    return _hanging(line, body, out)
+
+
+def _hanging(head: Text, body: Text, out: Console) -> Text:
+    """Return a paragraph whose further lines stand below the first one's text; one line where nobody folds lines."""
+    indent = cell_len(head.plain)
+    columns = out.width - indent
+    if not out.is_terminal or columns < _FOLDED_COLUMNS_MIN:
+        return head + body
+    lines = body.wrap(out, columns)
+    for line in lines:
+        line.rstrip()
+    return head + Text(f"\n{' ' * indent}").join(lines)
+
+
+def _style(record: Mapping[str, Any]) -> str:
     event = str(record.get("event", ""))
-    line = Text(_time(record, with_day=with_day), style="dim")
-    line.append("  ")
-    line.append(clean(event).ljust(_EVENT_COLUMNS), style=_style(event))
-    for part, style in (_name(record), ""), (_short_hash(record.get("sha256")), "dim"), (details(record), ""):
-        if part:
-            line.append("  ")
-            line.append(in_brief(clean(part), _PART_COLUMNS), style=style)
-    if record.get("error"):
-        line.append("  ")
-        line.append(in_brief(clean(record["error"]), _PART_COLUMNS), style="red")
-    return line
-
-
-def details(record: Mapping[str, Any]) -> str:
-    """Return the fields of a record that have no place of their own, in words."""
-    said = []
-    for key, value in record.items():
-        is_too_much = key in _TOO_MUCH and isinstance(value, (dict, list))
-        if key in _ELSEWHERE or is_too_much or (value in ("", None, 0, [], {}) and key not in _COUNTED_FROM_NONE):
-            continue
-        words = _WORDS.get(key)
-        said.append(words(value) if words else f"{key.replace('_', ' ')} {_value(value)}")
-    return ", ".join(filter(None, said))
-
-
-def _style(event: str) -> str:
     if event.endswith((".failed", ".refuted")):
         return "red"
     if event.endswith((".conflicted", ".missing", ".rolled_back")):
@@ -101,52 +129,8 @@ def _moment(record: Mapping[str, Any]) -> datetime | None:
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    return str(record.get("path") or "").rsplit("/", 1)[-1]
+    return in_brief(clean(str(record.get("path") or "").rsplit("/", 1)[-1]), _NAME_COLUMNS)
 
 
-def _short_hash(value: object) -> str:
-    return value[:_HASH_DIGITS] if isinstance(value, str) else ""
-
-
-def _value(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_value(inner)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return " ".join(map(_value, value))
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _as_size(value: object) -> str:
-    return size(value) if isinstance(value, (int, float)) else str(value)
-
-
-def _as_duration(value: object) -> str:
-    return f"in {duration(value)}" if isinstance(value, (int, float)) else str(value)
-
-
-def _as_time(value: object) -> str:
-    return f"again at {local_time(value)}" if isinstance(value, int) else f"again at {value}"
-
-
-_WORDS: Mapping[str, Callable[[Any], str]] = {
-    "action": lambda value: _ACTIONS.get(value, str(value)),
-    "attempts": lambda value: f"attempt {value}",
-    "bytes": _as_size,
-    "cause": str,
-    "claimed": lambda value: f"claimed {_short_hash(value)}",
-    "counts": _value,
-    "found": lambda value: f"found {_short_hash(value)}",
-    "kind": str,
-    "moved_down": lambda value: f"{count(value, 'later one')} moved down by one",
-    "old": lambda value: f"from {value}",
-    "old_path": lambda value: f"from {value}",
-    "pending_id": lambda value: f"row {value}",
-    "picture": lambda value: f"number {value}",
-    "pid": lambda value: f"pid {value}",
-    "reason": str,
-    "retry_at": _as_time,
-    "seconds": _as_duration,
-    "size_bytes": _as_size,
-    "source": lambda value: f"from {value}",
-    "strategy": lambda value: f"by {value}",
-}
+def _plain(text: str) -> str:
+    return in_brief(clean(text), _TEXT_COLUMNS)

@@ -13,6 +13,7 @@ _UNPRINTABLE = re.compile(
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _UNITS = ("kB", "MB", "GB", "TB", "PB")
 _SINCE = re.compile(r"(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw])")
+_SPANS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -41,6 +42,8 @@ def size(size_bytes: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time span with its two largest units."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -51,6 +54,16 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, in its largest unit: `3 min ago`, `just now`; `in 2 h` if it is to come."""
+    span = abs(seconds)
+    if span < 1:
+        return "just now"
+    name, length = next(((name, length) for name, length in _SPANS if span >= length), _SPANS[-1])
+    text = f"{int(span // length):,} {name}"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -47,7 +47,7 @@ class Query:
             and seq > self.after
             and (not self.event or fnmatchcase(event, self.event))
             and ts >= self.since_ts
-            and (not self.failed or is_failing(event) or bool(record.get("error")))
+            and (not self.failed or tells_of_failure(record))
         )
 
     @property
@@ -68,6 +68,11 @@ class Query:
 def is_failing(event: str) -> bool:
     """Tell whether an event by itself means that something went wrong."""
     return event.endswith(_FAILING_ENDINGS) or event in _FAILING_EVENTS
+
+
+def tells_of_failure(record: Mapping[str, object]) -> bool:
+    """Tell whether a record says that something went wrong."""
+    return is_failing(str(record.get("event", ""))) or bool(record.get("error"))
 
 
 @cache

@@ -56,7 +56,7 @@ def test_people_read_one_line_a_record(cli: Cli, folder: Path) -> None:
 
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == len(STORY)
-    assert "other.ckpt  row 4  it cannot be read" in result.stdout
+    assert "other.ckpt: not hashed: it cannot be read" in result.stdout
 
 
 @pytest.mark.parametrize(

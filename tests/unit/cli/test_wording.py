@@ -56,7 +56,7 @@ def test_sizes_have_a_unit_that_fits(size_bytes: float, shown: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (0.04, "0.0 s"),
+        (0.04, "40 ms"),
         (9.94, "9.9 s"),
         (59.4, "59 s"),
         (60, "1 min 00 s"),

@@ -1,0 +1,58 @@
+"""The story of one model: its records put together as a person would tell them. Pure."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelkeep.cli.journal_words import sentence, what_became
+
+Record = Mapping[str, Any]
+
+_STEPS = frozenset({"migration.planned", "migration.committed", "image.published"})
+"""Steps of a migration that its end tells with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One thing that happened: the record that told it last, which file it was about, and what happened."""
+
+    record: Record
+    about: str
+    text: str
+
+
+def chapters(records: Sequence[Record]) -> list[Chapter]:
+    """Return what happened, the steps of each finished migration told as one thing.
+
+    Args:
+        records: of one story, in their order.
+    """
+    finished = {record.get("migration") for record in records if record.get("event") == "migration.finished"}
+    plans = {record.get("migration"): record for record in records if record.get("event") == "migration.planned"}
+    labels = _labels([str(record["path"]) for record in records if record.get("path")])
+    told = []
+    for record in records:
+        event, migration = record.get("event"), record.get("migration")
+        if migration and event in _STEPS and migration in finished:
+            continue
+        is_end = event == "migration.finished" and migration in plans
+        text = what_became(record, plans[migration]) if is_end else sentence(record)
+        about = "" if event == "file.moved" else labels.get(str(record.get("path", "")), "")
+        told.append(Chapter(record, about, text))
+    return told
+
+
+def common_folder(records: Sequence[Record]) -> str:
+    """Return the folder below which all files of a story lie, empty when there is none but the root."""
+    paths = {os.path.dirname(str(record["path"])) for record in records if record.get("path")}  # noqa: PTH120
+    shared = os.path.commonpath(paths) if paths and all(path.startswith("/") for path in paths) else ""
+    return "" if shared == "/" else shared
+
+
+def _labels(paths: Sequence[str]) -> dict[str, str]:
+    """Return what tells the files of a story apart: nothing where there is but one."""
+    if len(set(paths)) < 2:
+        return {}
+    folder = common_folder([{"path": path} for path in paths])
+    return {path: path.removeprefix(folder).lstrip("/") if folder else path for path in paths}
