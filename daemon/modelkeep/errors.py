@@ -21,6 +21,7 @@
     ├── NoWorkers              no worker process can be started
     ├── NotFound               no model, row or tag of that name
     ├── Conflict               the owner has to choose
+    ├── Outdated               it is no longer as the caller knew it
     ├── Busy                   that row is being migrated at this moment
     ├── OutsideRoots           a path that no root contains
     ├── NotAllowed             a path that only the owner may name
@@ -113,6 +114,10 @@ class NotFound(ModelkeepError):
 
 class Conflict(ModelkeepError):
     """The content is in the catalogue already and the two sides differ: the owner has to choose."""
+
+
+class Outdated(ModelkeepError):
+    """Somebody changed it since the caller looked: what was asked for was about another state."""
 
 
 class Busy(ModelkeepError):

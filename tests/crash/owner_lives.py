@@ -17,6 +17,8 @@ from tests.picture_files import png, text_as_picture
 
 from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
+from modelkeep.changes.tag_acts import TagActs
+from modelkeep.domain.edits import Edit
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
 from modelkeep.domain.values import Fingerprint
 from modelkeep.service.holdings import Holdings, open_holdings
@@ -38,13 +40,18 @@ def picture(seed: int) -> bytes:
     return png(seed, (48, 32))
 
 
-Act = Callable[[OwnerActs], Awaitable[object]]
+Act = Callable[[OwnerActs, TagActs], Awaitable[object]]
+
+EDIT = Edit(name="edited", meta={"description": "other words", "kept": [1]}, tags=[])
 
 ACTS: dict[str, Act] = {
-    "remove the first": lambda acts: acts.remove_picture(PICTURED, 0),
-    "remove the last": lambda acts: acts.remove_picture(PICTURED, 3),
-    "add": lambda acts: acts.add_picture(PICTURED, io.BytesIO(picture(ADDED))),
-    "purge": lambda acts: acts.purge(GONE),
+    "remove the first": lambda acts, _: acts.remove_picture(PICTURED, 0),
+    "remove the last": lambda acts, _: acts.remove_picture(PICTURED, 3),
+    "add": lambda acts, _: acts.add_picture(PICTURED, io.BytesIO(picture(ADDED))),
+    "purge": lambda acts, _: acts.purge(GONE),
+    "edit": lambda acts, _: acts.edit(PICTURED, EDIT, lambda _: True),
+    "rename a tag": lambda _, tags: tags.change(1, "renamed", "#abc"),
+    "remove a tag": lambda _, tags: tags.remove(1),
 }
 
 
@@ -75,9 +82,9 @@ async def open_only(job: Job, acknowledge: Acknowledge) -> None:
 
 def _life_of(act: Act) -> Callable[[Job, Acknowledge], Coroutine[Any, Any, None]]:
     async def live(job: Job, acknowledge: Acknowledge) -> None:
-        async with _opened(job) as (_, acts):
+        async with _opened(job) as (kept, acts):
             acknowledge("recovered")
-            await act(acts)
+            await act(acts, TagActs(kept.catalogue, kept.changes, now_ms))
             acknowledge("done")
         acknowledge("closed")
 

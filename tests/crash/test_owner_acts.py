@@ -1,4 +1,4 @@
-"""A kill at every named point while the owner removes a picture, adds one or forgets a model, and of the recovery."""
+"""A kill at every named point while the owner changes pictures, models or tags, and of the recovery."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +27,7 @@ HALFWAY = {
 """Points from which a recovery has something to do."""
 
 TRIED = {"remove the first": 22, "remove the last": 6, "add": 9, "purge": 9}
+TRIED |= {"edit": 6, "rename a tag": 4, "remove a tag": 4}
 """How many crashes are tried of each act; the soak tries all."""
 
 
@@ -64,6 +65,14 @@ def test_nothing_is_left_of_what_is_purged(scene_of: SceneOf) -> None:
     assert GONE not in repr(rows)
     assert [row for row in scene.after["pending_import"] if "waiting" in row]
     assert not [name for name in scene.after["files"] if name.startswith("pending/")]
+
+
+def test_an_edit_changes_one_row_and_the_tags_of_one_model(scene_of: SceneOf) -> None:
+    scene = scene_of("edit")
+    assert {table for table, rows in scene.after.items() if rows != scene.before[table]} == {"models", "model_tags"}
+    (edited,) = set(scene.after["models"]) - set(scene.before["models"])
+    assert "edited" in edited
+    assert "other words" in str(edited)
 
 
 @pytest.mark.parametrize("act", ACTS)

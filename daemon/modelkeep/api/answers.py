@@ -22,6 +22,38 @@ class Tag(_Answer):
     name: str
 
 
+class Tags(_Answer):
+    """Tags."""
+
+    tags: list[Tag]
+
+
+class ColoredTag(Tag):
+    """A tag with its colour."""
+
+    color: str
+
+
+class CarriedTag(ColoredTag):
+    """A tag, and how many models and pending rows carry it."""
+
+    models: int
+    pending: int
+
+
+class CarriedTags(_Answer):
+    """Tags and what carries them."""
+
+    tags: list[CarriedTag]
+
+
+class RemovedTag(_Answer):
+    """How many models carried the tag that is gone."""
+
+    status: Literal["success"]
+    models: int
+
+
 class FoundModel(_Answer):
     """A model that a search found."""
 
@@ -292,3 +324,9 @@ class ImportConflict(Failure):
 
     existing: FullModel
     pending: FullPending
+
+
+class OutdatedModel(Failure):
+    """What there is now in the place of what the caller knew."""
+
+    existing: FullModel

@@ -4,7 +4,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp
 
-from modelkeep.api import control, duplicates, health, images, imports, journal, migration, models, pending
+from modelkeep.api import control, duplicates, health, images, imports, journal, migration, models, pending, tags
 from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.answers import Failure
 from modelkeep.api.backend import Backend
@@ -16,6 +16,7 @@ from modelkeep.api.responses import Json
 _ROUTERS = (
     health.router,
     models.router,
+    tags.router,
     images.router,
     duplicates.router,
     pending.router,

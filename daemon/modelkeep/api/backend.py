@@ -1,11 +1,13 @@
 """What the HTTP interface needs of the daemon."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from modelkeep.api.shapes import Shape
+from modelkeep.domain.edits import Edit
 from modelkeep.domain.legacy import ImportOrder
-from modelkeep.domain.values import Action, Strategy
+from modelkeep.domain.values import Action, Strategy, Tag
 
 
 class Library(Protocol):
@@ -84,6 +86,39 @@ class Backend(Protocol):
         Raises:
             NotFound: there is no such row.
             Busy: it is being migrated at this moment.
+        """
+
+    async def edit(self, sha256: str, edit: Edit, is_current: Callable[[Shape], bool]) -> Shape:
+        """Change what a model says; return it as it is then.
+
+        Args:
+            sha256: the model.
+            edit: what it shall say.
+            is_current: tells whether it is still as the caller knows it.
+
+        Raises:
+            NotFound: there is no such model, or no such tag.
+            Outdated: it is another by now.
+            Conflict: it has no file at the path that shall be its main one.
+            OutsideRoots: no root contains that path.
+        """
+
+    async def add_tags(self, names: Sequence[str]) -> Sequence[Tag]:
+        """Make tags, and return them; a name that there is stands for the tag that has it."""
+
+    async def change_tag(self, tag_id: int, name: str | None, color: str | None) -> Tag:
+        """Give a tag another name or colour, None for what it has, and return it.
+
+        Raises:
+            NotFound: there is no such tag.
+            Conflict: another tag has the name.
+        """
+
+    async def remove_tag(self, tag_id: int) -> int:
+        """Delete a tag, and return how many models carried it.
+
+        Raises:
+            NotFound: there is no such tag.
         """
 
     async def purge(self, sha256: str) -> None:

@@ -29,6 +29,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.HashError: 422,
     errors.WorkerDied: 503,
     errors.Conflict: 409,
+    errors.Outdated: 412,
     errors.Busy: 423,
     errors.HashCancelled: 503,
     errors.NoWorkers: 503,

@@ -50,6 +50,7 @@ class Guard:
             allow_origins=rules.allowed_origins,
             allow_methods=sorted(METHODS),
             allow_headers=["*"],
+            expose_headers=["ETag"],
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

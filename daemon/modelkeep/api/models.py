@@ -2,13 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response
 
 from modelkeep.api import answers, requests
+from modelkeep.api.etags import etag_of, is_expected, versioned
 from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, TheQuestion, exact_text
-from modelkeep.api.responses import Json
+from modelkeep.api.responses import Json, failure
+from modelkeep.errors import Outdated
 
 router = APIRouter(prefix="/api/models", tags=["models"])
+
+IfNoneMatch = Annotated[str | None, Header(description="versions that the caller has")]
+IfMatch = Annotated[str | None, Header(description="the version that is to be changed, else 412")]
 
 
 @router.post("/sha256", response_model=answers.Hashed, response_model_exclude_none=True)
@@ -44,10 +50,22 @@ async def list_models(
     return await question.answer(type=type, q=q, tag=tag, limit=limit, offset=offset)
 
 
-@router.get("/{sha256}", response_model=answers.FullModel)
-async def one(question: TheQuestion, sha256: Sha256) -> Json:
-    """One model."""
-    return await question.answer(sha256=sha256)
+@router.get("/{sha256}", response_model=answers.FullModel, responses={304: {"description": "as the caller knows it"}})
+async def one(question: TheQuestion, sha256: Sha256, if_none_match: IfNoneMatch = None) -> Response:
+    """One model; its `ETag` tells a `PATCH` which state it is about."""
+    return versioned(await question.ask(sha256=sha256), if_none_match)
+
+
+@router.patch("/{sha256}", response_model=answers.FullModel, responses={412: {"model": answers.OutdatedModel}})
+async def edit(backend: TheBackend, sha256: Sha256, asked: requests.ModelEdit, if_match: IfMatch = None) -> Response:
+    """Change what a model says; with `If-Match` only while it is as the caller knows it."""
+    if asked.sha256 not in (None, sha256):
+        return failure(422, "sha256 in the body: it names another model than the address.")
+    try:
+        return versioned(await backend.edit(sha256, asked.edit, lambda now: is_expected(etag_of(now), if_match)))
+    except Outdated as error:
+        now = await backend.library.ask("/api/models/{sha256}", sha256=sha256)
+        return failure(412, str(error), existing=now, headers={"ETag": etag_of(now)})
 
 
 @router.get("/{sha256}/details", response_model=answers.DetailedModel)

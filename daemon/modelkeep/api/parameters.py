@@ -41,9 +41,13 @@ class Question:
         self._library = _backend_of(request).library
         self._path = request.scope["route"].path
 
+    async def ask(self, **parameters: Any) -> Any:
+        """Return the library's answer as it is; the parameters are named as it names them."""
+        return await self._library.ask(self._path, **parameters)
+
     async def answer(self, **parameters: Any) -> Json:
-        """Return the library's answer; the parameters are named as it names them."""
-        return Json(await self._library.ask(self._path, **parameters))
+        """Return the library's answer."""
+        return Json(await self.ask(**parameters))
 
 
 class PathRights:
@@ -72,6 +76,7 @@ Rights = Annotated[PathRights, Depends(PathRights)]
 TheQuestion = Annotated[Question, Depends(Question)]
 TheBackend = Annotated[Backend, Depends(_backend_of)]
 Sha256 = Annotated[str, Depends(_sha256_of)]
+TagId = Annotated[int, Path(alias="id", ge=1, le=ROW_ID_MAX, description="number of a tag")]
 PendingId = Annotated[int, Path(ge=1, le=ROW_ID_MAX, description="number of a row of the queue")]
 Limit = Annotated[int, Query(ge=0, le=ROW_ID_MAX, description="at most so many; 0 = all")]
 Offset = Annotated[int, Query(ge=0, le=ROW_ID_MAX, description="leave out so many at the beginning")]

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from starlette.responses import Response
 
+from modelkeep.api.etags import is_known
 from modelkeep.errors import NotFound
 
 _MEDIA_TYPES = {
@@ -57,7 +58,7 @@ def _answer(file: BinaryIO, suffix: str, known_tags: str | None) -> Response:
         raise NotFound("There is no such picture.")
     # Of the file that is open, not of its name: that may have gone to the next picture meanwhile.
     tag = f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"'
-    if _is_among(tag, known_tags):
+    if is_known(tag, known_tags):
         return Response(status_code=304, headers=_headers(tag))
     return Response(
         file.read(), media_type=_MEDIA_TYPES.get(suffix, "application/octet-stream"), headers=_headers(tag)
@@ -67,8 +68,3 @@ def _answer(file: BinaryIO, suffix: str, known_tags: str | None) -> Response:
 def _headers(tag: str) -> Mapping[str, str]:
     # A name may stand for another picture tomorrow, so a browser has to ask each time.
     return {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-
-
-def _is_among(tag: str, known_tags: str | None) -> bool:
-    known = {known.strip().removeprefix("W/") for known in (known_tags or "").split(",")}
-    return bool(known & {tag, "*"})

@@ -1,16 +1,24 @@
 """What requests have to look like."""
 
+import math
 import os
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from modelkeep.domain.edits import Edit
+from modelkeep.domain.tag_acts import COLOR
 from modelkeep.domain.values import Strategy, normalise_sha256
 
 ROW_ID_MAX = 2**63 - 1
 """SQLite's largest integer."""
 
 ROWS_AT_ONCE_MAX = 100_000
+META_DEPTH_MAX = 64
+TEXT_MAX = 4096
+TAG_NAME_MAX = 200
+TAGS_MAX = 1000
 
 
 def _file_system_text(text: str) -> str:
@@ -22,6 +30,28 @@ def _file_system_text(text: str) -> str:
     if "\0" in text:
         raise ValueError("it holds a zero byte")
     return text
+
+
+def _label(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text
+
+
+def _storable(meta: dict[str, Any]) -> dict[str, Any]:
+    """Refuse an object that nothing could show again: it goes too deep, or holds a number that JSON does not know."""
+    level: list[object] = [meta]
+    for _ in range(META_DEPTH_MAX):
+        level = [inner for outer in level for inner in _inner(outer)]
+        if any(isinstance(value, float) and not math.isfinite(value) for value in level):
+            raise ValueError("it holds a number that JSON does not know")
+        if not level:
+            return meta
+    raise ValueError(f"it goes deeper than {META_DEPTH_MAX} levels")
+
+
+def _inner(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _hash_text(text: str) -> str:
@@ -38,6 +68,8 @@ def _none_from_empty(value: object) -> object:
 PathText = Annotated[str, AfterValidator(_file_system_text)]
 Hash = Annotated[str, AfterValidator(_hash_text)]
 RowId = Annotated[int, Field(strict=True, ge=1, le=ROW_ID_MAX)]
+TagName = Annotated[PathText, AfterValidator(_label), Field(min_length=1, max_length=TAG_NAME_MAX)]
+Color = Annotated[str, Field(pattern=COLOR.pattern, description="#rrggbb or a name")]
 
 
 class HashRequest(BaseModel):
@@ -69,6 +101,45 @@ class ImportManyRequest(BaseModel):
 
     id: Annotated[list[RowId], Field(max_length=ROWS_AT_ONCE_MAX)]
     conflict_strategy: Annotated[Strategy | None, BeforeValidator(_none_from_empty)] = None
+
+
+class TagReference(BaseModel):
+    """A tag, of which only the number counts."""
+
+    id: RowId
+
+
+class ModelEdit(BaseModel):
+    """What a model shall say; what is left out stays as it is, so a whole model may be sent back.
+
+    `meta_json` is put in key by key, null removes a key (RFC 7396). `path` has to be one of the model's locations.
+    """
+
+    sha256: Hash | None = None
+    name: Annotated[PathText, Field(max_length=TEXT_MAX)] | None = None
+    type: Annotated[PathText, Field(max_length=TEXT_MAX)] | None = None
+    path: PathText | None = None
+    meta_json: Annotated[dict[str, Any], AfterValidator(_storable)] | None = None
+    tags: Annotated[list[RowId | TagReference], Field(max_length=TAGS_MAX)] | None = None
+
+    @property
+    def edit(self) -> Edit:
+        """What is to be done."""
+        ids = None if self.tags is None else [tag if isinstance(tag, int) else tag.id for tag in self.tags]
+        return Edit(name=self.name, type=self.type, path=self.path, meta=self.meta_json, tags=ids)
+
+
+class NewTags(BaseModel):
+    """Names of tags."""
+
+    newtags: Annotated[list[TagName], Field(max_length=TAGS_MAX)]
+
+
+class TagEdit(BaseModel):
+    """What a tag shall be called, and its colour; what is left out stays as it is."""
+
+    name: TagName | None = None
+    color: Color | None = None
 
 
 class SampleRequest(BaseModel):

@@ -11,6 +11,7 @@ from modelkeep.domain import values
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, total_freeable_bytes
 from modelkeep.domain.metadata import DERIVED_KEYS
+from modelkeep.domain.tag_acts import CarriedTag
 
 Shape = dict[str, Any]
 
@@ -18,6 +19,16 @@ Shape = dict[str, Any]
 def tag(known: values.Tag) -> Shape:
     """`Tag`."""
     return {"id": known.id, "name": known.name}
+
+
+def colored_tag(known: values.Tag) -> Shape:
+    """A tag with its colour."""
+    return {**tag(known), "color": known.color}
+
+
+def carried_tag(known: CarriedTag) -> Shape:
+    """A tag with its colour, and how many carry it."""
+    return {**colored_tag(known.tag), "models": known.models, "pending": known.rows}
 
 
 def model_listed(model: values.Model, images_count: int) -> Shape:

@@ -24,6 +24,7 @@ from modelkeep.catalogue.store import (
     offers,
     parking,
     pictures,
+    tag_acting,
 )
 from modelkeep.catalogue.store import claims as claiming
 from modelkeep.catalogue.store import models as contents
@@ -128,6 +129,7 @@ class Catalogue:
     preview = _reads(migrating.preview)
     migrate = _writes(migrating.migrate)
     act = _writes(acting.act)
+    act_on_tags = _writes(tag_acting.act_on_tags)
     committed_migrations = _reads(control.committed_migrations)
     landed_migrations = _writes(control.landed_migrations)
     forget_migrations = _writes(control.forget_migrations)
@@ -141,6 +143,7 @@ class Catalogue:
     contents_at_several_paths = _reads(duplicates.contents_at_several_paths)
     types = _reads(contents.list_types)
     tags = _reads(tagging.list_tags)
+    carried_tags = _reads(tagging.list_carried_tags)
     counts = _reads(control.counts)
     pending_pictures = _reads(details.pending_pictures)
     named_pictures = _reads(pictures.named_pictures)

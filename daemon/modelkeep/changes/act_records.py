@@ -2,7 +2,9 @@
 
 from modelkeep.changes.protocol import Planned
 from modelkeep.domain.acts import ActPlan
+from modelkeep.domain.edits import changed_fields
 from modelkeep.domain.migration import Committed
+from modelkeep.domain.values import Model
 
 CAUSE = "by the owner"
 
@@ -32,22 +34,28 @@ def _facts(plan: ActPlan) -> dict[str, object]:
         facts["picture"] = plan.seq
     if plan.moved_down:
         facts["moved_down"] = plan.moved_down
+    if plan.edited is not None:
+        facts["changed"] = changed_fields(plan.model, plan.edited)
     return facts | {"cause": CAUSE}
 
 
 def _plan(plan: ActPlan) -> dict[str, object]:
     """Return the whole plan as the journal holds it."""
-    known = plan.model
-    model = {
-        **known.texts,
-        "size_bytes": known.size_bytes,
-        "created_at": known.created_at,
-        "tags": [tag.name for tag in known.tags],
-        "meta": known.meta,
-    }
+    edited = {"edited": _said_of(plan.edited)} if plan.edited else {}
     return _facts(plan) | {
-        "model": model,
+        "model": _said_of(plan.model),
+        **edited,
         "files": [file.as_json() for file in plan.files],
         "removed": list(plan.removed),
         "originals": list(plan.originals),
+    }
+
+
+def _said_of(model: Model) -> dict[str, object]:
+    return {
+        **model.texts,
+        "size_bytes": model.size_bytes,
+        "created_at": model.created_at,
+        "tags": [tag.name for tag in model.tags],
+        "meta": model.meta,
     }

@@ -1,4 +1,4 @@
-"""What the owner does by hand to pictures and models, as safe from a crash as a migration.
+"""What the owner does by hand to models and their pictures, as safe from a crash as a migration.
 
 Each is a change as a migration is: files get their names, and what nothing names any more goes. So recovery brings an
 act that was cut short to its end, or takes it back, without knowing what kind of act it was.
@@ -20,6 +20,7 @@ from modelkeep.disk.files import fingerprints_of, why_unseen
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, published_names, refuse_purge
 from modelkeep.domain.details import ModelDetails
+from modelkeep.domain.edits import Edit
 from modelkeep.domain.faults import told
 from modelkeep.domain.values import Fingerprint, LocationState, RenderedPicture
 from modelkeep.errors import Busy, Conflict, ModelkeepError, NotFound, PictureError, StorageError
@@ -93,6 +94,23 @@ class OwnerActs:
         await self._refuse_returned(known)
         return await self._carry_out(ActOrder(uuid4().hex, ActKind.PURGED, sha256))
 
+    async def edit(self, sha256: str, edit: Edit, is_current: Callable[[ModelDetails], bool]) -> ActPlan:
+        """Change what a model says.
+
+        Args:
+            sha256: the model.
+            edit: what it shall say.
+            is_current: tells whether it is still as whoever asks knows it.
+
+        Raises:
+            NotFound: there is no such model, or no such tag.
+            Outdated: it is another by now.
+            Conflict: it has no file at the path that shall be its main one.
+            OutsideRoots: no root contains that path.
+        """
+        order = ActOrder(uuid4().hex, ActKind.EDITED, sha256, edit=edit, is_current=is_current)
+        return await self._carry_out(order)
+
     async def _known(self, sha256: str) -> ModelDetails:
         known = await self._catalogue.model(sha256)
         if known is None:
@@ -128,7 +146,8 @@ class OwnerActs:
         staged = list(order.picture.staged.values()) if order.picture else []
         async with self._changes.turn:
             try:
-                await asyncio.to_thread(self._require_published, order.sha256)
+                if order.kind is not ActKind.EDITED:  # which concerns no picture
+                    await asyncio.to_thread(self._require_published, order.sha256)
                 if order.kind is ActKind.IMAGE_UPLOADED:
                     order = await self._knowing_lost(order)
             except (ModelkeepError, OSError) as error:

@@ -101,6 +101,9 @@ def _rolled_forward(plan: Mapping[str, object]) -> list[Record]:
 
 
 def _facts(plan: Mapping[str, object]) -> dict[str, object]:
-    kept = {key: plan[key] for key in ("migration", "path", "sha256", "pending_id", "picture") if key in plan}
+    kept = {key: plan[key] for key in _KEPT if key in plan}
     # What the owner did by hand (it has no strategy) is not told by the row of the queue that it was about.
     return kept if "strategy" in plan else kept | {"action": plan.get("action", "")}
+
+
+_KEPT = ("migration", "path", "sha256", "pending_id", "picture", "names")

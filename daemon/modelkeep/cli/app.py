@@ -7,7 +7,20 @@ import typer
 from typer.core import TyperGroup
 
 from modelkeep import __version__
-from modelkeep.cli import control, daemon, dev, doctor, duplicates, imports, journal, models, pending, setup, status
+from modelkeep.cli import (
+    control,
+    daemon,
+    dev,
+    doctor,
+    duplicates,
+    imports,
+    journal,
+    models,
+    pending,
+    setup,
+    status,
+    tags,
+)
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.exits import errors_reported
 
@@ -62,6 +75,8 @@ app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("journal", epilog=journal.EXAMPLES)(journal.journal)
 app.add_typer(pending.app, name="pending")
 app.add_typer(models.app, name="models")
+app.add_typer(tags.app, name="tags")
+app.command("tag", epilog=tags.TAG_EXAMPLES)(tags.tag)
 app.command("duplicates", epilog=duplicates.EXAMPLES)(duplicates.duplicates)
 app.command("scan")(control.scan)
 app.command("pause")(control.pause)

@@ -1,14 +1,18 @@
 """The few changes that also work without a daemon: through it where it runs, else on the files under their lock."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from modelkeep.cli.client import connect
+from modelkeep.cli.client import Json, connect
 from modelkeep.errors import Busy, Conflict, ModelkeepError, NotFound
 
 if TYPE_CHECKING:
+    from modelkeep.api.shapes import Shape
+    from modelkeep.service.offline import OfflineWriter
     from modelkeep.settings.model import Settings
+
+T = TypeVar("T")
 
 
 def retry_rows(settings: "Settings", rows: Sequence[int] | None) -> int:
@@ -20,7 +24,7 @@ def retry_rows(settings: "Settings", rows: Sequence[int] | None) -> int:
     """
     client = connect(settings)
     if client is None:
-        return asyncio.run(_retry_on_files(settings, rows))
+        return _on_files(settings, lambda writer: writer.retry(rows))
     with client:
         answer = client.post("/api/pending/retry", {"ids": list(rows) if rows is not None else None})
         return int(answer["retried"])
@@ -36,7 +40,7 @@ def drop_row(settings: "Settings", row: int) -> None:
     """
     client = connect(settings)
     if client is None:
-        asyncio.run(_drop_on_files(settings, row))
+        _on_files(settings, lambda writer: writer.drop(row))
         return
     with client:
         client.delete(f"/api/pending/{row}")
@@ -51,7 +55,7 @@ def purge_models(settings: "Settings", hashes: Sequence[str]) -> dict[str, Model
     """
     client = connect(settings)
     if client is None:
-        return asyncio.run(_purge_on_files(settings, hashes))
+        return _on_files(settings, lambda writer: _purge_each(writer, hashes))
     failures: dict[str, ModelkeepError] = {}
     with client:
         for sha256 in hashes:
@@ -62,28 +66,94 @@ def purge_models(settings: "Settings", hashes: Sequence[str]) -> dict[str, Model
     return failures
 
 
-async def _purge_on_files(settings: "Settings", hashes: Sequence[str]) -> dict[str, ModelkeepError]:
+def edit_model(settings: "Settings", known: "Shape", changes: Json) -> Json:
+    """Change what a model says, unless it is no longer as it is known; return it as it is then.
+
+    Args:
+        settings: whose catalogue.
+        known: the whole model.
+        changes: those of its keys that shall be another.
+
+    Raises:
+        Outdated: somebody changed it meanwhile.
+        NotFound: there is no such model any more.
+        DataDirectoryBusy: another program is changing the files.
+    """
+    from modelkeep.api.etags import etag_of
+
+    tag, client = etag_of(known), connect(settings)
+    if client is None:
+        from modelkeep.api.requests import ModelEdit
+
+        edit = ModelEdit.model_validate(changes).edit
+        return _on_files(settings, lambda writer: writer.edit(known["sha256"], edit, lambda now: etag_of(now) == tag))
+    with client:
+        after: Json = client.patch(f"/api/models/{known['sha256']}", changes, if_match=tag)
+        return after
+
+
+def add_tags(settings: "Settings", names: Sequence[str]) -> list[Json]:
+    """Make tags, and return them; a name that there is stands for the tag that has it."""
+    client = connect(settings)
+    if client is None:
+        from modelkeep.api import shapes
+
+        return [shapes.tag(tag) for tag in _on_files(settings, lambda writer: writer.tags.add(*names))]
+    with client:
+        made: list[Json] = client.post("/api/tags_add", {"newtags": list(names)})["tags"]
+        return made
+
+
+def change_tag(settings: "Settings", tag_id: int, name: str, color: str | None) -> None:
+    """Give a tag another name, and another colour where one is given.
+
+    Raises:
+        NotFound: there is no such tag any more.
+        Conflict: another tag has the name.
+    """
+    client = connect(settings)
+    if client is None:
+        _on_files(settings, lambda writer: writer.tags.change(tag_id, name, color))
+        return
+    with client:
+        client.patch(f"/api/tags/{tag_id}", {"name": name, "color": color})
+
+
+def remove_tags(settings: "Settings", ids: Sequence[int]) -> None:
+    """Delete tags.
+
+    Raises:
+        NotFound: there is no such tag any more.
+    """
+    client = connect(settings)
+    if client is None:
+        _on_files(settings, lambda writer: _remove_each(writer, ids))
+        return
+    with client:
+        for tag_id in ids:
+            client.delete(f"/api/tags/{tag_id}")
+
+
+def _on_files(settings: "Settings", act: Callable[["OfflineWriter"], Awaitable[T]]) -> T:
     from modelkeep.service.offline import OfflineWriter
 
+    async def carried_out() -> T:
+        async with OfflineWriter(settings) as writer:
+            return await act(writer)
+
+    return asyncio.run(carried_out())
+
+
+async def _purge_each(writer: "OfflineWriter", hashes: Sequence[str]) -> dict[str, ModelkeepError]:
     failures: dict[str, ModelkeepError] = {}
-    async with OfflineWriter(settings) as writer:
-        for sha256 in hashes:
-            try:
-                await writer.purge(sha256)
-            except (Conflict, NotFound, Busy) as error:
-                failures[sha256] = error
+    for sha256 in hashes:
+        try:
+            await writer.purge(sha256)
+        except (Conflict, NotFound, Busy) as error:
+            failures[sha256] = error
     return failures
 
 
-async def _retry_on_files(settings: "Settings", rows: Sequence[int] | None) -> int:
-    from modelkeep.service.offline import OfflineWriter
-
-    async with OfflineWriter(settings) as writer:
-        return await writer.retry(rows)
-
-
-async def _drop_on_files(settings: "Settings", row: int) -> None:
-    from modelkeep.service.offline import OfflineWriter
-
-    async with OfflineWriter(settings) as writer:
-        await writer.drop(row)
+async def _remove_each(writer: "OfflineWriter", ids: Sequence[int]) -> None:
+    for tag_id in ids:
+        await writer.tags.remove(tag_id)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 
 from modelkeep.cli.exits import DaemonNotRunning
-from modelkeep.errors import Busy, Conflict, DaemonError, ModelkeepError, NotFound, OutsideRoots
+from modelkeep.errors import Busy, Conflict, DaemonError, ModelkeepError, NotFound, Outdated, OutsideRoots
 
 if TYPE_CHECKING:
     from modelkeep.settings.model import Settings
@@ -23,7 +23,13 @@ _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
 _READ_SECONDS = 10.0
 """A daemon answers what it knows at once: one that does not is stopped or stuck."""
-_ERRORS: Mapping[int, type[ModelkeepError]] = {403: OutsideRoots, 404: NotFound, 409: Conflict, 423: Busy}
+_ERRORS: Mapping[int, type[ModelkeepError]] = {
+    403: OutsideRoots,
+    404: NotFound,
+    409: Conflict,
+    412: Outdated,
+    423: Busy,
+}
 
 
 class DaemonClient:
@@ -68,6 +74,10 @@ class DaemonClient:
         """Return the JSON answer to a request; `patient` waits as long as it takes (hashing, scanning)."""
         return self._call("POST", path, body, seconds=None if patient else _ANSWER_SECONDS)
 
+    def patch(self, path: str, body: object, if_match: str = "") -> Any:
+        """Return the JSON answer to a change; `if_match` is the version that it is about, if that counts."""
+        return self._call("PATCH", path, body, headers={"If-Match": if_match} if if_match else {})
+
     def delete(self, path: str) -> Any:
         """Return the JSON answer to a deletion."""
         return self._call("DELETE", path)
@@ -85,16 +95,26 @@ class DaemonClient:
             finally:
                 response.close()
 
-    def _call(self, method: str, path: str, body: object = None, *, seconds: float | None = _ANSWER_SECONDS) -> Any:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        seconds: float | None = _ANSWER_SECONDS,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         with self._troubles_named(seconds):
-            response = self._http.send(self._request(method, path, body, seconds))
+            request = self._request(method, path, body, seconds)
+            request.headers.update(headers or {})
+            response = self._http.send(request)
             if response.is_error:
                 raise _error_of(response)
             return response.json() if response.content else {}
 
     def _request(self, method: str, path: str, body: object, seconds: float | None) -> httpx.Request:
         headers, content = {}, None
-        if method == "POST":
+        if method in ("POST", "PATCH"):
             headers["Content-Type"] = "application/json"
             # ASCII: a path that is not UTF-8 travels as an escape that Python reads back as it was.
             content = json.dumps({} if body is None else body).encode("ascii")

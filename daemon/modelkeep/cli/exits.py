@@ -18,6 +18,7 @@ from modelkeep.errors import (
     FileChanged,
     ModelkeepError,
     NotFound,
+    Outdated,
     SettingsError,
 )
 
@@ -53,7 +54,7 @@ def status_of(error: ModelkeepError) -> Status:
         return Status.NOT_RUNNING
     if isinstance(error, NotFound):
         return Status.NOT_FOUND
-    if isinstance(error, (Conflict, Busy, FileChanged)):
+    if isinstance(error, (Conflict, Busy, FileChanged, Outdated)):
         return Status.CONFLICT
     if isinstance(error, (SettingsError, WrongUse)):
         return Status.WRONG_USE

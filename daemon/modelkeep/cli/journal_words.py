@@ -20,6 +20,10 @@ _BECAME = {
     "image_removed": "picture removed",
     "image_uploaded": "picture added",
     "purged": "model forgotten, with all that was known of it",
+    "edited": "edited",
+    "tags_added": "tags made",
+    "tag_changed": "tag changed",
+    "tag_removed": "tag removed",
 }
 """What was done, by the action of a migration."""
 
@@ -31,6 +35,10 @@ _INTENDED = {
     "image_removed": "picture to be removed",
     "image_uploaded": "picture to be added",
     "purged": "model to be forgotten",
+    "edited": "to be edited",
+    "tags_added": "tags to be made",
+    "tag_changed": "tag to be changed",
+    "tag_removed": "tag to be removed",
 }
 
 
@@ -109,7 +117,10 @@ def _origin(record: Record) -> str:
 
 
 def _number(record: Record) -> str:
-    return f" (number {record['picture']})" if "picture" in record else ""
+    if "picture" in record:
+        return f" (number {record['picture']})"
+    named = [*_list(record.get("changed")), *_list(record.get("names"))]
+    return f" ({', '.join(map(str, named))})" if named else ""
 
 
 def _detected(record: Record) -> str:

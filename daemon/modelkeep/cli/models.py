@@ -68,11 +68,59 @@ def show(
     from modelkeep.cli.reading import open_reader
 
     with open_reader(invocation(context).settings) as reader:
-        details = _details(reader, _the_one(reader, model))
+        details = _details(reader, the_one(reader, model))
     if as_json:
         print_json(details)
     else:
         console().print(model_view(details))
+
+
+@app.command("find", epilog="modelkeep models find hero\n\nmodelkeep models find 0a1b2c3d")
+def find(
+    context: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Name or a part of it, path, or a hash (6 digits).")],
+    as_json: AsJson = False,
+) -> None:
+    """Find the models that a name, a path or a hash means."""
+    from modelkeep.cli.models_view import models_table
+    from modelkeep.cli.reading import open_reader
+
+    with open_reader(invocation(context).settings) as reader:
+        found = _meant_by(reader, text)
+    if not found:
+        raise NotFound(_which(text, found))
+    if as_json:
+        print_json(found)
+    else:
+        console().print(models_table(found))
+
+
+@app.command("edit", epilog="modelkeep models edit hero.safetensors --name Hero --description 'a hero'")
+def edit(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name, path, or a hash (6 digits or more).")],
+    name: Annotated[str | None, typer.Option("--name", metavar="N", help="What it shall be called.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", metavar="T", help="Its type.")] = None,
+    description: Annotated[str | None, typer.Option("--description", metavar="D", help="What it is.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what a model says; its file is not touched."""
+    from modelkeep.cli.changing import edit_model
+    from modelkeep.cli.reading import open_reader
+
+    meta = None if description is None else {"description": description}
+    wanted = {"name": name, "type": type_, "meta_json": meta}
+    changes = {key: value for key, value in wanted.items() if value is not None}
+    if not changes:
+        raise WrongUse("say what shall be another: --name, --type or --description")
+    settings = invocation(context).settings
+    with open_reader(settings) as reader:
+        known = reader.get("/api/models/{sha256}", sha256=the_one(reader, model))
+    after = edit_model(settings, known, changes)
+    if as_json:
+        print_json(after)
+    else:
+        console().print(f"{clean(after['name'] or after['path'])} is changed.")
 
 
 @app.command("purge", epilog="modelkeep models purge old-style.safetensors 0a1b2c3d --yes")
@@ -93,7 +141,7 @@ def purge(
         raise WrongUse("forgetting a model asks first, and there is no terminal to ask at: add --yes")
     settings = invocation(context).settings
     with open_reader(settings) as reader:
-        hashes = dict.fromkeys(_the_one(reader, model) for model in models)
+        hashes = dict.fromkeys(the_one(reader, model) for model in models)
         known = {sha256: _details(reader, sha256) for sha256 in hashes}
     if not yes:
         _ask_to_purge(list(known.values()))
@@ -136,17 +184,22 @@ def _details(reader: "Reader", sha256: str) -> dict[str, Any]:
     return details
 
 
-def _the_one(reader: "Reader", model: str) -> str:
+def the_one(reader: "Reader", model: str) -> str:
     """Return the hash of the one model that is meant."""
     from modelkeep.cli.models_view import models_table
 
-    found = reader.get("/api/models/find", q=_as_path(model))["models"]
+    found = _meant_by(reader, model)
     if len(found) != 1:
         if found:
             console(stderr=True).print(models_table(found))
         raise NotFound(_which(model, found))
     sha256: str = found[0]["sha256"]
     return sha256
+
+
+def _meant_by(reader: "Reader", text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = reader.get("/api/models/find", q=_as_path(text))["models"]
+    return found
 
 
 def _which(model: str, found: list[dict[str, Any]]) -> str:

@@ -26,6 +26,7 @@ from modelkeep.doctor.records import last_seq
 from modelkeep.doctor.surroundings import user_name
 from modelkeep.domain.acts import ActKind
 from modelkeep.domain.pictures import parse_picture_name, picture_name
+from modelkeep.domain.tag_acts import TagActKind
 from modelkeep.domain.values import ImageRow, LocationState, TierFile
 from modelkeep.errors import CatalogueError, PictureError, SettingsError
 from modelkeep.images.store import LOST_AND_FOUND
@@ -45,6 +46,10 @@ _ACTS: Mapping[object, str] = {
     ActKind.IMAGE_REMOVED: "the removal of a picture",
     ActKind.IMAGE_UPLOADED: "the upload of a picture",
     ActKind.PURGED: "the purge",
+    ActKind.EDITED: "an edit",
+    TagActKind.ADDED: "the addition",
+    TagActKind.CHANGED: "a change",
+    TagActKind.REMOVED: "the removal",
 }
 _COPIES = ("copy of a legacy database", "copies of legacy databases")
 
@@ -243,7 +248,8 @@ class _Repair:
 
 
 def _recovery_sentence(record: Mapping[str, object]) -> str:
-    path = record.get("path", "")
+    names = record.get("names")
+    path = record.get("path") or (f"tags {', '.join(names)}" if isinstance(names, list) else "")
     match record["event"]:
         case "journal.repaired":
             return f"cut {record.get('bytes_cut')} bytes of a torn record off the journal"

@@ -1,18 +1,19 @@
 """What the owner does to pictures and models by hand, decided from what is known. Pure, as `planning` is.
 
-Each of these acts touches two places, the catalogue and the picture files, so it is planned, committed and published
+Most of these acts touch two places, the catalogue and the picture files, so each is planned, committed and published
 as a migration is: staged files get their published names, and published ones that nothing names any more go.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from modelkeep.domain.details import ModelDetails
+from modelkeep.domain.edits import Edit, edited
 from modelkeep.domain.pictures import QUALITIES, picture_name
 from modelkeep.domain.planning import next_seq
-from modelkeep.domain.values import ImageRow, LocationState, Model, RenderedPicture, TierFile
-from modelkeep.errors import Conflict, NotFound
+from modelkeep.domain.values import ImageRow, LocationState, Model, RenderedPicture, Tag, TierFile
+from modelkeep.errors import Conflict, NotFound, Outdated
 
 
 class ActKind(StrEnum):
@@ -21,6 +22,7 @@ class ActKind(StrEnum):
     IMAGE_REMOVED = "image_removed"
     IMAGE_UPLOADED = "image_uploaded"
     PURGED = "purged"
+    EDITED = "edited"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class ActOrder:
     """One act on one model.
 
     `migration` is its id, `seq` the picture to remove, `picture` the staged tiers of the one to add, `lost` those of
-    the model's published files that are not there.
+    the model's published files that are not there. `edit` is what the model shall say, and `is_current` tells whether
+    it is still as whoever asks knows it.
     """
 
     migration: str
@@ -37,6 +40,8 @@ class ActOrder:
     seq: int = 0
     picture: RenderedPicture | None = None
     lost: frozenset[str] = frozenset()
+    edit: Edit | None = None
+    is_current: Callable[[ModelDetails], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ class ActPlan:
 
     `images` are the model's pictures as they stand afterwards, `seq` the one that is removed or added. `links` says
     which published file each staged name has to stand for before the act may commit; `files` get their published
-    names after it, then the published files in `removed` and the pending originals in `originals` go. `changes` is
-    False when all is as it shall be already.
+    names after it, then the published files in `removed` and the pending originals in `originals` go. `model` is how
+    the model is, `edited` how an edit leaves it. `changes` is False when all is as it shall be already.
     """
 
     order: ActOrder
@@ -57,6 +62,7 @@ class ActPlan:
     files: tuple[TierFile, ...] = ()
     removed: tuple[str, ...] = ()
     originals: tuple[str, ...] = ()
+    edited: Model | None = None
     changes: bool = True
 
     @property
@@ -65,17 +71,30 @@ class ActPlan:
         return len(self.links) // len(QUALITIES)
 
 
-def plan_act(order: ActOrder, known: ModelDetails) -> ActPlan:
+def plan_act(order: ActOrder, known: ModelDetails, tags: Mapping[int, Tag] | None = None) -> ActPlan:
     """Return what an act does.
 
+    Args:
+        order: what is to be done.
+        known: the model.
+        tags: those of the tags which an edit names that there are.
+
     Raises:
-        NotFound: the model has no such picture.
-        Conflict: the model cannot be purged, with the reason.
+        NotFound: the model has no such picture, or there is no such tag.
+        Outdated: the model is no longer as whoever asks knows it.
+        Conflict: the model cannot be purged or has no file at a path, with the reason.
+        OutsideRoots: no root contains a path.
     """
+    if not order.is_current(known):
+        raise Outdated(f"{known.model.name or order.sha256[:12]} was changed meanwhile: this is how it is now")
     if order.kind is ActKind.IMAGE_REMOVED:
         return _plan_removal(order, known)
     if order.kind is ActKind.IMAGE_UPLOADED:
         return _plan_upload(order, known)
+    if order.kind is ActKind.EDITED:
+        assert order.edit is not None, "nobody orders it without"  # noqa: S101 - a fact of the program
+        after = edited(known.model, known.locations, order.edit, tags or {})
+        return ActPlan(order, known.model, images=known.images, edited=after, changes=after != known.model)
     return _plan_purge(order, known)
 
 

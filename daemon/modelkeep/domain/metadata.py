@@ -36,6 +36,14 @@ def override(existing: JsonObject, incoming: JsonObject) -> JsonObject:
     return merge(_without_replaced(existing, incoming), incoming)
 
 
+def edited_meta(existing: JsonObject, changes: JsonObject) -> JsonObject:
+    """Return `existing` with changes put in key by key, deep; a change to null removes its key (RFC 7396).
+
+    What says nothing does not take the place of nothing: whoever sends back what was shown changes nothing.
+    """
+    return _patched(existing, {key: value for key, value in changes.items() if key not in DERIVED_KEYS})
+
+
 def differences(existing: JsonObject, incoming: JsonObject, prefix: str = "") -> Iterator[str]:
     """Yield the dotted keys whose non-empty incoming value a merge would lose."""
     for key, value in incoming.items():
@@ -46,6 +54,19 @@ def differences(existing: JsonObject, incoming: JsonObject, prefix: str = "") ->
             yield from differences(held, value, f"{prefix}{key}.")
         elif held != value:
             yield f"{prefix}{key}"
+
+
+def _patched(existing: JsonObject, changes: JsonObject) -> JsonObject:
+    patched = dict(existing)
+    for key, value in changes.items():
+        held = existing.get(key)
+        if isinstance(value, dict) and (isinstance(held, dict) or not is_empty(value)):
+            patched[key] = _patched(held if isinstance(held, dict) else {}, value)
+        elif value is None and not is_empty(held):
+            del patched[key]
+        elif not (is_empty(value) and (is_empty(held) or isinstance(value, dict))):
+            patched[key] = value
+    return patched
 
 
 def _without_replaced(existing: JsonObject, incoming: JsonObject) -> JsonObject:

@@ -61,6 +61,8 @@ class Library:
             "/api/models/get_types": self.types,
             "/api/models/{sha256}": self.model,
             "/api/models/{sha256}/details": self.model_details,
+            "/api/tags": self.tags,
+            "/api/tags/details": self.carried_tags,
             "/api/images/get_img_count": self.image_count,
             "/api/images/get_sample_imgs": self.image_names,
             "/api/duplicates": self.duplicates,
@@ -127,6 +129,14 @@ class Library:
     async def model_details(self, *, sha256: str) -> Shape:
         """One model with its pictures and locations."""
         return shapes.model_details(await self._known_model(sha256))
+
+    async def tags(self) -> Shape:
+        """Every tag by name."""
+        return {"tags": [shapes.tag(tag) for tag in await self._catalogue.tags()]}
+
+    async def carried_tags(self) -> Shape:
+        """Every tag by name, with its colour and how many carry it."""
+        return {"tags": [shapes.carried_tag(tag) for tag in await self._catalogue.carried_tags()]}
 
     async def duplicates(self) -> Shape:
         """The contents that lie at several places, and what could be freed; looks at the disk."""

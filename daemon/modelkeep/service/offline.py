@@ -1,23 +1,28 @@
 """Change the data folder while no daemon runs, under its lock."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
+from modelkeep.api.shapes import Shape
 from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
+from modelkeep.changes.tag_acts import TagActs
+from modelkeep.domain.edits import Edit
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import NotFound
+from modelkeep.service.editing import edit_model
 from modelkeep.service.holdings import Holdings, identity, open_holdings
 from modelkeep.service.importing import import_stream, require_rows
 from modelkeep.settings.model import Settings
 
 
 class OfflineWriter:
-    """Writes under the lock of the data folder: imports, the queue's rows, and models that are forgotten."""
+    """Writes under the lock of the data folder: imports, rows, tags, models that are edited or forgotten."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._opening: AbstractAsyncContextManager[Holdings] = open_holdings(settings, "modelkeep, a command")
         self._holdings: Holdings | None = None
 
@@ -65,5 +70,18 @@ class OfflineWriter:
 
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it."""
+        await self._acts.purge(sha256)
+
+    async def edit(self, sha256: str, edit: Edit, is_current: Callable[[Shape], bool]) -> Shape:
+        """Change what a model says; return it as it is then."""
+        return await edit_model(self._acts, self._settings.model_roots(), sha256, edit, is_current)
+
+    @property
+    def tags(self) -> TagActs:
+        """What is done to tags."""
+        return TagActs(self._open.catalogue, self._open.changes, now_ms)
+
+    @property
+    def _acts(self) -> OwnerActs:
         kept = self._open
-        await OwnerActs(kept.catalogue, kept.pictures, kept.changes, now_ms).purge(sha256)
+        return OwnerActs(kept.catalogue, kept.pictures, kept.changes, now_ms)

@@ -5,15 +5,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import BinaryIO
 
+from modelkeep.api.shapes import Shape
 from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
+from modelkeep.changes.tag_acts import TagActs
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.edits import Edit
 from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.legacy import ImportOrder
-from modelkeep.domain.values import Action, Strategy
+from modelkeep.domain.values import Action, Strategy, Tag
 from modelkeep.errors import NotFound
 from modelkeep.pipeline.requested import RequestedPaths
 from modelkeep.pipeline.runner import Pipeline
+from modelkeep.service.editing import edit_model
 from modelkeep.service.holdings import Holdings
 from modelkeep.service.importing import Running, import_stream, is_reading, require_rows
 from modelkeep.service.library import Library
@@ -65,6 +69,7 @@ class Operations:
         self._is_behind = is_behind
         self._after_import = after_import
         self._acts = OwnerActs(holdings.catalogue, holdings.pictures, holdings.changes, now_ms, looks)
+        self._tag_acts = TagActs(holdings.catalogue, holdings.changes, now_ms)
         self._imports = Running()
         self._began = time.monotonic()
         self.library = Library(holdings.catalogue, holdings.directory, lambda: looks, self.activity)
@@ -166,6 +171,22 @@ class Operations:
         if row.image:
             self._holdings.pictures.remove_pending(row.image)
         self._journal.note("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
+
+    async def edit(self, sha256: str, edit: Edit, is_current: Callable[[Shape], bool]) -> Shape:
+        """Change what a model says; return it as it is then."""
+        return await edit_model(self._acts, self._looks.roots.configured, sha256, edit, is_current)
+
+    async def add_tags(self, names: Sequence[str]) -> Sequence[Tag]:
+        """Make tags, and return them."""
+        return await self._tag_acts.add(*names)
+
+    async def change_tag(self, tag_id: int, name: str | None, color: str | None) -> Tag:
+        """Give a tag another name or colour, and return it."""
+        return await self._tag_acts.change(tag_id, name, color)
+
+    async def remove_tag(self, tag_id: int) -> int:
+        """Delete a tag, and return how many models carried it."""
+        return await self._tag_acts.remove(tag_id)
 
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -11,11 +11,14 @@ import pytest
 
 from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.app import create_app, guarded
+from modelkeep.api.shapes import Shape, model_full
 from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedPicture
 from modelkeep.domain.duplicates import Duplicate
+from modelkeep.domain.edits import Edit, edited
 from modelkeep.domain.legacy import ImportOrder
+from modelkeep.domain.tag_acts import CarriedTag
 from modelkeep.domain.values import (
     Action,
     Fingerprint,
@@ -28,7 +31,7 @@ from modelkeep.domain.values import (
     Strategy,
     Tag,
 )
-from modelkeep.errors import NotFound
+from modelkeep.errors import NotFound, Outdated
 from modelkeep.journal.query import Query
 from modelkeep.service.library import Library
 
@@ -108,6 +111,7 @@ class FakeBackend:
         self.paused = False
         self.details = known_model()
         self.row: PendingDetails | None = PendingDetails(known_row(), self.details, ("name",))
+        self.known_tags = (Tag(1, "character", "#fff"), Tag(2, "style"))
         self.changes: list[object] = []
         self.asked: list[object] = []
         self.error: Exception | None = None
@@ -170,6 +174,36 @@ class FakeBackend:
         self.changes.append(("drop", pending_id))
         if self.row is None or self.row.pending.id != pending_id:
             raise NotFound(f"There is no pending row {pending_id}.")
+
+    async def edit(self, sha256: str, edit: Edit, is_current: Callable[[Shape], bool]) -> Shape:
+        self.changes.append(("edit", sha256, edit))
+        self.fail()
+        known = self.details
+        if not is_current(model_full(known.model, known.images_count)):
+            raise Outdated("s")
+        after = edited(known.model, known.locations, edit, {tag.id: tag for tag in self.known_tags})
+        self.details = replace(known, model=after)
+        return model_full(after, known.images_count)
+
+    async def tags(self) -> Sequence[Tag]:
+        return self.known_tags
+
+    async def carried_tags(self) -> list[CarriedTag]:
+        return [CarriedTag(tag, 1, 2) for tag in self.known_tags]
+
+    async def add_tags(self, names: Sequence[str]) -> Sequence[Tag]:
+        self.changes.append(("add tags", *names))
+        return [Tag(number, name) for number, name in enumerate(names, start=1)]
+
+    async def change_tag(self, tag_id: int, name: str | None, color: str | None) -> Tag:
+        self.changes.append(("change tag", tag_id, name, color))
+        self.fail()
+        return Tag(tag_id, name or "kept", color or "")
+
+    async def remove_tag(self, tag_id: int) -> int:
+        self.changes.append(("remove tag", tag_id))
+        self.fail()
+        return 4
 
     async def purge(self, sha256: str) -> None:
         self.changes.append(("purge", sha256))

@@ -11,7 +11,11 @@ from modelkeep.api.app import create_app
 if TYPE_CHECKING:
     from tests.unit.api.conftest import ClientMaker, FakeBackend
 
-BELOW_THE_ROOTS = {("/api/models/sha256", "path"), ("/api/migration/import_a_model", "path")}
+BELOW_THE_ROOTS = {
+    ("/api/models/sha256", "path"),
+    ("/api/migration/import_a_model", "path"),
+    ("/api/models/{sha256}", "path"),
+}
 """Paths that the daemon compares with its roots, whoever asks (see `tests/integration/test_who_may_read.py`)."""
 
 FOR_THE_OWNER = {
@@ -21,6 +25,7 @@ FOR_THE_OWNER = {
     ("/api/import", "images"),
 }
 ONLY_WORDS = {"kind", "pending_status", "conf_strategy", "conflict_strategy", "hash", "sha256", "image"}
+ONLY_WORDS |= {"name", "type", "meta_json", "tags", "newtags", "color"}
 MAPPED = {("/api/import", "map")}
 """Rewrites paths that the source holds; nothing is read because of it but what the source names."""
 

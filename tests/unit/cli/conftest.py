@@ -57,6 +57,8 @@ class FakeDaemon:
 
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of the last request."""
 
     def answer(self, method: str, path: str, body: Any, status: int = 200) -> None:
         """Set an answer: a JSON document, bytes as they are, or a list of documents that is sent as JSON Lines."""
@@ -65,6 +67,7 @@ class FakeDaemon:
     async def respond(self, request: Request) -> Response:
         body = await request.body()
         query = dict(request.query_params)
+        self.headers = dict(request.headers)
         self.asked.append((request.method, request.url.path, json.loads(body) if body else query))
         status, answer = self.answers.get((request.method, request.url.path), (404, {"error": "no such thing"}))
         if isinstance(answer, bytes):

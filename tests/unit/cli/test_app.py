@@ -30,6 +30,7 @@ def run_program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[
         (errors.NotFound("x"), 4),
         (errors.Conflict("x"), 5),
         (errors.Busy("x"), 5),
+        (errors.Outdated("x"), 5),
         (errors.FileChanged("x"), 5),
         (errors.FileVanished("x"), 1),
         (errors.SourceError("x"), 1),
@@ -56,7 +57,20 @@ def test_help_names_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
 
     assert result.exit_code == 0
-    for command in ["run", "init", "import", "status", "journal", "pending", "models", "scan", "pause", "dev"]:
+    for command in [
+        "run",
+        "init",
+        "import",
+        "status",
+        "journal",
+        "pending",
+        "models",
+        "tags",
+        "tag",
+        "scan",
+        "pause",
+        "dev",
+    ]:
         assert f" {command} " in result.stdout
 
 

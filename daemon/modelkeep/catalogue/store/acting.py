@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
 from modelkeep.catalogue.store.details import model_details
 from modelkeep.catalogue.store.import_origin import forget_model
+from modelkeep.catalogue.store.models import upsert_model
 from modelkeep.catalogue.store.pictures import put_image_rows
+from modelkeep.catalogue.store.tags import put_tags, tags_by_id
 from modelkeep.catalogue.tables import images, models, pending_import
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, plan_act
 from modelkeep.domain.values import PendingState
@@ -30,17 +32,21 @@ def act(
             raises, nothing has happened. It is not called for an act that changes nothing.
 
     Raises:
-        NotFound: there is no such model, or no such picture of it.
-        Conflict: the model cannot be purged, with the reason.
+        NotFound: there is no such model, no such picture of it, or no such tag.
+        ModelkeepError: whatever `plan_act` refuses.
     """
     known = model_details(connection, order.sha256)
     if known is None:
         raise NotFound(f"there is no model {order.sha256}")
-    plan = plan_act(order, known)
+    named = (order.edit.tags if order.edit else None) or ()
+    plan = plan_act(order, known, tags_by_id(connection, named))
     if not plan.changes:
         return plan
     if order.kind is ActKind.PURGED:
         _purge(connection, order.sha256, now_ms)
+    elif plan.edited is not None:
+        upsert_model(connection, plan.edited)
+        put_tags(connection, order.sha256, plan.edited.tags)
     else:
         _write_images(connection, plan)
     values = migration_values(order.migration, now_ms, plan.files, removed=plan.removed, originals=plan.originals)

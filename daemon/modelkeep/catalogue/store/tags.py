@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from modelkeep.catalogue.dialect import chunks, insert_missing
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import model_tags, pending_model_tags, tags
+from modelkeep.domain.tag_acts import CarriedTag
 from modelkeep.domain.values import Tag
 from modelkeep.errors import NotFound
 
@@ -34,6 +35,27 @@ def get_tag(connection: sa.Connection, name: str) -> Tag | None:
 def list_tags(connection: sa.Connection) -> list[Tag]:
     """Return every tag by name."""
     return [_tag(row) for row in connection.execute(_SELECT.order_by(tags.c.name))]
+
+
+def tags_by_id(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Tag]:
+    """Return those of these tags that there are."""
+    found: dict[int, Tag] = {}
+    for some in chunks(sorted(set(ids))):
+        found |= {row.id: _tag(row) for row in connection.execute(_SELECT.where(tags.c.id.in_(some)))}
+    return found
+
+
+def list_carried_tags(connection: sa.Connection) -> list[CarriedTag]:
+    """Return every tag by name, with the numbers of models and of pending rows that carry it."""
+    models, rows = (_counts_by_tag(connection, table.c.tag_id) for table in (model_tags, pending_model_tags))
+    return [CarriedTag(tag, models.get(tag.id, 0), rows.get(tag.id, 0)) for tag in list_tags(connection)]
+
+
+def put_tags(connection: sa.Connection, sha256: str, carried: Sequence[Tag]) -> None:
+    """Have a model carry these tags and no others."""
+    connection.execute(sa.delete(model_tags).where(model_tags.c.model_hash == sha256))
+    for tag in carried:
+        tag_model(connection, sha256, tag.id)
 
 
 def tag_model(connection: sa.Connection, sha256: str, tag_id: int) -> None:
@@ -64,6 +86,11 @@ def tags_of_pending(connection: sa.Connection, ids: Sequence[int]) -> dict[int, 
 _COLUMNS = RowsOf(tags, Tag).columns
 _SELECT = sa.select(*_COLUMNS)
 Owner = TypeVar("Owner")
+
+
+def _counts_by_tag(connection: sa.Connection, tag_id: sa.Column[int]) -> dict[int, int]:
+    query = sa.select(tag_id, sa.func.count()).group_by(tag_id)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _tags_by_owner(
