@@ -187,12 +187,25 @@ class DetailedModel(Further):
     refused: list[Refused]
 
 
+class Outcome(Further):
+    """What a strategy would do: the model as it stands afterwards, and the number that the row's picture takes."""
+
+    action: str
+    model: FullModel
+    picture: int | None
+    removes_row: bool
+
+
 class DetailedPending(_Answer):
-    """A pending row and the model that has its content already; `lost_keys`: what merging would lose."""
+    """A pending row and the model that has its content already; `lost_keys`: what merging would lose.
+
+    `outcomes` has what each strategy would do, by its name.
+    """
 
     pending: QueueRow
     existing: DetailedModel | None
     lost_keys: list[str]
+    outcomes: dict[str, Outcome]
 
 
 class Types(_Answer):

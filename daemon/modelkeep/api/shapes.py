@@ -11,6 +11,7 @@ from modelkeep.domain import values
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, total_freeable_bytes
 from modelkeep.domain.metadata import DERIVED_KEYS
+from modelkeep.domain.planning import Decision, outcomes
 from modelkeep.domain.tag_acts import CarriedTag
 
 Shape = dict[str, Any]
@@ -110,12 +111,38 @@ def queue_row(pending: values.PendingImport) -> Shape:
     }
 
 
-def pending_details(details: PendingDetails) -> Shape:
-    """Both sides of a row of the queue; `existing` is null when no model has its content."""
+def pending_details(details: PendingDetails, picture_digest: str | None = None) -> Shape:
+    """Both sides of a row of the queue; `existing` is null when no model has its content.
+
+    Args:
+        details: both sides.
+        picture_digest: of the row's picture, None when it has none: the same picture is not stored twice.
+    """
     return {
         "pending": queue_row(details.pending),
         "existing": model_details(details.existing) if details.existing else None,
         "lost_keys": list(details.lost_keys),
+        "outcomes": _outcomes(details.pending, details.existing, picture_digest) if details.existing else {},
+    }
+
+
+def _outcomes(pending: values.PendingImport, existing: ModelDetails, picture_digest: str | None) -> Shape:
+    """What each strategy would do, by its name."""
+    paths = [place.path for place in existing.locations]
+    decided = outcomes(pending, existing.model, paths, existing.images, picture_digest)
+    return {str(strategy): _outcome(decision, pending, existing) for strategy, decision in decided.items()}
+
+
+def _outcome(decision: Decision, pending: values.PendingImport, existing: ModelDetails) -> Shape:
+    tags = {known.id: known for known in (*existing.model.tags, *(pending.tags if decision.moves_tags else ()))}
+    model = (decision.model or existing.model).evolve(tags=tuple(tags.values()))
+    numbers = {image.seq for image in existing.images} | ({decision.image_seq} - {None})
+    return {
+        "action": str(decision.action),
+        "model": model_full(model, len(numbers)),
+        **model.further_texts,
+        "picture": decision.image_seq,
+        "removes_row": decision.removes_pending,
     }
 
 

@@ -60,6 +60,12 @@ class Invocation:
         return shlex.quote(word)
 
 
+def examples(*commands: str) -> str:
+    """Return what stands below the help of a command: command lines to try, a line each."""
+    # Each is a paragraph of its own: lines of one paragraph would be joined.
+    return "\n\n".join(["Examples:", *commands])
+
+
 def invocation(context: typer.Context) -> Invocation:
     """Return the call that a command belongs to."""
     found = context.find_object(Invocation)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelkeep.cli.output import facts, named, plain, table
-from modelkeep.cli.pending_view import comparable
+from modelkeep.cli.side import comparable
 from modelkeep.cli.wording import count, local_time, size
 
 _HASH_DIGITS = 12

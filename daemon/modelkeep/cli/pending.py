@@ -2,17 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from modelkeep.cli.context import LIMIT_MAX, ROW_ID_MAX, AsJson, Invocation, invocation
+from modelkeep.cli.context import LIMIT_MAX, ROW_ID_MAX, AsJson, Invocation, examples, invocation
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.output import console, print_json
 from modelkeep.cli.wording import clean, count
 from modelkeep.domain.requested import plain_path
 from modelkeep.domain.values import PendingState, Strategy
-from modelkeep.errors import Conflict, NotFound
+from modelkeep.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="The queue: what is not hashed yet, and conflicts to decide.")
 
@@ -28,7 +28,7 @@ def _possible(rows: int | list[int] | None) -> int | list[int] | None:
     return rows
 
 
-RowId = Annotated[int, typer.Argument(metavar="ID", callback=_possible, help="The row's number in `pending list`.")]
+RowId = Annotated[int, typer.Argument(metavar="ID", callback=_possible, help="Its number in `pending list`.")]
 
 
 def _states() -> list[str]:
@@ -39,7 +39,7 @@ def _strategies() -> list[str]:
     return [choice.value for choice in _CHOICES]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("modelkeep pending list", "modelkeep pending list --state conflict"))
 def list_(
     context: typer.Context,
     state: Annotated[
@@ -74,9 +74,10 @@ def list_(
         out.print(f"These are the first {len(shown)}; --limit 0 shows all.")
 
 
-@app.command("show")
+@app.command("show", epilog=examples("modelkeep pending show 12", "modelkeep pending show 12 --json"))
 def show(context: typer.Context, row: RowId, as_json: AsJson = False) -> None:
     """Show a row, and next to it the model that has its content already."""
+    from modelkeep.base.clock import now_ms
     from modelkeep.cli.pending_view import both_sides, how_to_resolve
     from modelkeep.cli.reading import open_reader
 
@@ -87,12 +88,12 @@ def show(context: typer.Context, row: RowId, as_json: AsJson = False) -> None:
         print_json(details)
         return
     out = console()
-    out.print(both_sides(details))
+    out.print(both_sides(details, now_ms()))
     if details["pending"]["state"] == PendingState.CONFLICT:
         out.print(how_to_resolve(details, call.command))
 
 
-@app.command("retry", epilog="modelkeep pending retry 12 13\n\nmodelkeep pending retry --all")
+@app.command("retry", epilog=examples("modelkeep pending retry 12 13", "modelkeep pending retry --all"))
 def retry(
     context: typer.Context,
     rows: Annotated[
@@ -111,11 +112,19 @@ def retry(
 
 @app.command(
     "resolve",
-    epilog="modelkeep pending resolve 12 --strategy merge\n\nmodelkeep pending resolve 12 --at /srv/models/new.ckpt",
+    epilog=examples(
+        "modelkeep pending resolve 12 --strategy merge",
+        "modelkeep pending resolve 12 13 14 --strategy override",
+        "modelkeep pending resolve --all --strategy merge",
+        "modelkeep pending resolve 12 --at /srv/models/new.ckpt",
+    ),
 )
 def resolve(
     context: typer.Context,
-    row: RowId,
+    rows: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="ID...", callback=_possible, help="Their numbers in `pending list`."),
+    ] = None,
     strategy: Annotated[
         str,
         typer.Option(
@@ -125,32 +134,37 @@ def resolve(
             autocompletion=_strategies,
         ),
     ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every row in conflict.")] = False,
     at: Annotated[
         Path | None,
-        typer.Option("--at", metavar="PATH", help="Where its file lies now, renamed or moved."),
+        typer.Option("--at", metavar="PATH", help="Where the file of one row lies now, renamed or moved."),
     ] = None,
 ) -> None:
-    """Decide a conflict by a strategy, or say where a missing file lies now."""
-    from modelkeep.cli.client import require
+    """Decide conflicts by a strategy, or say where a missing file lies now.
 
+    `pending show ID` says beforehand what each strategy would do.
+    """
+    from modelkeep.cli.resolving import resolve_many, resolve_one
+
+    if bool(rows) == everything:
+        raise WrongUse("name the rows to decide, or --all for every row in conflict")
     if not strategy and at is None:
         raise WrongUse(
             f"say how: --strategy {'|'.join(_strategies())}, or --at PATH for a file that lies elsewhere now"
         )
     if strategy and strategy not in _strategies():
         raise WrongUse(f"--strategy {strategy}: the strategies are {', '.join(_strategies())}")
+    if at is not None and (rows is None or len(rows) != 1):
+        raise WrongUse("--at says where the file of one row lies; name that row alone")
     call = invocation(context)
     path = plain_path(str(at.absolute())) if at is not None else ""
-    body = {"id": row, "conf_strategy": strategy or None} | ({"path": path} if path else {})
-    with require(call.settings, call.command("run")) as client:
-        try:
-            answer = client.post("/api/migration/import_a_model", body, patient=True)
-        except Conflict as error:
-            raise Conflict(f"{error}; both sides: {call.command('pending', 'show', str(row))}") from error
-    console().print(_resolved(row, answer))
+    if rows and len(rows) == 1:
+        resolve_one(call, rows[0], strategy, path)
+    else:
+        resolve_many(call, rows, strategy)
 
 
-@app.command("drop")
+@app.command("drop", epilog=examples("modelkeep pending drop 12", "modelkeep pending drop 12 --yes"))
 def drop(
     context: typer.Context,
     row: RowId,
@@ -176,7 +190,3 @@ def _ask(call: Invocation, row: int) -> None:
         pending = reader.get("/api/pending/{pending_id}", pending_id=row)["pending"]
     known = count(len(pending["tags"]), "tag")
     typer.confirm(f"Forget row {row}, {clean(pending['path'])}, with {known} and what is known of it?", abort=True)
-
-
-def _resolved(row: int, answer: dict[str, Any]) -> str:
-    return f"Row {row}: {clean(answer.get('action_taken', 'done'))}, model {clean(answer.get('sha256', ''))[:12]}"

@@ -7,23 +7,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from modelkeep.cli.outcomes import effects
 from modelkeep.cli.output import facts, named, plain, table
-from modelkeep.cli.wording import clean, count, local_time, shortened, size
-from modelkeep.domain.description import TEXTS
+from modelkeep.cli.side import comparable
+from modelkeep.cli.wording import count, moment, shortened, size
 from modelkeep.domain.naming import in_brief
 
 _STATE_STYLES = {"conflict": "yellow", "failed": "red", "missing": "yellow"}
-_EFFECTS = (
-    ("merge", "keeps the catalogue's values and adds the rest"),
-    ("override", "puts the pending values in their place"),
-    ("delete", "drops the pending row"),
-)
+_SOURCES = {"watch": "finding its file", "claim": "a hash that its file turned out not to have"}
 _NAME_COLUMNS = 100
 _TYPE_COLUMNS = 40
 _REASON_COLUMNS = 60
 _VALUE_COLUMNS = 400
-_NOT_SHOWN = frozenset({"images", "images_count"})
-"""Keys of `meta_json` that are derived; the pictures have a line of their own."""
 
 
 def pending_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -41,39 +36,38 @@ def pending_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return made
 
 
-def both_sides(details: Mapping[str, Any]) -> RenderableType:
-    """Return a row, beside the model that has its content if there is one."""
+def both_sides(details: Mapping[str, Any], now_ms: int) -> RenderableType:
+    """Return a row, beside the model that has its content if there is one.
+
+    Args:
+        details: both.
+        now_ms: the present time.
+    """
     pending, existing = details["pending"], details["existing"]
-    parts: list[RenderableType] = [facts(_facts(pending))]
+    parts: list[RenderableType] = [facts(_facts(pending, now_ms))]
     if existing is None:
-        parts.append(facts([(key, plain(_whole(key, value))) for key, value in comparable(pending).items()]))
+        known = {**comparable(pending), "picture": pending["image"]}
+        parts.append(facts([(key, plain(_whole(key, value))) for key, value in known.items()]))
     else:
-        known = comparable({**existing, **existing["model"]})
-        parts.append(_comparison(comparable(pending), known, details["lost_keys"]))
-        parts.append(facts(_facts_of_existing(existing)))
+        parts.append(_comparison(pending, existing, details["lost_keys"]))
+        others = [place for place in existing["locations"] if place["path"] != pending["path"]]
+        parts.append(facts([("its model is at", plain(f"{place['path']} ({place['state']})")) for place in others]))
     return Group(*parts)
 
 
-def how_to_resolve(details: Mapping[str, Any], command: Callable[..., str]) -> Text:
-    """Return what the owner can do about a conflict.
+def how_to_resolve(details: Mapping[str, Any], command: Callable[..., str]) -> RenderableType:
+    """Return what each strategy would do with a conflict, and how to choose one.
 
     Args:
         details: both sides.
         command: makes a command line for the user to type out of its words.
     """
-    lost = ", ".join(map(clean, details["lost_keys"]))
-    said = f"Merging would lose the pending {lost}." if lost else "Both sides can be merged without loss."
-    resolve = command("pending", "resolve", str(details["pending"]["id"]), "--strategy")
-    lines = [f"{resolve} {strategy:<8}  {effect}" for strategy, effect in _EFFECTS]
-    return Text("\n".join([said, *lines]), style="cyan")
-
-
-def comparable(side: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is known on one side as texts by (dotted) key; nothing that is empty."""
-    values = {name: str(side[name]) for name in TEXTS}
-    values |= _flattened(side["meta_json"])
-    values["tags"] = ", ".join(sorted(tag["name"] for tag in side["tags"]))
-    return {key: value for key, value in values.items() if value}
+    resolve = command("pending", "resolve", str(details["pending"]["id"]), "--strategy", "merge")
+    return Group(
+        Text("What each strategy would do:", style="bold"),
+        facts([(f"  {strategy}", plain(effect)) for strategy, effect in effects(details).items()]),
+        Text(f"Choose one: {resolve}", style="cyan"),
+    )
 
 
 def base_name(path: str) -> str:
@@ -81,43 +75,37 @@ def base_name(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
-def _facts(pending: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
-    state = plain(pending["state"], _STATE_STYLES.get(pending["state"], ""))
+def _facts(pending: Mapping[str, Any], now_ms: int) -> list[tuple[str, RenderableType]]:
+    state = Text.assemble(f"{pending['id']}  ", plain(pending["state"], _STATE_STYLES.get(pending["state"], "")))
     due = pending["due_at"] if pending["state"] == "failed" else 0
     return [
-        ("row", f"{pending['id']}"),
+        ("row", state),
         ("path", plain(pending["path"])),
-        ("state", state),
-        ("error", plain(pending["last_error"], "red")),
+        ("why", plain(pending["last_error"])),
         ("tried", count(pending["attempts"], "time") if pending["attempts"] else ""),
-        ("again at", local_time(due)),
+        ("again at", moment(due, now_ms)),
         ("size", size(pending["size_bytes"]) if pending["size_bytes"] else ""),
-        ("from", plain(pending["source"])),
-        ("known since", local_time(pending["created_at"])),
-        ("picture", plain(pending["image"])),
+        ("known from", plain(_SOURCES.get(pending["source"], f"the import from {pending['source']}"))),
+        ("created", moment(pending["created_at"], now_ms)),
         # A row in conflict was read; what others say of a hash is a claim.
-        ("hash" if pending["state"] == "conflict" else "claimed hash", plain(pending["sha256"])),
+        ("sha256" if pending["state"] == "conflict" else "claimed sha256", plain(pending["sha256"])),
     ]
 
 
-def _facts_of_existing(existing: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
-    places = ", ".join(f"{location['path']} ({location['state']})" for location in existing["locations"])
-    return [
-        ("in the catalogue", plain(existing["model"]["sha256"])),
-        ("pictures", f"{len(existing['images'])}" if existing["images"] else ""),
-        ("locations", plain(places)),
-    ]
-
-
-def _comparison(pending: Mapping[str, str], existing: Mapping[str, str], lost_keys: Sequence[str]) -> Table:
-    made = table("", "", "pending", "in the catalogue")
-    made.columns[0].no_wrap = True
-    for key in dict.fromkeys([*pending, *existing]):
-        ours, theirs = pending.get(key, ""), existing.get(key, "")
+def _comparison(pending: Mapping[str, Any], existing: Mapping[str, Any], lost_keys: Sequence[str]) -> Table:
+    made = table("", "", f"row {pending['id']}", "in the catalogue")
+    made.columns[0].no_wrap = made.columns[1].no_wrap = True
+    made.columns[2].ratio = made.columns[3].ratio = 1
+    ours, theirs = comparable(pending), comparable({**existing, **existing["model"]})
+    for key in dict.fromkeys([*ours, *theirs]):
+        one, other = ours.get(key, ""), theirs.get(key, "")
         # The mark stands also where there are no colours.
-        differs = key in lost_keys or (bool(ours) and bool(theirs) and ours != theirs and key != "tags")
+        differs = key in lost_keys or (bool(one) and bool(other) and one != other and key != "tags")
         mark, style = ("≠", "bold yellow") if differs else ("", "")
-        made.add_row(mark, plain(key), plain(_cut(ours), style), plain(_cut(theirs), style))
+        made.add_row(mark, plain(key), plain(_cut(one), style), plain(_cut(other), style))
+    pictures = count(len(existing["images"]), "picture") if existing["images"] else ""
+    if pictures or pending["image"]:
+        made.add_row("", "pictures", plain(pending["image"]), pictures)
     return made
 
 
@@ -128,22 +116,3 @@ def _whole(key: str, value: str) -> str:
 
 def _cut(text: str) -> str:
     return shortened(text, _VALUE_COLUMNS)
-
-
-def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested values by dotted key, as the journal and `lost_keys` name them."""
-    flat: dict[str, str] = {}
-    for key, inner in value.items():
-        if not prefix and key in _NOT_SHOWN:
-            continue
-        if isinstance(inner, dict):
-            flat |= _flattened(inner, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = _as_text(inner)
-    return flat
-
-
-def _as_text(value: object) -> str:
-    if value is None:
-        return ""
-    return ", ".join(map(_as_text, value)) if isinstance(value, list) else str(value)

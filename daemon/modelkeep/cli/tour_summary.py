@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
+from modelkeep.base.clock import now_ms
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.output import facts
 from modelkeep.cli.pending_view import both_sides, how_to_resolve, pending_table
@@ -45,7 +46,7 @@ def _explain_one_conflict(reader: Reader, call: Invocation, out: Console) -> Non
         except NotFound:  # somebody decided it meanwhile
             return
         out.print("One conflict: two sources know different things about the same content.", style="bold")
-        out.print(both_sides(details))
+        out.print(both_sides(details, now_ms()))
         out.print(how_to_resolve(details, call.command))
 
 

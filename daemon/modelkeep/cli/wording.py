@@ -82,6 +82,12 @@ def local_time(milliseconds: int) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def moment(milliseconds: int, now_ms: int) -> str:
+    """Return a time of the catalogue with how long ago it was, or an empty text where there is none."""
+    told = local_time(milliseconds)
+    return f"{told} ({ago((now_ms - milliseconds) / 1000)})" if told else ""
+
+
 def since(text: str, now: datetime) -> int | None:
     """Return the time in ms that `2h`, `3d`, `2026-11-20` or an ISO 8601 time means, None when it means none.
 

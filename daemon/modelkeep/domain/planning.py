@@ -68,6 +68,21 @@ def decide(
     return Decision(Action.IGNORED)
 
 
+def outcomes(
+    pending: PendingImport,
+    existing: Model,
+    existing_paths: Sequence[str],
+    images: Sequence[ImageRow],
+    picture_digest: str | None,
+) -> dict[Strategy, Decision]:
+    """Return what each strategy of the owner would do with a row whose content is known; see `decide`."""
+    known = existing, existing_paths, images, picture_digest
+    return {
+        strategy: decide(pending, existing.sha256, pending.size_bytes, *known, strategy)
+        for strategy in (Strategy.MERGE, Strategy.OVERRIDE, Strategy.DELETE, Strategy.IGNORE)
+    }
+
+
 def lost_by_merge(pending: PendingImport, existing: Model, existing_paths: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the pending values that a merge would lose.
 

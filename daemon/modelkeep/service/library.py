@@ -5,6 +5,7 @@ asked, at which path of the interface, and what the answer looks like stands her
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -187,8 +188,11 @@ class Library:
         return {"pending": [shapes.queue_row(row) for row in rows]}
 
     async def pending_details(self, *, pending_id: int) -> Shape:
-        """A row of the queue, and the model that has its content already."""
-        return shapes.pending_details(await self._known_row(pending_id))
+        """A row of the queue, the model that has its content already, and what each strategy would do."""
+        details = await self._known_row(pending_id)
+        picture = self._pictures.pending_path(details.pending.image) if details.pending.image else None
+        digest = await asyncio.to_thread(_digest_of, picture) if picture and details.existing else None
+        return shapes.pending_details(details, digest)
 
     async def pending_models(self) -> Shape:
         """Every row of the queue, in short."""
@@ -247,6 +251,15 @@ def resting_library(settings: Settings) -> Iterator[Library]:
         yield Library(catalogue, directory, looks)
     finally:
         catalogue.close()
+
+
+def _digest_of(picture: Path) -> str | None:
+    """Return the digest by which a picture is known; None when it is not there."""
+    try:
+        with picture.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def _links(roots: Sequence[Root], paths: Sequence[str]) -> dict[str, bool]:

@@ -86,6 +86,16 @@ def test_both_sides_without_a_model_say_so() -> None:
     assert shapes.pending_details(PendingDetails(EMPTY_ROW))["existing"] is None
 
 
+def test_both_sides_come_with_what_each_strategy_would_do(backend: "FakeBackend") -> None:
+    assert backend.row is not None
+    outcomes = shapes.pending_details(backend.row, "digest")["outcomes"]
+    assert list(outcomes) == ["merge", "override", "delete", "ignore"]
+    assert [outcome["removes_row"] for outcome in outcomes.values()] == [True, True, True, False]
+    numbers = [image.seq for image in backend.details.images]
+    assert outcomes["merge"]["picture"] not in (None, *numbers)
+    assert outcomes["override"]["picture"] == 0
+
+
 def test_the_documentation_describes_the_shapes_as_they_are(backend: "FakeBackend") -> None:
     assert backend.row is not None
     described: list[tuple[type[BaseModel], object]] = [

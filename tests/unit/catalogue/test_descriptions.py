@@ -5,7 +5,7 @@ from dataclasses import fields
 from modelkeep.api import answers, shapes
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.tables import models, pending_import
-from modelkeep.cli.pending_view import comparable
+from modelkeep.cli.side import comparable
 from modelkeep.domain.description import FURTHER_TEXTS, TEXTS
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.values import Model, PendingImport

@@ -90,8 +90,23 @@ def test_both_sides_of_a_conflict_stand_next_to_each_other(cli: Cli, daemon: Any
     assert ["description", "same", "same"] in rows.values()
     assert ["prompts.negative", "blur"] in rows.values()
     assert "/m/loras/new [i]name.ckpt" in result.stdout
-    assert "Merging would lose the pending name, prompts.positive." in result.stdout
-    assert " pending resolve 7 --strategy merge " in result.stdout
+    assert " pending resolve 7 --strategy merge" in result.stdout
+
+
+def test_what_each_strategy_would_do_is_said_by_the_planning_itself(cli: Cli, daemon: Any) -> None:
+    daemon.answer("GET", "/api/pending/7", shapes.pending_details(CONFLICT, "digest"))
+
+    shown = cli("pending", "show", "7").stdout.partition("What each strategy would do:\n")[2].splitlines()
+    effects = {line.split()[0]: " ".join(line.split()[1:]) for line in shown[:4]}
+
+    lost = "loses the row's name, prompts.positive"
+    merged = "adds prompts.negative, tag 'anime', its picture becomes number 0"
+    assert effects["merge"] == f"{merged}; {lost}"
+    assert effects["override"] == f"replaces name, prompts.positive, {merged}"
+    assert effects["delete"] == (
+        "the model stays as it is; loses the row's name, prompts.positive, prompts.negative, tag 'anime', picture"
+    )
+    assert effects["ignore"].startswith("nothing: the row stays")
 
 
 def test_what_differs_is_highlighted() -> None:
@@ -99,7 +114,7 @@ def test_what_differs_is_highlighted() -> None:
 
     out = Console(force_terminal=True, width=120, color_system="standard", legacy_windows=False)
     with out.capture() as captured:
-        out.print(both_sides(shapes.pending_details(CONFLICT)))
+        out.print(both_sides(shapes.pending_details(CONFLICT), 1_795_168_900_000))
 
     assert "\x1b[1;33mNew" in captured.get()
     assert "\x1b[1;33msame" not in captured.get()
@@ -176,6 +191,60 @@ def test_resolve_wants_to_know_how(cli: Cli) -> None:
 
     assert result.exit_code == 2
     assert "--at PATH" in result.stderr
+
+
+def batch(**lists: list[Any]) -> dict[str, Any]:
+    return {name: [] for name in ("success", "conflict", "ignored", "deleted", "failed")} | {"total": 3} | lists
+
+
+def test_many_rows_are_decided_at_once(cli: Cli, daemon: Any) -> None:
+    daemon.answer("POST", "/api/migration/import_models", batch(success=[9, 8]), 207)
+
+    result = cli("pending", "resolve", "8", "9", "--strategy", "merge")
+
+    assert (result.exit_code, result.stdout) == (0, "2 rows merged: 8, 9\n")
+    assert daemon.asked[-1] == (
+        "POST",
+        "/api/migration/import_models",
+        {"id": [8, 9], "conflict_strategy": "merge"},
+    )
+
+
+def test_all_are_the_rows_in_conflict(cli: Cli, daemon: Any) -> None:
+    daemon.answer("GET", "/api/pending", {"pending": [shapes.queue_row(PENDING)]})
+    daemon.answer("POST", "/api/migration/import_models", batch(deleted=[7]), 207)
+
+    assert cli("pending", "resolve", "--all", "--strategy", "delete").stdout == "1 row dropped: 7\n"
+    assert daemon.asked[0][2]["state"] == "conflict"
+
+
+def test_rows_of_many_that_fail_are_told_and_the_status_is_one(cli: Cli, daemon: Any) -> None:
+    report = batch(
+        success=[8],
+        failed=[{"id": 9, "error": "there is no row 9"}],
+        conflict=[{"pending": {"id": 7, "path": "/m/a"}, "existing": {}}],
+    )
+    daemon.answer("POST", "/api/migration/import_models", report, 207)
+
+    result = cli("pending", "resolve", "7", "8", "9", "--strategy", "merge")
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == ["1 row merged: 8", "Row 7 stays in conflict: /m/a"]
+    assert "row 9: there is no row 9" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--strategy", "merge"],
+        ["7", "--all", "--strategy", "merge"],
+        ["7", "8", "--at", "/m/a"],
+        ["--all", "--at", "/m/a"],
+    ],
+)
+def test_resolve_wants_either_rows_or_all_and_a_place_for_one(cli: Cli, daemon: Any, arguments: list[str]) -> None:
+    assert cli("pending", "resolve", *arguments).exit_code == 2
+    assert daemon.asked == []
 
 
 def test_what_stays_a_conflict_exits_with_five_and_tells_where_to_look(cli: Cli, daemon: Any) -> None:
