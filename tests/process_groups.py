@@ -1,6 +1,11 @@
 """Which processes belong together, and how much they read, from /proc."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+
+HASH_WORKER, PICTURE_WORKER = b"hash_worker", b"spawn_main"
+"""What the command lines of worker processes contain."""
 
 
 def members(group: int) -> list[int]:
@@ -24,3 +29,30 @@ def characters_read(pid: int) -> int:
         return int(Path(f"/proc/{pid}/io").read_text().split()[1])
     except OSError:
         return 0
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process has started from its main thread and that run still."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def workers_among(pids: Iterable[int], *kinds: bytes) -> list[int]:
+    """Return the worker processes of some kinds."""
+    return [pid for pid in pids if any(kind in _command_line(pid) for kind in kinds)]
+
+
+def readers_among(pids: Iterable[int], path: Path) -> list[int]:
+    """Return the processes that have a file open."""
+    return [pid for pid in pids if str(path) in _open_files(pid)]
+
+
+def _command_line(pid: int) -> bytes:
+    with suppress(OSError):  # ended meanwhile
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def _open_files(pid: int) -> list[str]:
+    with suppress(OSError):  # closed, or ended, meanwhile
+        return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return []

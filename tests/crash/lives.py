@@ -214,7 +214,7 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
         await pipeline.stop_hashing()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        pool.shutdown()
+        await pool.close()
 
 
 def _digest_of(path: str) -> str:

@@ -14,6 +14,7 @@ from tests.crash.running_daemon import RECOVERY_SECONDS, import_one, put_some, r
 from tests.daemon_process import DaemonProcess
 from tests.libraries import put, safetensors, sha256_of
 from tests.picture_files import png
+from tests.process_groups import HASH_WORKER, PICTURE_WORKER, readers_among, workers_among
 from tests.waiting import wait_until
 
 LARGE_BYTES = 1 << 30
@@ -31,26 +32,7 @@ def models(tmp_path: Path) -> Path:
 
 def workers(daemon: DaemonProcess) -> list[int]:
     """Return the daemon's worker processes."""
-    return [pid for pid in daemon.processes() if pid != daemon.pid and b"spawn_main" in command_line(pid)]
-
-
-def command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def readers(daemon: DaemonProcess, path: Path) -> list[int]:
-    """Return the processes that have a file open."""
-    return [pid for pid in workers(daemon) if str(path) in open_files(pid)]
-
-
-def open_files(pid: int) -> list[str]:
-    try:
-        return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    except OSError:  # closed, or ended, meanwhile
-        return []
+    return workers_among(daemon.processes(), HASH_WORKER, PICTURE_WORKER)
 
 
 def large_file(path: Path) -> Path:
@@ -81,7 +63,7 @@ def test_a_file_under_which_three_workers_die_is_parked_with_that_reason(tmp_pat
     with running(tmp_path / "daemon", [models], {"hashing": {"workers": 1}}) as daemon:
         path = large_file(models / "large.ckpt")
         for _ in range(3):
-            (pid,) = wait_until(lambda: readers(daemon, path), 15, "a worker to read the file")
+            (pid,) = wait_until(lambda: readers_among(workers(daemon), path), 15, "a worker to read the file")
             os.kill(pid, signal.SIGKILL)
             wait_until(lambda gone=pid: gone not in workers(daemon), 5, "it to be gone")  # type: ignore[misc]
         query = "SELECT last_error FROM pending_import WHERE state = 'failed'"

@@ -5,22 +5,16 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.daemon_process import DaemonProcess
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import put, safetensors, sha256_of
+from tests.process_groups import HASH_WORKER, workers_among
 from tests.waiting import wait_until
-
-
-def hashing_processes(daemon: DaemonProcess) -> list[int]:
-    """Return the worker processes of a daemon, spawned by now."""
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in daemon.processes()}
-    return [pid for pid, command in commands.items() if b"spawn_main" in command]
 
 
 def test_rows_that_are_being_hashed_are_joined(models: Path, make_daemon: DaemonMaker) -> None:
     daemon = make_daemon(tables={"hashing": {"workers": 1}}).start()
     daemon.wait_model(put(models / "first.safetensors", safetensors("first")))
-    (worker,) = hashing_processes(daemon)
+    (worker,) = workers_among(daemon.processes(), HASH_WORKER)
     os.kill(worker, signal.SIGSTOP)
     path = put(models / "held.safetensors", safetensors("held"))
     wait_until(lambda: daemon.status()["hashing"]["active"], what="the file to be in the hands of the worker")

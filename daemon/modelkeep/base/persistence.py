@@ -68,6 +68,7 @@ async def do_for_all(
         await give_up(items[0], error)
 
 
-def unforeseen(error: Exception) -> str:
+def unforeseen(error: Exception | str) -> str:
     """Return what the owner is told of an error that nobody foresaw."""
-    return f"an error that nobody foresaw: {type(error).__name__}: {error}; please report it"
+    what = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    return f"an error that nobody foresaw: {what}; please report it"

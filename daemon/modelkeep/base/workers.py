@@ -9,33 +9,24 @@ Nothing is given to the workers before all of them have begun: one that dies ear
 """
 
 import asyncio
-import ctypes
 import errno
 import multiprocessing
 import os
-import signal
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Semaphore
-from pathlib import Path
 from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
-from modelkeep.domain.faults import why_no_worker
+from modelkeep.base.processes import START_SECONDS, tie_to, why_none
 from modelkeep.errors import NoWorkers, WorkerDied
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-START_SECONDS = 60.0
-"""How long the workers may take to begin, on a machine however busy."""
-
 END_SECONDS = 2.0
 """How long workers may take to end before they are killed, and then to die; longer nobody waits for them."""
-
-_PR_SET_PDEATHSIG = 1
 
 _begun: Semaphore | None = None
 """In a worker: raised once by each worker of its pool that has begun."""
@@ -136,7 +127,7 @@ class WorkerPool:
             if executor is not None:
                 _kill_all(executor)
             if isinstance(error, OSError | BrokenProcessPool):
-                raise NoWorkers(_why_none(error)) from error
+                raise NoWorkers(why_none(error)) from error
             raise
         self._executor = executor
         return executor
@@ -190,18 +181,6 @@ def _kill_all(executor: ProcessPoolExecutor) -> None:
         process.kill()
 
 
-def _why_none(error: OSError | BrokenProcessPool) -> str:
-    sentence = "worker processes cannot be started: "
-    if not Path(sys.executable).exists():
-        return f"{sentence}{sys.executable} is gone; if Python or modelkeep was updated, restart modelkeep"
-    # A pipe to a process that has ended before it could read what it is for is broken.
-    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-        return sentence + why_no_worker(error)
-    return (
-        f"{sentence}they end at once; is there enough memory? if modelkeep was updated, restart it; its log says more"
-    )
-
-
 def _await_all(workers: int) -> None:
     """Wait, in a worker, until so many have begun."""
     assert _begun is not None  # noqa: S101 - every worker has it from the beginning
@@ -213,13 +192,8 @@ def _await_all(workers: int) -> None:
 def _begin_worker(
     parent: int, begun: Semaphore, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]
 ) -> None:
-    """Tie a new worker's life to its parent's and leave the terminal's signals to the parent."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
-        os._exit(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    """Prepare a new worker."""
+    tie_to(parent)
     if initializer is not None:
         initializer(*initargs)
     global _begun

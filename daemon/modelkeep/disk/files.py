@@ -69,6 +69,11 @@ def leads_through_link(path: str, roots: Sequence[Root]) -> bool:
 
 
 def open_for_reading(path: str) -> int:
+    """Open a regular file, see `open_and_see`."""
+    return open_and_see(path)[0]
+
+
+def open_and_see(path: str) -> tuple[int, Seen]:
     """Open a regular file without following it into a pipe or device, and without touching its access time.
 
     Raises:
@@ -83,7 +88,7 @@ def open_for_reading(path: str) -> int:
     if not seen.is_file or _is_kernels(seen, descriptor):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    return descriptor
+    return descriptor, seen
 
 
 def look_at(path: str) -> Look | None:

@@ -76,18 +76,32 @@ def _file_system_number(path_or_descriptor: str | bytes | int) -> int:
 
 def is_network_file_system(path: str, mountinfo: Path = _MOUNTINFO) -> bool:
     """Tell whether changes under a path may be made by another machine, unseen by the kernel."""
-    kind = file_system_of(path, mountinfo)
+    return is_network_kind(file_system_of(path, mountinfo))
+
+
+def is_network_kind(kind: str) -> bool:
+    """Tell whether file systems of this type may lie on another machine."""
     return kind.startswith(NETWORK_FILE_SYSTEMS) and kind not in _LOCAL_FUSE
+
+
+def carrier_of(device: int, path: str, mountinfo: Path = _MOUNTINFO) -> tuple[str, str]:
+    """Return type and source of the file system with a device number; touches no disk, so no link is followed.
+
+    Args:
+        device: its number.
+        path: on it; counts where no mount has that number.
+        mountinfo: what is mounted.
+    """
+    mounts = list(_mounts(mountinfo))
+    ours = [mount for mount in mounts if mount.device == device]
+    ours = ours or [mount for mount in mounts if _is_at_or_below(path, mount.point)]
+    best = max(ours, key=lambda mount: len(mount.point), default=None)
+    return (best.kind, best.source) if best is not None else ("", "")
 
 
 def mounted_devices(mountinfo: Path = _MOUNTINFO) -> set[int]:
     """Return the device numbers of everything that is mounted."""
-    try:
-        lines = mountinfo.read_bytes().splitlines()
-    except OSError:
-        return set()
-    numbers = (line.split(b" ")[2].split(b":") for line in lines)
-    return {os.makedev(int(major), int(minor)) for major, minor in numbers}
+    return {mount.device for mount in _mounts(mountinfo)}
 
 
 def is_unplugged(path: str, device: int, mounted: Collection[int]) -> bool:
@@ -125,8 +139,10 @@ def mounts_below(path: str, mountinfo: Path = _MOUNTINFO) -> frozenset[tuple[int
 @dataclass(frozen=True, slots=True)
 class _Mount:
     number: int
+    device: int
     point: str
     kind: str
+    source: str
 
 
 def _mount_of(path: str, mountinfo: Path) -> _Mount | None:
@@ -147,8 +163,19 @@ def _mounts(mountinfo: Path) -> Iterator[_Mount]:
     for line in lines:
         before, _, after = line.partition(b" - ")
         fields = before.split(b" ")
-        point = os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields[4]))
-        yield _Mount(int(fields[0]), point, after.split(b" ", 1)[0].decode(errors="replace"))
+        major, minor = fields[2].split(b":")
+        kind, source = after.split(b" ")[:2]
+        yield _Mount(
+            int(fields[0]),
+            os.makedev(int(major), int(minor)),
+            _unescaped(fields[4]),
+            kind.decode(errors="replace"),
+            _unescaped(source),
+        )
+
+
+def _unescaped(field: bytes) -> str:
+    return os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), field))
 
 
 def _is_at_or_below(path: str, folder: str) -> bool:

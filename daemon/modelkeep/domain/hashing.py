@@ -1,10 +1,12 @@
 """The port to what hashes files: processes of this machine, a double, or whatever takes their place."""
 
 import posixpath
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import HashError, NoWorkers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +45,68 @@ class ActiveHash:
     bytes_per_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class FileToHash:
+    """A file, and how large it is expected to be."""
+
+    file: FileInRoot
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HashBatch:
+    """Files that are handed over together.
+
+    Args:
+        files: in the order in which they are wanted.
+        device: a number for what they lie on; whoever reads them reads from one at a time.
+        one_by_one: no two of them may be read at the same time: their disk rotates, or is a server.
+    """
+
+    files: Sequence[FileToHash]
+    device: int = 0
+    one_by_one: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HashOutcome:
+    """What became of a file of a batch.
+
+    `number` is its index in there, `seconds` how long it was read. The result is its digest, or why there is none:
+
+    - FileVanished: nothing is there.
+    - FileChanged: it changed while it was read.
+    - HashCancelled: it was called off.
+    - RootSilent: its disk or server does not answer.
+    - WorkerDied: what read it has ended.
+    - NoWorkers: no file can be hashed now.
+    - HashError: it cannot be read, with the reason.
+    """
+
+    number: int
+    result: Digest | HashError | NoWorkers
+    seconds: float = 0.0
+
+
+Deliver = Callable[[Sequence[HashOutcome]], None]
+"""Gets what has become of files of a batch, as many as are known; afterwards there may be room for more."""
+
+
 class Hashing(Protocol):
     """Hashes files."""
 
     @property
     def workers(self) -> int:
-        """How many files it hashes at once."""
+        """How many batches it reads at the same time."""
 
-    async def digest(self, file: FileInRoot, size_bytes: int) -> Digest:
-        """Hash a file; no more than `workers` calls may run at once.
+    def room(self, device: int) -> int:
+        """Return how many more files of a device it takes now."""
 
-        Raises:
-            FileVanished: nothing is there.
-            FileChanged: it changed while it was read.
-            HashCancelled: it was called off.
-            RootSilent: its disk or server does not answer.
-            WorkerDied: what read it has ended.
-            NoWorkers: no file can be hashed now.
-            HashError: it cannot be read, with the reason.
-        """
+    def submit(self, batch: HashBatch, deliver: Deliver) -> None:
+        """Hash files; every one of them is delivered exactly once."""
 
     def active(self) -> list[ActiveHash]:
-        """Return what is being hashed."""
+        """Return what is being read."""
 
     def cancel_all(self) -> None:
-        """Call off what is being hashed; each call ends with `HashCancelled`."""
+        """Call off all that was submitted; what is not read to its end is delivered as `HashCancelled`."""

@@ -1,7 +1,7 @@
 """From hashing on: rows whose file was read are migrated, claims are judged, and what failed is put back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from modelkeep.base.troubles import Troubles
@@ -13,6 +13,7 @@ from modelkeep.domain.values import Fingerprint, Record
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, RootAway, RootSilent
 from modelkeep.pipeline.claims import Claims
 from modelkeep.pipeline.failures import Failures
+from modelkeep.pipeline.hashing import Read
 from modelkeep.pipeline.inbox import Inbox
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.migrate import Hashed
@@ -26,32 +27,11 @@ HASHING = "hashing"
 BATCH_MAX = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A file that was read, and how long that took, or why it could not be."""
-
-    job: Job
-    outcome: Digest | HashError | NoWorkers
-    seconds: float = 0.0
-
-
 class Readings(Inbox[Read]):
     """What the hashing has done and is not dealt with yet."""
 
     def __init__(self) -> None:
         super().__init__(BATCH_MAX)
-
-    async def hashed(self, job: Job, digest: Digest, seconds: float) -> None:
-        """Take a digest."""
-        self.put(Read(job, digest, seconds))
-
-    async def failed(self, job: Job, error: HashError) -> None:
-        """Take a failure."""
-        self.put(Read(job, error))
-
-    def no_workers(self, job: Job, error: NoWorkers) -> None:
-        """Take a file that waits on because nothing can be hashed now."""
-        self.put(Read(job, error))
 
 
 class AfterHashing:

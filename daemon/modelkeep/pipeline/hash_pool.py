@@ -1,20 +1,20 @@
-"""The hashing processes: digests, what is being hashed at this moment and how fast, and calling it off."""
+"""The hashing processes: who reads what, what is being read at this moment and how fast, and calling it off."""
 
 import asyncio
-import ctypes
 import os
 import time
-from collections.abc import Callable
-from multiprocessing.sharedctypes import RawArray
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from modelkeep.base.workers import WorkerPool
+from modelkeep.base.persistence import unforeseen
 from modelkeep.disk.looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS
 from modelkeep.disk.reach import reading_error
-from modelkeep.domain.hashing import ActiveHash, Digest, FileInRoot
-from modelkeep.errors import HashCancelled, HashError, RootSilent
-from modelkeep.pipeline import hash_worker
-from modelkeep.pipeline.hash_worker import BYTES_DONE, CALLED_OFF, TAKEN_UP
+from modelkeep.domain.hashing import ActiveHash, Deliver, Digest, FileToHash, HashBatch, HashOutcome
+from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, RootSilent, WorkerDied
+from modelkeep.pipeline.hash_process import HashProcess, Message
 
 MOST_WORKERS = 8
 """By default no more than this: beyond it disks are the bound, not processors."""
@@ -22,8 +22,22 @@ MOST_WORKERS = 8
 HANGING_MAX = 16
 """With so many processes left behind that hang in a read, no more are."""
 
+IDLE_SECONDS = 10.0
+"""How long a process without work stays."""
+
+END_SECONDS = 2.0
+"""How long processes may take to end at a stop before they are killed, and then to die."""
+
+AHEAD_FILES, AHEAD_BYTES = 512, 32 << 20
+"""A process has no more files or bytes in hand, unless they are the two that it reads at once."""
+
+SIDE_BY_SIDE = 2
+"""So many files a process reads at once."""
+
 _LOOK_SECONDS = 0.5
-"""How often it is looked how far a worker has come."""
+"""How often it is looked whether the processes come on."""
+
+_REASONS = {"changed": FileChanged, "vanished": FileVanished, "cancelled": HashCancelled}
 
 
 def default_workers() -> int:
@@ -31,28 +45,48 @@ def default_workers() -> int:
     return max(1, min(len(os.sched_getaffinity(0)), MOST_WORKERS))
 
 
+@dataclass(slots=True)
+class _InHand:
+    """A file that a process has in hand."""
+
+    number: int
+    asked: FileToHash
+    deliver: Deliver
+    bytes_done: int = 0
+    seconds: float = 0.0
+
+
 class _Slot:
-    """One worker process, and the numbers that it shares with the daemon.
+    """The place of one process: a process, once there is work, and the files that it has in hand."""
 
-    Each has a pool of its own: what hangs or dies in one disturbs no other.
-    """
+    def __init__(self) -> None:
+        self.process: HashProcess | None = None
+        self.has_begun = False
+        self.files: dict[int, _InHand] = {}
+        self.bytes = 0
+        self.device = 0
+        self.one_by_one = False
+        self.came_on_at = 0.0
+        self.idle: asyncio.TimerHandle | None = None
 
-    def __init__(self, step_back: bool) -> None:
-        # Its memory is a file that the child maps; spawn hands its descriptor over while the child is made.
-        self.shared: Any = RawArray(ctypes.c_uint64, 3)
-        self.pool = WorkerPool(1, hash_worker.begin, (self.shared, step_back))
+    def takes(self, device: int) -> bool:
+        """Tell whether it has room for more files of a device."""
+        is_ahead = self.bytes >= AHEAD_BYTES and len(self.files) >= SIDE_BY_SIDE
+        return not self.files or (self.device == device and len(self.files) < AHEAD_FILES and not is_ahead)
 
 
 class HashPool:
-    """Hashes files in worker processes.
+    """Hashes files in processes of their own, each of which reads from one device at a time.
 
-    A worker that comes no further is left behind, killed if the kernel lets it, and another takes its place: it hangs
-    in a read of a disk or server that does not answer.
+    They are started when there is work, and end when there is none for a while. One that comes no further is left
+    behind, killed if the kernel lets it, and another takes its place: it hangs in a read of a disk or server that is
+    silent.
 
     Args:
         workers: number of processes; 0 = by processors.
         step_back: leave processor and disk to other programs whenever they want them.
         silence_seconds: how long a worker may come no further.
+        idle_seconds: how long a worker without work stays.
         on_silent: is called when a worker was left behind.
     """
 
@@ -62,94 +96,225 @@ class HashPool:
         *,
         step_back: bool,
         silence_seconds: float = SILENCE_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
         on_silent: Callable[[], object] = lambda: None,
     ) -> None:
         self.workers = workers or default_workers()
         self._step_back = step_back
-        self._free = [_Slot(step_back) for _ in range(self.workers)]
-        self._active: dict[_Slot, tuple[str, int, float]] = {}
-        self._left: list[WorkerPool] = []
+        self._slots = [_Slot() for _ in range(self.workers)]
+        self._left: list[HashProcess] = []
         self._silence_seconds = silence_seconds
+        self._idle_seconds = idle_seconds
         self._is_called_off = False
         self._on_silent = on_silent
+        self._last_number = 0
+        self._looking: asyncio.TimerHandle | None = None
+        self._looked_at = 0.0
+        self._starting: set[asyncio.Task[None]] = set()
 
-    async def digest(self, file: FileInRoot, size_bytes: int) -> Digest:
-        """Hash a file, see `Hashing.digest`."""
-        path, slot = file.path, self._free.pop()
-        slot.shared[:] = [0, 0, 0]
-        self._active[slot] = (path, size_bytes, time.monotonic())
-        try:
-            return await self._watched(slot, path)
-        except OSError as error:
-            raise reading_error(path, error) from error
-        finally:
-            del self._active[slot]
-            self._free.append(slot if slot.pool not in self._left else _Slot(self._step_back))
+    def room(self, device: int) -> int:
+        """Return how many more files of a device are taken now."""
+        return max((AHEAD_FILES - len(slot.files) for slot in self._slots if slot.takes(device)), default=0)
 
-    async def _watched(self, slot: _Slot, path: str) -> Digest:
-        """Hash a file in a worker, as long as that comes further."""
-        running = asyncio.ensure_future(slot.pool.run(hash_worker.digest_file, path))
-        seen, since = -1, time.monotonic()
-        try:
-            while not running.done():
-                await asyncio.wait({running}, timeout=min(_LOOK_SECONDS, self._silence_seconds / 2))
-                done, now = int(slot.shared[BYTES_DONE]), time.monotonic()
-                if done != seen or not slot.shared[TAKEN_UP]:
-                    seen, since = done, now
-                elif now - since >= self._silence_seconds and not running.done() and self._may_leave():
-                    raise self._leave(slot, path)
-            return running.result()
-        finally:
-            running.cancel()
+    def submit(self, batch: HashBatch, deliver: Deliver) -> None:
+        """Hash files, see `Hashing.submit`."""
+        # A process that has nothing to do first, then the one with the least, of the same device if there is one.
+        slot = min(self._slots, key=lambda slot: (not slot.takes(batch.device), slot.bytes, len(slot.files)))
+        if not slot.files:
+            slot.device, slot.one_by_one = batch.device, batch.one_by_one
+            slot.came_on_at = time.monotonic()
+        numbers = range(self._last_number + 1, self._last_number + 1 + len(batch.files))
+        self._last_number += len(batch.files)
+        for number, (index, asked) in zip(numbers, enumerate(batch.files), strict=True):
+            slot.files[number] = _InHand(index, asked, deliver)
+            slot.bytes += asked.size_bytes
+        if slot.idle is not None:
+            slot.idle.cancel()
+        if slot.process is None:
+            self._start(slot)
+        if slot.has_begun:
+            self._send(slot, numbers)
+        self._look_soon()
 
-    def _may_leave(self) -> bool:
-        return self._is_called_off or self.hanging < HANGING_MAX
+    def active(self) -> list[ActiveHash]:
+        """Return what is being read."""
+        return [
+            ActiveHash(
+                file.asked.file.path,
+                file.bytes_done,
+                file.asked.size_bytes,
+                int(file.bytes_done / max(file.seconds, 1e-3)),
+            )
+            for slot in self._slots
+            for file in [file for file in slot.files.values() if file.seconds] or list(slot.files.values())[:1]
+        ]
 
-    def _leave(self, slot: _Slot, path: str) -> HashError:
-        """Leave a worker behind; returns what that means."""
-        slot.shared[CALLED_OFF] = 1
-        slot.pool.abandon()
-        self._left.append(slot.pool)
-        if self._is_called_off:
-            return HashCancelled("hashing was called off")
-        self._on_silent()
-        return RootSilent(
-            f"{os.path.basename(path)} could not be read: nothing has come for {self._silence_seconds:g} s; "
-            "is its disk or server alive?"
-        )
+    def cancel_all(self) -> None:
+        """Call off all that was submitted; see `Hashing.cancel_all`."""
+        for slot in self._slots:
+            if slot.has_begun and slot.process is not None:
+                slot.process.send(["cancel"])
+            else:
+                self._fail(slot, lambda _: HashCancelled("hashing was called off"))
 
     @property
     def hanging(self) -> int:
         """How many processes were left behind that have not ended yet."""
-        return sum(pool.hanging for pool in self._left)
-
-    def active(self) -> list[ActiveHash]:
-        """Return what is being hashed."""
-        now = time.monotonic()
-        return [
-            ActiveHash(path, done, size_bytes, int(done / max(now - began, 1e-3)))
-            for slot, (path, size_bytes, began) in self._active.items()
-            for done in [int(slot.shared[BYTES_DONE])]
-        ]
-
-    def cancel_all(self) -> None:
-        """Call off what is being hashed; each call ends with `HashCancelled`."""
-        for slot in self._active:
-            slot.shared[CALLED_OFF] = 1
-
-    def release(self) -> None:
-        """End idle workers to free their memory; the next call starts new ones."""
-        if not self._active:
-            for slot in self._free:
-                slot.pool.release()
+        self._left = [process for process in self._left if not process.ended.is_set()]
+        return len(self._left)
 
     def hasten(self) -> None:
         """Wait no longer for what is called off than a stop may take."""
         self._is_called_off = True
         self._silence_seconds = min(self._silence_seconds, STOP_SILENCE_SECONDS)
 
-    def shutdown(self) -> None:
-        """Call off what runs and end the workers."""
+    async def close(self) -> None:
+        """Call off what runs and end the processes; one that the kernel does not let end is left behind."""
         self.cancel_all()
-        for slot in [*self._active, *self._free]:
-            slot.pool.shutdown()
+        processes = [slot.process for slot in self._slots if slot.process is not None]
+        for slot in self._slots:
+            self._end(slot)
+        for task in self._starting:
+            task.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        for act in (HashProcess.end, HashProcess.kill):
+            for process in processes:
+                act(process)
+            ended = [asyncio.ensure_future(process.ended.wait()) for process in processes]
+            if ended:
+                await asyncio.wait(ended, timeout=END_SECONDS)
+            for waiting in ended:
+                waiting.cancel()
+
+    # Processes
+
+    def _start(self, slot: _Slot) -> None:
+        slot.process = HashProcess(lambda message: self._heard(slot, message), lambda: self._died(slot))
+        task = asyncio.create_task(self._begin(slot, slot.process))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _begin(self, slot: _Slot, process: HashProcess) -> None:
+        """Start a process; files are given to it when it has begun: one that dies earlier says nothing about them."""
+        try:
+            await process.start(step_back=self._step_back)
+        except NoWorkers as error:
+            refused = error
+            if slot.process is process:
+                slot.process = None
+                self._fail(slot, lambda _: refused)
+            return
+        if slot.process is not process:
+            process.kill()
+            return
+        slot.has_begun, slot.came_on_at = True, time.monotonic()
+        self._send(slot, slot.files)
+        if not slot.files:
+            self._rest(slot)
+
+    def _rest(self, slot: _Slot) -> None:
+        slot.idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._end, slot)
+
+    def _end(self, slot: _Slot) -> None:
+        """Let a slot's process end."""
+        process, slot.process, slot.has_begun = slot.process, None, False
+        if slot.idle is not None:
+            slot.idle.cancel()
+        if process is not None:
+            process.end()
+
+    def _died(self, slot: _Slot) -> None:
+        slot.process, slot.has_begun = None, False
+        self._fail(slot, lambda _: WorkerDied("the worker process was killed, perhaps because memory ran out"))
+
+    # Files
+
+    def _send(self, slot: _Slot, numbers: Iterable[int]) -> None:
+        files = [[number, slot.files[number].asked.file.path] for number in numbers]
+        if files and slot.process is not None:
+            slot.process.send(["read", slot.one_by_one, files])
+
+    def _heard(self, slot: _Slot, message: Message) -> None:
+        """Take what a process says: how far it is, or what has become of files."""
+        slot.came_on_at = time.monotonic()
+        kind, items = message
+        if kind == "at":
+            for number, bytes_done, seconds in items:
+                slot.files[number].bytes_done, slot.files[number].seconds = bytes_done, seconds
+            return
+        self._deliver(
+            slot,
+            [
+                (number, _result(slot.files[number].asked.file.path, *result), seconds)
+                for number, seconds, result in items
+            ],
+        )
+        if not slot.files and slot.process is not None:
+            self._rest(slot)
+
+    def _fail(self, slot: _Slot, why: Callable[[str], HashError | NoWorkers]) -> None:
+        """Deliver that all that a slot has in hand could not be read."""
+        self._deliver(slot, [(number, why(file.asked.file.path), 0.0) for number, file in slot.files.items()])
+
+    def _deliver(self, slot: _Slot, results: Iterable[tuple[int, Digest | HashError | NoWorkers, float]]) -> None:
+        """Deliver what has become of files, all of a batch together."""
+        outcomes: defaultdict[Deliver, list[HashOutcome]] = defaultdict(list)
+        for number, result, seconds in results:
+            file = slot.files.pop(number)
+            slot.bytes -= file.asked.size_bytes
+            outcomes[file.deliver].append(HashOutcome(file.number, result, seconds))
+        for deliver, of_batch in outcomes.items():
+            deliver(of_batch)
+
+    # Silence
+
+    def _look_soon(self) -> None:
+        if self._looking is None:
+            self._looked_at = time.monotonic()
+            self._looking = asyncio.get_running_loop().call_later(self._look_seconds, self._look)
+
+    @property
+    def _look_seconds(self) -> float:
+        return min(_LOOK_SECONDS, self._silence_seconds / 2)
+
+    def _look(self) -> None:
+        """Leave those processes behind that come no further."""
+        self._looking = None
+        now = time.monotonic()
+        was_away = now - self._looked_at > 2 * self._look_seconds + _LOOK_SECONDS
+        for slot in self._slots:
+            if was_away:  # it is us who were halted: what the processes say is still to be heard
+                slot.came_on_at = now
+            is_silent = slot.has_begun and slot.files and now - slot.came_on_at >= self._silence_seconds
+            if is_silent and (self._is_called_off or self.hanging < HANGING_MAX):
+                self._leave(slot)
+        if any(slot.files for slot in self._slots):
+            self._look_soon()
+
+    def _leave(self, slot: _Slot) -> None:
+        """Leave a process behind, and whatever it has in hand."""
+        if slot.process is not None:
+            slot.process.kill()
+            self._left.append(slot.process)
+        slot.process, slot.has_begun = None, False
+        if self._is_called_off:
+            self._fail(slot, lambda _: HashCancelled("hashing was called off"))
+            return
+        self._on_silent()
+        self._fail(slot, self._silent)
+
+    def _silent(self, path: str) -> RootSilent:
+        return RootSilent(
+            f"{os.path.basename(path)} could not be read: nothing has come for {self._silence_seconds:g} s; "
+            "is its disk or server alive?"
+        )
+
+
+def _result(path: str, kind: str, *values: Any) -> Digest | HashError:
+    """Return what a process says of a file."""
+    if kind == "digest":
+        sha256, fingerprint, is_untouched = values
+        return Digest(sha256, Fingerprint(*fingerprint), is_untouched)
+    if kind == "error":
+        return reading_error(path, OSError(*values))
+    return _REASONS[kind](*values) if kind in _REASONS else HashError(unforeseen(*values))

@@ -1,87 +1,193 @@
-"""What runs in a hashing process: read one file, return its SHA-256. Loads nothing but `domain` and `errors`."""
+"""What runs in a hashing process. Loads nothing but what hashing needs: it starts often, and stays small.
+
+The daemon says `["read", one by one?, [[number, path], ...]]` and `["cancel"]`. It says `["begun", []]` once,
+then `["at", [[number, bytes, seconds], ...]]` of what it is reading, and `["done", [[number, seconds, result], ...]]`
+with small files by the hundred. A result is `["digest", sha256, fingerprint, untouched?]`, `["error", errno, text]`,
+`["unforeseen", text]`, or the kind of a `FileFailure` with its sentence. It ends when the daemon closes the socket.
+"""
 
 import ctypes
-import hashlib
+import json
 import os
+import select
+import socket
+import sys
+import time
+import traceback
+from collections import deque
 from typing import Any
 
-from modelkeep.disk.files import open_for_reading
-from modelkeep.disk.statx import see
-from modelkeep.domain.hashing import Digest
-from modelkeep.errors import FileChanged, HashCancelled
+from modelkeep.base.processes import tie_to
+from modelkeep.pipeline.file_reading import PIECE_BYTES, FileBeingRead, FileFailure
 
-CHUNK_BYTES = 1 << 20
+LANES = 2
+"""Files that are read at the same time where their disk bears it and the processor profits."""
+
+TELL_SECONDS = 0.1
+"""How often it is said how far the reading is."""
+
+GATHER_SECONDS = 0.005
+"""So long what was read of small files may wait to be said together with what comes next."""
 
 _IOPRIO_WHO_PROCESS, _IOPRIO_BEST_EFFORT_LOWEST = 1, (2 << 13) | 7
 _SYS_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _NICENESS = 10
 
-_shared: Any = None
-"""Three unsigned numbers: bytes done, whether the work is called off, and whether the worker has taken it up."""
 
-BYTES_DONE, CALLED_OFF, TAKEN_UP = range(3)
-
-
-def begin(shared: Any, step_back: bool) -> None:
-    """Prepare a new worker process.
-
-    Args:
-        shared: array of three unsigned 64-bit numbers.
-        step_back: leave processor and disk to other programs whenever they want them.
-    """
-    global _shared
-    _shared = shared
+def main() -> None:
+    """Serve the daemon over standard input; the arguments are its process id, and whether to step back."""
+    parent, step_back = map(int, sys.argv[1:])
+    tie_to(parent)
     if step_back:
-        os.nice(_NICENESS)
-        number = _SYS_IOPRIO_SET.get(os.uname().machine)
-        if number is not None:
-            ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)
+        _step_back()
+    HashWorker(socket.socket(fileno=os.dup(0))).serve()
 
 
-def digest_file(path: str) -> Digest:
-    """Hash a file.
+def _step_back() -> None:
+    """Leave processor and disk to other programs whenever they want them."""
+    os.nice(_NICENESS)
+    number = _SYS_IOPRIO_SET.get(os.uname().machine)
+    if number is not None:
+        ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)
+
+
+class Lane:
+    """A file that is being read, and what of it is not hashed yet."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(PIECE_BYTES)
+        self._view = memoryview(self._buffer)
+        self.file: FileBeingRead | None = None
+        self.data = self._view[:0]
+
+    def read(self, file: FileBeingRead) -> None:
+        """Have what comes next of a file."""
+        self.data = self._view[: file.read(self._buffer)]
+
+    def hash(self) -> None:
+        """Hash what has been read."""
+        if self.file is not None:
+            self.file.sha256.update(self.data)
+        self.data = self._view[:0]
+
+    def leave(self) -> None:
+        """Close its file."""
+        if self.file is not None:
+            self.file.close()
+        self.file, self.data = None, self._view[:0]
+
+
+class HashWorker:
+    """Reads the files that the daemon names, in the order in which it names them.
 
     Args:
-        path: a regular file.
-
-    Raises:
-        FileChanged: it changed while it was read.
-        HashCancelled: the work was called off.
-        OSError: it cannot be opened or read.
+        connection: to the daemon.
     """
-    if _shared is not None:
-        _shared[TAKEN_UP] = 1
-    descriptor = open_for_reading(path)
-    try:
-        before = see(descriptor).fingerprint
-        _advise(descriptor)
-        sha256, read_bytes = _read_all(descriptor)
-        after = see(descriptor).fingerprint
-    finally:
-        os.close(descriptor)
-    if not after.same_file_at_same_path(before) or read_bytes != before.size_bytes:
-        raise FileChanged(f"{os.path.basename(path)} changed while it was read")
-    # Whether a new name is why it has another ctime by now, others know.
-    return Digest(sha256, before, is_untouched=after == before)
 
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
+        self._partial = b""
+        self._waiting: deque[tuple[int, str]] = deque()
+        self._lanes = [Lane() for _ in range(LANES)]
+        self._one_by_one = False
+        self._results: list[list[object]] = []
+        self._told_at = self._gathered_at = time.perf_counter()
 
-def _read_all(descriptor: int) -> tuple[str, int]:
-    digest = hashlib.sha256()
-    buffer = bytearray(CHUNK_BYTES)
-    view = memoryview(buffer)
-    parent = os.getppid()
-    total = 0
-    while count := os.readv(descriptor, [buffer]):
-        digest.update(view[:count])
-        total += count
-        if _shared is not None:
-            _shared[BYTES_DONE] = total
-            if _shared[CALLED_OFF] or os.getppid() != parent:
-                raise HashCancelled("hashing was called off")
-    return digest.hexdigest(), total
+    def serve(self) -> None:
+        """Work until the daemon closes the connection."""
+        self._say("begun", [])
+        while self._listen():
+            self._read_on()
+            self._tell()
 
+    def _listen(self) -> bool:
+        """Take what the daemon says; waits for it when there is nothing to do. Tells whether it is there still."""
+        is_idle = not (self._waiting or any(lane.file for lane in self._lanes))
+        if is_idle:
+            self._tell_results()
+        while is_idle or self._poll.poll(0):
+            data = self._connection.recv(1 << 18)
+            if not data:
+                return False
+            *lines, self._partial = (self._partial + data).split(b"\n")
+            for line in lines:
+                self._take(*json.loads(line))
+            is_idle = False
+        return True
 
-def _advise(descriptor: int) -> None:
-    """Ask for read-ahead, and that these pages do not push out those of other programs (Linux 6.3)."""
-    for advice in (os.POSIX_FADV_SEQUENTIAL, os.POSIX_FADV_NOREUSE):
-        os.posix_fadvise(descriptor, 0, 0, advice)
+    def _take(self, kind: str, *values: Any) -> None:
+        if kind == "cancel":
+            self._cancel()
+            return
+        self._one_by_one, files = values
+        self._waiting.extend(files)
+
+    def _cancel(self) -> None:
+        files = [lane.file for lane in self._lanes if lane.file is not None]
+        for number in [*(file.number for file in files), *(number for number, _ in self._waiting)]:
+            self._results.append([number, 0.0, ["cancelled", "hashing was called off"]])
+        self._waiting.clear()
+        for lane in self._lanes:
+            lane.leave()
+
+    def _read_on(self) -> None:
+        """Hash a piece of each file that is being read."""
+        for lane in self._lanes:
+            if self._fill(lane):
+                lane.hash()
+
+    def _fill(self, lane: Lane) -> bool:
+        """Have bytes of a file in a lane, of the next one when one is read; tells whether there are any."""
+        while not lane.data:
+            if lane.file is None and not self._may_open():
+                return False
+            number = lane.file.number if lane.file is not None else self._waiting[0][0]
+            try:
+                self._fetch(lane)
+            except FileFailure as failure:
+                self._end(lane, number, list(failure.args))
+            except OSError as error:
+                self._end(lane, number, ["error", error.errno, error.strerror])
+            except Exception as error:
+                traceback.print_exc()
+                self._end(lane, number, ["unforeseen", f"{type(error).__name__}: {error}"])
+        return True
+
+    def _may_open(self) -> bool:
+        """Tell whether one more file may be read now."""
+        return bool(self._waiting) and not any(lane.file for lane in self._lanes)
+
+    def _fetch(self, lane: Lane) -> None:
+        """Read the next piece of a lane's file, which is the next one that waits if it has none."""
+        if lane.file is None:
+            lane.file = FileBeingRead(*self._waiting.popleft())
+        lane.read(lane.file)
+        if not lane.data:
+            self._end(lane, lane.file.number, lane.file.result())
+
+    def _end(self, lane: Lane, number: int, result: list[object]) -> None:
+        seconds = time.perf_counter() - lane.file.began if lane.file is not None else 0.0
+        self._results.append([number, seconds, result])
+        lane.leave()
+
+    def _tell(self) -> None:
+        """Say what is read, and how far the rest is, not too often."""
+        now = time.perf_counter()
+        if self._results and now - self._gathered_at >= GATHER_SECONDS:
+            self._tell_results()
+            self._gathered_at = now
+        if now - self._told_at >= TELL_SECONDS:
+            self._told_at = now
+            files = [lane.file for lane in self._lanes if lane.file is not None]
+            if files:
+                self._say("at", [[file.number, file.bytes_done, now - file.began] for file in files])
+
+    def _tell_results(self) -> None:
+        results, self._results = self._results, []
+        if results:
+            self._say("done", results)
+
+    def _say(self, kind: str, items: list[Any]) -> None:
+        self._connection.sendall(json.dumps([kind, items]).encode() + b"\n")

@@ -1,96 +1,84 @@
-"""Decide which file is hashed next, and keep the pool busy."""
+"""Decide which files are hashed next, and keep the pool busy."""
 
 import asyncio
 import heapq
 import itertools
 import os
-import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from functools import partial
 
-from modelkeep.base.log import get_logger
-from modelkeep.base.persistence import unforeseen
+from modelkeep.disk.media import Medium, medium_of
 from modelkeep.disk.roots import Roots
-from modelkeep.domain.hashing import Digest, Hashing
+from modelkeep.domain.hashing import Digest, FileToHash, HashBatch, Hashing, HashOutcome
 from modelkeep.domain.values import Fingerprint, Priority
-from modelkeep.errors import FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
+from modelkeep.errors import FileVanished, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline.jobs import Job, Stage
 
-_log = get_logger("hashing")
+BATCH_FILES, BATCH_BYTES = 256, 16 << 20
+"""A batch has no more files or bytes, unless it is a single file: whoever asks for a file waits for no more."""
 
 DEATHS_MAX = 3
 """A file under which so many workers died is not tried again by itself."""
+
+_BLAMED = WorkerDied(f"{DEATHS_MAX} hashing processes were killed under this file; is there enough memory?")
 
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.5, 10.0
 """How long nothing is begun when no worker can be started; doubles each time."""
 
 
-_VIRTUAL_DISKS = ("vd", "xvd", "nbd", "loop", "zram")
-"""Disks of a hypervisor or of nothing that turns: they say that they rotate because nobody told them otherwise."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file that was read, and how long that took, or why it could not be.
 
+    With `NoWorkers` nothing is known of it: it waits on, unless it was only asked for.
+    """
 
-@lru_cache(maxsize=64)
-def is_rotating(device: int) -> bool:
-    """Tell whether a device number is that of a rotating disk (Documentation/ABI/stable/sysfs-block)."""
-    folder = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
-    for disk in (folder, folder.parent):  # a partition's queue is its disk's
-        try:
-            flag = (disk / "queue" / "rotational").read_text().strip()
-        except OSError:
-            continue
-        return flag == "1" and not disk.name.startswith(_VIRTUAL_DISKS)
-    return False
+    job: Job
+    outcome: Digest | HashError | NoWorkers
+    seconds: float = 0.0
 
 
 @dataclass(order=True, slots=True)
 class _Queued:
     priority: Priority
+    magnitude: int
+    """Of its size: small files go before large ones."""
     order: int
     job: Job = field(compare=False)
     fingerprint: Fingerprint = field(compare=False)
     deaths: int = field(default=0, compare=False)
-    """Workers that were killed while they read it."""
+    """Workers that were killed while they had it in hand."""
 
 
 class HashStage:
-    """Hashes in order of priority; a rotating disk is read by one worker at a time.
+    """Hashes in order of priority, small files first; a rotating disk is read by one worker at a time.
 
     Args:
         hasher: reads the files.
         roots: the files are named below them.
-        on_hashed: gets each digest, and the seconds that it took.
-        on_failed: gets each failure.
-        on_no_workers: gets a file that waits on because no worker can be started.
+        on_read: gets each file that was read or cannot be.
         on_drained: called when little is left to do.
     """
 
     def __init__(
-        self,
-        hasher: Hashing,
-        roots: Roots,
-        on_hashed: Callable[[Job, Digest, float], Awaitable[None]],
-        on_failed: Callable[[Job, HashError], Awaitable[None]],
-        on_no_workers: Callable[[Job, NoWorkers], None],
-        on_drained: Callable[[], None],
+        self, hasher: Hashing, roots: Roots, on_read: Callable[[Read], object], on_drained: Callable[[], object]
     ) -> None:
         self._hasher = hasher
         self._roots = roots
-        self._on_hashed = on_hashed
-        self._on_failed = on_failed
-        self._on_no_workers = on_no_workers
+        self._on_read = on_read
         self._on_drained = on_drained
-        self._lanes: dict[int, list[_Queued]] = {}
+        self._devices: dict[int, list[_Queued]] = {}
         self._queued: dict[Job, _Queued] = {}
         self._hashing: dict[Job, _Queued] = {}
-        self._running: set[asyncio.Task[None]] = set()
-        self._busy: Counter[int] = Counter()
+        self._readers: Counter[int] = Counter()
         self._suspects: deque[_Queued] = deque()
         self._order = itertools.count()
+        self._will_dispatch = False
         self._resting = False
         self._rest_seconds = FIRST_REST_SECONDS
+        self._came_on = asyncio.Event()
         self.paused = False
         self.stopping = False
 
@@ -106,12 +94,13 @@ class HashStage:
 
     @property
     def hashing(self) -> Collection[Job]:
-        """The files that are being hashed."""
+        """The files that the hasher has in hand."""
         return self._hashing.keys()
 
     def put(self, job: Job, fingerprint: Fingerprint) -> None:
         """Queue a file; one that is queued already gets its new priority."""
-        self._put(_Queued(job.priority, next(self._order), job, fingerprint))
+        magnitude = fingerprint.size_bytes.bit_length()
+        self._put(_Queued(job.priority, magnitude, next(self._order), job, fingerprint))
 
     def withdraw(self, job: Job) -> bool:
         """Take a file out of the queue; tells whether it waited there."""
@@ -119,19 +108,18 @@ class HashStage:
 
     def dispatch(self) -> None:
         """Give work to every free worker."""
-        if self._resting:
+        self._will_dispatch = False
+        if self._resting or self.stopping:
             return
         if self._suspects:
-            # A killed worker takes all that is being hashed along. Each of those is hashed alone now: only the file
+            # A killed worker takes all along that it had in hand. Each of those is hashed alone now: only the file
             # that is to blame kills again.
-            if not self._running and not self.stopping:
-                self._begin(0, self._suspects.popleft())
+            if not self._hashing:
+                item = self._suspects.popleft()
+                self._begin([item], item.fingerprint.device)
             return
-        while len(self._running) < self._hasher.workers and not self._is_alone and not self.stopping:
-            chosen = self._choose()
-            if chosen is None:
-                break
-            self._begin(*chosen)
+        while not self._is_alone and (batch := self._choose()):
+            self._begin(batch, batch[0].fingerprint.device)
         if self.queued < self._hasher.workers:
             self._on_drained()
 
@@ -139,67 +127,79 @@ class HashStage:
         """Call off what runs and wait for its end; what is queued stays in the catalogue's queue."""
         self.stopping = True
         self._hasher.cancel_all()
-        if self._running:
-            await asyncio.wait(self._running)
+        while self._hashing:
+            self._came_on.clear()
+            await self._came_on.wait()
 
     def _put(self, item: _Queued) -> None:
         item.job.stage, item.job.fingerprint = Stage.QUEUED, item.fingerprint
         self._queued[item.job] = item
-        lane = item.fingerprint.device if is_rotating(item.fingerprint.device) else 0
-        heapq.heappush(self._lanes.setdefault(lane, []), item)
-        self.dispatch()
-
-    def _begin(self, lane: int, item: _Queued) -> None:
-        self._busy[lane] += 1
-        item.job.stage = Stage.HASHING
-        self._hashing[item.job] = item
-        task = asyncio.create_task(self._hash(lane, item))
-        self._running.add(task)
-        task.add_done_callback(self._ended)
+        heapq.heappush(self._devices.setdefault(item.fingerprint.device, []), item)
+        if not self._will_dispatch:  # together with what else is put in this turn of the event loop
+            self._will_dispatch = True
+            asyncio.get_running_loop().call_soon(self.dispatch)
 
     @property
     def _is_alone(self) -> bool:
         """Whether a file is being hashed under which a worker may have been killed."""
-        return any(item.deaths for item in self._hashing.values())
+        return len(self._hashing) == 1 and any(item.deaths for item in self._hashing.values())
 
-    def _choose(self) -> tuple[int, _Queued] | None:
-        best: tuple[int, _Queued] | None = None
-        for lane, heap in self._lanes.items():
-            while heap and self._queued.get(heap[0].job) is not heap[0]:
-                heapq.heappop(heap)  # taken back meanwhile
-            if heap and not (lane and self._busy[lane]) and (best is None or heap[0] < best[1]):
-                best = (lane, heap[0])
-        if best is None or (self.paused and best[1].priority is not Priority.INTERACTIVE):
+    def _choose(self) -> list[_Queued]:
+        """Return the next files, all of one device; none when there is none that may be begun now."""
+        firsts = [item for device in list(self._devices) for item in [self._first(device)] if item is not None]
+        free = [item for item in firsts if self._readers[item.fingerprint.device] < _medium(item).readers]
+        if not free:
+            return []
+        device = min(free).fingerprint.device
+        # Where there is no room for the most urgent file, none is made for others: it would never have its turn.
+        share = -(-len(self._queued) // self._hasher.workers)
+        room = min(self._hasher.room(device), share, BATCH_FILES)
+        batch: list[_Queued] = []
+        size_bytes = 0
+        while len(batch) < room and (item := self._first(device)) is not None:
+            size_bytes += item.fingerprint.size_bytes
+            if batch and size_bytes > BATCH_BYTES:
+                break
+            batch.append(heapq.heappop(self._devices[device]))
+            del self._queued[item.job]
+        return batch
+
+    def _first(self, device: int) -> _Queued | None:
+        """Return the most urgent file of a device that may be begun."""
+        heap = self._devices[device]
+        while heap and self._queued.get(heap[0].job) is not heap[0]:
+            heapq.heappop(heap)  # taken back meanwhile
+        if not heap:
+            del self._devices[device]
             return None
-        heapq.heappop(self._lanes[best[0]])
-        del self._queued[best[1].job]
-        return best
+        return None if self.paused and heap[0].priority is not Priority.INTERACTIVE else heap[0]
 
-    async def _hash(self, lane: int, item: _Queued) -> None:
-        item.job.read_at = path = item.job.path
-        began = time.monotonic()
-        try:
-            self._require_going_on()
-            digest = await self._hasher.digest(self._roots.name(path), item.fingerprint.size_bytes)
-        except NoWorkers as error:
-            self._end(lane, item)
-            self._rest(item, error)
-        except HashError as error:
-            self._end(lane, item)
-            await self._retry_or_fail(item, path, error)
-        except Exception as error:
-            self._end(lane, item)
-            _log.exception("unforeseen.error", path=path)
-            await self._on_failed(item.job, HashError(unforeseen(error)))
-        else:
-            self._end(lane, item)
-            self._rest_seconds = FIRST_REST_SECONDS
-            await self._on_hashed(item.job, digest, time.monotonic() - began)
+    def _begin(self, batch: Sequence[_Queued], device: int) -> None:
+        self._readers[device] += 1
+        for item in batch:
+            item.job.stage, item.job.read_at = Stage.HASHING, item.job.path
+            self._hashing[item.job] = item
+        files = [FileToHash(self._roots.name(item.job.path), item.fingerprint.size_bytes) for item in batch]
+        medium = _medium(batch[0])
+        in_hand = dict(enumerate(batch))
+        self._hasher.submit(HashBatch(files, device, medium.one_by_one), partial(self._delivered, device, in_hand))
 
-    def _require_going_on(self) -> None:
-        """Call off what was begun in the instant in which all else was."""
-        if self.stopping:
-            raise HashCancelled("hashing was called off")
+    def _delivered(self, device: int, in_hand: dict[int, _Queued], outcomes: Sequence[HashOutcome]) -> None:
+        """Take what became of some files of a batch."""
+        for outcome in outcomes:
+            item = in_hand.pop(outcome.number)
+            del self._hashing[item.job]
+            if isinstance(outcome.result, Digest):
+                self._rest_seconds = FIRST_REST_SECONDS
+                self._on_read(Read(item.job, outcome.result, outcome.seconds))
+            elif isinstance(outcome.result, NoWorkers):
+                self._rest(item, outcome.result)
+            elif self.stopping or not self._tries_again(item, outcome.result):
+                self._on_read(Read(item.job, _BLAMED if item.deaths == DEATHS_MAX else outcome.result))
+        if outcomes and not in_hand:
+            self._readers[device] -= 1
+        self._came_on.set()
+        self.dispatch()
 
     def _rest(self, item: _Queued, error: NoWorkers) -> None:
         """Begin nothing for a while: no file is to blame, and none could be hashed."""
@@ -209,35 +209,24 @@ class HashStage:
             self._rest_seconds = min(2 * self._rest_seconds, LONGEST_REST_SECONDS)
         if not item.job.is_question:
             self._put(item)
-        self._on_no_workers(item.job, error)
+        self._on_read(Read(item.job, error))
 
     def _rested(self) -> None:
         self._resting = False
         self.dispatch()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self.dispatch()
-
-    def _end(self, lane: int, item: _Queued) -> None:
-        self._busy[lane] -= 1
-        del self._hashing[item.job]
-
-    async def _retry_or_fail(self, item: _Queued, path: str, error: HashError) -> None:
-        """Try again what another try may answer.
-
-        Args:
-            item: what was read.
-            path: where its file lay when the reading began.
-            error: why it could not be read.
-        """
-        if isinstance(error, FileVanished) and item.job.path != path and not self.stopping:
+    def _tries_again(self, item: _Queued, error: HashError) -> bool:
+        """Tell whether a file is read once more, as that may answer."""
+        if isinstance(error, FileVanished) and item.job.path != item.job.read_at:
             self._put(item)  # it was renamed before the worker had opened it
-            return
-        if isinstance(error, WorkerDied) and not self.stopping:
+            return True
+        if isinstance(error, WorkerDied):
             item.deaths += 1
             if item.deaths < DEATHS_MAX:
                 self._suspects.append(item)
-                return
-            error = WorkerDied(f"{DEATHS_MAX} hashing processes were killed under this file; is there enough memory?")
-        await self._on_failed(item.job, error)
+                return True
+        return False
+
+
+def _medium(item: _Queued) -> Medium:
+    return medium_of(item.fingerprint.device, os.path.dirname(item.job.path))

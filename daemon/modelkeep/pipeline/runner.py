@@ -83,9 +83,7 @@ class Pipeline:
         self._readings = readings = Readings()
         self.jobs = Jobs(on_touched)
         self.settling = SettleStage(options.settle_seconds, time.monotonic, looks)
-        self.hashing = HashStage(
-            hasher, roots, readings.hashed, readings.failed, readings.no_workers, on_drained=room.set
-        )
+        self.hashing = HashStage(hasher, roots, readings.put, on_drained=room.set)
         self.migrating = MigrateStage(
             catalogue, pictures, changes, clock_ms, lambda path: suggested_type(path, roots.of(path)), looks
         )

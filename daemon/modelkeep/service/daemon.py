@@ -246,7 +246,7 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http.stop()
-        await asyncio.to_thread(self._pool.shutdown)
+        await self._pool.close()
         self._journal.note("daemon.stopped", **identity(), reason="asked to stop")
 
     async def reload(self) -> None:
@@ -309,8 +309,7 @@ class Daemon:
             await self._catalogue.prove_writer()
         await self._holdings.changes.tend()
         if self._pipeline.is_idle:
-            for pool in (self._pool, self._holdings.picture_pool):
-                await asyncio.to_thread(pool.release)
+            await asyncio.to_thread(self._holdings.picture_pool.release)
             await asyncio.to_thread(write_next_index, self._holdings.directory.journal)
 
     async def _learn_hashes(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.process_groups import PICTURE_WORKER, children, workers_among
 from tests.waiting import wait_until, wait_until_async
 
 from modelkeep.base.workers import WorkerPool
@@ -50,8 +51,7 @@ def is_alive(pid: int) -> bool:
 
 
 def children_of(parent: int) -> list[int]:
-    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(pid) for pid in listed if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return workers_among(children(parent), PICTURE_WORKER)
 
 
 async def test_a_function_runs_in_another_process(pool: WorkerPool) -> None:

@@ -1,10 +1,11 @@
 """Which file system a path lies on, from a sample of the kernel's list of mounts."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from modelkeep.disk.mounts import file_system_of, is_network_file_system, mount_point_of
+from modelkeep.disk.mounts import carrier_of, file_system_of, is_network_file_system, mount_point_of
 
 MOUNTINFO = """\
 21 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw
@@ -83,3 +84,16 @@ def test_where_the_kernel_does_not_tell_it_is_taken_for_local(tmp_path: Path) ->
 def test_this_machines_own_list_can_be_read(tmp_path: Path) -> None:
     assert file_system_of(str(tmp_path)) != ""
     assert file_system_of("/proc/self") == "proc"
+
+
+@pytest.mark.parametrize(
+    ("minor", "path", "carrier"),
+    [
+        (40, "/anywhere", ("nfs4", "nas:/export")),
+        (99, "/mnt/nas/local/a", ("xfs", "/dev/sdb1")),
+    ],
+)
+def test_a_device_number_leads_to_its_mount_and_one_that_no_mount_has_to_that_of_its_path(
+    mountinfo: Path, minor: int, path: str, carrier: tuple[str, str]
+) -> None:
+    assert carrier_of(os.makedev(0, minor), path, mountinfo) == carrier

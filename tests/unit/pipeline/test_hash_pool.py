@@ -4,28 +4,34 @@ import asyncio
 import hashlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import pytest_asyncio
 from tests.fakes import NOT_UTF8
-from tests.waiting import wait_until, wait_until_async
+from tests.libraries import sha256_of
+from tests.process_groups import HASH_WORKER, children, readers_among, workers_among
+from tests.waiting import wait_until_async
 
+from modelkeep.dev.hashing_double import digest_of
 from modelkeep.disk.reach import reading_error
 from modelkeep.disk.statx import see
-from modelkeep.domain.hashing import FileInRoot
+from modelkeep.domain.hashing import Digest, FileInRoot, FileToHash, HashBatch, HashOutcome
 from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_pool import MOST_WORKERS, HashPool, default_workers
 
 WORKERS = 2
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[HashPool]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def pool() -> AsyncIterator[HashPool]:
     pool = HashPool(WORKERS, step_back=True)
     yield pool
-    pool.shutdown()
+    await pool.close()
 
 
 @pytest.fixture
@@ -48,14 +54,9 @@ def file(path: Path) -> FileInRoot:
     return FileInRoot(str(path.parent), path.name)
 
 
-def workers(pool: HashPool) -> list[int]:
-    """Return the process ids of a pool's workers."""
-    return sorted(pid for slot in [*pool._free, *pool._active] for pid in workers_of(slot))
-
-
-def workers_of(slot: Any) -> list[int]:
-    executor = slot.pool._executor
-    return list(executor._processes) if executor is not None else []
+def workers() -> list[int]:
+    """Return the process ids of all hashing processes that we have started."""
+    return sorted(workers_among(children(os.getpid()), HASH_WORKER))
 
 
 def niceness(pid: int) -> int:
@@ -70,14 +71,14 @@ async def test_several_files_are_hashed_at_once(pool: HashPool, tmp_path: Path) 
     paths = [tmp_path / name for name in ("a.pt", NOT_UTF8)]
     for number, path in enumerate(paths):
         path.write_bytes(bytes([number]) * 3_000_001)
-    digests = await asyncio.gather(*(pool.digest(file(path), 3_000_001) for path in paths))
+    digests = await asyncio.gather(*(digest_of(pool, file(path), 3_000_001) for path in paths))
     assert [digest.sha256 for digest in digests] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     assert [digest.fingerprint for digest in digests] == [see(str(path)).fingerprint for path in paths]
     assert pool.active() == []
 
 
 async def test_what_is_being_hashed_shows_how_far_it_is_until_it_is_called_off(pool: HashPool, endless: Path) -> None:
-    running = asyncio.ensure_future(pool.digest(file(endless), 2**40))
+    running = asyncio.ensure_future(digest_of(pool, file(endless), 2**40))
     await is_hashing(pool, endless)
     (active,) = pool.active()
     assert (active.path, active.bytes_total) == (str(endless), 2**40)
@@ -91,28 +92,28 @@ async def test_what_is_being_hashed_shows_how_far_it_is_until_it_is_called_off(p
 
 async def test_after_calling_off_the_next_file_is_hashed(pool: HashPool, model: Path) -> None:
     pool.cancel_all()
-    digest = await pool.digest(file(model), 300_000)
+    digest = await digest_of(pool, file(model), 300_000)
     assert digest.fingerprint.size_bytes == 300_000
 
 
 async def test_a_killed_worker_is_told_and_the_next_call_works(pool: HashPool, endless: Path, model: Path) -> None:
-    running = asyncio.ensure_future(pool.digest(file(endless), 2**40))
+    running = asyncio.ensure_future(digest_of(pool, file(endless), 2**40))
     await is_hashing(pool, endless)
-    for pid in workers(pool):
+    for pid in readers_among(workers(), endless):
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(WorkerDied, match="killed"):
         await running
     assert pool.active() == []
-    assert (await pool.digest(file(model), 300_000)).fingerprint.size_bytes == 300_000
+    assert (await digest_of(pool, file(model), 300_000)).fingerprint.size_bytes == 300_000
 
 
 async def test_what_runs_beside_a_killed_worker_goes_on(pool: HashPool, endless: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.pt"
     os.link(endless, other)
-    running = [asyncio.ensure_future(pool.digest(file(path), 2**40)) for path in (endless, other)]
+    running = [asyncio.ensure_future(digest_of(pool, file(path), 2**40)) for path in (endless, other)]
     await is_hashing(pool, endless)
     await is_hashing(pool, other)
-    (killed,) = (pid for slot in pool._active for pid in workers_of(slot) if pool._active[slot][0] == str(endless))
+    (killed,) = readers_among(workers(), endless)
     os.kill(killed, signal.SIGKILL)
     with pytest.raises(WorkerDied):
         await running[0]
@@ -125,42 +126,42 @@ async def test_what_runs_beside_a_killed_worker_goes_on(pool: HashPool, endless:
 async def test_a_worker_that_comes_no_further_is_left_behind_and_another_takes_its_place(
     endless: Path, model: Path
 ) -> None:
-    pool = HashPool(1, step_back=False, silence_seconds=0.3)
-    try:
-        running = asyncio.ensure_future(pool.digest(file(endless), 2**40))
-        await is_hashing(pool, endless)
-        (stopped,) = workers(pool)
-        os.kill(stopped, signal.SIGSTOP)
-        with pytest.raises(RootSilent, match=r"endless.pt could not be read: nothing has come for 0.3 s"):
-            await running
-        assert (await pool.digest(file(model), 300_000)).fingerprint.size_bytes == 300_000
-        await wait_until_async(lambda: not pool.hanging, what="the worker that hung to be dead")
-    finally:
-        pool.shutdown()
+    pool = HashPool(1, step_back=False, silence_seconds=1.0)
+    running = asyncio.ensure_future(digest_of(pool, file(endless), 2**40))
+    await is_hashing(pool, endless)
+    (stopped,) = readers_among(workers(), endless)
+    os.kill(stopped, signal.SIGSTOP)
+    with pytest.raises(RootSilent, match=r"endless.pt could not be read: nothing has come for 1 s"):
+        await running
+    assert (await digest_of(pool, file(model), 300_000)).fingerprint.size_bytes == 300_000
+    await wait_until_async(lambda: not pool.hanging, what="the worker that hung to be dead")
+    await pool.close()
 
 
 async def test_a_worker_that_comes_no_further_holds_up_no_stop(endless: Path) -> None:
     pool = HashPool(1, step_back=False)
-    running = asyncio.ensure_future(pool.digest(file(endless), 2**40))
+    running = asyncio.ensure_future(digest_of(pool, file(endless), 2**40))
     await is_hashing(pool, endless)
-    os.kill(workers(pool)[0], signal.SIGSTOP)
+    (stopped,) = readers_among(workers(), endless)
+    os.kill(stopped, signal.SIGSTOP)
     pool.hasten()
     pool.cancel_all()
     with pytest.raises(HashCancelled):
         await asyncio.wait_for(running, 10)
-    pool.shutdown()
+    await pool.close()
+    await wait_until_async(lambda: stopped not in workers(), what="it to be dead")
 
 
 async def test_workers_step_back_and_leave_the_terminals_signals_to_the_daemon(pool: HashPool, model: Path) -> None:
-    await pool.digest(file(model), 300_000)
-    before = workers(pool)
+    await digest_of(pool, file(model), 300_000)
+    before = workers()
     stepped_back = {min(19, os.nice(0) + 10)}
     await wait_until_async(lambda: {niceness(pid) for pid in before} == stepped_back)  # one may be starting still
     for pid in before:
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGHUP)
-    await pool.digest(file(model), 300_000)
-    assert workers(pool) == before
+    await digest_of(pool, file(model), 300_000)
+    assert workers() == before
 
 
 @pytest.mark.parametrize(
@@ -181,38 +182,58 @@ async def test_a_file_that_cannot_be_hashed_is_a_sentence(
     os.mkfifo(tmp_path / "fifo.pt")
     (tmp_path / "loop.pt").symlink_to("loop.pt")
     with pytest.raises(error, match=sentence) as caught:
-        await pool.digest(file(tmp_path / name), 1)
+        await digest_of(pool, file(tmp_path / name), 1)
     assert type(caught.value) is error
     assert pool.active() == []
 
 
-def test_a_file_that_may_not_be_read_is_a_sentence_that_says_what_to_do() -> None:
+async def test_a_file_that_may_not_be_read_is_a_sentence_that_says_what_to_do() -> None:
     error = reading_error("/m/a.pt", PermissionError(13, "Permission denied"))
     assert str(error) == "a.pt may not be read by the daemon's user: check its rights and those of its folders"
 
 
-async def test_idle_workers_are_released_and_come_back(pool: HashPool, model: Path) -> None:
-    await pool.digest(file(model), 300_000)
-    before = workers(pool)
-    assert before != []
-    await asyncio.to_thread(pool.release)
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in before))
-    await pool.digest(file(model), 300_000)
+async def test_workers_that_have_nothing_to_do_end_and_come_back(model: Path) -> None:
+    pool = HashPool(1, step_back=False, idle_seconds=0.1)
+    before = set(workers())
+    for _ in range(2):
+        await digest_of(pool, file(model), 300_000)
+        await wait_until_async(lambda: set(workers()) <= before, what="the worker to end")
+    await pool.close()
 
 
-async def test_busy_workers_are_not_released(pool: HashPool, endless: Path) -> None:
-    running = asyncio.ensure_future(pool.digest(file(endless), 2**40))
-    await is_hashing(pool, endless)
-    pool.release()
-    assert pool.active() != []
-    pool.cancel_all()
-    with pytest.raises(HashCancelled):
-        await running
+async def test_many_small_files_go_to_one_worker_and_come_back_together(tmp_path: Path) -> None:
+    pool = HashPool(1, step_back=False)
+    names = [f"{number}.pt" for number in range(100)]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode() * 100)
+    (tmp_path / names[50]).unlink()
+    delivered: list[list[HashOutcome]] = []
+    files = [FileToHash(FileInRoot(str(tmp_path), name), 500) for name in names]
+    pool.submit(HashBatch(files), lambda outcomes: delivered.append(list(outcomes)))
+    await wait_until_async(lambda: sum(map(len, delivered)) == 100)
+    assert len(delivered) < 50
+    results = {outcome.number: outcome.result for outcomes in delivered for outcome in outcomes}
+    assert isinstance(results.pop(50), FileVanished)
+    found = {names[number]: result.sha256 for number, result in results.items() if isinstance(result, Digest)}
+    assert found == {name: sha256_of(name.encode() * 100) for name in names if name != names[50]}
+    await pool.close()
 
 
-def test_the_number_of_workers_suits_the_machine() -> None:
+async def test_a_worker_reads_from_one_device_at_a_time_and_has_two_large_files_of_it_in_hand(endless: Path) -> None:
+    pool = HashPool(1, step_back=False)
+    batch, ended = HashBatch([FileToHash(file(endless), 2**40)], device=7), list[HashOutcome]()
+    assert pool.room(7)
+    pool.submit(batch, ended.extend)
+    assert (pool.room(7) > 0, pool.room(8)) == (True, 0)
+    pool.submit(batch, ended.extend)
+    assert pool.room(7) == 0
+    await pool.close()
+    assert [type(outcome.result) for outcome in ended] == [HashCancelled, HashCancelled]
+
+
+async def test_the_number_of_workers_suits_the_machine() -> None:
     assert 1 <= default_workers() <= MOST_WORKERS
     assert default_workers() <= (os.cpu_count() or 1)
     pool = HashPool(0, step_back=False)
     assert pool.workers == default_workers()
-    pool.shutdown()
+    await pool.close()

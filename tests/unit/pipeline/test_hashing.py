@@ -1,7 +1,6 @@
 """Which file is hashed next, with a pool whose work ends when the test says so."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -9,12 +8,13 @@ from tests.fakes import settled
 from tests.waiting import wait_until_async
 
 from modelkeep.dev.hashing_double import GatedHashing
+from modelkeep.disk.media import FAST, ROTATING
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline import hashing
-from modelkeep.pipeline.hashing import DEATHS_MAX, HashStage, is_rotating
+from modelkeep.pipeline.hashing import DEATHS_MAX, HashStage, Read
 from modelkeep.pipeline.jobs import Job, Stage
 
 DISK, OTHER_DISK, SSD = 7, 8, 9
@@ -34,21 +34,17 @@ class Bench:
         self.drained = 0
         self.jobs: dict[str, Job] = {}
         self.refused: list[str] = []
-        self.stage = HashStage(
-            self.pool, Roots(), self._on_hashed, self._on_failed, self._on_no_workers, self._on_drained
-        )
+        self.stage = HashStage(self.pool, Roots(), self._on_read, self._on_drained)
 
-    async def _on_hashed(self, job: Job, digest: Digest, seconds: float) -> None:
-        assert digest.sha256 == job.path * 2
-        assert seconds >= 0
-        self.hashed.append(job.path)
-
-    async def _on_failed(self, job: Job, error: HashError) -> None:
-        self.failed.append((job.path, error))
-
-    def _on_no_workers(self, job: Job, error: NoWorkers) -> None:
-        assert str(error)
-        self.refused.append(job.path)
+    def _on_read(self, read: Read) -> None:
+        path, outcome = read.job.path, read.outcome
+        if isinstance(outcome, Digest):
+            assert (outcome.sha256, read.seconds >= 0) == (path * 2, True)
+            self.hashed.append(path)
+        elif isinstance(outcome, NoWorkers):
+            self.refused.append(path)
+        else:
+            self.failed.append((path, outcome))
 
     def _on_drained(self) -> None:
         self.drained += 1
@@ -70,6 +66,7 @@ class Bench:
             for path in list(self.pool.running):
                 self.pool.end(path)
             await asyncio.sleep(0)
+        await settled()
         return self.pool.begun
 
 
@@ -96,7 +93,7 @@ def bench(make_bench: MakeBench) -> Bench:
 
 @pytest.fixture
 def rotating_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "is_rotating", lambda device: device in (DISK, OTHER_DISK))
+    monkeypatch.setattr(hashing, "medium_of", lambda device, _: ROTATING if device in (DISK, OTHER_DISK) else FAST)
 
 
 class TestOrder:
@@ -337,15 +334,3 @@ class TestStopping:
     async def test_stopping_when_nothing_runs_is_fine(self, bench: Bench) -> None:
         await bench.stage.stop()
         await bench.stage.stop()
-
-
-class TestKindsOfDisks:
-    def test_an_unknown_device_is_not_rotating(self) -> None:
-        assert not is_rotating(2**40)
-        assert not is_rotating(0)
-
-    def test_a_known_device_is_what_the_kernel_says(self) -> None:
-        device = os.stat("/").st_dev  # noqa: PTH116 - the device's number is wanted
-        major, minor = os.major(device), os.minor(device)
-        assert (device >> 8 & 0xFFF, device & 0xFF | device >> 12 & 0xFFF00) == (major, minor)
-        assert is_rotating(device) in (True, False)

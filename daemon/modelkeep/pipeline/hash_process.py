@@ -1,0 +1,124 @@
+"""A hashing process as the daemon sees it: its start, the messages to and from it, its end.
+
+Messages are lines of JSON over a socket, which is the process's standard input (`hash_worker` has their shapes). No
+`multiprocessing` here: its pools give a process one call at a time, and leave a resource tracker behind.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from modelkeep.base.processes import START_SECONDS, why_none
+from modelkeep.errors import NoWorkers
+
+Message = list[Any]
+
+_PROGRAM = "from modelkeep.pipeline.hash_worker import main; main()"
+
+
+class HashProcess(asyncio.Protocol):
+    """A hashing process.
+
+    Args:
+        on_message: gets what it says once it has begun.
+        on_end: called when it ends after it has begun, unless it was told to.
+    """
+
+    def __init__(self, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
+        self._on_message = on_message
+        self._on_end = on_end
+        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._partial = b""
+        self._is_over = False
+        self.ended = asyncio.Event()
+        self.ended.set()
+
+    async def start(self, *, step_back: bool) -> None:
+        """Start it, and wait until it can be given work.
+
+        Raises:
+            NoWorkers: it cannot be started, with the reason and what helps.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = _start(theirs, step_back)
+            self.ended.clear()
+            self._reap_at_end(self._process.pid)
+            self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+            await asyncio.wait_for(asyncio.shield(self._begun), START_SECONDS)
+        except (OSError, TimeoutError) as error:
+            ours.close()
+            self.kill()
+            raise NoWorkers(why_none(error)) from error
+        except asyncio.CancelledError:
+            ours.close()
+            self.kill()
+            raise
+
+    def send(self, message: Message) -> None:
+        """Send it a message."""
+        if self._transport is not None and not self._is_over:
+            self._transport.write(json.dumps(message).encode() + b"\n")
+
+    def end(self) -> None:
+        """Let it end when it has done what it has in hand; it is not heard any more."""
+        self._is_over = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def kill(self) -> None:
+        """Kill it, whatever it does; if the kernel does not let it end, nobody waits."""
+        self.end()
+        if self._process is not None and not self.ended.is_set():
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
+    # What the event loop calls
+
+    def data_received(self, data: bytes) -> None:
+        """Take whole lines of what has come."""
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        for line in lines:
+            if self._is_over:
+                return
+            if self._begun.done():
+                self._on_message(json.loads(line))
+            else:
+                self._begun.set_result(None)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Notice that it has ended."""
+        if not self._begun.done():
+            self._begun.set_exception(BrokenPipeError())
+        elif not self._is_over:
+            self._is_over = True
+            self._on_end()
+
+    def _reap_at_end(self, pid: int) -> None:
+        """Have the kernel tell when the process has ended, so that it is no zombie."""
+        loop, descriptor = asyncio.get_running_loop(), os.pidfd_open(pid)
+
+        def reap() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            assert self._process is not None  # noqa: S101 - this is its end
+            self._process.wait()
+            self.ended.set()
+
+        loop.add_reader(descriptor, reap)
+
+
+def _start(theirs: socket.socket, step_back: bool) -> "subprocess.Popen[bytes]":
+    # The whole path is handed over, and neither `site` nor the folder that we happen to be in is asked for more.
+    command = [sys.executable, "-S", "-P", "-c", _PROGRAM, str(os.getpid()), str(int(step_back))]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - our own

@@ -1,0 +1,109 @@
+"""One file that is read, here without a process around it: a digest is of what the file was before and after."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.fakes import NOT_UTF8
+
+from modelkeep.disk.statx import see
+from modelkeep.pipeline.file_reading import CHECK_BYTES, PIECE_BYTES, FileBeingRead, FileFailure
+
+
+def read(path: Path, after_first_piece: Callable[[], object] = lambda: None) -> list[object]:
+    """Read a file to its end as a worker does; something happens to it once the first piece is read."""
+    buffer = bytearray(PIECE_BYTES)
+    file = FileBeingRead(1, str(path))
+    try:
+        while count := file.read(buffer):
+            file.sha256.update(memoryview(buffer)[:count])
+            if file.bytes_done == count:
+                after_first_piece()
+        return file.result()
+    finally:
+        file.close()
+
+
+def expected(path: Path, *, is_untouched: bool = True) -> list[object]:
+    seen = see(str(path)).fingerprint
+    values = [seen.device, seen.inode, seen.size_bytes, seen.mtime_ns, seen.ctime_ns, seen.birth_ns]
+    return ["digest", hashlib.sha256(path.read_bytes()).hexdigest(), values, is_untouched]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "a.pt"
+    path.write_bytes(os.urandom(1000) * (3 * PIECE_BYTES // 1000))
+    return path
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 7])
+def test_the_digest_is_that_of_all_bytes(tmp_path: Path, size: int) -> None:
+    path = tmp_path / NOT_UTF8
+    path.write_bytes(os.urandom(size))
+    assert read(path) == expected(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: os.truncate(path, 4 * PIECE_BYTES),
+        lambda path: os.truncate(path, 2 * PIECE_BYTES),
+        lambda path: os.truncate(path, 0),
+        lambda path: os.utime(path, ns=(0, 5)),
+    ],
+    ids=["grows", "shrinks", "is emptied", "is written in place"],
+)
+def test_a_file_that_changes_while_it_is_read_has_no_digest(model: Path, change: Callable[[Path], object]) -> None:
+    with pytest.raises(FileFailure) as failure:
+        read(model, lambda: change(model))
+    assert failure.value.args == ("changed", "a.pt changed while it was read")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_has_the_digest_and_fingerprint_of_what_was_read(
+    model: Path, tmp_path: Path
+) -> None:
+    was = expected(model, is_untouched=False)
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    assert read(model, lambda: other.replace(model)) == was  # it loses its name, so its ctime changes
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"), [(os.unlink, "vanished"), (lambda path: os.utime(path, ns=(0, 5)), "changed")]
+)
+def test_a_large_file_that_is_gone_or_changed_is_not_read_to_its_end(
+    model: Path, change: Callable[[Path], object], kind: str
+) -> None:
+    os.truncate(model, 2**40)
+    file, buffer = FileBeingRead(1, str(model)), bytearray(PIECE_BYTES)
+    change(model)
+    pieces = range(2 * CHECK_BYTES // PIECE_BYTES)
+    with pytest.raises(FileFailure) as failure:
+        assert not [file.read(buffer) for _ in pieces]
+    file.close()
+    assert failure.value.args[0] == kind
+
+
+def test_a_file_that_is_gone_is_told_by_the_systems_own_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_does_not_hold_the_worker(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.pt")
+    with pytest.raises(OSError, match="not a regular file") as caught:
+        read(tmp_path / "a.pt")
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_no_descriptor_is_left_open(model: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(FileFailure):
+        read(model, lambda: os.truncate(model, 5))
+    read(model)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
