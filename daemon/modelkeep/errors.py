@@ -23,6 +23,7 @@
     ├── Conflict               the owner has to choose
     ├── Outdated               it is no longer as the caller knew it
     ├── Busy                   that row is being migrated at this moment
+    ├── Overloaded             as many ask for it as may
     ├── OutsideRoots           a path that no root contains
     ├── NotAllowed             a path that only the owner may name
     ├── JournalError           the journal cannot be written or read
@@ -122,6 +123,12 @@ class Outdated(ModelkeepError):
 
 class Busy(ModelkeepError):
     """That pending row is being migrated at this moment."""
+
+
+class Overloaded(ModelkeepError):
+    """As many ask for something that lasts as may at a time."""
+
+    retryable = True
 
 
 class OutsideRoots(ModelkeepError):

@@ -4,7 +4,19 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp
 
-from modelkeep.api import control, duplicates, health, images, imports, journal, migration, models, pending, tags
+from modelkeep.api import (
+    control,
+    duplicates,
+    events,
+    health,
+    images,
+    imports,
+    journal,
+    migration,
+    models,
+    pending,
+    tags,
+)
 from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.answers import Failure
 from modelkeep.api.backend import Backend
@@ -24,6 +36,7 @@ _ROUTERS = (
     control.router,
     imports.router,
     journal.router,
+    events.router,
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO, Protocol
 from modelkeep.api.shapes import Shape
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.legacy import ImportOrder
+from modelkeep.domain.notices import Notice
 from modelkeep.domain.values import Action, Strategy, Tag
 
 
@@ -159,6 +160,13 @@ class Backend(Protocol):
 
     async def resume(self) -> None:
         """Go on hashing."""
+
+    def notices(self, after: int | None) -> AsyncIterator[Notice]:
+        """Return what happens, from now on or after a record of the journal, until the daemon stops.
+
+        Raises:
+            Overloaded: as many listen as may.
+        """
 
     def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1; yield `{"progress": {phase, done, total}}` and at last `{"report": {…}}`.

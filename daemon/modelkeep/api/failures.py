@@ -30,6 +30,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.WorkerDied: 503,
     errors.Conflict: 409,
     errors.Outdated: 412,
+    errors.Overloaded: 503,
     errors.Busy: 423,
     errors.HashCancelled: 503,
     errors.NoWorkers: 503,

@@ -19,7 +19,7 @@ from modelkeep.journal.soundness import check
 from modelkeep.journal.tail import Tail
 from modelkeep.journal.trace import Trace
 
-__all__ = ["EVERYTHING", "Damage", "Query", "check", "follow", "read"]
+__all__ = ["EVERYTHING", "Damage", "Query", "check", "decoded", "follow", "read"]
 
 EVERYTHING = Query()
 
@@ -69,7 +69,7 @@ def follow(
             stopping = stop()
             newest = replace(query, after=max(query.after, seen_seq))
             for line in tail.new_lines():
-                for record in _decoded(line, newest):
+                for record in decoded(line, newest):
                     # The story first: it grows by records that are not wanted themselves.
                     if (story is None or story.takes(record)) and newest.wants(record):
                         yield record
@@ -101,10 +101,10 @@ def _candidates(folder: Path, query: Query) -> Iterator[dict[str, object]]:
         for block in blocks(segment, newest_first=newest_first):
             lines = list(needles.lines(block))
             for _, line in reversed(lines) if newest_first else lines:
-                yield from _decoded(line, query)
+                yield from decoded(line, query)
 
 
-def _decoded(line: bytes, query: Query = EVERYTHING) -> Iterator[dict[str, object]]:
+def decoded(line: bytes, query: Query = EVERYTHING) -> Iterator[dict[str, object]]:
     """Yield the record of a line, if it is sound and not surely too old."""
     moment = _MOMENT.match(line)
     if moment and (int(moment[1]) <= query.after or moment[2] < query.since_ts.encode()):

@@ -13,6 +13,7 @@ from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.legacy import ImportOrder
+from modelkeep.domain.notices import Notice
 from modelkeep.domain.values import Action, Strategy, Tag
 from modelkeep.errors import NotFound
 from modelkeep.pipeline.requested import RequestedPaths
@@ -21,6 +22,7 @@ from modelkeep.service.editing import edit_model
 from modelkeep.service.holdings import Holdings
 from modelkeep.service.importing import Running, import_stream, is_reading, require_rows
 from modelkeep.service.library import Library
+from modelkeep.service.listening import Listening
 from modelkeep.service.status import Activity
 from modelkeep.watch.roots import RootKeeper, RootState, WatchedRoot
 from modelkeep.watch.watcher import Watcher
@@ -72,6 +74,12 @@ class Operations:
         self._tag_acts = TagActs(holdings.catalogue, holdings.changes, now_ms)
         self._imports = Running()
         self._began = time.monotonic()
+        self._listening = Listening(
+            holdings.directory.journal,
+            lambda: holdings.journal.seq,
+            self._active,
+            lambda: state() == "stopping",
+        )
         self.library = Library(holdings.catalogue, holdings.directory, lambda: looks, self.activity)
 
     @property
@@ -104,18 +112,21 @@ class Operations:
             troubles=self._holdings.troubles.current(),
         )
 
+    def _active(self) -> list[dict[str, object]]:
+        return [
+            {
+                "path": active.path,
+                "bytes_done": active.bytes_done,
+                "bytes_total": active.bytes_total,
+                "bytes_per_s": active.bytes_per_s,
+            }
+            for active in self._hasher.active()
+        ]
+
     def _hashing(self) -> dict[str, object]:
         hashing = self._pipeline.hashing
         return {
-            "active": [
-                {
-                    "path": active.path,
-                    "bytes_done": active.bytes_done,
-                    "bytes_total": active.bytes_total,
-                    "bytes_per_s": active.bytes_per_s,
-                }
-                for active in self._hasher.active()
-            ],
+            "active": self._active(),
             "queued": hashing.queued,
             "queued_bytes": hashing.queued_bytes,
             "workers": self._hasher.workers,
@@ -223,6 +234,10 @@ class Operations:
         """Go on hashing."""
         await self._catalogue.set_paused(False)
         self._pipeline.resume()
+
+    def notices(self, after: int | None) -> AsyncIterator[Notice]:
+        """Return what happens, until the daemon stops."""
+        return self._listening.notices(after)
 
     async def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1."""

@@ -18,6 +18,7 @@ from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedPictur
 from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.edits import Edit, edited
 from modelkeep.domain.legacy import ImportOrder
+from modelkeep.domain.notices import Notice
 from modelkeep.domain.tag_acts import CarriedTag
 from modelkeep.domain.values import (
     Action,
@@ -115,6 +116,7 @@ class FakeBackend:
         self.changes: list[object] = []
         self.asked: list[object] = []
         self.error: Exception | None = None
+        self.told: list[Notice | Exception] = []
         self.stream: list[dict[str, object] | Exception] = []
         self.pictures = Path("/nowhere")
         self.fates: dict[int, Action | Exception] = {}
@@ -230,6 +232,17 @@ class FakeBackend:
     async def resume(self) -> None:
         self.changes.append("resume")
         self.paused = False
+
+    def notices(self, after: int | None) -> AsyncIterator[Notice]:
+        self.asked.append(("notices", after))
+        self.fail()
+        return self._told()
+
+    async def _told(self) -> AsyncIterator[Notice]:
+        for notice in self.told:
+            if isinstance(notice, Exception):
+                raise notice
+            yield notice
 
     async def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         self.changes.append(("import", order))
