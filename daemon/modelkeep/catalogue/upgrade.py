@@ -1,12 +1,11 @@
-"""Open a catalogue of whatever age: make it, upgrade it after a backup copy, or refuse a newer one."""
+"""Open a catalogue of whatever age: make it, upgrade it after a backup copy, or refuse a newer one.
+
+Alembic is loaded by those who make or upgrade one: it is a fifth of what a start would load, and stays in memory.
+"""
 
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from modelkeep.base.failpoints import reach
 from modelkeep.catalogue.dialect import (
@@ -21,6 +20,8 @@ from modelkeep.catalogue.engine import told_error
 from modelkeep.disk.durable import sync_folder
 from modelkeep.errors import CatalogueError
 
+REVISIONS = Path(__file__).parent / "revisions"
+
 
 def upgrade(path: Path) -> str | None:
     """Bring the catalogue's file to the newest schema.
@@ -31,24 +32,34 @@ def upgrade(path: Path) -> str | None:
     Raises:
         CatalogueError: the file is no catalogue, is damaged, or was made by a newer modelkeep.
     """
-    config = _config()
-    script = ScriptDirectory.from_config(config)
+    known = known_revisions()
     try:
         # Looked at by a reader first: a file that is not ours is left as it is, to the byte.
-        current = _current_revision(path, script)
-        if current == script.get_current_head():
+        current = _current_revision(path, known)
+        if current == known[-1]:
             return None
         if not _holds_anything(path):
-            _make(path, config)
+            _make(path)
             return None
         backup = None if current is None else back_up(path, current)
-        _upgrade_to_head(path, config)
+        _upgrade_to_head(path)
     except ERRORS as error:
         raise told_error(error, path, f"{path} cannot be opened as a catalogue") from error
     return backup
 
 
-def _current_revision(path: Path, script: ScriptDirectory) -> str | None:
+def known_revisions() -> list[str]:
+    """Return the revisions of the schema, the newest last, as their files are named."""
+    return sorted(path.name.partition("_")[0] for path in (REVISIONS / "versions").glob("*_*.py"))
+
+
+def recorded_revision(connection: sa.Connection) -> str | None:
+    """Return the revision that a catalogue says that it is of; it has to have Alembic's table."""
+    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
+    return revision
+
+
+def _current_revision(path: Path, known: list[str]) -> str | None:
     """Return the revision of a catalogue, None for one that is still to be made."""
     if not _holds_anything(path):
         return None
@@ -56,11 +67,11 @@ def _current_revision(path: Path, script: ScriptDirectory) -> str | None:
     engine = reading_engine(path)
     try:
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
             tables = set(sa.inspect(connection).get_table_names())
+            current = recorded_revision(connection) if "alembic_version" in tables else None
     finally:
         engine.dispose()
-    _refuse_what_is_not_ours(path, current, tables, script)
+    _refuse_what_is_not_ours(path, current, tables, known)
     return current
 
 
@@ -68,12 +79,12 @@ def _holds_anything(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _make(path: Path, config: Config) -> None:
+def _make(path: Path) -> None:
     """Make a catalogue, under another name first: a crash leaves none or a whole one. Durable when this returns."""
     draft = _beside(path, ".new")
     for stale in (draft, *(_beside(file, suffix) for file in (draft, path) for suffix in SIDE_SUFFIXES)):
         stale.unlink(missing_ok=True)
-    _upgrade_to_head(draft, config)
+    _upgrade_to_head(draft)
     if _holds_anything(_beside(draft, "-wal")):
         # Closing does not tell that it could not bring the log into the file.
         raise CatalogueError(f"{path} cannot be made: its disk does not take it")
@@ -87,7 +98,12 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _upgrade_to_head(path: Path, config: Config) -> None:
+def _upgrade_to_head(path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(REVISIONS).replace("%", "%%"))
     engine = writing_engine(path)
     try:
         with engine.begin() as connection:
@@ -110,13 +126,7 @@ def back_up(path: Path, revision: str) -> str:
     return copy.name
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "revisions").replace("%", "%%"))
-    return config
-
-
-def _refuse_what_is_not_ours(path: Path, current: str | None, tables: set[str], script: ScriptDirectory) -> None:
+def _refuse_what_is_not_ours(path: Path, current: str | None, tables: set[str], known: list[str]) -> None:
     if current is None:
         if tables:
             raise CatalogueError(
@@ -124,7 +134,7 @@ def _refuse_what_is_not_ours(path: Path, current: str | None, tables: set[str], 
                 "choose another data folder"
             )
         return
-    if current not in {revision.revision for revision in script.walk_revisions()}:
+    if current not in known:
         raise CatalogueError(
             f"{path} was written by a newer modelkeep (schema {current}): install that version, "
             f"or put back the copy {path.name}.before-upgrade-from-…"

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,8 @@ class DaemonClient:
         self._path = path
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(path)),
+            # No TLS goes over it: httpx would read all certificates of the system for nothing.
+            transport=httpx.HTTPTransport(uds=str(path), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
             base_url="http://localhost",
             headers=headers,
         )

@@ -2,12 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.script import ScriptDirectory
 
-from modelkeep.catalogue import upgrade
+from modelkeep.catalogue.upgrade import known_revisions, recorded_revision
 from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.knowledge import size_of, wal_of
 from modelkeep.doctor.premises import Premises
@@ -62,14 +60,13 @@ def check_revision(connection: sa.Connection, premises: Premises) -> Finding | N
     tables = set(sa.inspect(connection).get_table_names())
     if not tables:
         return judge_absence(premises)
-    script = ScriptDirectory(str(Path(upgrade.__file__).parent / "revisions"))
     if "alembic_version" not in tables:
         sentence = f"modelkeep.db is a database of another program (it has {examples(sorted(tables))})"
         return problem("catalogue", sentence, "move it away, or set another data_dir")
-    current = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
-    if current == script.get_current_head():
+    current, known = recorded_revision(connection), known_revisions()
+    if current == known[-1]:
         return None
-    if current in {revision.revision for revision in script.walk_revisions()}:
+    if current in known:
         sentence = f"it is of an older modelkeep (schema {current}), and is not looked into"
         return note("catalogue", sentence, "the next start of the daemon upgrades it, after a backup copy")
     sentence = f"it was written by a newer modelkeep (schema {current})"

@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import multiprocessing
 import os
 import signal
@@ -12,19 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from modelkeep.base.clock import JumpWatch
 from modelkeep.base.log import configure_logging, get_logger
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
-from modelkeep.dev.hashing_double import StandInHashing
-from modelkeep.dev.mock_hasher import MockHasher
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.events import FileAppeared
+from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.errors import CatalogueError, SettingsError
 from modelkeep.journal.contents import write_next_index
@@ -41,6 +41,9 @@ from modelkeep.settings.model import Settings
 from modelkeep.watch.intake import EVENTS_MAX, Intake
 from modelkeep.watch.roots import UNWATCH_SECONDS, RootKeeper
 from modelkeep.watch.watcher import EventQueue, Watcher
+
+if TYPE_CHECKING:
+    from modelkeep.dev.mock_hasher import MockHasher
 
 LOOK_AT_ROOTS_SECONDS = 5.0
 PICTURE_WORKERS_IDLE_SECONDS = 60.0
@@ -112,6 +115,7 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(supervision.reload(daemon.reload)))
         await daemon.start()
+        gc.freeze()  # what a start made stays; to look for garbage in it would hold up requests
         announce(f"ready at {daemon.url}, {len(settings.model_roots())} roots, data in {settings.data_dir}")
         supervision.ready(daemon.status_line, daemon.stuck_part)
         await daemon.wait(stop)
@@ -138,14 +142,14 @@ class Daemon:
         silence_seconds = settings.watch.silence_seconds
         self._roots = Roots(settings.model_roots(), _is_shadow if settings.dev else lambda _: False)
         self._looks = DiskLooks(self._roots, silence_seconds)
-        self._mock = MockHasher()
+        self._mock: MockHasher | None = None
         self._pool = HashPool(
             settings.hashing.workers,
             step_back=settings.hashing.yield_under_pressure,
             silence_seconds=silence_seconds,
             on_silent=self._roots.ask_check,
         )
-        hasher = StandInHashing(self._pool, self._mock.digest, self._looks) if settings.dev else self._pool
+        hasher = self._hashing()
         self._events = EventQueue(asyncio.get_running_loop())
         self._watcher = Watcher(self._events.put, extensions, _polling(settings.watch.polling))
         options = PipelineOptions(
@@ -312,9 +316,20 @@ class Daemon:
             await asyncio.to_thread(self._holdings.picture_pool.release)
             await asyncio.to_thread(write_next_index, self._holdings.directory.journal)
 
+    def _hashing(self) -> Hashing:
+        """Return what hashes: the pool, in a developer's daemon with a double before it that knows stand-in files."""
+        if not self._settings.dev:
+            return self._pool
+        # Nobody else needs what developers do.
+        from modelkeep.dev.hashing_double import StandInHashing
+        from modelkeep.dev.mock_hasher import MockHasher
+
+        self._mock = MockHasher()
+        return StandInHashing(self._pool, self._mock.digest, self._looks)
+
     async def _learn_hashes(self) -> None:
         """Let the mock hasher of a developer's daemon know the hashes that older databases hold."""
-        if self._settings.dev:
+        if self._mock is not None:
             self._mock.learn(await self._catalogue.hashes_by_file_name())
 
 

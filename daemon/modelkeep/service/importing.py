@@ -16,8 +16,6 @@ from modelkeep.domain.values import RenderedPicture
 from modelkeep.errors import ImportStopped, NotFound, SourceError, StorageError
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.base import SourceOptions
-from modelkeep.importers.reading import read_apart
-from modelkeep.importers.registry import importer_for
 from modelkeep.importers.report import ImportReport, Progress
 from modelkeep.service.holdings import Holdings
 
@@ -42,6 +40,10 @@ async def import_stream(
         ImportStopped: it was called off.
         StorageError: pictures cannot be written.
     """
+    # Imports are rare: what reads all the sources is loaded for the first of them.
+    from modelkeep.importers.reading import read_apart
+    from modelkeep.importers.registry import importer_for
+
     importer = importer_for(order.kind)
     options = SourceOptions(
         _absolute(order.source, "the source"),

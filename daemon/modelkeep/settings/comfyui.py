@@ -9,8 +9,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import yaml
-
 from modelkeep.domain.naming import Root, suggested_type
 from modelkeep.errors import SettingsError
 from modelkeep.settings.configuration import absolute
@@ -90,6 +88,8 @@ def _extra_roots(path: Path) -> Iterator[Root]:
 
 
 def _read_sections(path: Path) -> Mapping[object, object]:
+    import yaml  # only those who have a ComfyUI need it
+
     try:
         content = yaml.safe_load(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):

@@ -7,12 +7,12 @@ from textwrap import dedent
 
 import pytest
 import sqlalchemy as sa
-from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from modelkeep.catalogue import upgrade as upgrading
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.tables import metadata
-from modelkeep.catalogue.upgrade import back_up, upgrade
+from modelkeep.catalogue.upgrade import back_up, known_revisions, upgrade
 from modelkeep.errors import CatalogueError
 
 from .conftest import A, dump, execute, hashed, names_in, rows_of
@@ -24,12 +24,8 @@ FOREIGN = "CREATE TABLE songs (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO 
 def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the shipped revisions, used instead of them, to which a test may add newer ones."""
     folder = tmp_path / "revisions"
-    shutil.copytree(
-        Path(upgrading.__file__).parent / "revisions", folder, ignore=shutil.ignore_patterns("__pycache__")
-    )
-    config = Config()
-    config.set_main_option("script_location", str(folder))
-    monkeypatch.setattr(upgrading, "_config", lambda: config)
+    shutil.copytree(upgrading.REVISIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(upgrading, "REVISIONS", folder)
     yield folder
     monkeypatch.undo()
 
@@ -40,6 +36,11 @@ def add_revision(revisions: Path, body: str) -> None:
         f'revision = "9999"\ndown_revision = "{head}"\n\nfrom alembic import op\n\n\ndef upgrade() -> None:\n{body}'
     )
     (revisions / "versions" / "9999_next.py").write_text(text)
+
+
+def test_the_names_of_the_files_tell_what_alembic_knows() -> None:
+    script = ScriptDirectory(str(upgrading.REVISIONS))
+    assert known_revisions() == [revision.revision for revision in script.walk_revisions()][::-1]
 
 
 class TestANewFile:

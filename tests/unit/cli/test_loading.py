@@ -1,0 +1,49 @@
+"""What a process has loaded says what its start costs, and what it holds in memory while it is idle."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SERVING = {"sqlalchemy", "fastapi", "starlette", "uvicorn", "watchdog", "apscheduler", "structlog"}
+SELDOM = {"alembic", "mako", "PIL", "yaml", "doctor", "dev", "importers.registry", "importers.reading"}
+
+TELL = """\
+import atexit, runpy, sys
+atexit.register(lambda: print(*{name.removeprefix("modelkeep.") for name in sys.modules}, file=sys.stderr))
+sys.argv = ["modelkeep", *sys.argv[1:]]
+runpy.run_module("modelkeep", run_name="__main__", alter_sys=True)
+"""
+"""Runs the program, and tells at its end what it has loaded."""
+
+
+def telling(config: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", TELL, "--config", str(config), *arguments]
+
+
+def test_a_daemon_with_a_library_of_today_loads_nothing_that_is_seldom_needed(config: Path, fresh_file: Path) -> None:
+    data = config.parent / "data"
+    data.mkdir(exist_ok=True)
+    shutil.copyfile(fresh_file, data / "modelkeep.db")
+    with subprocess.Popen(telling(config, "run"), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = ""
+        while "ready at" not in told:
+            told = process.stderr.readline()
+            assert told, "it ended"
+        process.send_signal(signal.SIGTERM)
+        loaded = set(process.communicate(timeout=20)[1].splitlines()[-1].split())
+
+    assert process.returncode == 0
+    assert loaded >= SERVING
+    assert not SELDOM & loaded
+
+
+def test_a_command_that_asks_the_daemon_loads_nothing_that_serves(config: Path, daemon: Any) -> None:
+    done = subprocess.run(telling(config, "status"), capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stderr.splitlines()[-1].split())
+
+    assert "cli.client" in loaded
+    assert not (SERVING | SELDOM) & loaded
