@@ -1,10 +1,10 @@
 """The command tree, and the options that stand before every command."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
 
 from modelkeep import __version__
 from modelkeep.cli import (
@@ -13,6 +13,7 @@ from modelkeep.cli import (
     dev,
     doctor,
     duplicates,
+    hashing,
     imports,
     journal,
     models,
@@ -23,10 +24,19 @@ from modelkeep.cli import (
 )
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.exits import errors_reported
+from modelkeep.cli.help import Group, examples
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The root of the tree: here every expected error of every command becomes a line and an exit status."""
+
+    sections: ClassVar[Mapping[str, Sequence[str]]] = {
+        "Set up": ("init", "import", "run", "service"),
+        "Look": ("status", "journal", "models", "duplicates", "doctor"),
+        "Decide and change": ("pending", "tags", "tag", "hash"),
+        "Control": ("scan", "pause", "resume"),
+        "Develop": ("dev",),
+    }
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -39,6 +49,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 done, 1 failed, 2 wrong use, 3 the daemon is not running, 4 no such thing, 5 conflict.",
 )
@@ -78,8 +89,9 @@ app.add_typer(models.app, name="models")
 app.add_typer(tags.app, name="tags")
 app.command("tag", epilog=tags.TAG_EXAMPLES)(tags.tag)
 app.command("duplicates", epilog=duplicates.EXAMPLES)(duplicates.duplicates)
-app.command("scan")(control.scan)
-app.command("pause")(control.pause)
-app.command("resume")(control.resume)
+app.command("hash", epilog=hashing.EXAMPLES)(hashing.hash_)
+app.command("scan", epilog=examples("modelkeep scan"))(control.scan)
+app.command("pause", epilog=examples("modelkeep pause"))(control.pause)
+app.command("resume", epilog=examples("modelkeep resume"))(control.resume)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(dev.app, name="dev")

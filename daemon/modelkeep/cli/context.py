@@ -17,10 +17,29 @@ if TYPE_CHECKING:
 ROW_ID_MAX = 2**63 - 1
 """The largest number that a row can have."""
 
-LIMIT_MAX = 1_000_000_000
+_LIMIT_MAX = 1_000_000_000
 
 _PROGRAM = "modelkeep"
 
+
+def _possible_limit(limit: int | None) -> int | None:
+    if limit is not None and not 0 <= limit <= _LIMIT_MAX:
+        raise typer.BadParameter(f"it is a number from 0 to {_LIMIT_MAX:,}")
+    return limit
+
+
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", callback=_possible_limit, help="At most so many; 0 = all (with --json the default)."
+    ),
+]
+LastOnly = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", callback=_possible_limit, help="Only the last N; 0 = all. A terminal gets 100."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 
 
@@ -58,12 +77,6 @@ class Invocation:
     def quoted(word: str) -> str:
         """Return a word as a shell wants it."""
         return shlex.quote(word)
-
-
-def examples(*commands: str) -> str:
-    """Return what stands below the help of a command: command lines to try, a line each."""
-    # Each is a paragraph of its own: lines of one paragraph would be joined.
-    return "\n\n".join(["Examples:", *commands])
 
 
 def invocation(context: typer.Context) -> Invocation:

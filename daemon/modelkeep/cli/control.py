@@ -10,7 +10,10 @@ from modelkeep.cli.wording import count
 
 
 def scan(context: typer.Context, as_json: AsJson = False) -> None:
-    """Look through all roots now for files that are new, changed, moved or gone."""
+    """Look through all roots now.
+
+    It finds files that are new, changed, moved or gone; the daemon does so by itself, too.
+    """
     result = _ask(context, "/api/scan")
     if as_json:
         print_json(result)
@@ -20,13 +23,16 @@ def scan(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def pause(context: typer.Context) -> None:
-    """Stop hashing until `modelkeep resume`, also across a restart; watching goes on."""
+    """Stop hashing until `modelkeep resume`.
+
+    It stays so across a restart. Files are still noticed.
+    """
     _ask(context, "/api/migration/pause")
     console().print("Paused: files are still noticed, but nothing is hashed until `modelkeep resume`.")
 
 
 def resume(context: typer.Context) -> None:
-    """Go on hashing after `modelkeep pause`."""
+    """Continue hashing after `modelkeep pause`."""
     _ask(context, "/api/migration/resume")
     console().print("Hashing goes on; `modelkeep status --watch` shows it.")
 

@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING
 import typer
 
 from modelkeep.cli.context import Invocation, invocation
+from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, facts
 from modelkeep.cli.wording import clean
 
 if TYPE_CHECKING:
     from modelkeep.settings.model import Settings
 
-EXAMPLES = "Ctrl-C or SIGTERM stops it in order; SIGHUP reads the configuration again."
+EXAMPLES = examples("modelkeep run", "modelkeep --config /etc/modelkeep/modelkeep.toml run")
 
 
 def run(context: typer.Context) -> None:
-    """Run the daemon in the foreground (what systemd starts)."""
+    """Run the daemon in the foreground (what systemd starts).
+
+    Ctrl-C or SIGTERM stops it in order; SIGHUP reads the configuration again.
+    """
     from modelkeep.service.daemon import run_daemon
 
     call = invocation(context)

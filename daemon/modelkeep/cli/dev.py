@@ -7,22 +7,26 @@ import typer
 
 from modelkeep.cli.context import invocation
 from modelkeep.cli.exits import terminated_in_order
+from modelkeep.cli.help import Group, examples
 from modelkeep.cli.output import console, facts, plain, table
 from modelkeep.cli.wording import clean, count
 
-app = typer.Typer(no_args_is_help=True, help="For developing and trying: shadow files, a demo library.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="For developing and trying: shadow files, a demo library.")
 
 _LEGACY_KIND = "hikaze"
 _MOST_LISTED = 50
 
 
-@app.command("shadow", epilog="modelkeep dev shadow hikaze_mm.sqlite3 /tmp/shadows")
+@app.command("shadow", epilog=examples("modelkeep dev shadow hikaze_mm.sqlite3 /tmp/shadows"))
 def shadow(
     legacy_db: Annotated[Path, typer.Argument(metavar="LEGACY_DB", help="The old database; it is only read.")],
     out_folder: Annotated[Path, typer.Argument(metavar="OUT", help="Where the shadow files shall lie.")],
     salt: Annotated[bool, typer.Option("--salt", help="Random bytes in each, so that no two are alike.")] = False,
 ) -> None:
-    """Make an empty shadow_<name> for every row of a legacy database, in the same folders."""
+    """Make an empty shadow file for each row of an old database.
+
+    They are called shadow_<name> and lie in the same folders as the models do.
+    """
     from modelkeep.dev.shadow import make_shadows
     from modelkeep.importers.base import SourceOptions
     from modelkeep.importers.registry import importer_for
@@ -43,11 +47,14 @@ def shadow(
         out.print(f"and {len(report.skipped) - _MOST_LISTED:,} more")
 
 
-@app.command("demo", epilog="modelkeep dev demo /tmp/demo")
+@app.command("demo", epilog=examples("modelkeep dev demo /tmp/demo"))
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
 ) -> None:
-    """Make a small library with a legacy database, pictures, duplicates and a conflict."""
+    """Make a small library to try everything with.
+
+    It has a legacy database, pictures, duplicates and a conflict.
+    """
     from modelkeep.cli.context import Invocation
     from modelkeep.dev.demo import make_demo
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from modelkeep.cli.context import AsJson, Invocation, invocation
 from modelkeep.cli.exits import Status, terminated_in_order
+from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, plain, print_json
 from modelkeep.cli.wording import clean, count
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from modelkeep.doctor.findings import Finding
     from modelkeep.doctor.repair import RepairReport
 
-EXAMPLES = "modelkeep doctor --repair   with the daemon off, mends what can be mended without a risk"
+EXAMPLES = examples("modelkeep doctor", "modelkeep doctor --repair")
 
 _SIGNS: Mapping[str, str] = {"ok": "✓", "note": "·", "warning": "!", "problem": "✗"}
 _ASCII_SIGNS: Mapping[str, str] = {"ok": "+", "note": "-", "warning": "!", "problem": "x"}
@@ -31,11 +32,14 @@ _WORDS["problem"] = ("problem", "problems")
 def doctor(
     context: typer.Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be mended without a risk; the daemon has to be off.")
+        bool, typer.Option("--repair", help="Repair what can be repaired safely; the daemon has to be off.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check what goes wrong on workstations, and say what to do; the status is 1 if something is wrong."""
+    """Check what often goes wrong, and say what to do.
+
+    The exit status is 1 if something is wrong.
+    """
     from modelkeep.doctor.examination import examine
 
     call = invocation(context)

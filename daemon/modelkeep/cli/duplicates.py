@@ -3,13 +3,18 @@
 import typer
 
 from modelkeep.cli.context import AsJson, invocation
+from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, print_json
 
-EXAMPLES = "Nothing is deleted: which copy stays is for the owner to say."
+EXAMPLES = examples("modelkeep duplicates", "modelkeep duplicates --json")
 
 
 def duplicates(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the contents that lie at several places, and what could be freed."""
+    """List contents that are stored more than once.
+
+    It tells copies from hard links and symbolic links, and says what could be freed. Nothing is deleted: which copy
+    stays is your decision.
+    """
     from modelkeep.cli.duplicates_view import duplicates_view
     from modelkeep.cli.reading import open_reader
 
@@ -20,4 +25,4 @@ def duplicates(context: typer.Context, as_json: AsJson = False) -> None:
     elif found["duplicates"]:
         console().print(duplicates_view(found))
     else:
-        console().print("Every model lies at one place only.")
+        console().print("Every model has one copy only.")

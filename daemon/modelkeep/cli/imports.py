@@ -7,12 +7,14 @@ import typer
 
 from modelkeep.cli.context import AsJson, invocation
 from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, print_json
 from modelkeep.domain.legacy import ImportOrder
 
-EXAMPLES = (
-    "modelkeep import hikaze ~/ComfyUI/custom_nodes/hikaze/data/hikaze_mm.sqlite3 --dry-run\n\n"
-    "modelkeep import hikaze old.sqlite3 --map 'D:\\models=/mnt/models'"
+EXAMPLES = examples(
+    "modelkeep import hikaze hikaze_mm.sqlite3 --dry-run",
+    "modelkeep import hikaze old.sqlite3 --images ~/old/images",
+    "modelkeep import hikaze old.sqlite3 --map 'D:\\models=/mnt/models'",
 )
 
 
@@ -29,7 +31,7 @@ def import_(
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Its pictures, if they do not lie beside it.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     mapping: Annotated[
         list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Rewrite the beginning of paths; repeatable.")
     ] = None,
@@ -38,7 +40,10 @@ def import_(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take over what an older manager's database knows; the source is never written."""
+    """Import what the database of an older manager knows.
+
+    The source is only read, and importing again changes nothing. Works with the daemon and without.
+    """
     from modelkeep.cli.import_progress import run_import
     from modelkeep.cli.import_view import after_import, print_report
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelkeep.cli.context import LIMIT_MAX, invocation
+from modelkeep.cli.context import LastOnly, invocation
 from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, print_json_line
 from modelkeep.cli.wording import since as moment_of
 from modelkeep.domain.requested import plain_path
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
     from modelkeep.journal.query import Query
 
-EXAMPLES = (
-    "modelkeep journal --model juggernautXL_v9.safetensors   the story of one model\n\n"
-    "modelkeep journal --since 2h --event 'migration.*'"
+EXAMPLES = examples(
+    "modelkeep journal --model juggernautXL_v9",
+    "modelkeep journal --since 2h --event 'migration.*'",
+    "modelkeep journal --failed --limit 20",
+    "modelkeep journal --follow",
+    "modelkeep journal --json | jq .path",
 )
 
 _BEFORE_FOLLOWING = 10
@@ -43,16 +47,7 @@ def journal(
         str, typer.Option("--since", metavar="WHEN", help="From 2h ago (s m h d w), 2026-11-20, or an ISO time.")
     ] = "",
     failed: Annotated[bool, typer.Option("--failed", help="Only what went wrong.")] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit",
-            min=0,
-            max=LIMIT_MAX,
-            metavar="N",
-            help="Only the last N; 0 = all. A terminal gets 100.",
-        ),
-    ] = None,
+    limit: LastOnly = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines, one record a line.")] = False,
 ) -> None:
     """Read the journal: what happened to every model, and when.

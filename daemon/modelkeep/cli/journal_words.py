@@ -101,8 +101,6 @@ def _final(file: object) -> str:
 
 
 def _by(record: Record, plan: Record) -> str:
-    if record.get("cause"):
-        return f" {record['cause']}"
     if record.get("source"):
         return " under the hash that was stored there"
     strategy = plan.get("strategy", "auto")
@@ -111,7 +109,7 @@ def _by(record: Record, plan: Record) -> str:
 
 def _origin(record: Record) -> str:
     if not record.get("source"):
-        return ""
+        return f"{record['cause']}: " if record.get("cause") and record.get("action") else ""
     row = f", its row {record['source_row']}" if record.get("source_row") else ""
     return f"imported from {record['source']}{row}: "
 

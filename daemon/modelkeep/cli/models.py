@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelkeep.cli.context import LIMIT_MAX, AsJson, invocation
+from modelkeep.cli.context import AsJson, Limit, invocation
 from modelkeep.cli.exits import WrongUse, complain
+from modelkeep.cli.help import Group, examples
 from modelkeep.cli.output import console, print_json
 from modelkeep.cli.wording import clean, count
 from modelkeep.domain.requested import plain_path
@@ -17,21 +18,21 @@ from modelkeep.errors import ModelkeepError, NotFound
 if TYPE_CHECKING:
     from modelkeep.cli.reading import Reader
 
-app = typer.Typer(no_args_is_help=True, help="The catalogue: every content that is known.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="The catalogue: every content that is known.")
 
 _MOST_LISTED = 100
 
 
-@app.command("list", epilog="modelkeep models list --type loras --tag anime")
+@app.command(
+    "list",
+    epilog=examples("modelkeep models list --type loras --tag anime", "modelkeep models list --json"),
+)
 def list_(
     context: typer.Context,
     type_: Annotated[str, typer.Option("--type", metavar="T", help="Only this type.")] = "",
     tag: Annotated[str, typer.Option("--tag", metavar="T", help="Only with this tag.")] = "",
     query: Annotated[str, typer.Option("--query", metavar="Q", help="Only whose name or path holds this.")] = "",
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=0, max=LIMIT_MAX, metavar="N", help="0 = all (with --json the default)."),
-    ] = None,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """List the models."""
@@ -57,7 +58,7 @@ def list_(
         out.print(f"These are the first {len(shown)}; --limit 0 shows all.")
 
 
-@app.command("show")
+@app.command("show", epilog=examples("modelkeep models show hero_v12", "modelkeep models show 0a1b2c3d --json"))
 def show(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="NAME|HASH|PATH", help="A hash may be cut to its first 6 digits.")],
@@ -75,7 +76,7 @@ def show(
         console().print(model_view(details))
 
 
-@app.command("find", epilog="modelkeep models find hero\n\nmodelkeep models find 0a1b2c3d")
+@app.command("find", epilog=examples("modelkeep models find hero", "modelkeep models find 0a1b2c3d"))
 def find(
     context: typer.Context,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="Name or a part of it, path, or a hash (6 digits).")],
@@ -95,7 +96,7 @@ def find(
         console().print(models_table(found))
 
 
-@app.command("edit", epilog="modelkeep models edit hero.safetensors --name Hero --description 'a hero'")
+@app.command("edit", epilog=examples("modelkeep models edit hero.safetensors --name Hero --description 'a hero'"))
 def edit(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name, path, or a hash (6 digits or more).")],
@@ -123,16 +124,22 @@ def edit(
         console().print(f"{clean(after['name'] or after['path'])} is changed.")
 
 
-@app.command("purge", epilog="modelkeep models purge old-style.safetensors 0a1b2c3d --yes")
+@app.command(
+    "purge",
+    epilog=examples("modelkeep models purge old-style", "modelkeep models purge 0a1b2c3d --yes"),
+)
 def purge(
     context: typer.Context,
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Name, path, or a hash, which may be cut to 6 digits.")
+        list[str], typer.Argument(metavar="MODEL", help="Name, path, or a hash, which may be cut to 6 digits.")
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget models whose files are gone, with all that is known of them; no file of a model is touched."""
+    """Forget models whose files are gone, with all that is known.
+
+    Tags and pictures go with them. No model file is touched, and a model with a file is not forgotten.
+    """
     from modelkeep.cli.changing import purge_models
     from modelkeep.cli.models_view import purged_lines
     from modelkeep.cli.reading import open_reader

@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from modelkeep.cli.context import LIMIT_MAX, ROW_ID_MAX, AsJson, Invocation, examples, invocation
+from modelkeep.cli.context import ROW_ID_MAX, AsJson, Invocation, Limit, invocation
 from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.help import Group, examples
 from modelkeep.cli.output import console, print_json
 from modelkeep.cli.wording import clean, count
 from modelkeep.domain.requested import plain_path
 from modelkeep.domain.values import PendingState, Strategy
 from modelkeep.errors import NotFound
 
-app = typer.Typer(no_args_is_help=True, help="The queue: what is not hashed yet, and conflicts to decide.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="The queue: what is not hashed yet, and conflicts to decide.")
 
 _MOST_LISTED = 100
 _CHOICES = (Strategy.MERGE, Strategy.OVERRIDE, Strategy.DELETE, Strategy.IGNORE)
@@ -45,10 +46,7 @@ def list_(
     state: Annotated[
         str, typer.Option("--state", metavar="|".join(_states()), help="Only this state.", autocompletion=_states)
     ] = "",
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=0, max=LIMIT_MAX, metavar="N", help="0 = all (with --json the default)."),
-    ] = None,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """List the rows of the queue."""
@@ -76,7 +74,10 @@ def list_(
 
 @app.command("show", epilog=examples("modelkeep pending show 12", "modelkeep pending show 12 --json"))
 def show(context: typer.Context, row: RowId, as_json: AsJson = False) -> None:
-    """Show a row, and next to it the model that has its content already."""
+    """Show a row, beside the model that has its content.
+
+    For a conflict it says what each strategy would do.
+    """
     from modelkeep.base.clock import now_ms
     from modelkeep.cli.pending_view import both_sides, how_to_resolve
     from modelkeep.cli.reading import open_reader
@@ -99,9 +100,9 @@ def retry(
     rows: Annotated[
         list[int] | None, typer.Argument(metavar="ID", callback=_possible, help="Rows to try again.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that failed or whose file was gone.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
 ) -> None:
-    """Make failed rows due now."""
+    """Try rows again now that failed or whose file was gone."""
     if bool(rows) == everything:
         raise WrongUse("name the rows to try again, or --all for every row that failed or whose file was gone")
     from modelkeep.cli.changing import retry_rows
@@ -123,26 +124,27 @@ def resolve(
     context: typer.Context,
     rows: Annotated[
         list[int] | None,
-        typer.Argument(metavar="ID...", callback=_possible, help="Their numbers in `pending list`."),
+        typer.Argument(metavar="ID", callback=_possible, help="Their numbers in `pending list`."),
     ] = None,
     strategy: Annotated[
         str,
         typer.Option(
             "--strategy",
             metavar="|".join(_strategies()),
-            help="merge fills what is empty, override replaces, delete drops the row, ignore leaves it.",
+            help="What to do with what both sides know.",
             autocompletion=_strategies,
         ),
     ] = "",
     everything: Annotated[bool, typer.Option("--all", help="Every row in conflict.")] = False,
     at: Annotated[
         Path | None,
-        typer.Option("--at", metavar="PATH", help="Where the file of one row lies now, renamed or moved."),
+        typer.Option("--at", metavar="PATH", help="Where the file of one row is now."),
     ] = None,
 ) -> None:
-    """Decide conflicts by a strategy, or say where a missing file lies now.
+    """Decide conflicts, or say where a missing file is now.
 
-    `pending show ID` says beforehand what each strategy would do.
+    merge fills what the model does not have; override puts the row's values in their place; delete drops the row;
+    ignore leaves both as they are. `modelkeep pending show ID` says beforehand what each would do.
     """
     from modelkeep.cli.resolving import resolve_many, resolve_one
 

@@ -12,10 +12,13 @@ from rich.console import Console
 
 from modelkeep.cli.context import Invocation, invocation
 from modelkeep.cli.exits import Refused, WrongUse
+from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, plain, table
 from modelkeep.cli.wording import clean, count, size
 
-EXAMPLES = "modelkeep init --root /srv/models\n\nmodelkeep init --comfyui ~/ComfyUI"
+EXAMPLES = examples(
+    "modelkeep init", "modelkeep init --root /srv/models --root /mnt/loras", "modelkeep init --comfyui ~/ComfyUI"
+)
 
 
 def init(
@@ -27,7 +30,10 @@ def init(
         Path | None, typer.Option("--comfyui", metavar="DIR", help="A ComfyUI folder, with its extra model paths.")
     ] = None,
 ) -> None:
-    """Write a configuration; without options for the ComfyUI that it finds. Never overwrites."""
+    """Write a first configuration; never overwrites one.
+
+    Without options it looks for ComfyUI in the usual places.
+    """
     from modelkeep.cli.new_file import already_there, write_new_file
     from modelkeep.settings.model import configuration_text, user_configuration_path
 

@@ -7,19 +7,20 @@ import typer
 
 from modelkeep.cli.context import AsJson, Invocation, invocation
 from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, print_json
 
-EXAMPLES = "modelkeep status --watch   follows the work until Ctrl-C"
+EXAMPLES = examples("modelkeep status", "modelkeep status --watch", "modelkeep status --json")
 
 _REDRAW_SECONDS = 0.5
 
 
 def status(
     context: typer.Context,
-    watch: Annotated[bool, typer.Option("--watch", help="Draw it again and again, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the daemon does, what waits, and what needs the owner."""
+    """Show what the daemon does, what waits and what needs you."""
     from modelkeep.cli.status_view import status_view
 
     call = invocation(context)

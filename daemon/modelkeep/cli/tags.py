@@ -7,6 +7,7 @@ import typer
 
 from modelkeep.cli.context import AsJson, Invocation, invocation
 from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.help import Group, examples
 from modelkeep.cli.models import the_one
 from modelkeep.cli.output import console, named, plain, print_json, table
 from modelkeep.cli.wording import clean, count
@@ -16,14 +17,16 @@ from modelkeep.errors import NotFound
 if TYPE_CHECKING:
     from modelkeep.cli.reading import Reader
 
-app = typer.Typer(no_args_is_help=True, help="Tags: what models carry.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="Tags: what models carry.")
 
-TAG_EXAMPLES = "modelkeep tag hero.safetensors favourite anime\n\nmodelkeep tag hero.safetensors anime --remove"
+TAG_EXAMPLES = examples(
+    "modelkeep tag hero.safetensors favourite anime", "modelkeep tag hero.safetensors anime --remove"
+)
 
 TagText = Annotated[str, typer.Argument(metavar="TAG", help="Its name, or its number.")]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("modelkeep tags list"))
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the tags, and how many models and rows of the queue carry each."""
     from modelkeep.cli.reading import open_reader
@@ -43,10 +46,10 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     console().print(shown)
 
 
-@app.command("add", epilog="modelkeep tags add favourite 'to sort'")
+@app.command("add", epilog=examples("modelkeep tags add favourite 'to sort'"))
 def add(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="One that there is stays as it is.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="One that there is stays as it is.")],
     as_json: AsJson = False,
 ) -> None:
     """Make tags."""
@@ -60,7 +63,7 @@ def add(
         console().print(f"Tag {tag['id']} is called {clean(tag['name'])}.")
 
 
-@app.command("rename", epilog="modelkeep tags rename favorite favourite --color '#ffcc00'")
+@app.command("rename", epilog=examples("modelkeep tags rename favorite favourite --color '#ffcc00'"))
 def rename(
     context: typer.Context,
     tag: TagText,
@@ -81,10 +84,10 @@ def rename(
     console().print(f"Tag {known['id']} is called {clean(wanted)} now.")
 
 
-@app.command("remove", epilog="modelkeep tags remove 'to sort' --yes")
+@app.command("remove", epilog=examples("modelkeep tags remove 'to sort' --yes"))
 def remove(
     context: typer.Context,
-    tags: Annotated[list[str], typer.Argument(metavar="TAG...", help="Names, or numbers.")],
+    tags: Annotated[list[str], typer.Argument(metavar="TAG", help="Names, or numbers.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete tags; what carried them loses them."""
@@ -103,7 +106,7 @@ def remove(
 def tag(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name, path, or a hash (6 digits or more).")],
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Tags; those that there are not are made.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Tags; those that there are not are made.")],
     remove: Annotated[bool, typer.Option("--remove", "-r", help="Take them off the model.")] = False,
     as_json: AsJson = False,
 ) -> None:

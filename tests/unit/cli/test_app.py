@@ -1,11 +1,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from modelkeep import __version__, errors
@@ -53,25 +54,36 @@ def test_version_is_printed_alone() -> None:
     assert (result.exit_code, result.stdout) == (0, f"modelkeep {__version__}\n")
 
 
-def test_help_names_every_command() -> None:
-    result = CliRunner().invoke(app, ["--help"])
+COMMANDS = "run init import status journal pending models tags tag hash duplicates scan pause resume doctor dev"
+
+
+def test_help_names_every_command_in_lines_that_fit_a_terminal() -> None:
+    result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"})
 
     assert result.exit_code == 0
-    for command in [
-        "run",
-        "init",
-        "import",
-        "status",
-        "journal",
-        "pending",
-        "models",
-        "tags",
-        "tag",
-        "scan",
-        "pause",
-        "dev",
-    ]:
-        assert f" {command} " in result.stdout
+    for command in COMMANDS.split():
+        assert f"  {command} " in result.stdout
+    assert "..." not in result.stdout.partition("Set up:")[2]  # no sentence is cut off
+
+
+def _every_command(group: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if command.hidden:
+            continue
+        if hasattr(command, "commands"):
+            yield from _every_command(command, *words, name)
+        else:
+            yield (*words, name), command
+
+
+@pytest.mark.parametrize("words", [words for words, _ in _every_command(typer.main.get_command(app))], ids=" ".join)
+def test_help_of_every_command_ends_with_examples_that_call_it(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"})
+
+    examples = [line.strip() for line in result.stdout.partition("Examples:\n")[2].splitlines()]
+    assert any(f" {' '.join(words)}" in line for line in examples), result.stdout
+    assert all(line.startswith("modelkeep ") for line in examples if line)
+    assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["pending"], ["--nonsense"], ["models", "show"]])

@@ -70,9 +70,9 @@ def test_json_is_what_the_daemon_says(cli: Cli, daemon: Any) -> None:
 def test_none_is_said_in_words(cli: Cli, daemon: Any) -> None:
     daemon.answer("GET", "/api/duplicates", shapes.duplicates([]))
 
-    assert cli("duplicates").stdout == "Every model lies at one place only.\n"
+    assert cli("duplicates").stdout == "Every model has one copy only.\n"
     assert json.loads(cli("duplicates", "--json").stdout) == {"duplicates": [], "freeable_bytes": 0}
 
 
 def test_without_a_daemon_and_a_catalogue_there_are_none(cli: Cli) -> None:
-    assert cli("duplicates").stdout == "Every model lies at one place only.\n"
+    assert cli("duplicates").stdout == "Every model has one copy only.\n"

@@ -51,11 +51,11 @@ def test_a_line_holds_the_event_the_name_and_a_sentence() -> None:
             {"differing": ["name", "description"], "pending_id": 8},
             "conflict: its content is in the catalogue, and name, description would be lost by merging",
         ),
-        ("migration.finished", {"action": "merged", "cause": "by the owner"}, "merged into its model by the owner"),
+        ("migration.finished", {"action": "merged", "cause": "by the owner"}, "by the owner: merged into its model"),
         (
             "migration.finished",
             {"action": "image_removed", "picture": 0, "moved_down": 2, "cause": "by the owner"},
-            "picture removed (number 0) by the owner; 2 later pictures moved down by one",
+            "by the owner: picture removed (number 0); 2 later pictures moved down by one",
         ),
         (
             "import.finished",

@@ -134,4 +134,4 @@ def test_on_the_files_a_model_whose_file_is_there_is_kept(cli: Cli, config: Path
         assert connection.execute("SELECT sha256 FROM models").fetchall() == [(OTHER,)]
         assert connection.execute("SELECT sha256 FROM locations").fetchall() == [(OTHER,)]
     story = cli("journal", "--model", "old.ckpt").stdout
-    assert "model forgotten with all that was known of it, by the owner" in story
+    assert "by the owner: model forgotten, with all that was known of it" in story

@@ -1,0 +1,37 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from typer.testing import Result
+
+Cli = Callable[..., Result]
+SHA = "ab" * 32
+
+
+def test_hashes_are_printed_as_sha256sum_prints_them(cli: Cli, daemon: Any, tmp_path: Path) -> None:
+    daemon.answer("POST", "/api/models/sha256", {"sha256": SHA})
+
+    result = cli("hash", "a.ckpt", str(tmp_path / "x" / ".." / "b.ckpt"))
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [f"{SHA}  a.ckpt", f"{SHA}  {tmp_path}/x/../b.ckpt"]
+    asked = sorted(body["path"] for _, _, body in daemon.asked)
+    assert asked == sorted([str(Path("a.ckpt").absolute()), str(tmp_path / "b.ckpt")])
+    assert {body["pending_status"] for _, _, body in daemon.asked} == {"ignore"}
+
+
+def test_file_outside_the_roots_is_named_and_the_others_are_hashed(cli: Cli, daemon: Any) -> None:
+    daemon.answer("POST", "/api/models/sha256", {"error": "that path lies in none of the roots"}, 403)
+
+    result = cli("hash", "/etc/passwd", "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == [
+        {"path": "/etc/passwd", "error": "/etc/passwd: that path lies in none of the roots"}
+    ]
+    assert "/etc/passwd: that path lies in none of the roots" in result.stderr
+
+
+def test_hashing_without_a_daemon_exits_with_three(cli: Cli) -> None:
+    assert cli("hash", "a.ckpt").exit_code == 3
