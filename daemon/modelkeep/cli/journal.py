@@ -63,7 +63,7 @@ def journal(
     out = console()
     if follow:
         before = query.limit if limit is not None or since else _BEFORE_FOLLOWING
-        show(followed(folder, replace(query, limit=before)), out, as_json=as_json)
+        show(followed(folder, replace(query, limit=before)), out, as_json=as_json, flush=True)
     elif model:
         _tell_story(list(read(folder, query)), out, model, as_json=as_json, narrowed=bool(event or since or failed))
     else:
@@ -71,20 +71,24 @@ def journal(
         _show_list(folder, replace(query, limit=_MOST_ON_A_TERMINAL) if cut else query, out, as_json=as_json, cut=cut)
 
 
-def show(records: Records, out: "Console", *, as_json: bool) -> int:
-    """Print records as they come and return how many there were."""
+def show(records: Records, out: "Console", *, as_json: bool, flush: bool = False) -> int:
+    """Print records as they come and return how many there were; `flush`: each at once, for whoever follows."""
     from modelkeep.cli.journal_view import day_of, line_of
 
     number, day = 0, ""
     for record in records:
         number += 1
         if as_json:
-            print_json_line(record)
+            print_json_line(record, flush=flush)
             continue
         if out.is_terminal and day_of(record) != day:
             day = day_of(record)
             out.print(day, style="bold underline")
-        out.print(line_of(record, out, with_day=not out.is_terminal), soft_wrap=True)
+        line = line_of(record, out, with_day=not out.is_terminal)
+        if out.is_terminal:
+            out.print(line, soft_wrap=True)
+        else:  # a million lines are not laid out for nobody
+            print(line.plain, flush=flush)
     return number
 
 

@@ -23,6 +23,16 @@ NAME_COLUMNS = 256
 class PlainConsole(Console):
     """A console that leaves a broken pipe to the border, which knows the exit status for it."""
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; what is no terminal gets lines without spaces at their ends."""
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        self.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        self.file.flush()
+
     def on_broken_pipe(self) -> None:
         """Let the error rise."""
         raise  # Rich calls this while it handles the error
@@ -44,9 +54,9 @@ def print_json(document: Any) -> None:
     print(_json_text(document, indent=2))
 
 
-def print_json_line(record: Any) -> None:
-    """Write one line of JSON Lines at once, so that whoever follows sees it."""
-    print(_json_text(record), flush=True)
+def print_json_line(record: Any, *, flush: bool) -> None:
+    """Write one line of JSON Lines; `flush`: at once, so that whoever follows sees it."""
+    print(_json_text(record), flush=flush)
 
 
 def _json_text(document: Any, indent: int | None = None) -> str:

@@ -1,14 +1,18 @@
 """`modelkeep status`: state, counts, and what is being hashed."""
 
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from modelkeep.cli.context import AsJson, Invocation, invocation
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, print_json
+from modelkeep.cli.wording import clean
+from modelkeep.errors import CatalogueError, DaemonError
 
 EXAMPLES = examples("modelkeep status", "modelkeep status --watch", "modelkeep status --json")
 
@@ -47,27 +51,40 @@ def _read(call: Invocation) -> dict[str, Any]:
 def _watch(call: Invocation) -> None:
     from rich.live import Live
 
-    from modelkeep.cli.status_view import one_line, status_view
+    from modelkeep.cli.status_view import Pace, status_view
 
     out = console()
     if not out.is_terminal:
-        _watch_lines(call, one_line)
+        _watch_lines(call)
         return
-    with Live(
-        status_view(_read(call), out, call.command), console=out, auto_refresh=False, vertical_overflow="visible"
-    ) as live:
-        while True:
-            time.sleep(_REDRAW_SECONDS)
-            live.update(status_view(_read(call), out, call.command), refresh=True)
+    pace = Pace()
+    with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
+        for status in _statuses(call):
+            if isinstance(status, str):
+                live.update(Text(clean(status), style="yellow"), refresh=True)
+                continue
+            pace.take(status["hashing"])
+            live.update(status_view(status, out, call.command, pace), refresh=True)
 
 
-def _watch_lines(call: Invocation, one_line: Any) -> None:
+def _watch_lines(call: Invocation) -> None:
     """Print a line whenever something changed: whoever reads is a file or a program."""
+    from modelkeep.cli.status_view import one_line
+
     last = ""
-    while True:
-        now = _read(call)
-        line = f"{now['state']}: {one_line(now)}"
+    for status in _statuses(call):
+        line = status if isinstance(status, str) else f"{status['state']}: {one_line(status)}"
         if line != last:
-            print(line, flush=True)
+            print(clean(line), flush=True)
             last = line
+
+
+def _statuses(call: Invocation) -> Iterator[dict[str, Any] | str]:
+    """Yield the status again and again, or why there is none at this moment; the first time that is raised."""
+    yield _read(call)
+    while True:
         time.sleep(_REDRAW_SECONDS)
+        try:
+            yield _read(call)
+        except (DaemonError, CatalogueError) as error:  # it may be starting, stopping, or busy
+            yield str(error)

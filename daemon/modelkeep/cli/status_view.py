@@ -5,10 +5,12 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from modelkeep.cli.output import facts, plain, table
-from modelkeep.cli.wording import clean, count, duration, shortened, size
+from modelkeep.cli.wording import clean, count, duration, size
+from modelkeep.domain.naming import in_brief
 
 Command = Callable[..., str]
 
@@ -18,21 +20,47 @@ _NEEDS_A_LOOK = (
     ("failed", "row failed and is tried again later", "rows failed and are tried again later"),
     ("missing", "row whose file is gone", "rows whose files are gone"),
 )
-_BAR_COLUMNS = 24
+_BAR_COLUMNS = 16
+_NEWEST_SHARE = 0.2
 _NAME_COLUMNS = 48
 
 
-def status_view(status: Mapping[str, Any], console: Console, command: Command) -> RenderableType:
+class Pace:
+    """How the queue is worked off while somebody watches: at which speed lately, and how much there was to do.
+
+    The speed of one moment jumps with every file that ends; a time left that is made of it does so too.
+    """
+
+    def __init__(self) -> None:
+        self.bytes_per_s = 0.0
+        self.most_bytes = 0
+
+    def take(self, hashing: Mapping[str, Any]) -> None:
+        """Take the state of this moment into account."""
+        rest, now = bytes_left(hashing), speed(hashing)
+        if not rest:
+            self.bytes_per_s, self.most_bytes = 0.0, 0
+            return
+        self.most_bytes = max(self.most_bytes, rest)
+        self.bytes_per_s = (
+            now if not self.bytes_per_s else (1 - _NEWEST_SHARE) * self.bytes_per_s + _NEWEST_SHARE * now
+        )
+
+
+def status_view(
+    status: Mapping[str, Any], console: Console, command: Command, pace: Pace | None = None
+) -> RenderableType:
     """Return everything that the owner wants to see at one glance.
 
     Args:
         status: in the shape of `status --json`.
         console: where it will be drawn; bars are for terminals.
         command: makes a command line for the user to type out of its words.
+        pace: of the hashing, if somebody has been watching.
     """
-    parts: list[RenderableType] = [_headline(status), facts(_counts(status))]
+    parts: list[RenderableType] = [_headline(status), facts(_counts(status, pace))]
     if status["hashing"]["active"]:
-        parts.append(_hashing(status["hashing"], bars=console.is_terminal))
+        parts.append(_hashing(status["hashing"], pace, bars=console.is_terminal))
     if status["watch"]["roots"]:
         parts.append(_roots(status["watch"]))
         parts += _reasons(status["watch"])
@@ -58,11 +86,17 @@ def speed(hashing: Mapping[str, Any]) -> float:
     return float(sum(file["bytes_per_s"] for file in hashing["active"]))
 
 
-def seconds_left(hashing: Mapping[str, Any]) -> float | None:
-    """Return the time until everything queued is hashed at the present speed, None when nothing moves."""
-    now = speed(hashing)
-    rest = sum(max(file["bytes_total"] - file["bytes_done"], 0) for file in hashing["active"])
-    return (hashing["queued_bytes"] + rest) / now if now > 0 else None
+def bytes_left(hashing: Mapping[str, Any]) -> int:
+    """Return how much of everything queued is not hashed yet."""
+    return int(
+        hashing["queued_bytes"] + sum(max(file["bytes_total"] - file["bytes_done"], 0) for file in hashing["active"])
+    )
+
+
+def seconds_left(hashing: Mapping[str, Any], bytes_per_s: float | None = None) -> float | None:
+    """Return the time until everything queued is hashed, None when nothing moves; at the present speed or another."""
+    now = speed(hashing) if bytes_per_s is None else bytes_per_s
+    return bytes_left(hashing) / now if now > 0 else None
 
 
 def hints(status: Mapping[str, Any], command: Command) -> list[str]:
@@ -74,9 +108,9 @@ def hints(status: Mapping[str, Any], command: Command) -> list[str]:
         if pending[state]
     ]
     if status["locations"]["unreachable"]:
-        found.append("A root is out of reach; what is known of it stays. Mount it and it returns by itself.")
+        found.append("A root is unreachable; what is known of it stays. Mount it and it returns by itself.")
     if status["watch"]["overflows"]:
-        found.append("The kernel dropped events; the folders were read again, so nothing is missed.")
+        found.append("The kernel dropped events; the folders were scanned again, so nothing is missed.")
     if status["paused"]:
         found.append(f"Paused: {command('resume')}")
     if status["state"] == "stopped":
@@ -96,15 +130,16 @@ def _headline(status: Mapping[str, Any]) -> Text:
     return line
 
 
-def _counts(status: Mapping[str, Any]) -> list[tuple[str, RenderableType]]:
+def _counts(status: Mapping[str, Any], pace: Pace | None) -> list[tuple[str, RenderableType]]:
     locations, hashing, journal = status["locations"], status["hashing"], status["journal"]
     known = [count(status["models"], "model"), count(status["images"], "picture"), count(status["tags"], "tag")]
     queued = count(hashing["queued"], "file")
     if hashing["queued"]:
         queued += f", {size(hashing['queued_bytes'])}"
-    left = seconds_left(hashing)
+    now = pace.bytes_per_s if pace else speed(hashing)
+    left = seconds_left(hashing, now)
     if left is not None:
-        queued += f", about {duration(left)} left at {size(speed(hashing))}/s"
+        queued += f", about {duration(left)} left at {size(now)}/s"
     return [
         ("catalogue", ", ".join(known)),
         ("locations", ", ".join(f"{locations[state]:,} {state}" for state in ("present", "missing", "unreachable"))),
@@ -125,19 +160,28 @@ def _pending(pending: Mapping[str, int]) -> Text:
     return line
 
 
-def _hashing(hashing: Mapping[str, Any], *, bars: bool) -> RenderableType:
+def _hashing(hashing: Mapping[str, Any], pace: Pace | None, *, bars: bool) -> RenderableType:
     made = table("being hashed", "", "done", "speed", "left", right=("done", "speed", "left"))
+    for column in made.columns[1:]:
+        column.no_wrap = True
     for file in hashing["active"]:
-        done, total, pace = file["bytes_done"], file["bytes_total"], file["bytes_per_s"]
-        bar: RenderableType = ProgressBar(max(total, 1), done, width=_BAR_COLUMNS) if bars else ""
-        made.add_row(
-            Text(shortened(file["path"].rsplit("/", 1)[-1], _NAME_COLUMNS)),
-            bar,
-            f"{100 * done // max(total, 1)} % of {size(total)}",
-            f"{size(pace)}/s",
-            duration((total - done) / pace) if pace > 0 else "",
-        )
+        name = clean(file["path"].rsplit("/", 1)[-1])
+        _add_bar(made, name, file["bytes_done"], file["bytes_total"], file["bytes_per_s"], bars=bars)
+    if pace and pace.most_bytes and hashing["queued"]:
+        left = bytes_left(hashing)
+        _add_bar(made, "all together", pace.most_bytes - left, pace.most_bytes, pace.bytes_per_s, bars=bars)
     return made
+
+
+def _add_bar(made: Table, name: str, done: int, total: int, bytes_per_s: float, *, bars: bool) -> None:
+    bar: RenderableType = ProgressBar(max(total, 1), done, width=_BAR_COLUMNS) if bars else ""
+    made.add_row(
+        Text(in_brief(name, _NAME_COLUMNS), no_wrap=True, overflow="ellipsis"),
+        bar,
+        f"{100 * done // max(total, 1)} % of {size(total)}",
+        f"{size(bytes_per_s)}/s",
+        duration((total - done) / bytes_per_s) if bytes_per_s > 0 else "",
+    )
 
 
 def _reasons(watch: Mapping[str, Any]) -> list[RenderableType]:

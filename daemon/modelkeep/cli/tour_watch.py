@@ -13,7 +13,7 @@ from rich.live import Live
 from modelkeep.cli.client import DaemonClient, connect
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.output import console
-from modelkeep.cli.status_view import one_line, status_view
+from modelkeep.cli.status_view import Pace, one_line, status_view
 from modelkeep.cli.wording import clean
 from modelkeep.errors import ModelkeepError
 
@@ -55,6 +55,7 @@ class Watcher:
         # Started here and not in the thread: the daemon's log shall go through it, above what is redrawn.
         self._live = Live(console=out, auto_refresh=False, transient=True) if out.is_terminal else None
         self._line, self._line_at = "", 0.0
+        self._pace = Pace()
 
     def start(self) -> None:
         """Begin to watch; the daemon need not be up yet."""
@@ -101,7 +102,8 @@ class Watcher:
 
     def _show(self, status: Json) -> None:
         if self._live is not None:
-            self._live.update(status_view(status, self._out, self._call.command), refresh=True)
+            self._pace.take(status["hashing"])
+            self._live.update(status_view(status, self._out, self._call.command, self._pace), refresh=True)
             return
         line, now = one_line(status), time.monotonic()
         if line != self._line and now - self._line_at >= _LINE_SECONDS:

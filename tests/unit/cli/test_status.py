@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from modelkeep.cli.status_view import hints, one_line, seconds_left, status_view
+from modelkeep.cli.status_view import Pace, hints, one_line, seconds_left, status_view
 
 Cli = Callable[..., Result]
 Json = dict[str, Any]
@@ -58,6 +58,20 @@ def test_why_a_root_is_not_watched_as_it_should_be_is_told(status: Json) -> None
     assert "raise the limit" not in drawn(status)
     status["watch"]["roots"][0] |= {"state": "limited", "reason": "2 of 3 folders are not watched; raise the limit"}
     assert "/m: 2 of 3 folders are not watched; raise the limit" in drawn(status)
+
+
+def test_who_watches_sees_the_whole_queue_and_a_time_left_that_does_not_jump(status: Json) -> None:
+    pace = Pace()
+    pace.take(status["hashing"])
+    status["hashing"]["queued_bytes"] = 0
+    status["hashing"]["active"][0]["bytes_per_s"] = 2_000_000_000
+    pace.take(status["hashing"])
+    out = Console(file=io.StringIO(), width=200)
+    out.print(status_view(status, out, command, pace))
+    row = next(line for line in out.file.getvalue().splitlines() if "all together" in line)  # type: ignore[attr-defined]
+
+    assert "33 % of 1.5 GB" in row
+    assert "530 MB/s" in row  # not 2 GB/s
 
 
 def test_no_time_left_is_claimed_while_nothing_moves(status: Json) -> None:
@@ -137,3 +151,21 @@ def test_watching_and_json_exclude_each_other(cli: Cli, daemon: Any) -> None:
     result = cli("status", "--watch", "--json")
 
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_watching_goes_on_when_the_daemon_stops(cli: Cli, daemon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [json.dumps(daemon.answers["GET", "/api/status"][1]).encode(), b"<html>"]
+    naps = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        daemon.answer("GET", "/api/status", answers[len(naps) % 2])
+        if len(naps) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("modelkeep.cli.status.time.sleep", nap)
+
+    lines = cli("status", "--watch").stdout.splitlines()
+
+    assert [line.split(":")[0] for line in lines[:3]] == ["running", lines[1].split(":")[0], "running"]
+    assert "is not modelkeep" in lines[1]
