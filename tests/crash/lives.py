@@ -41,6 +41,7 @@ from modelkeep.service import holdings
 from modelkeep.service.holdings import Holdings, open_holdings
 from modelkeep.service.importing import import_stream
 from modelkeep.settings.model import JournalSettings, RootSettings, Settings
+from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake
 
 P = ParamSpec("P")
@@ -205,10 +206,11 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
         kept.troubles,
         on_touched=lambda _: None,
     )
-    intake = Intake(kept.catalogue, pipeline, kept.journal.note_many, looks, (".safetensors",), lambda _: None)
+    context = Context(kept.catalogue, pipeline, kept.journal.note_many, looks, (".safetensors",))
+    intake = Intake(context, lambda _: None)
     running = asyncio.create_task(pipeline.run())
     try:
-        await intake.scan(job.root, Priority.SWEEP)
+        await intake.scans.scan(job.root, Priority.SWEEP)
         yield pipeline
     finally:
         await pipeline.stop_hashing()

@@ -55,7 +55,8 @@ def test_when_the_kernel_drops_events_everything_is_found_and_what_comes_later_i
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
     wait_until(lambda: daemon.status()["locations"]["present"] == len(new) + 1, 40, "all files to be found")
-    assert daemon.journal("watch.overflowed")
+    wait_until(lambda: daemon.journal("watch.overflowed"), what="the loss to be told: it may come last")
+    daemon.scan()
     wait_until(lambda: states_below(daemon, models / "old") == {"gone.safetensors": "missing"})
     assert states_below(daemon, models / "older") == {"renamed.safetensors": "present"}
     daemon.wait_idle()

@@ -13,7 +13,7 @@ from tests.fakes import HOLD_OPEN, HoldsOpen, let_go, without_rights
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.walk import Listing, walk
-from modelkeep.watch import intake
+from modelkeep.watch import scans
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -70,4 +70,4 @@ def walks_without_rights(monkeypatch: pytest.MonkeyPatch) -> None:
         with without_rights():
             return walk(folder, extensions, root)
 
-    monkeypatch.setattr(intake, "walk", walk_so)
+    monkeypatch.setattr(scans, "walk", walk_so)

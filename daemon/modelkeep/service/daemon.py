@@ -38,8 +38,10 @@ from modelkeep.service.status import status_line
 from modelkeep.service.supervision import STUCK_SECONDS, supervised
 from modelkeep.service.telling import tell
 from modelkeep.settings.model import Settings
+from modelkeep.watch.context import Context
+from modelkeep.watch.coverage import UNWATCH_SECONDS
 from modelkeep.watch.intake import EVENTS_MAX, Intake
-from modelkeep.watch.roots import UNWATCH_SECONDS, RootKeeper
+from modelkeep.watch.roots import RootKeeper
 from modelkeep.watch.watcher import EventQueue, Watcher
 
 if TYPE_CHECKING:
@@ -166,22 +168,10 @@ class Daemon:
             holdings.troubles,
             on_touched=lambda path: self._events.put(FileAppeared(path)),
         )
-        self._intake = Intake(
-            holdings.catalogue,
-            self._pipeline,
-            holdings.journal.note_many,
-            self._looks,
-            extensions,
-            self._lost_track,
-        )
+        context = Context(holdings.catalogue, self._pipeline, holdings.journal.note_many, self._looks, extensions)
+        self._intake = Intake(context, self._lost_track)
         self._keeper = RootKeeper(
-            self._watcher,
-            self._intake,
-            holdings.catalogue,
-            holdings.journal.note_many,
-            holdings.troubles,
-            self._looks,
-            on_return=self._pipeline.sweep,
+            context, self._watcher, self._intake.scans, holdings.troubles, on_return=self._pipeline.sweep
         )
         self._schedule = Schedule(
             [

@@ -24,7 +24,8 @@ from modelkeep.service.importing import Running, import_stream, is_reading, requ
 from modelkeep.service.library import Library
 from modelkeep.service.listening import Listening
 from modelkeep.service.status import Activity
-from modelkeep.watch.roots import RootKeeper, RootState, WatchedRoot
+from modelkeep.watch.roots import RootKeeper
+from modelkeep.watch.watched_root import RootState, WatchedRoot
 from modelkeep.watch.watcher import Watcher
 
 

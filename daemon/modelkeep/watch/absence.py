@@ -1,62 +1,42 @@
 """Note which files are gone; not those whose drive or root is: of what lies there nobody knows."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprints_of, why_unseen
-from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.mounts import is_unplugged, mounted_devices
-from modelkeep.domain.values import Fingerprint, Location, Record
-from modelkeep.watch.line import Line
-
-ROWS_MAX = 2_000
-"""Rows written in one transaction: others want to write too."""
+from modelkeep.domain.values import Fingerprint, Location
+from modelkeep.watch.context import ROWS_MAX, Context
 
 
 class Absences:
     """Notes which files are gone.
 
     Args:
-        catalogue: is told.
-        line: lets go of them.
-        note: appends records to the journal.
-        clock_ms: milliseconds since 1970.
-        look_beside: looks at the links to files that are gone.
-        looks: looks at paths of the roots.
+        context: what is known, who is told, and how one looks.
     """
 
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        line: Line,
-        note: Callable[[Sequence[Record]], object],
-        clock_ms: Callable[[], int],
-        look_beside: Callable[[Collection[Fingerprint], Collection[str]], Awaitable[None]],
-        looks: DiskLooks,
-    ) -> None:
-        self._looks = looks
-        self._catalogue = catalogue
-        self._line = line
-        self._note = note
-        self._roots = looks.roots
-        self._clock_ms = clock_ms
-        self._look_beside = look_beside
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
-    async def note(self, paths: Sequence[str]) -> None:
-        """Note that files are gone; those that are there after all are not."""
+    async def note(self, paths: Sequence[str]) -> set[Fingerprint]:
+        """Note that files are gone; those that are there after all are not.
+
+        Returns:
+            What is known of the files that are gone: other names of them may be too.
+        """
         if not paths:
-            return
-        absent = [path for part in await self._looks.by_root(self._absent, paths) for path in part]
+            return set()
+        absent = [path for part in await self._context.looks.by_root(self._absent, paths) for path in part]
         absent = await self._without_unplugged(absent)
         for path in absent:
-            self._line.gone(path)
+            self._context.line.gone(path)
+        gone: set[Fingerprint] = set()
         for start in range(0, len(absent), ROWS_MAX):
-            await self._note_missing(absent[start : start + ROWS_MAX])
-
-    async def _note_missing(self, paths: Sequence[str]) -> None:
-        changed = await self._catalogue.set_missing(paths, "the file is gone", self._clock_ms())
-        self._tell(changed, "no file there any more")
-        await self._look_beside({place.fingerprint for place in changed if place.fingerprint}, paths)
+            some = absent[start : start + ROWS_MAX]
+            changed = await self._context.catalogue.set_missing(some, "the file is gone", self._context.clock_ms())
+            self._context.note_missing(changed, "no file there any more")
+            gone |= {place.fingerprint for place in changed if place.fingerprint}
+        return gone
 
     def _absent(self, paths: Sequence[str]) -> list[str]:
         """Leave out what is there, and what lies in roots that are not."""
@@ -67,26 +47,24 @@ class Absences:
 
     def in_same_roots(self, paths: Sequence[str]) -> list[str]:
         """Leave out what lies in roots that are not there themselves, or have another folder in their place."""
-        root_by_path = {path: self._roots.of(path) for path in paths}
-        there = {root: root is None or self._roots.is_same(root) for root in set(root_by_path.values())}
+        root_by_path = {path: self._context.roots.of(path) for path in paths}
+        there = {root: root is None or self._context.roots.is_same(root) for root in set(root_by_path.values())}
         return [path for path in paths if there[root_by_path[path]]]
 
     async def _without_unplugged(self, paths: Sequence[str]) -> list[str]:
         """Note which files lay on a drive that is not mounted any more; returns those that did not."""
-        known = await self._catalogue.locations_at(paths) if paths else {}
+        known = await self._context.catalogue.locations_at(paths) if paths else {}
         unplugged = {
             path
-            for part in await self._looks.by_root(lambda group: _unplugged(known[path] for path in group), known)
+            for part in await self._context.looks.by_root(
+                lambda group: _unplugged(known[path] for path in group), known
+            )
             for path in part
         }
         if unplugged:
-            self._tell(await self._catalogue.set_unreachable(sorted(unplugged)), "its drive is not mounted")
+            changed = await self._context.catalogue.set_unreachable(sorted(unplugged))
+            self._context.note_missing(changed, "its drive is not mounted")
         return [path for path in paths if path not in unplugged]
-
-    def _tell(self, changed: Sequence[Location], cause: str) -> None:
-        self._note(
-            [("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause}) for place in changed]
-        )
 
 
 def _without_files(paths: Sequence[str]) -> list[str]:

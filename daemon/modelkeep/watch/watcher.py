@@ -216,11 +216,6 @@ class Watcher:
         """Tell whether a root is polled."""
         return root in self._watches and self._watches[root][0] is self._polling
 
-    def watched_folders(self, root: str) -> int:
-        """Return how many folders of a root the kernel watches."""
-        group = self._group(root)
-        return group.count if group is not None else 0
-
     def watch_folders(self, root: str, folders: Sequence[str]) -> int:
         """Make sure that the kernel watches folders of a root; returns for how many its limit is high enough."""
         group = self._group(root)

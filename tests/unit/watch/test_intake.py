@@ -38,6 +38,7 @@ from modelkeep.domain.values import (
     Priority,
     Record,
 )
+from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake
 
 A, B = "a" * 64, "b" * 64
@@ -79,15 +80,15 @@ class Bench:
         self.catalogue = Catalogue.open(folder / "modelkeep.db")
         self.line = Line()
         self.journal: list[Record] = []
-        self.intake = Intake(
+        context = Context(
             self.catalogue,
             self.line,
             self.journal.extend,
             DiskLooks(self.roots),
             (".pt", ".safetensors"),
-            self.line.lost.append,
             lambda: NOW,
         )
+        self.intake = Intake(context, self.line.lost.append)
 
     def put(self, name: str, content: bytes = b"x") -> str:
         path = self.root / name
@@ -340,7 +341,7 @@ class TestTwins:
     async def test_a_file_that_was_moved_while_nobody_looked_keeps_its_content(self, bench: Bench) -> None:
         old = await bench.hashed("a.pt", A)
         bench.rename("a.pt", "loras/b.pt")
-        await bench.intake.scan(str(bench.root), Priority.SWEEP)
+        await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert await bench.paths(A) == {bench.at("loras/b.pt"): PRESENT}
         assert [fields["old_path"] for fields in bench.events("file.moved")] == [old]
         assert bench.events("file.missing") == []
@@ -350,7 +351,7 @@ class TestTwins:
         old = await bench.hashed("a.pt", A)
         bench.rename("a.pt", "b.pt")
         bench.put("a.pt", b"other content")
-        await bench.intake.scan(str(bench.root), Priority.SWEEP)
+        await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert await bench.paths(A) == {bench.at("b.pt"): PRESENT}
         assert [path for path, _, _ in bench.line.taken_up] == [old]
 
@@ -369,7 +370,7 @@ class TestTwins:
         bench.rename("a.pt", "c")
         bench.rename("b.pt", "a.pt")
         bench.rename("c", "b.pt")
-        await bench.intake.scan(str(bench.root), Priority.SWEEP)
+        await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         for path, sha256 in ((a, B), (b, A)):
             place = await bench.catalogue.location(path)
             assert place is not None
@@ -484,7 +485,7 @@ class TestScans:
         bench.put("changed.pt", b"changed")
         bench.remove("gone.pt")
         new = bench.put("new.pt", b"new")
-        listing, found = await bench.intake.scan(str(bench.root), Priority.SWEEP)
+        listing, found = await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert len(listing.files) == 3
         assert (list(found.appeared), list(found.changed), found.missing) == ([new], [changed], [gone])
         assert sorted(path for path, _, _ in bench.line.taken_up) == sorted([changed, new])
@@ -494,14 +495,14 @@ class TestScans:
     async def test_a_scan_that_finds_nothing_new_changes_nothing(self, bench: Bench) -> None:
         await bench.hashed("a.pt", A)
         for _ in range(2):
-            await bench.intake.scan(str(bench.root), Priority.SWEEP)
+            await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert (bench.journal, bench.line.taken_up) == ([], [])
 
     async def test_a_row_that_waits_as_missing_hears_of_its_file(self, bench: Bench) -> None:
         path = await bench.described("a.pt")
         assert await bench.queued() == {path: PendingState.MISSING}
         bench.put("a.pt")
-        await bench.intake.scan(str(bench.root), Priority.SWEEP)
+        await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert await bench.queued() == {path: PendingState.WAITING}
         assert [taken for taken, _, _ in bench.line.taken_up] == [path]
 
@@ -512,7 +513,7 @@ class TestScans:
         bench.root = open_folder
         path = await bench.hashed("closed/a.pt", A)
         (open_folder / "closed").chmod(0)
-        listing, found = await bench.intake.scan(str(open_folder), Priority.SWEEP)
+        listing, found = await bench.intake.scans.scan(str(open_folder), Priority.SWEEP)
         (open_folder / "closed").chmod(0o755)
         assert [folder for folder, _ in listing.unreadable] == [str(open_folder / "closed")]
         assert found.missing == []
@@ -524,7 +525,7 @@ class TestScans:
         fingerprint = fingerprint_of(path)
         assert fingerprint is not None
         await bench.catalogue.set_seen({path: replace(fingerprint, device=4711)}, NOW)
-        await bench.intake.scan(str(bench.root), Priority.SWEEP)
+        await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         place = await bench.catalogue.location(path)
         assert place is not None
         assert place.fingerprint == fingerprint
@@ -534,14 +535,14 @@ class TestScans:
         path = bench.put("a.pt")
         os.utime(path, ns=(0, 10_000_000_000 * 10**9))
         other = bench.put("b.pt", b"other")
-        await bench.intake.scan(str(bench.root), Priority.SWEEP)
+        await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert sorted(await bench.queued()) == [path, other]
 
     async def test_thousands_of_files_are_taken_in_at_once(self, bench: Bench) -> None:
         for number in range(2_500):
             bench.put(f"{number % 10}/{number}.pt", str(number).encode())
         began = time.process_time()
-        await bench.intake.scan(str(bench.root), Priority.SWEEP)
+        await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert time.process_time() - began < 10
         assert len(await bench.queued()) == len(bench.line.taken_up) == 2_500
 

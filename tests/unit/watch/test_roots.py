@@ -33,10 +33,12 @@ from modelkeep.domain.values import (
     Record,
 )
 from modelkeep.errors import RootSilent
-from modelkeep.watch import intake as intake_module
-from modelkeep.watch import roots as roots_module
+from modelkeep.watch import reach, scans
+from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake
-from modelkeep.watch.roots import RootKeeper, RootState
+from modelkeep.watch.kernel import Group, Kernel
+from modelkeep.watch.roots import RootKeeper
+from modelkeep.watch.watched_root import RootState
 from modelkeep.watch.watcher import Watcher
 
 A, B = "a" * 64, "b" * 64
@@ -103,26 +105,10 @@ class Bench:
         self.watches = Watches()
         self.journal: list[Record] = []
         troubles = Troubles(lambda event, fields: None)
-        intake = Intake(
-            self.catalogue,
-            Line(),
-            self.journal.extend,
-            looks,
-            (".pt",),
-            self.roots.ask_rescan,
-            lambda: NOW,
-        )
+        context = Context(self.catalogue, Line(), self.journal.extend, looks, (".pt",), lambda: NOW)
+        intake = Intake(context, self.roots.ask_rescan)
         watcher = watcher or cast("Watcher", self.watches)
-        self.keeper = RootKeeper(
-            watcher,
-            intake,
-            self.catalogue,
-            self.journal.extend,
-            troubles,
-            looks,
-            self._on_return,
-            lambda: NOW,
-        )
+        self.keeper = RootKeeper(context, watcher, intake.scans, troubles, self._on_return)
 
     def _on_return(self) -> None:
         self.returned += 1
@@ -263,7 +249,7 @@ class TestComingAndGoing:
         await bench.keeper.check()
         await asyncio.to_thread(shutil.move, bench.at("elsewhere"), bench.at("models"))
         with monkeypatch.context() as silence:
-            silence.setattr("modelkeep.watch.roots.mount_point_of", says_nothing)
+            silence.setattr("modelkeep.watch.reach.mount_point_of", says_nothing)
             await bench.keeper.check()
         assert bench.state("models") is RootState.UNREACHABLE
         await bench.keeper.check()
@@ -339,7 +325,7 @@ class TestMountPoints:
     ) -> None:
         await bench.hashed("models/a.pt", A)
         points = {bench.at("models"): bench.at("models")}
-        monkeypatch.setattr(roots_module, "mount_point_of", points.__getitem__)
+        monkeypatch.setattr(reach, "mount_point_of", points.__getitem__)
         await bench.keeper.start()
         full = bench.folder / "models"
         replace_folder(full)
@@ -375,7 +361,7 @@ class TestMountPoints:
             replace_folder(Path(folder))
             return walk(folder, tuple(extensions), root)
 
-        monkeypatch.setattr(intake_module, "walk", walk_what_is_left)
+        monkeypatch.setattr(scans, "walk", walk_what_is_left)
         await bench.rescan("models")
         assert await bench.place(A) is not MISSING
 
@@ -418,37 +404,43 @@ class Fatal:
         raise RuntimeError("this thread ends here")
 
 
-def end_dispatcher(watcher: Watcher, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watcher._translator, "dispatch", Fatal())
+class Heard(list[WatchEvent]):
+    """What a watcher handed over."""
+
+    def take(self, event: WatchEvent) -> None:
+        self.append(event)
 
 
-def end_emitter(watcher: Watcher, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watcher._group(root), "read_event", Fatal())
+def end_dispatcher(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heard, "take", Fatal())
 
 
-def end_reader(watcher: Watcher, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert watcher._inotify is not None
-    monkeypatch.setattr(watcher._inotify._inotify_fd, "handle_event", Fatal())
+def end_emitters(_: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Group, "read_event", Fatal())
+
+
+def end_reader(_: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Kernel, "handle_event", Fatal())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 class TestThreadsThatEnd:
-    @pytest.mark.parametrize("end", [end_dispatcher, end_emitter, end_reader])
+    @pytest.mark.parametrize("end", [end_dispatcher, end_emitters, end_reader])
     async def test_a_thread_of_the_watcher_that_ended_is_told_and_the_roots_are_watched_again(
         self,
         tmp_path: Path,
         benches: list[Bench],
         monkeypatch: pytest.MonkeyPatch,
-        end: Callable[[Watcher, str, pytest.MonkeyPatch], None],
+        end: Callable[[Heard, pytest.MonkeyPatch], None],
     ) -> None:
-        seen: list[WatchEvent] = []
-        watcher = Watcher(seen.append, (".pt",), lambda _: False)
+        seen = Heard()
+        watcher = Watcher(lambda event: seen.take(event), (".pt",), lambda _: False)
         bench = Bench(tmp_path, "models", "others", watcher=watcher)
         benches.append(bench)
         try:
             await bench.keeper.start()
             with monkeypatch.context() as patched:
-                end(watcher, bench.at("models"), patched)
+                end(seen, patched)
                 for number in range(3):  # it is in the middle of waiting for the first
                     put(tmp_path / "models" / f"{number}.pt")
                 await wait_until_async(lambda: not watcher.is_alive(bench.at("models")))

@@ -16,6 +16,7 @@ from modelkeep.domain.detection import Moved
 from modelkeep.domain.events import FileClosed
 from modelkeep.domain.values import Fingerprint, PendingImport, PendingState, Priority, Record
 from modelkeep.errors import CatalogueError
+from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake
 
 NOW = 1_735_689_600_000
@@ -95,9 +96,10 @@ async def test_a_file_that_cannot_be_taken_in_is_parked(tmp_path: Path, catalogu
     paths = [root / f"{number}.pt" for number in range(5)]
     for path in paths:
         path.write_bytes(b"bad" if path.name == "2.pt" else b"good")
-    intake = Intake(catalogue, line, told.extend, DiskLooks(followed(root)), (".pt",), lambda _: None, lambda: NOW)
+    context = Context(catalogue, line, told.extend, DiskLooks(followed(root)), (".pt",), lambda: NOW)
+    intake = Intake(context, lambda _: None)
     if is_scan:
-        await intake.scan(str(root), Priority.SWEEP)
+        await intake.scans.scan(str(root), Priority.SWEEP)
     else:
         await intake.apply([FileClosed(str(path)) for path in paths])
     rows = {Path(row.path).name: row for row in await catalogue.pending_imports()}

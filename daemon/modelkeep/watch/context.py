@@ -1,0 +1,55 @@
+"""What all share that take in what happens in the roots."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from modelkeep.base.clock import now_ms
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.roots import Roots
+from modelkeep.domain.naming import is_hidden_below
+from modelkeep.domain.values import Location, Record
+from modelkeep.watch.disk import Disk
+from modelkeep.watch.line import Line
+
+ROWS_MAX = 2_000
+"""Rows written in one transaction: others want to write too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known, who is told, and how one looks.
+
+    Args:
+        catalogue: what is known by path.
+        line: the stages behind.
+        note: appends records to the journal.
+        looks: looks at paths of the roots.
+        extensions: endings of model files.
+        clock_ms: milliseconds since 1970.
+        disk: the disk in view of the events that are being taken in.
+    """
+
+    catalogue: Catalogue
+    line: Line
+    note: Callable[[Sequence[Record]], object]
+    looks: DiskLooks
+    extensions: Sequence[str]
+    clock_ms: Callable[[], int] = now_ms
+    disk: Disk = field(default_factory=Disk)
+
+    @property
+    def roots(self) -> Roots:
+        """The configured roots."""
+        return self.looks.roots
+
+    def is_visible(self, path: str) -> bool:
+        """Tell whether a path lies in a root, and not hidden there."""
+        root = self.roots.of(path)
+        return root is not None and not is_hidden_below(path, root.path)
+
+    def note_missing(self, places: Iterable[Location], cause: str) -> None:
+        """Append to the journal that known content is at paths no more."""
+        self.note(
+            [("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause}) for place in places]
+        )

@@ -1,0 +1,205 @@
+"""Take in files that are seen: what a fingerprint answers needs no reading, all else is queued to be hashed."""
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from modelkeep.disk.files import fingerprints_of
+from modelkeep.domain.detection import Found
+from modelkeep.domain.reconcile import is_touched
+from modelkeep.domain.values import Fingerprint, Location, LocationState, Priority
+from modelkeep.watch.absence import Absences
+from modelkeep.watch.context import ROWS_MAX, Context
+from modelkeep.watch.renames import Aftermath, Renames
+from modelkeep.watch.touched import Touched
+from modelkeep.watch.twins import Twins
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Files that are there, by what is done about them.
+
+    `unknown` are those with other content than is known, if any is, `back` those that were gone or are seen for the
+    first time, `touched` and `doubtful` those that may have been written; `concerned` is what is known of those to
+    which something happened.
+    """
+
+    unknown: dict[str, Fingerprint] = field(default_factory=dict)
+    back: dict[str, Fingerprint] = field(default_factory=dict)
+    touched: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+    concerned: set[Fingerprint] = field(default_factory=set)
+
+
+class Sightings:
+    """Takes in files that are seen, or seen to be gone.
+
+    Args:
+        context: what is known, who is told, and how one looks.
+        renames: gives what is known to other paths.
+    """
+
+    def __init__(self, context: Context, renames: Renames) -> None:
+        self._context = context
+        self._touched = Touched(context)
+        self._absences = Absences(context)
+        self._twins = Twins(context, renames, self._touched)
+
+    async def look_at(self, closed_by_path: Mapping[str, bool]) -> None:
+        """Take in files of which an event told that something happened."""
+        paths = [path for path in closed_by_path if self._context.is_visible(path)]
+        if paths:
+            concerned = await self._take_in(paths, closed_by_path)
+            await self.look_beside(concerned, paths, doubts=True)
+
+    async def look_beside(
+        self, concerned: Collection[Fingerprint], looked_at: Collection[str], *, doubts: bool = False
+    ) -> None:
+        """Look at the links to files that went, got another name or may have been written: nobody tells of them.
+
+        Args:
+            concerned: what is known of the files.
+            looked_at: paths at which nobody needs to look.
+            doubts: something else than their names may have changed.
+        """
+        twins = await self._context.catalogue.twins_of(concerned) if concerned else {}
+        paths = {place.path for places in twins.values() for place in places}.difference(looked_at)
+        if paths:
+            await self._take_in(sorted(paths), dict.fromkeys(paths, True), doubts=doubts)
+            await self.note_absent(sorted(paths))
+
+    async def note_absent(self, paths: Sequence[str]) -> None:
+        """Note that files are gone; those that are there after all are not."""
+        await self.look_beside(await self._absences.note(paths), paths)
+
+    async def finish(self, aftermath: Aftermath) -> None:
+        """Take in what renames left to be looked at."""
+        await self.look_beside(aftermath.concerned, aftermath.followed)
+        await self.note_absent(aftermath.absent)
+        await self.detect(aftermath.changed, Priority.NEW, closed=True, cause="changed while it was moved")
+        await self.look_at(dict.fromkeys(aftermath.unknown, True))
+
+    async def take_back(self, seen: Mapping[str, Fingerprint], returned: Collection[str]) -> None:
+        """Note that known files are there; that those of `returned` are back is told."""
+        known = await self._context.catalogue.locations_at(list(returned)) if returned else {}
+        for chunk in chunks(seen):
+            await self._context.catalogue.set_seen(chunk, self._context.clock_ms())
+        # That a whole root is back, or has another device number since it was mounted, is not told file by file.
+        back = [place for place in known.values() if place.state is LocationState.MISSING]
+        self._context.line.doubted([place.path for place in known.values() if place.doubted])
+        self._context.note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
+
+    async def review(self, touched: Iterable[str]) -> None:
+        """Look again at known files that may have been written."""
+        await self._touched.review(touched)
+
+    async def without_known(self, files: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
+        """Give known content its new path; returns the files whose content nobody knows."""
+        unknown, aftermath = await self._twins.give_paths(files)
+        if aftermath is not None:
+            await self.finish(aftermath)
+        return unknown
+
+    async def detect(self, files: Mapping[str, Fingerprint], priority: Priority, *, closed: bool, cause: str) -> None:
+        """Queue files that have to be hashed. An empty one is no model: it will have another event, or a scan."""
+        context = self._context
+        await self._lose(files)
+        counted = {path: f for path, f in files.items() if f.size_bytes or context.roots.accepts_empty(path)}
+        for chunk in chunks(counted):
+            found = [Found(path, fingerprint.size_bytes) for path, fingerprint in chunk.items()]
+            rows = await context.catalogue.detect(found, context.roots.configured, context.clock_ms())
+            context.note(
+                [
+                    (
+                        "file.detected",
+                        {"path": row.path, "pending_id": row.id, "bytes": row.size_bytes, "cause": cause},
+                    )
+                    for row, is_new in rows
+                    if is_new
+                ]
+            )
+            context.line.enqueue([(row, counted[row.path]) for row, _ in rows], priority, closed=closed)
+
+    async def _lose(self, files: Mapping[str, Fingerprint]) -> None:
+        """Note of which known paths the content is gone for certain: the file there has another size."""
+        known = await self._context.catalogue.locations_at(list(files)) if files else {}
+        lost = [
+            path
+            for path, place in known.items()
+            if place.fingerprint is not None and place.fingerprint.size_bytes != files[path].size_bytes
+        ]
+        if lost:
+            self._context.note_missing(await self._context.catalogue.lose_content(lost), "something else lies there")
+
+    async def _take_in(
+        self, paths: Sequence[str], closed_by_path: Mapping[str, bool], *, doubts: bool = True
+    ) -> set[Fingerprint]:
+        """Look at files; returns the fingerprints of known content that is there no more, or is back."""
+        present = await self._context.looks.found(self._present, paths)
+        known = await self._context.catalogue.locations_at(paths)
+        await self._note_displaced([place for path, place in known.items() if path not in present])
+        seen = self._divide(present, known)
+        await self._touched.doubt(seen.doubtful)
+        await self.take_back(seen.back, seen.back)
+        await self._touched.review(seen.touched, doubts=doubts)
+        files = await self.without_known(seen.unknown)
+        # What an import said of a file that was just then on its way to this name.
+        put_off = await self._context.catalogue.put_off_at([path for path in present if path not in seen.unknown])
+        files |= {path: present[path] for path in put_off}
+        for closed in (True, False):
+            chosen = {path: status for path, status in files.items() if closed_by_path.get(path, False) is closed}
+            await self.detect(chosen, Priority.NEW, closed=closed, cause="watch")
+        return seen.concerned
+
+    def _divide(self, present: Mapping[str, Fingerprint], known: Mapping[str, Location]) -> _Seen:
+        seen = _Seen()
+        for path, fingerprint in present.items():
+            location = known.get(path)
+            if location is None:
+                seen.unknown[path] = fingerprint
+            elif location.fingerprint is None:
+                seen.back[path] = fingerprint
+            elif not fingerprint.same_file_at_same_path(location.fingerprint):
+                seen.unknown[path] = fingerprint
+                seen.concerned.add(location.fingerprint)
+            elif is_touched(location, fingerprint):
+                seen.touched.append(path)
+                seen.concerned.add(location.fingerprint)
+            elif location.state is not LocationState.PRESENT:
+                seen.back[path] = fingerprint
+                seen.concerned.add(location.fingerprint)
+            elif self._context.disk.was_written_after_all(path) and not location.claimed:
+                seen.doubtful.append(path)
+        return seen
+
+    async def _note_displaced(self, places: Sequence[Location]) -> None:
+        """Take in known paths at which no file lies: what lies there is a folder, a socket or a link to nowhere.
+
+        Where nothing lies another event says what became of the file; that it was written is told by this one alone.
+        """
+        paths = [place.path for place in places if place.state is LocationState.PRESENT]
+        await self.note_absent(list(await self._context.looks.found(_entries_at, paths)))
+        written = [place.path for place in places if self._context.disk.was_written(place.path)]
+        if written:
+            await self._context.catalogue.distrust(written)
+
+    def _present(self, paths: Sequence[str]) -> dict[str, Fingerprint]:
+        """Look at files; a root that is away at that moment is looked through when it is back."""
+        present = fingerprints_of(paths)
+        absent = [path for path in paths if path not in present]
+        return present | fingerprints_of(self._absences.in_same_roots(absent))
+
+    def is_folder(self, path: str) -> bool:
+        """Look whether a folder lies at a path; one that is gone with its root for a moment is looked at again."""
+        return os.path.isdir(path) or (bool(self._absences.in_same_roots([path])) and os.path.isdir(path))
+
+
+def chunks(files: Mapping[str, Fingerprint]) -> Iterable[dict[str, Fingerprint]]:
+    """Divide files such that one transaction does not take long."""
+    items = list(files.items())
+    return (dict(items[start : start + ROWS_MAX]) for start in range(0, len(items), ROWS_MAX))
+
+
+def _entries_at(paths: Iterable[str]) -> dict[str, bool]:
+    """Leave out paths at which there is nothing at all."""
+    return {path: True for path in paths if os.path.lexists(path)}
