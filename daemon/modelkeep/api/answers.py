@@ -1,11 +1,13 @@
-"""What the documentation at `/docs` says about the answers."""
+"""What the documentation at `/docs` says about models, rows of the queue, and tags."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """An answer has these fields and no others."""
+
     model_config = ConfigDict(extra="forbid")
 
 
@@ -15,14 +17,14 @@ class Failure(BaseModel):
     error: str
 
 
-class Tag(_Answer):
+class Tag(Answer):
     """A tag."""
 
     id: int
     name: str
 
 
-class Tags(_Answer):
+class Tags(Answer):
     """Tags."""
 
     tags: list[Tag]
@@ -41,20 +43,13 @@ class CarriedTag(ColoredTag):
     pending: int
 
 
-class CarriedTags(_Answer):
+class CarriedTags(Answer):
     """Tags and what carries them."""
 
     tags: list[CarriedTag]
 
 
-class RemovedTag(_Answer):
-    """How many models carried the tag that is gone."""
-
-    status: Literal["success"]
-    models: int
-
-
-class FoundModel(_Answer):
+class FoundModel(Answer):
     """A model that a search found."""
 
     sha256: str
@@ -109,7 +104,7 @@ class FullModel(FoundModel):
     meta_json: ModelMeta
 
 
-class ListedPending(_Answer):
+class ListedPending(Answer):
     """A pending row in a list."""
 
     id: int
@@ -119,7 +114,7 @@ class ListedPending(_Answer):
     tags: list[Tag]
 
 
-class FullPending(_Answer):
+class FullPending(Answer):
     """A pending row."""
 
     id: int
@@ -133,7 +128,7 @@ class FullPending(_Answer):
     tags: list[Tag]
 
 
-class Further(_Answer):
+class Further(Answer):
     """What is known besides and that lists leave out."""
 
     base: str
@@ -150,7 +145,7 @@ class QueueRow(FullPending, Further):
     last_error: str
 
 
-class Picture(_Answer):
+class Picture(Answer):
     """A picture of a model; its size is that of the high quality, in pixels."""
 
     seq: int
@@ -159,7 +154,7 @@ class Picture(_Answer):
     source_digest: str
 
 
-class Place(_Answer):
+class Place(Answer):
     """A path at which a model's file is or was."""
 
     path: str
@@ -170,7 +165,7 @@ class Place(_Answer):
     last_seen: int
 
 
-class Refused(_Answer):
+class Refused(Answer):
     """A picture that could not be used."""
 
     file: str
@@ -196,7 +191,7 @@ class Outcome(Further):
     removes_row: bool
 
 
-class DetailedPending(_Answer):
+class DetailedPending(Answer):
     """A pending row and the model that has its content already; `lost_keys`: what merging would lose.
 
     `outcomes` has what each strategy would do, by its name.
@@ -208,31 +203,31 @@ class DetailedPending(_Answer):
     outcomes: dict[str, Outcome]
 
 
-class Types(_Answer):
+class Types(Answer):
     """Types of models."""
 
     types: list[str]
 
 
-class Models(_Answer):
+class Models(Answer):
     """Models in a list."""
 
     models: list[ListedModel]
 
 
-class FoundModels(_Answer):
+class FoundModels(Answer):
     """Models that a search found."""
 
     models: list[FoundModel]
 
 
-class PendingModels(_Answer):
+class PendingModels(Answer):
     """Pending rows in a list."""
 
     models: list[ListedPending]
 
 
-class DuplicateModel(_Answer):
+class DuplicateModel(Answer):
     """One content at several places.
 
     `copies`: the files that hold it, each with all its names (more than one are hard links). `away`: places that are
@@ -249,87 +244,17 @@ class DuplicateModel(_Answer):
     freeable_bytes: int
 
 
-class Duplicates(_Answer):
+class Duplicates(Answer):
     """Contents that lie at several places."""
 
     duplicates: list[DuplicateModel]
     freeable_bytes: int
 
 
-class QueueRows(_Answer):
+class QueueRows(Answer):
     """Rows of the queue."""
 
     pending: list[QueueRow]
-
-
-class Hashed(BaseModel):
-    """A file's hash, and what became of its pending row."""
-
-    sha256: str
-    action_taken: str | None = None
-
-
-class Migrated(_Answer):
-    """What became of a pending row."""
-
-    status: Literal["success"]
-    sha256: str
-    action_taken: str
-
-
-class _PendingSide(_Answer):
-    id: int
-    path: str
-
-
-class _ModelSide(_Answer):
-    id: str
-    path: str
-
-
-class BothSides(_Answer):
-    """A conflict in a batch; `id` of the existing one is its hash."""
-
-    pending: _PendingSide
-    existing: _ModelSide
-
-
-class FailedRow(_Answer):
-    """A row that could not be migrated, and why."""
-
-    id: int
-    error: str
-
-
-class MigratedMany(_Answer):
-    """What became of each row of a batch."""
-
-    total: int
-    success: list[int]
-    conflict: list[BothSides]
-    ignored: list[int]
-    deleted: list[int]
-    failed: list[FailedRow]
-
-
-class PictureCount(_Answer):
-    """How many pictures a model has."""
-
-    count: int
-
-
-class Uploaded(_Answer):
-    """The picture that was added, or was there already."""
-
-    status: Literal["success"]
-    base_name: str
-
-
-class Removed(_Answer):
-    """How many pictures are left."""
-
-    status: Literal["success"]
-    count: int
 
 
 class ImportConflict(Failure):

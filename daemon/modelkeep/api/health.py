@@ -2,13 +2,14 @@
 
 from fastapi import APIRouter
 
+from modelkeep.api import reports
 from modelkeep.api.parameters import TheBackend, TheQuestion
 from modelkeep.api.responses import Json, failure
 
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=reports.Ready)
 async def healthz(backend: TheBackend) -> Json:
     """200 when ready, 503 while starting or stopping."""
     if backend.ready:
@@ -16,7 +17,7 @@ async def healthz(backend: TheBackend) -> Json:
     return failure(503, "modelkeep is starting or stopping; ask again in a moment.", status="not ready")
 
 
-@router.get("/api/status")
+@router.get("/api/status", response_model=reports.Status)
 async def status(question: TheQuestion) -> Json:
     """What `modelkeep status --json` prints."""
     return await question.answer()

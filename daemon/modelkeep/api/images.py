@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from modelkeep.api import answers, requests
+from modelkeep.api import reports, requests
 from modelkeep.api.parameters import Sha256, TheBackend, TheQuestion
 from modelkeep.api.picture_files import answer_with_file
 from modelkeep.api.responses import Json, failure
@@ -45,7 +45,7 @@ Quality = Annotated[Literal["high", "medium", "low"], Query(description="high: a
 Seq = Annotated[int, Query(ge=0, le=SEQ_MAX, description="number of the picture, from 0 on")]
 
 
-@router.get("/get_img_count", response_model=answers.PictureCount)
+@router.get("/get_img_count", response_model=reports.PictureCount)
 async def count(question: TheQuestion, sha256: Sha256) -> Json:
     """How many pictures a model has."""
     return await question.answer(sha256=sha256)
@@ -57,7 +57,7 @@ async def names(question: TheQuestion, asked: requests.SampleRequest) -> Json:
     return await question.answer(sha256=asked.hash)
 
 
-@router.post("/upload", response_model=answers.Uploaded, openapi_extra=_UPLOAD_FORM)
+@router.post("/upload", response_model=reports.Uploaded, openapi_extra=_UPLOAD_FORM)
 async def upload(backend: TheBackend, request: Request) -> Json:
     """Add a picture to a model, as the next one; the same picture is not stored twice."""
     try:
@@ -77,7 +77,7 @@ async def upload(backend: TheBackend, request: Request) -> Json:
     return Json({"status": "success", "base_name": f"{sha256}_{seq}"})
 
 
-@router.delete("/delete", response_model=answers.Removed)
+@router.delete("/delete", response_model=reports.Removed)
 async def delete(backend: TheBackend, sha256: Sha256, seq: Seq) -> Json:
     """Remove a picture; later ones move down by one."""
     return Json({"status": "success", "count": await backend.remove_picture(sha256, seq)})

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
+from modelkeep.api import reports
 from modelkeep.api.parameters import Offset, TheQuestion, exact_text
 from modelkeep.api.responses import Json
 
@@ -12,7 +13,7 @@ router = APIRouter(prefix="/api/journal", tags=["operation"])
 _RECORDS_MAX = 10_000
 
 
-@router.get("")
+@router.get("", response_model=reports.Records)
 async def records(
     question: TheQuestion,
     request: Request,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from modelkeep.api import answers, requests
+from modelkeep.api import answers, reports, requests
 from modelkeep.api.backend import Backend
 from modelkeep.api.batch import import_rows
 from modelkeep.api.parameters import Rights, TheBackend, TheQuestion
@@ -38,7 +38,7 @@ async def pending_model(
     return await question.answer(pending_id=number)
 
 
-@router.post("/import_a_model", response_model=answers.Migrated, responses={409: {"model": answers.ImportConflict}})
+@router.post("/import_a_model", response_model=reports.Migrated, responses={409: {"model": answers.ImportConflict}})
 async def import_a_model(backend: TheBackend, asked: requests.ImportOneRequest) -> Json:
     """Hash and migrate one row of the queue."""
     try:
@@ -48,13 +48,13 @@ async def import_a_model(backend: TheBackend, asked: requests.ImportOneRequest) 
     return Json({"status": "success", "sha256": sha256, "action_taken": str(action)})
 
 
-@router.post("/import_models", response_model=answers.MigratedMany, status_code=207)
+@router.post("/import_models", response_model=reports.MigratedMany, status_code=207)
 async def import_models(backend: TheBackend, asked: requests.ImportManyRequest) -> Json:
     """Hash and migrate rows of the queue side by side; one that fails does not hold up the others."""
     return Json(await import_rows(backend, asked.id, asked.conflict_strategy), status_code=207)
 
 
-@router.post("/migrate_legacy_db")
+@router.post("/migrate_legacy_db", response_model=reports.LegacyImported)
 async def migrate_legacy_db(backend: TheBackend, rights: Rights, asked: requests.LegacyImportRequest) -> Json:
     """Run stage 1 on a database of the legacy manager, to its end."""
     await rights.require(asked.legacy_db_path, asked.legacy_images_dir or "")
@@ -67,28 +67,28 @@ async def migrate_legacy_db(backend: TheBackend, rights: Rights, asked: requests
     return Json({"status": "success" if report else "failed", "db_migration": counts})
 
 
-@router.post("/start")
+@router.post("/start", response_model=reports.Controller)
 async def start(backend: TheBackend) -> Json:
     """Begin, or go on after a pause."""
     await backend.resume()
     return await _controller(backend)
 
 
-@router.post("/pause")
+@router.post("/pause", response_model=reports.Controller)
 async def pause(backend: TheBackend) -> Json:
     """Stop hashing until it is resumed, across restarts too."""
     await backend.pause()
     return await _controller(backend)
 
 
-@router.post("/resume")
+@router.post("/resume", response_model=reports.Controller)
 async def resume(backend: TheBackend) -> Json:
     """Go on after a pause."""
     await backend.resume()
     return await _controller(backend)
 
 
-@router.get("/status")
+@router.get("/status", response_model=reports.Controller)
 async def status(question: TheQuestion) -> Json:
     """Whether it runs, and what is left."""
     return await question.answer()

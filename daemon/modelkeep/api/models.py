@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from modelkeep.api import answers, requests
+from modelkeep.api import answers, reports, requests
 from modelkeep.api.etags import etag_of, is_expected, versioned
 from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, TheQuestion, exact_text
 from modelkeep.api.responses import Json, failure
@@ -17,7 +17,7 @@ IfNoneMatch = Annotated[str | None, Header(description="versions that the caller
 IfMatch = Annotated[str | None, Header(description="the version that is to be changed, else 412")]
 
 
-@router.post("/sha256", response_model=answers.Hashed, response_model_exclude_none=True)
+@router.post("/sha256", response_model=reports.Hashed, response_model_exclude_none=True)
 async def hash_file(backend: TheBackend, asked: requests.HashRequest) -> Json:
     """Hash a file; a known fingerprint is answered at once."""
     sha256, action = await backend.hash_path(asked.path, migrate=asked.pending_status == "pending")
@@ -74,7 +74,7 @@ async def details(question: TheQuestion, sha256: Sha256) -> Json:
     return await question.answer(sha256=sha256)
 
 
-@router.delete("/{sha256}")
+@router.delete("/{sha256}", response_model=reports.Done)
 async def purge(backend: TheBackend, sha256: Sha256) -> Json:
     """Forget a model with all that is known of it; only one with no present location."""
     await backend.purge(sha256)

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api import answers, requests
+from modelkeep.api import answers, reports, requests
 from modelkeep.api.backend import Library
 from modelkeep.api.parameters import Limit, Offset, PendingId, TheBackend, TheQuestion
 from modelkeep.api.responses import Json
@@ -27,13 +27,13 @@ async def both_sides(question: TheQuestion, pending_id: PendingId) -> Json:
     return await question.answer(pending_id=pending_id)
 
 
-@router.post("/retry")
+@router.post("/retry", response_model=reports.Retried)
 async def retry(backend: TheBackend, asked: requests.RetryRequest | None = None) -> Json:
     """Make rows due now; none named: all that failed or are missing."""
     return Json({"retried": await backend.retry(asked.ids if asked else None)})
 
 
-@router.delete("/{pending_id}")
+@router.delete("/{pending_id}", response_model=reports.Done)
 async def drop(backend: TheBackend, pending_id: PendingId) -> Json:
     """Forget a row and its picture; its file is not touched."""
     await backend.drop(pending_id)

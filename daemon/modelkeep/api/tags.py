@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api import answers, requests, shapes
+from modelkeep.api import answers, reports, requests, shapes
 from modelkeep.api.parameters import TagId, TheBackend, TheQuestion
 from modelkeep.api.responses import Json
 
@@ -33,7 +33,7 @@ async def change(backend: TheBackend, tag_id: TagId, asked: requests.TagEdit) ->
     return Json(shapes.colored_tag(await backend.change_tag(tag_id, asked.name, asked.color)))
 
 
-@router.delete("/tags/{id}", response_model=answers.RemovedTag)
+@router.delete("/tags/{id}", response_model=reports.RemovedTag)
 async def remove(backend: TheBackend, tag_id: TagId) -> Json:
     """Delete a tag; whatever carried it loses it."""
     return Json({"status": "success", "models": await backend.remove_tag(tag_id)})

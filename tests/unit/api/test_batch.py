@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from modelkeep.api import answers
+from modelkeep.api import reports
 from modelkeep.api.batch import import_rows
 from modelkeep.domain.values import Action, Strategy
 from modelkeep.errors import Busy, Conflict, FileVanished, NotFound, OutsideRoots
@@ -36,7 +36,7 @@ async def test_each_row_is_told_of_in_its_own_list(client: httpx.AsyncClient, ba
     )
     told = answer.json()
     assert answer.status_code == 207
-    answers.MigratedMany.model_validate(told)
+    reports.MigratedMany.model_validate(told)
     failed = {row["id"]: row["error"] for row in told.pop("failed")}
     assert backend.row is not None
     conflict = {
