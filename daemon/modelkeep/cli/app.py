@@ -18,6 +18,7 @@ from modelkeep.cli import (
     journal,
     models,
     pending,
+    service,
     setup,
     status,
     tags,
@@ -94,4 +95,5 @@ app.command("scan", epilog=examples("modelkeep scan"))(control.scan)
 app.command("pause", epilog=examples("modelkeep pause"))(control.pause)
 app.command("resume", epilog=examples("modelkeep resume"))(control.resume)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.add_typer(service.app, name="service")
 app.add_typer(dev.app, name="dev")

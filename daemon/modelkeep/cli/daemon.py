@@ -1,10 +1,12 @@
 """`modelkeep run`: the daemon in the foreground."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
 
+from modelkeep.base.journald import leads_to_journald
 from modelkeep.cli.context import Invocation, invocation
 from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, facts
@@ -49,7 +51,7 @@ def announcer(call: Invocation) -> Callable[[str], None]:
     def announce(sentence: str) -> None:
         out = console(stderr=True)
         out.print(f"modelkeep: {clean(sentence)}", style="bold")
-        if not told:
+        if not told and not leads_to_journald(sys.stderr):
             out.print(f"next: {call.command('status', '--watch')}   or   {call.command('journal', '--follow')}")
         told.append(sentence)
 

@@ -1,8 +1,6 @@
 """`modelkeep init`: the first configuration."""
 
-import json
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +33,7 @@ def init(
     Without options it looks for ComfyUI in the usual places.
     """
     from modelkeep.cli.new_file import already_there, write_new_file
-    from modelkeep.settings.model import configuration_text, user_configuration_path
+    from modelkeep.settings.configuration import configuration_text, user_configuration_path, with_data_dir
 
     call = invocation(context)
     roots = [_folder("--root", path) for path in root or []]
@@ -46,7 +44,9 @@ def init(
     out = console()
     if named is None and not roots:
         named = _search_comfyui(out)
-    text = _with_data_dir(configuration_text(roots, named), call.data_dir)
+    text = configuration_text(roots, named)
+    if call.data_dir is not None:
+        text = with_data_dir(text, _absolute(call.data_dir))
     _show_library(roots, named, out)
     write_new_file(target, text)
     out.print(f"Written: {clean(target)}", style="bold")
@@ -101,15 +101,6 @@ def _show_library(roots: Sequence[Path], comfyui: Path | None, out: Console) -> 
     out.print(made)
     total = sum(row.size_bytes for row in counts)
     out.print(f"{count(sum(row.files for row in counts), 'model file')}, {size(total)}")
-
-
-def _with_data_dir(text: str, data_dir: Path | None) -> str:
-    """Return a configuration that keeps the data where `--data-dir` says, if it says so."""
-    if data_dir is None:
-        return text
-    line = f"data_dir = {json.dumps(str(_absolute(data_dir)))}"
-    changed, number = re.subn(r"^(# )?data_dir = .*$", lambda _: line, text, count=1, flags=re.MULTILINE)
-    return changed if number else f"{line}\n{text}"
 
 
 def _say_next(call: Invocation, target: Path, out: Console) -> None:

@@ -12,6 +12,8 @@ _MOUNTINFO = Path("/proc/self/mountinfo")
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "glusterfs", "davfs", "fuse", "vboxsf", "virtiofs")
 """Beginnings of the names of file systems whose changes, made elsewhere, the kernel does not tell."""
 
+_FSTAB = Path("/etc/fstab")
+
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 """How the kernel spells spaces, tabs, line ends and backslashes in there."""
 
@@ -133,6 +135,20 @@ def mounts_below(path: str, mountinfo: Path = _MOUNTINFO) -> frozenset[tuple[int
     resolved = str(Path(path).resolve())
     return frozenset(
         (mount.number, mount.point) for mount in _mounts(mountinfo) if _is_at_or_below(mount.point, resolved)
+    )
+
+
+def may_be_away(path: str, fstab: Path = _FSTAB) -> bool:
+    """Tell whether fstab(5) says that the machine starts without the drive that a path lies on."""
+    try:
+        lines = fstab.read_bytes().splitlines()
+    except OSError:
+        return False
+    entries = (line.split() for line in lines if not line.lstrip().startswith(b"#"))
+    return any(
+        _is_at_or_below(path, _unescaped(entry[1])) and not {b"nofail", b"noauto"}.isdisjoint(entry[3].split(b","))
+        for entry in entries
+        if len(entry) >= 4  # device, mount point, type, options
     )
 
 

@@ -52,7 +52,8 @@ class Supervision:
         """Say that the daemon ends."""
         self._describe, self._is_ready = lambda: "stopping: finishes the migration in hand", False
         self._told = self._describe()
-        self._manager.tell(STOPPING=1, STATUS=self._told)
+        # From now on the time that a stop may take counts; nobody gives signs of life while the interpreter ends.
+        self._manager.tell(STOPPING=1, STATUS=self._told, WATCHDOG_USEC=0)
 
     async def reload(self, reload: Callable[[], Awaitable[None]]) -> None:
         """Have the configuration read again, and say when that begins and ends."""

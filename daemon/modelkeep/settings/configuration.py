@@ -15,6 +15,7 @@ from modelkeep.errors import SettingsError
 
 CONFIG_VARIABLE = "MODELKEEP_CONFIG"
 FILE_NAME = "modelkeep.toml"
+SYSTEM_FILE = Path("/etc/modelkeep") / FILE_NAME
 
 _DEFAULT_DATA_DIR = "data"
 _ROOTS_EXAMPLE = re.compile(r"^# \[\[roots\]\].*\n(?:# .*\n)*", re.MULTILINE)
@@ -115,6 +116,28 @@ def default_configuration_text() -> str:
     return shipped.read_text("utf-8")
 
 
+def shipped_unit(name: str) -> str:
+    """Return a file of systemd's that ships with modelkeep.
+
+    Args:
+        name: such as `user/modelkeep.service`.
+    """
+    source = checkout()
+    folder = files("modelkeep") / "systemd" if source is None else source / "systemd"
+    return folder.joinpath(*name.split("/")).read_text("utf-8")
+
+
+def with_data_dir(text: str, data_dir: Path) -> str:
+    """Return the text of a configuration file with another `data_dir`.
+
+    Raises:
+        SettingsError: the folder's name cannot be written in TOML.
+    """
+    line = f"data_dir = {_quoted(data_dir)}"
+    changed, number = re.subn(r"^(# )?data_dir = .*$", lambda _: line, text, count=1, flags=re.MULTILINE)
+    return changed if number else f"{line}\n{text}"
+
+
 def configuration_text(roots: Sequence[Path], comfyui: Path | None) -> str:
     """Return a configuration file with some folders filled in, every other option at its default.
 
@@ -151,7 +174,7 @@ def _find(named: Path | None) -> Path | None:
 
 def _usual_places() -> Iterator[Path]:
     yield user_configuration_path()
-    yield Path("/etc/modelkeep") / FILE_NAME
+    yield SYSTEM_FILE
     source = checkout()
     if source is not None:
         yield source / "config" / FILE_NAME

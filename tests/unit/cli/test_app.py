@@ -54,7 +54,9 @@ def test_version_is_printed_alone() -> None:
     assert (result.exit_code, result.stdout) == (0, f"modelkeep {__version__}\n")
 
 
-COMMANDS = "run init import status journal pending models tags tag hash duplicates scan pause resume doctor dev"
+COMMANDS = (
+    "run init import status journal pending models tags tag hash duplicates scan pause resume doctor service dev"
+)
 
 
 def test_help_names_every_command_in_lines_that_fit_a_terminal() -> None:

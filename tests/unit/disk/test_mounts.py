@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from modelkeep.disk.mounts import carrier_of, file_system_of, is_network_file_system, mount_point_of
+from modelkeep.disk.mounts import (
+    carrier_of,
+    file_system_of,
+    is_network_file_system,
+    may_be_away,
+    mount_point_of,
+)
 
 MOUNTINFO = """\
 21 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw
@@ -97,3 +103,26 @@ def test_a_device_number_leads_to_its_mount_and_one_that_no_mount_has_to_that_of
     mountinfo: Path, minor: int, path: str, carrier: tuple[str, str]
 ) -> None:
     assert carrier_of(os.makedev(0, minor), path, mountinfo) == carrier
+
+
+@pytest.mark.parametrize(
+    ("path", "away"),
+    [
+        ("/srv/models", False),
+        ("/mnt/usb drive/loras", True),
+        ("/mnt/usb drives", False),
+        ("/mnt/nas", True),
+        ("/mnt/commented", False),
+    ],
+)
+def test_drives_that_the_machine_starts_without_are_known(tmp_path: Path, path: str, away: bool) -> None:
+    fstab = tmp_path / "fstab"
+    fstab.write_text(
+        "UUID=1 / ext4 errors=remount-ro 0 1\n"
+        "/dev/sdb1 /mnt/usb\\040drive exfat nofail,uid=1000 0 2\n"
+        "nas:/models /mnt/nas nfs ro,noauto\n"
+        "  # /dev/sdc1 /mnt/commented ext4 nofail 0 2\n"
+        "broken\n"
+    )
+    assert may_be_away(path, fstab) is away
+    assert may_be_away(path, tmp_path / "none") is False
