@@ -29,6 +29,11 @@ DRAINED_FACTOR = 4
 DRAINED_SECONDS = 5.0
 """And for so long."""
 
+BODY_SECONDS = 30.0
+"""A body may take so long, and longer the more of it has come."""
+
+BODY_BYTES_PER_SECOND = 16 * 1024
+
 
 class Guard:
     """The only way in.
@@ -109,6 +114,8 @@ class _Bounded:
         self._receive_more = receive
         self._send_on = send
         self._received_bytes = 0
+        self._began = asyncio.get_running_loop().time()
+        self._is_whole = False
         self._answer_begun = False
         self._cut_off = False
 
@@ -118,17 +125,31 @@ class _Bounded:
     async def _receive(self) -> Message:
         if self._cut_off:
             return {"type": "http.disconnect"}
-        message = await self._receive_more()
+        try:
+            message = await self._receive_in_time()
+        except TimeoutError:
+            return await self._cut(Denial(408, "The body comes too slowly.", {"Connection": "close"}))
         self._received_bytes += len(message.get("body", b""))
         if self._received_bytes <= self._asked.body_bytes_max:
             return message
-        # The caller is answered when he listens; the application hears that he has gone, and what it says is dropped.
+        if message.get("more_body") and not self._answer_begun:
+            await _drain(self._receive_more, DRAINED_FACTOR * self._asked.body_bytes_max - self._received_bytes)
+        return await self._cut(too_large(self._asked))
+
+    async def _receive_in_time(self) -> Message:
+        """Return what comes next; of a body that is whole nothing more comes but its sender's leaving."""
+        if self._is_whole:
+            return await self._receive_more()
+        async with asyncio.timeout_at(self._began + BODY_SECONDS + self._received_bytes / BODY_BYTES_PER_SECOND):
+            message = await self._receive_more()
+        self._is_whole = not message.get("more_body")
+        return message
+
+    async def _cut(self, denial: Denial) -> Message:
+        """Answer the caller; the application hears that he has gone, and what it says is dropped."""
         self._cut_off = True
         if not self._answer_begun:
-            if message.get("more_body"):
-                left_bytes = DRAINED_FACTOR * self._asked.body_bytes_max - self._received_bytes
-                await _drain(self._receive_more, left_bytes)
-            await _deny(too_large(self._asked), self._scope, self._receive_more, self._send_on)
+            await _deny(denial, self._scope, self._receive_more, self._send_on)
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:

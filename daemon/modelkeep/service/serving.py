@@ -15,6 +15,7 @@ from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.app import create_app, guarded
 from modelkeep.api.backend import Backend
 from modelkeep.errors import SettingsError
+from modelkeep.service.connections import Connection
 from modelkeep.settings.model import Settings
 
 GOODBYE_SECONDS = 2
@@ -70,6 +71,7 @@ class HttpInterface:
         for listening, transport in self._sockets:
             config = uvicorn.Config(
                 guarded(self._app, self._rules, transport),
+                http=Connection,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

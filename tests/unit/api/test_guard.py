@@ -135,6 +135,19 @@ async def test_a_body_without_an_end_is_dropped_within_bounds(
     assert (await client.post("/api/models/sha256", content=stuck(), headers=headers)).status_code == 413
 
 
+async def test_a_body_that_comes_too_slowly_is_cut_off(
+    client: httpx.AsyncClient, backend: "FakeBackend", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dribbling() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
+    answer = await client.post("/api/models/sha256", content=dribbling(), headers=JSON)
+    assert (answer.status_code, answer.json(), backend.changes) == (408, {"error": "The body comes too slowly."}, [])
+
+
 async def test_who_asks_before_sending_is_answered_before_sending(client: httpx.AsyncClient) -> None:
     async def unsent() -> AsyncIterator[bytes]:
         raise AssertionError("the body was asked for")
