@@ -19,7 +19,7 @@ from tests.daemon_process import FAST, DaemonProcess, Record
 from tests.integration.bringers import WAYS, Delivery
 from tests.integration.daemon_under import NOBODY, DaemonUnder, as_nobody
 from tests.integration.slow_server import SlowServer, pieces
-from tests.libraries import checkpoint, noise, safetensors, sha256_of
+from tests.libraries import checkpoint, gguf, noise, sha256_of
 from tests.waiting import wait_until
 
 SETTLE_SECONDS = 0.6
@@ -29,7 +29,10 @@ HOUR_SECONDS = 3600.0
 PROMPT_SECONDS = 4.0
 """Within which a file is hashed that need not wait; much for one file, but all come at the same time."""
 
-MAKERS: dict[str, Callable[[object, int], bytes]] = {".safetensors": safetensors, ".ckpt": checkpoint}
+PROVING: dict[str, Callable[[object, int], bytes]] = {".gguf": gguf, ".ckpt": checkpoint}
+"""Formats that say themselves whether they are whole; safetensors does too, and most other tests bring some."""
+
+MAKERS = {**PROVING, ".bin": noise}
 
 
 @dataclass
@@ -55,7 +58,7 @@ def _name(way: str, ending: str) -> str:
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    """Two daemons after all ways have been tried on both kinds of files, with rescans meanwhile."""
+    """Two daemons after all ways have been tried on all kinds of files, with rescans meanwhile."""
     folder = tmp_path_factory.mktemp("yard")
     models = folder / "models"
     models.mkdir()
@@ -83,7 +86,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             yard.patient.scan()
             time.sleep(PAUSE_SECONDS / 3)
         for daemon in (yard.quick, yard.patient):
-            _await_last(daemon, [path for path in contents if daemon is yard.quick or path.endswith(".safetensors")])
+            _await_last(daemon, [path for path in contents if daemon is yard.quick or path.endswith(tuple(PROVING))])
             yard.told[daemon] = daemon.journal()
         yield yard
 
@@ -113,15 +116,18 @@ def test_a_file_is_hashed_when_it_is_whole_and_never_before_and_soon(yard: Yard,
     _check(yard, yard.quick, way, ending, SETTLE_SECONDS + PROMPT_SECONDS)
 
 
+@pytest.mark.parametrize("ending", PROVING)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_safetensors_file_is_taken_at_once_when_its_writer_has_closed_it(yard: Yard, way: str) -> None:
+def test_a_file_that_proves_to_be_whole_is_taken_at_once_when_its_writer_has_closed_it(
+    yard: Yard, way: str, ending: str
+) -> None:
     _skip_without_programs(way)
-    _check(yard, yard.patient, way, ".safetensors", PROMPT_SECONDS)
+    _check(yard, yard.patient, way, ending, PROMPT_SECONDS)
 
 
 def test_what_nothing_proves_whole_has_to_lie_still_first(yard: Yard) -> None:
     taken = [record for record in yard.told[yard.patient] if record["event"] == "file.settled"]
-    unproven = [Path(record["path"]) for record in taken if record["path"].endswith(".ckpt")]
+    unproven = [Path(record["path"]) for record in taken if record["path"].endswith(".bin")]
     # What a rescan finds with an old date has lain still for long.
     assert [path.name for path in unproven if time.time() - path.stat().st_mtime < HOUR_SECONDS] == []
     ended_at = {name: brought.result(timeout=0) for name, brought in yard.brought.items()}
@@ -129,7 +135,7 @@ def test_what_nothing_proves_whole_has_to_lie_still_first(yard: Yard) -> None:
     settled = {Path(record["path"]).name: _told_at(record["ts"]) for record in records}
     assert settled.keys() == ended_at.keys()
     # The last piece is written up to a pause before the program ends.
-    hasty = [name for name in settled if name.endswith(".ckpt") and settled[name] < ended_at[name] - PAUSE_SECONDS]
+    hasty = [name for name in settled if name.endswith(".bin") and settled[name] < ended_at[name] - PAUSE_SECONDS]
     assert hasty == []
 
 

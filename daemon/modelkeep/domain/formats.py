@@ -2,12 +2,14 @@
 
 Safetensors (https://github.com/huggingface/safetensors, "Format"): 8 bytes little-endian length of the header, the
 header as JSON, then the tensors; each entry's `data_offsets` are relative to the end of the header.
+GGUF and zip archives (torch's `.ckpt`, `.pt`, `.pth`, `.bin`) are known by their first bytes: `gguf`, `zip_archive`.
 Git LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md): a text file that begins with `version`.
 """
 
-from collections.abc import Callable
 from enum import StrEnum
 
+from modelkeep.domain import gguf, zip_archive
+from modelkeep.domain.header import CutShort, ReadAt, Unprovable
 from modelkeep.domain.safetensors import tensors_extent
 
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
@@ -16,9 +18,6 @@ HEADER_BYTES_MAX = 100_000_000
 
 LFS_POINTER_START = b"version https://git-lfs.github.com/spec/"
 LFS_POINTER_BYTES_MAX = 1024
-
-ReadAt = Callable[[int, int], bytes]
-"""Reads (offset, length) of the file; shorter at its end."""
 
 
 class Completeness(StrEnum):
@@ -48,7 +47,28 @@ def judge(name: str, size_bytes: int, read_at: ReadAt) -> Completeness:
         return Completeness.POINTER
     if name.lower().endswith(SAFETENSORS_SUFFIXES):
         return _judge_safetensors(size_bytes, read_at)
+    return _judge_by_magic(size_bytes, read_at)
+
+
+def _judge_by_magic(size_bytes: int, read_at: ReadAt) -> Completeness:
+    magic = read_at(0, 4)
+    try:
+        if magic == gguf.MAGIC:
+            return _judge_size(size_bytes, *gguf.sizes_when_whole(size_bytes, read_at))
+        if magic == zip_archive.MAGIC:
+            zip_archive.require_whole(size_bytes, read_at)
+            return Completeness.WHOLE
+    except CutShort:
+        return Completeness.CUT_OFF
+    except Unprovable:
+        return Completeness.UNKNOWN
     return Completeness.UNKNOWN
+
+
+def _judge_size(size_bytes: int, least: int, whole: int) -> Completeness:
+    if size_bytes < least:
+        return Completeness.CUT_OFF
+    return Completeness.WHOLE if size_bytes == whole else Completeness.UNKNOWN
 
 
 def _judge_safetensors(size_bytes: int, read_at: ReadAt) -> Completeness:
@@ -65,6 +85,4 @@ def _judge_safetensors(size_bytes: int, read_at: ReadAt) -> Completeness:
     if extent is None:
         return Completeness.UNKNOWN
     whole = 8 + header_length + extent
-    if size_bytes < whole:
-        return Completeness.CUT_OFF
-    return Completeness.WHOLE if size_bytes == whole else Completeness.UNKNOWN
+    return _judge_size(size_bytes, whole, whole)

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from modelkeep.dev.demo import MARKER, DemoLibrary, make_demo
-from modelkeep.domain.formats import Completeness, ReadAt, judge
+from modelkeep.domain.formats import Completeness, judge
+from modelkeep.domain.header import ReadAt
 from modelkeep.errors import ModelkeepError
 
 
