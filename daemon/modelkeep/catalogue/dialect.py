@@ -163,6 +163,13 @@ def insert_missing(table: sa.Table, columns: Collection[str] = (), chosen: sa.Se
     return filled.on_conflict_do_nothing()
 
 
+def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> range:
+    """Return ids for so many new rows of a table with `IDS_ONCE`; they have to be used in this transaction."""
+    query = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = ?"
+    first = int(connection.exec_driver_sql(query, (table.name,)).scalar_one())
+    return range(first, first + count)
+
+
 def below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
     """Return the condition that a path lies below a folder."""
     # A range instead of LIKE: it uses the index and knows no wild cards. "0" is the character after "/" where texts

@@ -8,7 +8,7 @@ leaves migrations whose plans are in the journal, from which they are resumed.
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from modelkeep.changes.import_records import planned
@@ -24,6 +24,7 @@ from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
+from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import ImportStopped, JournalError, ModelkeepError
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
 from modelkeep.importers.report import ImportReport, Progress, report_of
@@ -99,8 +100,9 @@ class StageOne:
         rows = await self._catalogue.keep_places(content.kind, content.source, content.rows)
         content = replace(content, rows=tuple(rows))
         if dry_run:
-            taken = await self._rehearse(content, content.rows, again=again)
-            report = report_of(content, taken, len(needs_of(taken)), dry_run=True)
+            on_disk = await self._look(content.rows)
+            taken = await self._rehearse(content, content.rows, on_disk, again=again)
+            report = report_of(content, taken, len(needs_of(taken)), files_found=len(on_disk), dry_run=True)
         else:
             report = await self._import(content, progress, again=again)
         progress(Progress("done", report.rows, report.rows))
@@ -123,7 +125,8 @@ class StageOne:
             self._looks,
         )
         try:
-            rehearsed = await self._rehearse(content, deciding_rows(content.rows), again=again)
+            deciding = deciding_rows(content.rows)
+            rehearsed = await self._rehearse(content, deciding, await self._look(deciding), again=again)
             await run.make_ready(needs_of(rehearsed))
             # From here on it is short, and half of it must not be left to the next start of the daemon.
             return await to_the_end(run.take(self._clock()), run.call_off)
@@ -135,11 +138,15 @@ class StageOne:
         finally:
             await asyncio.to_thread(run.discard_unused)
 
-    async def _rehearse(self, content: SourceContent, rows: Sequence[LegacyRow], *, again: bool) -> list[TakenRow]:
+    async def _look(self, rows: Sequence[LegacyRow]) -> dict[str, Fingerprint]:
+        return await self._looks.found(fingerprints_of, {row.path for row in rows})
+
+    async def _rehearse(
+        self, content: SourceContent, rows: Sequence[LegacyRow], on_disk: Mapping[str, Fingerprint], *, again: bool
+    ) -> list[TakenRow]:
         """Ask what would become of rows."""
         if not rows:
             return []
-        on_disk = await self._looks.found(fingerprints_of, {row.path for row in rows})
         staged = [StagedRow(row, on_disk=on_disk.get(row.path)) for row in rows]
         return await self._catalogue.import_rows(
             content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True, again=again
@@ -185,6 +192,7 @@ class _Run:
         self._staging = PictureStaging(pictures, concurrency)
         self._asked: set[Need] = set()
         self._used: list[str] = []
+        self._files_found = 0
 
     async def make_ready(self, needs: set[Need]) -> None:
         """Make pictures ready."""
@@ -199,7 +207,7 @@ class _Run:
         async with self._changes.turn:
             taken = await self._take(now_ms)
         pictures = sum(1 for row in taken if row.files or self._has_copy(row))
-        report = report_of(self._content, taken, pictures, self._staging.errors)
+        report = report_of(self._content, taken, pictures, self._staging.errors, files_found=self._files_found)
         self._journal.write("import.finished", kind=report.kind, source=report.source, **report.counts())
         self.is_finished = True
         return report
@@ -217,6 +225,7 @@ class _Run:
         while True:
             self._progress(Progress("writing", 0, len(rows)))
             on_disk = await self._looks.found(fingerprints_of, {row.path for row in rows})
+            self._files_found = len(on_disk)
             staged = [self._staging.staged_row(row, on_disk.get(row.path)) for row in rows]
             try:
                 return await self._changes.make(self._change(staged, now_ms))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from modelkeep.cli.context import Invocation
-from modelkeep.cli.import_progress import missing_paths
 from modelkeep.cli.output import facts, named, table
 from modelkeep.cli.path_guess import common_folder, folders_to_try, guess_mapping
 from modelkeep.cli.wording import clean, count
@@ -39,7 +38,7 @@ def after_import(
     if waiting and not through_daemon and not order.dry_run:
         out.print(f"{count(waiting, 'row')} will be hashed by: {call.command('run')}")
     # Rows of an earlier import are where that one's --map put them, which this request does not know.
-    lost = missing_paths(order) if report["rows"] > report["unchanged"] else []
+    lost = report.get("not_found", []) if report["rows"] > report["unchanged"] else []
     if lost:
         out.print(_mapping_advice(call, order, lost), style="yellow")
 

@@ -1,6 +1,7 @@
 """Hashes that came from elsewhere: what was said with them, what was read, and what follows from both."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Self
 
 from modelkeep.domain.description import Description
@@ -21,7 +22,7 @@ class Statement(Description):
 
     def as_json(self) -> JsonObject:
         """Return the shape in which the catalogue holds it."""
-        return asdict(self)
+        return dict(zip(_STATED, _stated_by(self), strict=True))
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Self:
@@ -33,6 +34,10 @@ class Statement(Description):
         return PendingImport(
             id=0, path=path, size_bytes=size_bytes, source=CLAIM_SOURCE, due_at=now_ms, **self.description
         )
+
+
+_STATED = tuple(known.name for known in fields(Statement))
+_stated_by = attrgetter(*_STATED)
 
 
 @dataclass(frozen=True, slots=True)

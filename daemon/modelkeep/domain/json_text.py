@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 
 COMPACT = (",", ":")
 """Separators with no space between the tokens."""
@@ -30,7 +31,7 @@ def json_text(
     """
 
     def written(whole: object, *, in_ascii: bool) -> str:
-        return json.dumps(whole, ensure_ascii=in_ascii, allow_nan=spell is None, indent=indent, separators=separators)
+        return _encoder(in_ascii, spell is None, indent, separators).encode(whole)
 
     def finite(*, in_ascii: bool) -> str:
         try:
@@ -41,11 +42,20 @@ def json_text(
             return written(_spelled(value, spell), in_ascii=in_ascii)
 
     text = finite(in_ascii=encoding == "ascii")
+    if text.isascii():
+        return text
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
         return finite(in_ascii=True)
     return text
+
+
+@cache
+def _encoder(
+    in_ascii: bool, allow_nan: bool, indent: int | None, separators: tuple[str, str] | None
+) -> json.JSONEncoder:
+    return json.JSONEncoder(ensure_ascii=in_ascii, allow_nan=allow_nan, indent=indent, separators=separators)
 
 
 def _spelled(value: object, spell: Callable[[float], object]) -> object:

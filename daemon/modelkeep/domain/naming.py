@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath, PureWindowsPath
 
 TEMPORARY_SUFFIXES = (
@@ -123,9 +124,20 @@ def is_windows_path(path: str) -> bool:
 
 def _below(path: str, prefix: str) -> tuple[str, ...] | None:
     """Return the parts of `path` below `prefix`, or None when it does not lie there."""
-    if is_windows_path(prefix):
-        # PureWindowsPath compares without regard to case and takes both kinds of slashes; a bare drive is its root.
-        windows, base = PureWindowsPath(path), PureWindowsPath(prefix + "\\" if prefix.endswith(":") else prefix)
-        return windows.relative_to(base).parts if windows.is_relative_to(base) else None
-    posix, base_posix = PurePosixPath(path), PurePosixPath(prefix)
-    return posix.relative_to(base_posix).parts if posix.is_relative_to(base_posix) else None
+    is_windows = is_windows_path(prefix)
+    parts, comparable, anchor = _parts(path, is_windows)
+    # A bare drive is its root.
+    base = _parts(prefix + "\\" if is_windows and prefix.endswith(":") else prefix, is_windows)[1]
+    fits = comparable[: len(base)] == base and bool(base or not anchor)
+    return parts[len(base) :] if fits else None
+
+
+@lru_cache(maxsize=64)  # a path is compared with each prefix, and more than once
+def _parts(path: str, is_windows: bool) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Return the parts of a path, the same as they are compared, and its drive and root."""
+    if not is_windows:
+        posix = PurePosixPath(path)
+        return posix.parts, posix.parts, posix.anchor
+    # It takes both kinds of slashes; Windows compares without regard to case.
+    windows = PureWindowsPath(path)
+    return windows.parts, tuple(part.lower() for part in windows.parts), windows.anchor

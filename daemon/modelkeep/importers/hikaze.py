@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from modelkeep.base.collector import collector_paused
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, Refusal
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import normalise_sha256
 from modelkeep.importers.base import SourceContent, SourceOptions
-from modelkeep.importers.collector import collector_paused
 from modelkeep.importers.hikaze_meta import HikazeMeta, read_meta
 from modelkeep.importers.hikaze_source import HikazeRecord, find_database, read_records
 from modelkeep.importers.legacy_path import is_mapped, local_path

@@ -13,11 +13,11 @@ from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
 
+from modelkeep.base.collector import collector_paused
 from modelkeep.base.workers import END_SECONDS, WorkerPool
 from modelkeep.domain.legacy import LegacyRow
 from modelkeep.errors import SourceError, WorkerDied
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
-from modelkeep.importers.collector import collector_paused
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX, unreadable
 
 COMPUTING_SECONDS_MAX = 600

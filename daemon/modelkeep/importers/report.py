@@ -8,6 +8,8 @@ from modelkeep.domain.legacy import Refusal, TakenRow, Taking
 from modelkeep.importers.base import SourceContent
 from modelkeep.importers.legacy_text import TAKEN_AS_UNKNOWN
 
+_PATHS_TOLD = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -42,6 +44,8 @@ class ImportReport:
     image_errors: list[Refusal] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     remarks: list[Refusal] = field(default_factory=list)
+    not_found: list[str] = field(default_factory=list)
+    """Paths in the source, of some of its rows, when not one of its files is where it says."""
 
     def counts(self) -> dict[str, int]:
         """Return the numbers; where the older HTTP interface has a name for one, it bears that name."""
@@ -71,6 +75,7 @@ class ImportReport:
             "refusals": [_as_json(refusal) for refusal in self.refusals],
             "image_errors": [_as_json(refusal) for refusal in self.image_errors],
             "remarks": [_as_json(remark) for remark in self.remarks],
+            "not_found": self.not_found,
         }
 
 
@@ -80,6 +85,7 @@ def report_of(
     images_processed: int,
     image_errors: Sequence[Refusal] = (),
     *,
+    files_found: int = 0,
     dry_run: bool = False,
 ) -> ImportReport:
     """Return the report of an import.
@@ -89,6 +95,7 @@ def report_of(
         taken: what the catalogue did with its rows.
         images_processed: number of pictures that came with them.
         image_errors: the pictures that could not be used.
+        files_found: at how many paths of the rows a file lies.
         dry_run: whether nothing was changed.
     """
     takings = Counter(row.taking for row in taken)
@@ -107,7 +114,15 @@ def report_of(
         image_errors=list(image_errors),
         refusals=list(content.refusals),
         remarks=[*content.remarks, *sorted(odd, key=_loses_nothing)],
+        not_found=[] if files_found else _some_paths(content),
     )
+
+
+def _some_paths(content: SourceContent) -> list[str]:
+    """Return the paths that a source says of rows all through it, and of those that were refused."""
+    rows = content.rows[:: len(content.rows) // _PATHS_TOLD + 1]
+    refused = [refusal.path for refusal in content.refusals if refusal.path]
+    return [*(row.original_path for row in rows), *refused[:_PATHS_TOLD]]
 
 
 def _loses_nothing(remark: Refusal) -> bool:

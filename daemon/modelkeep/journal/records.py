@@ -23,6 +23,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -85,10 +86,16 @@ def arrange(record: Mapping[str, object]) -> dict[str, object]:
         ValueError: the event is not spelled `noun.verb_past`: a programming error.
     """
     event = record["event"]
-    if not isinstance(event, str) or not _EVENT.fullmatch(event):
+    if not _is_event(event):
         raise ValueError(f"{event!r} is no name of an event; they are spelled noun.verb_past")
-    first = [key for key in ("seq", "ts", "event", "migration") if key in record]
-    return {key: record[key] for key in [*first, *record]}
+    arranged = {key: record[key] for key in ("seq", "ts", "event", "migration") if key in record}
+    arranged.update(record)
+    return arranged
+
+
+@lru_cache(maxsize=256)
+def _is_event(event: object) -> bool:
+    return isinstance(event, str) and _EVENT.fullmatch(event) is not None
 
 
 def encode(record: Mapping[str, object]) -> bytes:

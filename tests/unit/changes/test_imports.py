@@ -387,6 +387,7 @@ async def test_the_report_counts_every_row_once() -> None:
             {"key": "4", "path": "/models/4", "reason": "odd"},
             {"key": "4", "path": "/models/4", "reason": "odder"},
         ],
+        "not_found": [f"/models/{key}" for key in "12456"] + ["D:\\x"],
     }
     assert world.journal.of("import.finished") == [{"kind": "hikaze", "source": "/old/list", **report.counts()}]
     assert world.journal.of("import.started") == [{"kind": "hikaze", "source": "/old/list", "rows": 5, "refused": 1}]

@@ -6,6 +6,8 @@ from itertools import takewhile
 
 import sqlalchemy as sa
 
+from modelkeep.base.collector import collector_paused
+from modelkeep.catalogue.store.bulk import all_rows
 from modelkeep.catalogue.tables import imported_rows
 from modelkeep.domain.legacy import LegacyRow
 
@@ -13,16 +15,23 @@ Prefixes = tuple[str, str]
 """What the old and the new path begin with, before what they have in common."""
 
 
+@collector_paused()
 def keep_places(connection: sa.Connection, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
     """Return the rows of a source, each with the path that it should have in view of earlier runs."""
-    query = sa.select(imported_rows.c.row_key, imported_rows.c.digest, imported_rows.c.path).where(
-        imported_rows.c.kind == kind, imported_rows.c.source == source
-    )
-    earlier = {key: (digest, path) for key, digest, path in connection.execute(query)}
-    pairs = [(row, *earlier[row.key]) for row in rows if row.key in earlier and not row.is_mapped]
+    columns = imported_rows.c
+    query = sa.select(columns.row_key, columns.digest, columns.path)
+    found = all_rows(connection, query.where(columns.kind == kind, columns.source == source))
+    earlier = {key: (digest, path) for key, digest, path in found}
+    nowhere = ("", "")
+    elsewhere = [
+        (row, digest, path)
+        for row in rows
+        for digest, path in (earlier.get(row.key, nowhere),)
+        if path and path != row.path and not row.is_mapped
+    ]
     # The digest covers the path in the source: where it is the same, an earlier `--map` made the difference.
-    maps = {prefixes(row.path, path) for row, digest, path in pairs if digest == row.digest and path != row.path}
-    kept = {row.key: path for row, digest, path in pairs if stays(row, digest, path, maps)}
+    maps = {prefixes(row.path, path) for row, digest, path in elsewhere if digest == row.digest}
+    kept = {row.key: path for row, digest, path in elsewhere if stays(row, digest, path, maps)}
     return [replace(row, path=kept[row.key]) if row.key in kept else row for row in rows]
 
 

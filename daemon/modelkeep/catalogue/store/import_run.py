@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import upsert
-from modelkeep.catalogue.store.pending import insert_pendings
+from modelkeep.catalogue.dialect import next_ids, upsert
+from modelkeep.catalogue.store.bulk import Bulk, all_rows
+from modelkeep.catalogue.store.pending import pending_values
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import (
     images,
@@ -35,8 +37,7 @@ from modelkeep.domain.values import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(NamedTuple):
     """What an earlier run did with a row."""
 
     digest: str
@@ -79,15 +80,12 @@ def begin(
     connection: sa.Connection, kind: str, source: str, rows: Sequence[StagedRow], now_ms: int, *, again: bool = False
 ) -> ImportRun:
     """Learn what is known before an import begins, and make its tags."""
-    query = sa.select(
-        imported_rows.c.row_key,
-        imported_rows.c.digest,
-        imported_rows.c.path,
-        imported_rows.c.sha256,
-        imported_rows.c.pending_id,
-    ).where(imported_rows.c.kind == kind, imported_rows.c.source == source)
-    found = {key: Earlier(*values) for key, *values in connection.execute(query)}
-    earlier = {key: row for key, row in found.items() if not (again and row.is_dropped)}
+    columns = imported_rows.c
+    query = sa.select(columns.row_key, columns.digest, columns.path, columns.sha256, columns.pending_id)
+    found = all_rows(connection, query.where(columns.kind == kind, columns.source == source))
+    earlier = {values[0]: Earlier._make(values[1:]) for values in found}
+    if again:
+        earlier = {key: row for key, row in earlier.items() if not row.is_dropped}
     return ImportRun(
         connection,
         kind,
@@ -95,10 +93,11 @@ def begin(
         now_ms,
         earlier,
         _make_tags(connection, rows, earlier),
-        set(connection.execute(sa.select(models.c.sha256)).scalars()),
+        {sha256 for (sha256,) in all_rows(connection, sa.select(models.c.sha256))},
         {
-            *connection.execute(sa.select(locations.c.path)).scalars(),
-            *connection.execute(sa.select(pending_import.c.path)).scalars(),
+            path
+            for column in (locations.c.path, pending_import.c.path)
+            for (path,) in all_rows(connection, sa.select(column))
         },
     )
 
@@ -120,37 +119,29 @@ def _make_tags(
 
 def write_gathered(run: ImportRun) -> None:
     """Write set-wise what was gathered row by row."""
-    for table, values in (
-        (models, run.new_models),
-        (locations, run.new_locations),
-        (model_tags, run.new_model_tags),
-        (images, run.new_images),
-        (migrations, run.new_migrations),
+    for insert, rows in zip(
+        _GATHERED,
+        (run.new_models, run.new_locations, run.new_model_tags, run.new_images, run.new_migrations),
+        strict=True,
     ):
-        if values:
-            run.connection.execute(sa.insert(table), values)
+        insert.run(run.connection, rows)
+
+
+_GATHERED = tuple(Bulk(sa.insert(table)) for table in (models, locations, model_tags, images, migrations))
 
 
 def queue_new(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
     """Put rows into the queue, each of another path at which none waits."""
-    # The picture of a row is named by its id, which the database gives.
-    ids = insert_pendings(run.connection, [pending_of(run, staged, 0) for staged in rows])
-    queued = [(staged, pending_of(run, staged, ids[staged.row.path])) for staged in rows]
-    named = [{"b_id": row.id, "b_image": row.image} for _, row in queued if row.image]
-    tagged = [
-        {"model_id": pending.id, "tag_id": tag} for staged, pending in queued for tag in run.tags_of(staged.row)
-    ]
-    for statement, values in ((_NAME_IMAGE, named), (sa.insert(pending_model_tags), tagged)):
-        if values:
-            run.connection.execute(statement, values)
+    # The picture of a row is named by its id, so that is known before the row is written.
+    ids = next_ids(run.connection, pending_import, len(rows))
+    queued = [(staged, pending_of(run, staged, new_id)) for new_id, staged in zip(ids, rows, strict=True)]
+    _QUEUE.run(run.connection, [pending_values(row) | {"id": row.id} for _, row in queued])
+    tagged = [(pending.id, tag) for staged, pending in queued for tag in run.tags_of(staged.row)]
+    _TAG_QUEUED.run(run.connection, [{"model_id": pending_id, "tag_id": tag} for pending_id, tag in tagged])
     return [waiting_row(staged, Taking.PENDING, pending) for staged, pending in queued]
 
 
-_NAME_IMAGE = (
-    sa.update(pending_import)
-    .where(pending_import.c.id == sa.bindparam("b_id"))
-    .values(image=sa.bindparam("b_image", type_=pending_import.c.image.type))
-)
+_QUEUE, _TAG_QUEUED = Bulk(sa.insert(pending_import)), Bulk(sa.insert(pending_model_tags))
 
 
 def remember(run: ImportRun, taken: Iterable[TakenRow]) -> None:
@@ -168,8 +159,10 @@ def remember(run: ImportRun, taken: Iterable[TakenRow]) -> None:
         for row in taken
         if row.taking is not Taking.UNCHANGED
     ]
-    if rows:
-        run.connection.execute(upsert(imported_rows), rows)
+    _REMEMBER.run(run.connection, rows)
+
+
+_REMEMBER = Bulk(upsert(imported_rows))
 
 
 def model_of(row: LegacyRow) -> Model:

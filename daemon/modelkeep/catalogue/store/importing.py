@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from modelkeep.base.collector import collector_paused
 from modelkeep.catalogue.store.control import forget_migrations, migration_values
 from modelkeep.catalogue.store.import_care import take_with_care
 from modelkeep.catalogue.store.import_run import (
@@ -30,6 +31,7 @@ from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
 BeforeCommit = Callable[[Sequence[TakenRow]], None]
 
 
+@collector_paused()
 def import_rows(
     connection: sa.Connection,
     kind: str,

@@ -16,6 +16,7 @@ from modelkeep.domain.values import Fingerprint, Location, LocationState, Pendin
 
 _ROWS = RowsOf(locations, Location)
 _FINGERPRINTS = RowsOf(locations, Fingerprint)
+_NO_FINGERPRINT: Mapping[str, Any] = dict.fromkeys(column.name for column in _FINGERPRINTS.columns)
 _SELECT = sa.select(*_FINGERPRINTS.columns, *_ROWS.columns)
 _PUT = upsert(locations)
 
@@ -313,11 +314,9 @@ def _move_pending(connection: sa.Connection, old: str, new: str) -> int:
     return int(row)
 
 
-def fingerprint_values(fingerprint: Fingerprint | None) -> dict[str, Any]:
+def fingerprint_values(fingerprint: Fingerprint | None) -> Mapping[str, Any]:
     """Return the columns of a fingerprint."""
-    if fingerprint is None:
-        return dict.fromkeys(column.name for column in _FINGERPRINTS.columns)
-    return _FINGERPRINTS.row(fingerprint)
+    return _NO_FINGERPRINT if fingerprint is None else _FINGERPRINTS.row(fingerprint)
 
 
 def location_values(location: Location, now_ms: int) -> dict[str, object]:

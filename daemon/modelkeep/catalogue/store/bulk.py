@@ -1,0 +1,92 @@
+"""Many rows with one statement, near to the driver: its text is made once, and values are made storable by column."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.dialect import PathText, chunks, restored_path
+
+_ROWS_AT_ONCE = 2000
+
+
+class Bulk:
+    """A statement that is carried out for many rows: compiled with the first of them, and never again.
+
+    Args:
+        statement: inserts or changes one row; its parameters have the names of the rows' keys.
+    """
+
+    def __init__(self, statement: sa.Insert | sa.Update) -> None:
+        self._statement = statement
+        self._prepared: dict[tuple[str, ...], _Prepared] = {}
+
+    def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Carry it out for rows that all have the same keys."""
+        if not rows:
+            return
+        keys = tuple(rows[0])
+        prepared = self._prepared.get(keys)
+        if prepared is None:
+            prepared = self._prepared[keys] = _prepare(self._statement, keys, connection.dialect)
+        for some in chunks(rows, _ROWS_AT_ONCE):
+            connection.exec_driver_sql(prepared.text, prepared.parameters(some))
+
+
+def all_rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Yield what a query selects, of whose columns none but paths need anything done to them."""
+    compiled: Any = query.compile(dialect=connection.dialect)
+    paths = [index for index, column in enumerate(query.selected_columns) if isinstance(column.type, PathText)]
+    values = tuple(_storable(compiled.binds[name], connection.dialect) for name in compiled.positiontup)
+    result = connection.exec_driver_sql(str(compiled), values)
+    while some := result.fetchmany(_ROWS_AT_ONCE):
+        columns: list[Sequence[Any]] = list(zip(*some, strict=True))
+        for index in paths:
+            if not _are_ascii(columns[index]):
+                columns[index] = [restored_path(text) for text in columns[index]]
+        yield from zip(*columns, strict=True)
+
+
+def _storable(bound: Any, dialect: sa.Dialect) -> Any:
+    process = bound.type.dialect_impl(dialect).bind_processor(dialect)
+    return process(bound.value) if process else bound.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A statement's text, what picks its parameters out of a row, and what makes the values of a column storable."""
+
+    text: str
+    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    processors: tuple[tuple[int, Callable[[Any], Any], bool], ...]
+
+    def parameters(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+        """Return what the driver takes."""
+        columns: list[Sequence[Any]] = list(zip(*map(self.pick, rows), strict=True))
+        for index, process, is_path in self.processors:
+            if not (is_path and _are_ascii(columns[index])):
+                columns[index] = [process(value) for value in columns[index]]
+        return list(zip(*columns, strict=True))
+
+
+def _prepare(statement: sa.Insert | sa.Update, keys: tuple[str, ...], dialect: sa.Dialect) -> _Prepared:
+    compiled: Any = statement.compile(dialect=dialect, column_keys=list(keys))
+    names = tuple(compiled.positiontup)
+    types = [compiled.binds[name].type for name in names]
+    processors = [
+        (index, process, isinstance(type_, PathText))
+        for index, type_ in enumerate(types)
+        if (process := type_.dialect_impl(dialect).bind_processor(dialect)) is not None
+    ]
+    pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+    return _Prepared(str(compiled), pick, tuple(processors))
+
+
+def _are_ascii(texts: Sequence[str | None]) -> bool:
+    """Tell whether nothing need be done to the texts of a column."""
+    try:
+        return "".join(texts).isascii()  # type: ignore[arg-type]
+    except TypeError:  # one is NULL
+        return False
