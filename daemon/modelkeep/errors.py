@@ -9,6 +9,7 @@
     ├── SourceError            a legacy source cannot be read at all
     ├── ImportStopped          an import was called off because the daemon or the command stops
     ├── PictureError           a picture cannot be decoded or is refused
+    │   └── PictureTooLarge    it has too many bytes or pixels
     ├── StorageError           a file of our own cannot be written
     ├── HashError              a file could not be hashed
     │   ├── FileChanged        it changed while it was read
@@ -67,6 +68,10 @@ class ImportStopped(ModelkeepError):
 
 class PictureError(ModelkeepError):
     """A picture cannot be decoded, is too large, or is no picture."""
+
+
+class PictureTooLarge(PictureError):
+    """A picture has more bytes or pixels than are taken."""
 
 
 class StorageError(ModelkeepError):

@@ -13,7 +13,7 @@ from tests.daemon_process import DaemonProcess
 from tests.integration.conftest import DaemonMaker
 from tests.integration.mount_points import mounting
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import jpeg, png, text_as_picture
+from tests.picture_files import gigantic_png, jpeg, png, text_as_picture, truncated_png
 
 from modelkeep.doctor.examination import examine
 from modelkeep.doctor.findings import Finding
@@ -69,7 +69,9 @@ def test_pictures_come_and_go_and_a_model_whose_file_is_gone_is_forgotten(
     assert daemon.request("GET", f"/api/images/{sha256}_3.webp").status_code == 404
     changed = daemon.request("GET", f"/api/images/{sha256}_0.webp", headers={"If-None-Match": tag})
     assert changed.status_code == 200
-    assert upload(daemon, sha256, text_as_picture()).status_code == 415
+    for content, status in ((text_as_picture(), 415), (truncated_png(), 415), (gigantic_png(), 413), (b"", 415)):
+        refused = upload(daemon, sha256, content)
+        assert (refused.status_code, "what was sent" in refused.json()["error"]) == (status, True)
     assert upload(daemon, "d" * 64, sources[0]).status_code == 404
 
     assert daemon.request("DELETE", f"/api/models/{sha256}").status_code == 409

@@ -40,6 +40,7 @@ _STATUS: dict[type[BaseException], int] = {
     errors.ImportStopped: 503,
     errors.SettingsError: 400,
     errors.PictureError: 415,
+    errors.PictureTooLarge: 413,
     errors.StorageError: 507,
     errors.CatalogueLocked: 503,
     errors.CatalogueUnwritable: 507,

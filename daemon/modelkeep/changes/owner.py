@@ -133,7 +133,7 @@ class OwnerActs:
             await asyncio.to_thread(_save, picture, source)
             return await self._pictures.render(source, migration)
         except PictureError as error:
-            raise PictureError(str(error).replace(source.name, "what was sent")) from error
+            raise type(error)(str(error).replace(source.name, "what was sent")) from error
         except OSError as error:
             raise_as_told(error)
         finally:

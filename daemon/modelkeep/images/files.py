@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from modelkeep.disk.files import open_for_reading
 from modelkeep.domain.pictures import SOURCE_BYTES
-from modelkeep.errors import PictureError
+from modelkeep.errors import PictureError, PictureTooLarge
 
 _CHUNK_BYTES = 1024 * 1024
 _OUR_OWN_SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -112,7 +112,7 @@ def _refuse_large(size_bytes: int, name: str) -> None:
     if size_bytes > SOURCE_BYTES:
         # Rounded up, or a file that is one byte too large would be "64 MB; at most 64 MB".
         size_mb = -(-size_bytes // 2**20)
-        raise PictureError(f"{name} is {size_mb} MB; at most {SOURCE_BYTES // 2**20} MB are taken")
+        raise PictureTooLarge(f"{name} is {size_mb} MB; at most {SOURCE_BYTES // 2**20} MB are taken")
 
 
 def _read(descriptor: int, name: str) -> bytes:

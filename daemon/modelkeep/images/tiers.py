@@ -27,7 +27,7 @@ from PIL import (
 )
 
 from modelkeep.domain.pictures import SOURCE_PIXELS, SOURCE_SIDE, TIERS, high_size, tier_size
-from modelkeep.errors import PictureError
+from modelkeep.errors import PictureError, PictureTooLarge
 from modelkeep.images.png_size import lacks_pixels
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def _at_the_border(work: Callable[[], T], data: bytes, name: str) -> T:
         try:
             return work()
         except PictureError as error:
-            raise PictureError(f"{name} {error}") from error
+            raise type(error)(f"{name} {error}") from error
         except Image.DecompressionBombError as error:
             raise _too_large(data, name) from error
         except UnidentifiedImageError as error:
@@ -135,7 +135,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     longest = max(opened.size)
     if longest > SOURCE_SIDE:
         # Whatever is done to so many rows takes long for however few pixels.
-        raise PictureError(f"has a side of {longest} pixels; at most {SOURCE_SIDE} are taken")
+        raise PictureTooLarge(f"has a side of {longest} pixels; at most {SOURCE_SIDE} are taken")
     if opened.format == "PNG" and lacks_pixels(data):
         raise PictureError("is cut off or damaged (it holds fewer pixels than it says)")
     return opened
@@ -250,7 +250,7 @@ def _too_large(data: bytes, name: str) -> PictureError:
         reader = _READERS.get(_format_by_first_bytes(data))
         size = reader(io.BytesIO(data)).size if reader else None
     stated = f"is {size[0]} x {size[1]} pixels" if size else "has too many pixels"
-    return PictureError(f"{name} {stated}; at most {SOURCE_PIXELS // 1_000_000} megapixels are taken")
+    return PictureTooLarge(f"{name} {stated}; at most {SOURCE_PIXELS // 1_000_000} megapixels are taken")
 
 
 def _unidentified(data: bytes, name: str) -> PictureError:

@@ -9,7 +9,7 @@ import pytest
 from modelkeep.api.access import AccessRules
 from modelkeep.api.app import create_app
 from modelkeep.domain.pictures import SOURCE_BYTES
-from modelkeep.errors import Busy, Conflict, NotFound, PictureError, StorageError
+from modelkeep.errors import Busy, Conflict, NotFound, PictureError, PictureTooLarge, StorageError
 
 if TYPE_CHECKING:
     from tests.unit.api.conftest import FakeBackend
@@ -226,6 +226,7 @@ async def test_a_model_is_purged(client: httpx.AsyncClient, backend: "FakeBacken
     [
         (NotFound("none"), 404),
         (PictureError("no picture"), 415),
+        (PictureTooLarge("too many pixels"), 413),
         (Conflict("its file is there"), 409),
         (Busy("wait"), 423),
         (StorageError("the disk is full"), 507),
