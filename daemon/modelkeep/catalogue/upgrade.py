@@ -1,6 +1,7 @@
 """Open a catalogue of whatever age: make it, upgrade it after a backup copy, or refuse a newer one.
 
-Alembic is loaded by those who make or upgrade one: it is a fifth of what a start would load, and stays in memory.
+Alembic is loaded by those who upgrade one: it is a fifth of what a start would load, and stays in memory. A new one
+is made of the tables as they are now, which are what the revisions end with.
 """
 
 from pathlib import Path
@@ -17,10 +18,19 @@ from modelkeep.catalogue.dialect import (
     writing_engine,
 )
 from modelkeep.catalogue.engine import told_error
+from modelkeep.catalogue.tables import metadata
 from modelkeep.disk.durable import sync_folder
 from modelkeep.errors import CatalogueError
 
 REVISIONS = Path(__file__).parent / "revisions"
+
+_RECORD = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where Alembic writes down of what revision a catalogue is."""
 
 
 def upgrade(path: Path) -> str | None:
@@ -39,7 +49,7 @@ def upgrade(path: Path) -> str | None:
         if current == known[-1]:
             return None
         if not _holds_anything(path):
-            _make(path)
+            _make(path, known[-1])
             return None
         backup = None if current is None else back_up(path, current)
         _upgrade_to_head(path)
@@ -55,8 +65,7 @@ def known_revisions() -> list[str]:
 
 def recorded_revision(connection: sa.Connection) -> str | None:
     """Return the revision that a catalogue says that it is of; it has to have Alembic's table."""
-    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
-    return revision
+    return connection.scalars(sa.select(_RECORD.c.version_num)).one_or_none()
 
 
 def _current_revision(path: Path, known: list[str]) -> str | None:
@@ -68,7 +77,7 @@ def _current_revision(path: Path, known: list[str]) -> str | None:
     try:
         with engine.connect() as connection:
             tables = set(sa.inspect(connection).get_table_names())
-            current = recorded_revision(connection) if "alembic_version" in tables else None
+            current = recorded_revision(connection) if _RECORD.name in tables else None
     finally:
         engine.dispose()
     _refuse_what_is_not_ours(path, current, tables, known)
@@ -79,12 +88,19 @@ def _holds_anything(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, revision: str) -> None:
     """Make a catalogue, under another name first: a crash leaves none or a whole one. Durable when this returns."""
     draft = _beside(path, ".new")
     for stale in (draft, *(_beside(file, suffix) for file in (draft, path) for suffix in SIDE_SUFFIXES)):
         stale.unlink(missing_ok=True)
-    _upgrade_to_head(draft)
+    engine = writing_engine(draft)
+    try:
+        with engine.begin() as connection:
+            metadata.create_all(connection)
+            _RECORD.create(connection)
+            connection.execute(sa.insert(_RECORD).values(version_num=revision))
+    finally:
+        engine.dispose()
     if _holds_anything(_beside(draft, "-wal")):
         # Closing does not tell that it could not bring the log into the file.
         raise CatalogueError(f"{path} cannot be made: its disk does not take it")

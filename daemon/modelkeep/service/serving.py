@@ -6,9 +6,11 @@ import errno
 import os
 import socket
 from collections.abc import Generator
+from email.utils import formatdate
 from pathlib import Path
 
 import uvicorn
+import uvicorn.server
 
 from modelkeep import __version__
 from modelkeep.api.access import AccessRules, Transport
@@ -22,8 +24,38 @@ GOODBYE_SECONDS = 2
 """How long open requests may take to end when the daemon stops."""
 
 
+class _ServerState(uvicorn.server.ServerState):
+    """What a server shares with its connections; tells the date when somebody asks."""
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers of every answer."""
+        return [(b"date", formatdate(usegmt=True).encode())]
+
+    @default_headers.setter
+    def default_headers(self, _: list[tuple[bytes, bytes]]) -> None:
+        """Leave them as they are."""
+
+
 class _Server(uvicorn.Server):
-    """A server that leaves the signals to the daemon."""
+    """A server that leaves the signals to the daemon, and sleeps while nobody asks anything.
+
+    uvicorn's own wakes up ten times a second to see whether it is to end and what its answers have for a date.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = _ServerState()
+        self._end = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Return when it is to end."""
+        await self._end.wait()
+
+    def end(self) -> None:
+        """Have it end."""
+        self.should_exit = True
+        self._end.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -91,7 +123,7 @@ class HttpInterface:
     async def stop(self) -> None:
         """End open requests and give the addresses back."""
         for server in self._servers:
-            server.should_exit = True
+            server.end()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for listening, _ in self._sockets:
             listening.close()

@@ -7,6 +7,8 @@ from textwrap import dedent
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from modelkeep.catalogue import upgrade as upgrading
@@ -38,6 +40,11 @@ def add_revision(revisions: Path, body: str) -> None:
     (revisions / "versions" / "9999_next.py").write_text(text)
 
 
+def schema_of(path: Path) -> list[tuple[str, ...]]:
+    rows = rows_of(path, "SELECT type, name, sql FROM sqlite_master ORDER BY 1, 2")
+    return [(kind, name, " ".join((sql or "").split())) for kind, name, sql in rows]
+
+
 def test_the_names_of_the_files_tell_what_alembic_knows() -> None:
     script = ScriptDirectory(str(upgrading.REVISIONS))
     assert known_revisions() == [revision.revision for revision in script.walk_revisions()][::-1]
@@ -48,6 +55,16 @@ class TestANewFile:
         path = tmp_path / "modelkeep.db"
         assert upgrade(path) is None
         assert {*metadata.tables, "alembic_version", "sqlite_sequence"} == set(dump(path))
+
+    def test_it_is_what_the_revisions_end_with(self, file: Path, tmp_path: Path, revisions: Path) -> None:
+        upgraded = tmp_path / "upgraded.db"
+        config = Config()
+        config.set_main_option("script_location", str(revisions))
+        with sa.create_engine(f"sqlite:///{upgraded}", poolclass=sa.NullPool).begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        assert schema_of(file) == schema_of(upgraded)
+        assert rows_of(file, "SELECT * FROM alembic_version") == rows_of(upgraded, "SELECT * FROM alembic_version")
 
     def test_its_columns_are_those_that_the_code_knows(self, file: Path) -> None:
         inspector = sa.inspect(sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool))
