@@ -97,7 +97,7 @@ def test_the_journal_of_one_model_is_one_story_through_its_renames(
     ]
     assert not any("another" in str(record) for record in told)
     shown = daemon.must("journal", "--model", str(third)).out
-    assert shown.count("file.moved") == 2
+    assert shown.count("moved: ") == 2
 
 
 def test_hashing_by_request_answers_for_files_inside_the_roots_and_for_no_other(
