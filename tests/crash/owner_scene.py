@@ -2,8 +2,6 @@
 
 import itertools
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,19 +24,10 @@ BATCH = Path(__file__).with_name("owner_batch.py")
 State = dict[str, Any]
 
 
-class OwnersNursery(Nursery):
-    """A process that lives the lives of `owner_lives.py`."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, BATCH, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-
 @contextmanager
 def owners_nursery() -> Iterator[Nursery]:
     """Run a nursery."""
-    opened = OwnersNursery()
+    opened = Nursery(BATCH)
     try:
         yield opened
     finally:
