@@ -99,3 +99,10 @@ async def test_rows_are_on_their_way_side_by_side() -> None:
 
     meeting: Backend = Meeting()
     assert (await import_rows(meeting, [1, 2, 3, 4, 5], None))["success"] == [1, 2, 3, 4, 5]
+
+
+async def test_ten_thousand_rows_come_to_their_ends(client: httpx.AsyncClient, backend: FakeBackend) -> None:
+    backend.fates = {number: NotFound("gone") for number in range(1, 10_001, 2)}
+    answer = (await client.post("/api/migration/import_models", json={"id": list(range(1, 10_001))})).json()
+    assert (answer["total"], len(answer["failed"])) == (10_000, 5000)
+    assert answer["success"] == list(range(2, 10_001, 2))
