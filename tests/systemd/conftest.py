@@ -7,15 +7,20 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 HERE = Path(__file__).parent
 TOP = HERE.parents[1]
 SYSTEMD = Path("/lib/systemd/systemd")
-BOX_SECONDS = 240
+BOX_SECONDS = 540
+NAME_SPACES = ["--mount", "--pid", "--ipc", "--uts", "--cgroup", "--net", "--fork", "--kill-child"]
 CANNOT = 77
 """What `box.sh` ends with when this machine does not let it build one."""
 
@@ -55,6 +60,10 @@ def _seen(shared: Path, status: int) -> Seen:
 
 def _boot(shared: Path) -> int:
     """Install the program's wheel in a box of its own, run the scenario there, and return how the box ended."""
+    refused = _refusal()
+    if refused:
+        (shared / "boot.txt").write_text(f"no box can be made here: {refused}\n")
+        return CANNOT
     shared.chmod(0o755)
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(shared)]
     subprocess.run(build, cwd=TOP, check=True, capture_output=True)
@@ -71,15 +80,54 @@ def _boot(shared: Path) -> int:
     )
     work = shared / "work"
     work.mkdir()
-    spaces = ["--mount", "--pid", "--ipc", "--uts", "--cgroup", "--net", "--fork", "--kill-child"]
-    command = ["unshare", *spaces, "sh", str(HERE / "box.sh"), str(work), str(shared), sys.base_prefix, packages]
-    with (shared / "boot.txt").open("wb") as said:
+    box = ["sh", str(HERE / "box.sh"), str(work), str(shared), sys.base_prefix, packages]
+    with (shared / "boot.txt").open("wb") as said, _own_cgroup() as cgroup:
+        # The box's systemd makes its groups below this one, and nowhere else.
+        enter = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(cgroup)]
         try:
+            command = [*enter, "unshare", *NAME_SPACES, *box]
             return subprocess.run(
                 command, stdout=said, stderr=said, timeout=BOX_SECONDS, env=_environment()
             ).returncode
         except subprocess.TimeoutExpired:
             return 1
+
+
+def _refusal() -> str:
+    """Return why this machine lets nobody make a box; empty when it may do so."""
+    tried = subprocess.run(["unshare", *NAME_SPACES, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        return tried.stderr.strip()
+    top = _cgroups()
+    return "" if top is not None and os.access(top, os.W_OK) else "no control group can be made"
+
+
+def _cgroups() -> Path | None:
+    """Return the control group of this process, of the second version."""
+    mounts = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
+    top = next((mount[1] for mount in mounts if mount[2] == "cgroup2" and "rw" in mount[3].split(",")), None)
+    ours = [line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")]
+    return Path(top) / ours[0].removeprefix("0::/") if top is not None and ours else None
+
+
+@contextmanager
+def _own_cgroup() -> Iterator[Path]:
+    """Make a control group for the box, and remove it with all that the box made below it."""
+    ours = _cgroups()
+    assert ours is not None
+    group = ours / f"modelkeep-box-{os.getpid()}"
+    group.mkdir()
+    try:
+        yield group
+    finally:
+        for folder, _, _ in os.walk(group, topdown=False):
+            wait_until(partial(_is_removed, Path(folder)), 10, f"{folder} to be left by its processes")
+
+
+def _is_removed(group: Path) -> bool:
+    with suppress(OSError):
+        group.rmdir()
+    return not group.exists()
 
 
 def _environment() -> dict[str, str]:

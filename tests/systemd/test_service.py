@@ -8,7 +8,7 @@ import pytest
 Seen = dict[str, Any]
 
 # Whichever test comes first boots the box.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 ROOTS = {"/srv/demo/models", '/srv/odd "name" 100%'}
 

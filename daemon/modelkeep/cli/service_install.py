@@ -1,6 +1,5 @@
 """The steps of `modelkeep service install` and `uninstall`, each told when it changes something."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,12 +17,13 @@ from modelkeep.cli.service_place import (
     UNIT,
     USERS_FILE,
     Place,
+    needed_to_run,
     program,
     put,
     run,
     unreachable_for,
 )
-from modelkeep.cli.service_unit import Installation, can_stand_in_unit, drop_in
+from modelkeep.cli.service_unit import Installation, can_stand_in_unit, drop_in, is_hidden
 from modelkeep.cli.wording import clean
 from modelkeep.disk.durable import make_folder
 from modelkeep.disk.mounts import may_be_away
@@ -42,8 +42,11 @@ def install_service(call: Invocation, place: Place, out: Console) -> None:
     """Put the service in place, enable and start it; what is as it should be is left alone."""
     roots = call.settings.model_roots()
     if not roots:
-        raise Refused(f"no root is configured, so there is nothing to watch; first: {call.command('init')}")
+        named = call.settings.config_file
+        first = f"add a [[roots]] with its path to {named}" if named else call.command("init")
+        raise Refused(f"no root is configured, so there is nothing to watch; first: {first}")
     settings = _system_settings(call, out) if place.is_system else _user_settings(call, out)
+    _refuse_hidden([*needed_to_run(), str(settings.config_file), str(settings.data_dir)])
     _warn_of_roots(roots, place, out)
     command = [*program(), "--config", str(settings.config_file), "--data-dir", str(settings.data_dir), "run"]
     writable = _writable(settings, place)
@@ -129,12 +132,18 @@ def _system_settings(call: Invocation, out: Console) -> Settings:
         shutil.chown(SYSTEM_FILE, group=ACCOUNT)
         SYSTEM_FILE.chmod(SYSTEM_FILE.stat().st_mode | 0o040)
         out.print(f"Made readable for {ACCOUNT}: {SYSTEM_FILE}")
-    for path in unreachable_for(ACCOUNT, [program()[0], os.path.realpath(program()[0])]):
+    for path in unreachable_for(ACCOUNT, needed_to_run()):
         raise Refused(
-            f"{path} cannot be run by the user {ACCOUNT}; install modelkeep where all can read it, "
+            f"{path} is out of reach for the user {ACCOUNT}; install modelkeep where all can read it, "
             "such as /opt (`pipx install --global modelkeep`), or use --user"
         )
     return settings
+
+
+def _refuse_hidden(paths: Sequence[str]) -> None:
+    for path in paths:
+        if is_hidden(path):
+            raise Refused(f"{path} lies among temporary files, of which the service sees its own; put it elsewhere")
 
 
 def _make_account(out: Console) -> None:

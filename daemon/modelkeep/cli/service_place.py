@@ -106,6 +106,14 @@ def program() -> list[str]:
     return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "modelkeep"]
 
 
+def needed_to_run() -> list[str]:
+    """Return what has to be readable to whoever runs this installation: program, interpreter and package."""
+    import modelkeep
+
+    package = str(Path(modelkeep.__file__).parent)
+    return list(dict.fromkeys([*program()[:1], os.path.realpath(sys.executable), package]))
+
+
 def put(path: Path, text: str) -> bool:
     """Write a file if its text is another one; tells whether it was."""
     if path.is_file() and path.read_text("utf-8", errors="surrogateescape") == text:

@@ -34,7 +34,7 @@ def drop_in(installed: Installation, may_be_away: Callable[[str], bool]) -> str:
         may_be_away: whether the machine starts without the drive of a root; the service then does so too.
     """
     roots = [root for root in installed.roots if can_stand_in_unit(root)]
-    hidden = [root for root in roots if any(Path(root).is_relative_to(folder) for folder in _HIDDEN)]
+    hidden = [root for root in roots if is_hidden(root)]
     blocks = [
         _block(
             "Unit",
@@ -59,6 +59,11 @@ _OTHER_MACHINES = "# `api.host` lets other machines in; the token says who may.\
 def can_stand_in_unit(path: str) -> bool:
     """Tell whether a path can be written in a unit; all others are read-only without being named."""
     return path.isprintable()
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a path lies where the service sees a folder of its own instead."""
+    return any(Path(path).is_relative_to(folder) for folder in _HIDDEN)
 
 
 def is_loopback(host: str) -> bool:
