@@ -35,6 +35,7 @@ FAST: Tables = {
     "api": {"port": 0},
     "watch": {"settle_seconds": 0.3, "rescan_seconds": 900},
     "sweep": {"interval_seconds": 0.5, "retry_base_seconds": 0.5},
+    "hashing": {"yield_under_pressure": False},  # the machine that runs the tests is busy with them
 }
 """Settings that keep the tests short."""
 

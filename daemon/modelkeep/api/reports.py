@@ -139,11 +139,12 @@ class Active(Answer):
 
 
 class Hashing(Answer):
-    """What is being hashed and what waits for a worker."""
+    """What is being hashed and what waits for a worker; `stepped_back` says why background work steps back, if so."""
 
     active: list[Active]
     queued: int
     queued_bytes: int
+    stepped_back: str
     workers: int
 
 

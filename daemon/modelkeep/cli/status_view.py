@@ -111,6 +111,9 @@ def hints(status: Mapping[str, Any], command: Command) -> list[str]:
         found.append("A root is unreachable; what is known of it stays. Mount it and it returns by itself.")
     if status["watch"]["overflows"]:
         found.append("The kernel dropped events; the folders were scanned again, so nothing is missed.")
+    reason = status["hashing"].get("stepped_back")  # a daemon of before an update does not tell it
+    if reason:
+        found.append(f"Hashing steps back, one file or batch at a time, for {reason}.")
     if status["paused"]:
         found.append(f"Paused: {command('resume')}")
     if status["state"] == "stopped":

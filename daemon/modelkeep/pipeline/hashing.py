@@ -15,6 +15,7 @@ from modelkeep.domain.hashing import Digest, FileToHash, HashBatch, Hashing, Has
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.errors import FileVanished, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline.jobs import Job, Stage
+from modelkeep.pipeline.manners import Manners
 
 BATCH_FILES, BATCH_BYTES = 256, 16 << 20
 """A batch has no more files or bytes, unless it is a single file: whoever asks for a file waits for no more."""
@@ -55,16 +56,25 @@ class _Queued:
 class HashStage:
     """Hashes in order of priority, small files first; a rotating disk is read by one worker at a time.
 
+    While the machine is wanted for something else, background work is begun only when nothing is in hand.
+
     Args:
         hasher: reads the files.
         roots: the files are named below them.
         on_read: gets each file that was read or cannot be.
         on_drained: called when little is left to do.
+        manners: tells when background work steps back; None: never.
     """
 
     def __init__(
-        self, hasher: Hashing, roots: Roots, on_read: Callable[[Read], object], on_drained: Callable[[], object]
+        self,
+        hasher: Hashing,
+        roots: Roots,
+        on_read: Callable[[Read], object],
+        on_drained: Callable[[], object],
+        manners: Manners | None = None,
     ) -> None:
+        self._manners = manners
         self._hasher = hasher
         self._roots = roots
         self._on_read = on_read
@@ -93,6 +103,11 @@ class HashStage:
         return sum(item.fingerprint.size_bytes for item in self._queued.values())
 
     @property
+    def stepped_back(self) -> str:
+        """Why background work steps back at this moment; empty when it does not."""
+        return self._manners.reason if self._manners is not None else ""
+
+    @property
     def hashing(self) -> Collection[Job]:
         """The files that the hasher has in hand."""
         return self._hashing.keys()
@@ -118,6 +133,8 @@ class HashStage:
                 item = self._suspects.popleft()
                 self._begin([item], item.fingerprint.device)
             return
+        if self._manners is not None and self._has_work():
+            self._manners.watch(self._has_work, self.dispatch)
         while not self._is_alone and (batch := self._choose()):
             self._begin(batch, batch[0].fingerprint.device)
         if self.queued < self._hasher.workers:
@@ -126,10 +143,15 @@ class HashStage:
     async def stop(self) -> None:
         """Call off what runs and wait for its end; what is queued stays in the catalogue's queue."""
         self.stopping = True
+        if self._manners is not None:
+            self._manners.stop()
         self._hasher.cancel_all()
         while self._hashing:
             self._came_on.clear()
             await self._came_on.wait()
+
+    def _has_work(self) -> bool:
+        return bool(self._queued or self._hashing) and not self.paused
 
     def _put(self, item: _Queued) -> None:
         item.job.stage, item.job.fingerprint = Stage.QUEUED, item.fingerprint
@@ -172,7 +194,8 @@ class HashStage:
         if not heap:
             del self._devices[device]
             return None
-        return None if self.paused and heap[0].priority is not Priority.INTERACTIVE else heap[0]
+        is_held = self.paused or bool(self.stepped_back and self._hashing)
+        return None if is_held and heap[0].priority is not Priority.INTERACTIVE else heap[0]
 
     def _begin(self, batch: Sequence[_Queued], device: int) -> None:
         self._readers[device] += 1

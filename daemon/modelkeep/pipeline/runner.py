@@ -28,6 +28,7 @@ from modelkeep.pipeline.claims import Claims
 from modelkeep.pipeline.failures import Failures
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
+from modelkeep.pipeline.manners import Manners
 from modelkeep.pipeline.migrate import MigrateStage
 from modelkeep.pipeline.parking import Parking
 from modelkeep.pipeline.refill import Refill
@@ -63,6 +64,7 @@ class Pipeline:
         troubles: is told when the catalogue cannot be read or written.
         on_touched: has a file looked at again to which something happened while it was on its way.
         clock_ms: milliseconds since 1970.
+        manners: tells when background hashing steps back; None: never.
     """
 
     def __init__(
@@ -77,13 +79,14 @@ class Pipeline:
         troubles: Troubles,
         on_touched: Callable[[str], None],
         clock_ms: Callable[[], int] = now_ms,
+        manners: Manners | None = None,
     ) -> None:
         roots, note = looks.roots, journal.note_many
         room = asyncio.Event()
         self._readings = readings = Readings()
         self.jobs = Jobs(on_touched)
         self.settling = SettleStage(options.settle_seconds, time.monotonic, looks)
-        self.hashing = HashStage(hasher, roots, readings.put, on_drained=room.set)
+        self.hashing = HashStage(hasher, roots, readings.put, room.set, manners)
         self.migrating = MigrateStage(
             catalogue, pictures, changes, clock_ms, lambda path: suggested_type(path, roots.of(path)), looks
         )

@@ -22,6 +22,7 @@ from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
+from modelkeep.disk.pressure import look_at_pressure
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.events import FileAppeared
 from modelkeep.domain.hashing import Hashing
@@ -29,6 +30,7 @@ from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.errors import CatalogueError, SettingsError
 from modelkeep.journal.contents import write_next_index
 from modelkeep.pipeline.hash_pool import HashPool
+from modelkeep.pipeline.manners import Manners
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 from modelkeep.service.holdings import Holdings, identity, open_holdings
 from modelkeep.service.operations import Operations
@@ -167,6 +169,7 @@ class Daemon:
             self._looks,
             holdings.troubles,
             on_touched=lambda path: self._events.put(FileAppeared(path)),
+            manners=Manners(look_at_pressure) if settings.hashing.yield_under_pressure else None,
         )
         context = Context(holdings.catalogue, self._pipeline, holdings.journal.note_many, self._looks, extensions)
         self._intake = Intake(context, self._lost_track)

@@ -130,6 +130,7 @@ class Operations:
             "active": self._active(),
             "queued": hashing.queued,
             "queued_bytes": hashing.queued_bytes,
+            "stepped_back": hashing.stepped_back,
             "workers": self._hasher.workers,
         }
 

@@ -31,7 +31,7 @@ class Activity:
     paused: bool = False
     hashing_rows: int = 0
     hashing: Mapping[str, object] = field(
-        default_factory=lambda: {"active": [], "queued": 0, "queued_bytes": 0, "workers": 0}
+        default_factory=lambda: {"active": [], "queued": 0, "queued_bytes": 0, "stepped_back": "", "workers": 0}
     )
     roots: Sequence[Mapping[str, object]] = ()
     overflows: int = 0
@@ -92,7 +92,8 @@ def _work(activity: Activity) -> str:
         doing = f"hashing {len(active)} ({share}, {speed:,.0f} MB/s)"
     else:
         doing = "paused" if activity.paused else "idle" if not queued else "hashing"
-    return f"{doing}{waiting}"
+    reason = activity.hashing["stepped_back"]
+    return f"{doing}{waiting}{f', stepping back: {reason}' if reason else ''}"
 
 
 def _watched(roots: Sequence[Mapping[str, object]]) -> str:

@@ -169,3 +169,9 @@ def test_watching_goes_on_when_the_daemon_stops(cli: Cli, daemon: Any, monkeypat
 
     assert [line.split(":")[0] for line in lines[:3]] == ["running", lines[1].split(":")[0], "running"]
     assert "is not modelkeep" in lines[1]
+
+
+def test_why_hashing_steps_back_is_told(status: Json) -> None:
+    assert "steps back" not in drawn(status)
+    status["hashing"]["stepped_back"] = "the machine runs on battery"
+    assert "Hashing steps back, one file or batch at a time, for the machine runs on battery." in drawn(status)

@@ -93,7 +93,7 @@ async def test_a_reload_while_starting_does_not_make_it_ready(manager: Manager) 
 
 def test_the_line_tells_progress_speed_and_what_waits() -> None:
     active = [{"path": "/m/a", "bytes_done": 2 * GB, "bytes_total": 6 * GB, "bytes_per_s": 340e6}] * 2
-    hashing = {"active": active, "queued": 1200, "queued_bytes": 34_500_000_000, "workers": 2}
+    hashing = {"active": active, "queued": 1200, "queued_bytes": 34_500_000_000, "stepped_back": "", "workers": 2}
     roots = [{"path": "/m", "state": "watching"}, {"path": "/n", "state": "unreachable"}]
     line = status_line(Activity("running", hashing=hashing, roots=roots))
     assert line == "hashing 2 (33 % of 12.0 GB, 680 MB/s), 1,200 waiting (34.5 GB); 1 of 2 roots watched"
