@@ -8,6 +8,7 @@ SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write or 
 (https://sqlite.org/wal.html, "The WAL-reset bug"): so one connection does both, and readers are `query_only`.
 """
 
+import json
 import os
 import re
 import sqlite3
@@ -78,19 +79,24 @@ def _restore(match: re.Match[str]) -> str:
     return chr(_BASE + ord(match[1])) if match[1] else chr(ord(match[2]) - _BASE + 0xDC00)
 
 
-class PathText(TypeDecorator[str]):
+def _stored(value: str | None) -> str | None:
+    return value if value is None or value.isascii() else storable_path(value)
+
+
+def _restored(value: str | None) -> str | None:
+    return value if value is None or value.isascii() else restored_path(value)
+
+
+class PathText(sa.Text):
     """A path, or text that may quote one, of whatever bytes."""
 
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - interface
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[str | None], str | None]:  # noqa: ARG002 - interface
         """Make it storable."""
-        return None if value is None else storable_path(value)
+        return _stored
 
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - interface
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[str | None], str | None]:  # noqa: ARG002
         """Give it back as it was."""
-        return None if value is None else restored_path(value)
+        return _restored
 
 
 class Unsigned64(TypeDecorator[int]):
@@ -168,6 +174,18 @@ def next_ids(connection: sa.Connection, table: sa.Table, count: int) -> range:
     query = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = ?"
     first = int(connection.exec_driver_sql(query, (table.name,)).scalar_one())
     return range(first, first + count)
+
+
+def among(column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has one of these values, however many.
+
+    They are one parameter, so the statement is the same for any number of them and is made ready once.
+    """
+    # SQLite's JSON ends a text at a NUL character, which no path holds.
+    is_path = isinstance(column.type, PathText)
+    held = [storable_path(value) for value in values if "\0" not in value] if is_path else list(values)
+    listed = sa.func.json_each(json.dumps(held, ensure_ascii=False)).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
 
 
 def below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:

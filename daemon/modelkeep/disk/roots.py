@@ -35,14 +35,11 @@ class Roots:
         self.accepts_empty = accepts_empty
         # Replaced as a whole, never changed: threads read it.
         self._known = {root.path: _Known(root) for root in configured}
+        self.configured = tuple(known.root for known in self._known.values())
+        """The roots."""
         self._check = asyncio.Event()
         self._rescan = asyncio.Event()
         self._rescans: set[str] = set()
-
-    @property
-    def configured(self) -> tuple[Root, ...]:
-        """The roots."""
-        return tuple(known.root for known in self._known.values())
 
     def configure(self, roots: Collection[Root]) -> None:
         """Have other roots from now on; what is known of those that stay is kept."""
@@ -50,6 +47,7 @@ class Roots:
         self._known = {root.path: before.get(root.path) or _Known(root) for root in roots}
         for root in roots:
             self._known[root.path].root = root
+        self.configured = tuple(known.root for known in self._known.values())
 
     def of(self, path: str) -> Root | None:
         """Return the innermost root that contains a path."""

@@ -39,7 +39,11 @@ class Root:
 
 def root_of(path: str, roots: Iterable[Root]) -> Root | None:
     """Return the innermost root that contains a path."""
-    return max((root for root in roots if root.contains(path)), key=lambda root: len(root.path), default=None)
+    innermost: Root | None = None
+    for root in roots:
+        if root.contains(path) and (innermost is None or len(root.path) > len(innermost.path)):
+            innermost = root
+    return innermost
 
 
 def is_temporary(name: str) -> bool:
@@ -49,7 +53,7 @@ def is_temporary(name: str) -> bool:
 
 def is_hidden_below(path: str, root: str) -> bool:
     """Tell whether a folder between a root and a file begins with a dot (caches, trash, version control)."""
-    return any(part.startswith(".") for part in PurePosixPath(path).relative_to(root).parts[:-1])
+    return any(part.startswith(".") for part in path[len(root) :].split("/")[:-1])
 
 
 def is_model_file(name: str, extensions: Sequence[str]) -> bool:
@@ -63,8 +67,8 @@ def suggested_type(path: str, root: Root | None) -> str:
         return ""
     if root.type:
         return root.type
-    parts = PurePosixPath(path).relative_to(root.path).parts
-    return parts[0] if len(parts) > 1 else ""
+    folder, _, name = path[len(root.path) :].lstrip("/").partition("/")
+    return folder if name else ""
 
 
 def suggested_name(path: str) -> str:

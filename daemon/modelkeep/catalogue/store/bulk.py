@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -10,6 +11,13 @@ import sqlalchemy as sa
 from modelkeep.catalogue.dialect import PathText, chunks, restored_path
 
 _ROWS_AT_ONCE = 2000
+
+ROWS_IN_INSERT = 128
+"""Rows that one INSERT takes.
+
+The driver gives up the interpreter for each row of an executemany, and may wait milliseconds until it has it back:
+when other threads are busy, that takes far longer than few statements of many rows.
+"""
 
 
 class Bulk:
@@ -31,8 +39,8 @@ class Bulk:
         prepared = self._prepared.get(keys)
         if prepared is None:
             prepared = self._prepared[keys] = _prepare(self._statement, keys, connection.dialect)
-        for some in chunks(rows, _ROWS_AT_ONCE):
-            connection.exec_driver_sql(prepared.text, prepared.parameters(some))
+        for some in chunks(rows, ROWS_IN_INSERT if prepared.is_insert else _ROWS_AT_ONCE):
+            connection.exec_driver_sql(*prepared.execution(some))
 
 
 def all_rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
@@ -58,17 +66,30 @@ def _storable(bound: Any, dialect: sa.Dialect) -> Any:
 class _Prepared:
     """A statement's text, what picks its parameters out of a row, and what makes the values of a column storable."""
 
-    text: str
+    text: tuple[str, str, str]
+    """An INSERT is divided: what comes before its row, the row, what comes after. Any other is the first of these."""
     pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     processors: tuple[tuple[int, Callable[[Any], Any], bool], ...]
 
-    def parameters(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-        """Return what the driver takes."""
+    @property
+    def is_insert(self) -> bool:
+        """Whether one statement takes many rows."""
+        return bool(self.text[1])
+
+    def execution(self, rows: Sequence[Mapping[str, Any]]) -> tuple[str, Any]:
+        """Return the text and the parameters for these rows."""
+        before, row, after = self.text
+        parameters = self._parameters(rows)
+        if not self.is_insert:
+            return before, list(parameters)
+        return before + ",".join([row] * len(rows)) + after, tuple(chain.from_iterable(parameters))
+
+    def _parameters(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
         columns: list[Sequence[Any]] = list(zip(*map(self.pick, rows), strict=True))
         for index, process, is_path in self.processors:
             if not (is_path and _are_ascii(columns[index])):
                 columns[index] = [process(value) for value in columns[index]]
-        return list(zip(*columns, strict=True))
+        return zip(*columns, strict=True)
 
 
 def _prepare(statement: sa.Insert | sa.Update, keys: tuple[str, ...], dialect: sa.Dialect) -> _Prepared:
@@ -81,7 +102,9 @@ def _prepare(statement: sa.Insert | sa.Update, keys: tuple[str, ...], dialect: s
         if (process := type_.dialect_impl(dialect).bind_processor(dialect)) is not None
     ]
     pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-    return _Prepared(str(compiled), pick, tuple(processors))
+    is_insert = isinstance(statement, sa.Insert)
+    text = str(compiled).partition(f"({', '.join('?' * len(names))})") if is_insert else (str(compiled), "", "")
+    return _Prepared(text, pick, tuple(processors))
 
 
 def _are_ascii(texts: Sequence[str | None]) -> bool:

@@ -6,13 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import chunks, upsert
+from modelkeep.catalogue.dialect import among, upsert
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.pending import count_by_state
 from modelkeep.catalogue.tables import daemon_state, images, locations, migrations, models, tags
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.values import JsonObject, LocationState, PendingState, TierFile
 
 _PAUSED = "paused"
+_INSERT = Bulk(sa.insert(migrations))
 
 
 def counts(connection: sa.Connection) -> dict[str, Any]:
@@ -52,10 +54,7 @@ def landed_migrations(connection: sa.Connection, asked: Sequence[str]) -> set[st
     A commit whose fsync failed is seen by no connection that is open, yet may lie complete in SQLite's log, where the
     next start would find it. The next commit takes its place there: so whoever asks commits something.
     """
-    landed: set[str] = set()
-    for start in range(0, len(asked), 500):
-        query = sa.select(migrations.c.id).where(migrations.c.id.in_(asked[start : start + 500]))
-        landed |= set(connection.execute(query).scalars())
+    landed = set(connection.execute(sa.select(migrations.c.id).where(among(migrations.c.id, asked))).scalars())
     question = migration_values("asked", 0, ())
     note_migrations(connection, [question])
     forget_migrations(connection, [str(question["id"])])
@@ -88,14 +87,13 @@ def migration_values(
 
 def note_migrations(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """Put migrations into the transaction that carries them out."""
-    if rows:
-        connection.execute(sa.insert(migrations), list(rows))
+    _INSERT.run(connection, rows)
 
 
 def forget_migrations(connection: sa.Connection, finished: Sequence[str]) -> None:
     """Drop the ids of migrations whose end is durable in the journal."""
-    for some in chunks(finished):
-        connection.execute(sa.delete(migrations).where(migrations.c.id.in_(some)))
+    if finished:
+        connection.execute(sa.delete(migrations).where(among(migrations.c.id, finished)))
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:

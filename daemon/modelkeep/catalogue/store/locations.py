@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import CHUNK, below, chunks, signed, storable_path, upsert
+from modelkeep.catalogue.dialect import CHUNK, among, below, chunks, signed, storable_path, upsert
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.statements import carry_over, statements_at
@@ -18,7 +19,7 @@ _ROWS = RowsOf(locations, Location)
 _FINGERPRINTS = RowsOf(locations, Fingerprint)
 _NO_FINGERPRINT: Mapping[str, Any] = dict.fromkeys(column.name for column in _FINGERPRINTS.columns)
 _SELECT = sa.select(*_FINGERPRINTS.columns, *_ROWS.columns)
-_PUT = upsert(locations)
+_PUT = Bulk(upsert(locations))
 
 
 def location_of(connection: sa.Connection, path: str) -> Location | None:
@@ -36,20 +37,16 @@ def locations_of(connection: sa.Connection, sha256: str) -> list[Location]:
 def locations_of_all(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[Location]]:
     """Return every path of each of these contents, the longest known first."""
     found: dict[str, list[Location]] = {}
-    for some in chunks(hashes):
-        query = _SELECT.where(locations.c.sha256.in_(some))
-        for row in connection.execute(query.order_by(locations.c.first_seen, locations.c.path)):
-            found.setdefault(row.sha256, []).append(_location(row))
+    query = _SELECT.where(among(locations.c.sha256, hashes)).order_by(locations.c.first_seen, locations.c.path)
+    for row in connection.execute(query).all() if hashes else ():
+        found.setdefault(row.sha256, []).append(_location(row))
     return found
 
 
 def locations_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, Location]:
     """Return the locations of these paths that the catalogue knows."""
-    found: dict[str, Location] = {}
-    for some in chunks(paths):
-        query = _SELECT.where(locations.c.path.in_(some))
-        found.update((row.path, _location(row)) for row in connection.execute(query))
-    return found
+    query = _SELECT.where(among(locations.c.path, paths))
+    return {row.path: _location(row) for row in connection.execute(query).all()}
 
 
 def locations_below(connection: sa.Connection, folder: str) -> list[Location]:
@@ -130,8 +127,7 @@ def put_each(connection: sa.Connection, places: Sequence[Location], now_ms: int)
 
 def put_locations(connection: sa.Connection, places: Sequence[Location], now_ms: int) -> None:
     """Write locations over those of the same paths; the main paths of their models are the caller's to choose."""
-    if places:
-        connection.execute(_PUT, [location_values(place, now_ms) for place in places])
+    _PUT.run(connection, [location_values(place, now_ms) for place in places])
 
 
 def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
@@ -154,18 +150,14 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
 def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
     """Note that the files at these paths are there and may hold something else: they are to be read again."""
     distrust(connection, paths)
-    for some in chunks(paths):
-        chosen = locations.c.path.in_(some)
-        values = {"state": LocationState.PRESENT, "last_seen": now_ms}
-        connection.execute(sa.update(locations).where(chosen).values(values))
+    values = {"state": LocationState.PRESENT, "last_seen": now_ms}
+    connection.execute(sa.update(locations).where(among(locations.c.path, paths)).values(values))
     choose_main_paths(connection, sorted({place.sha256 for place in locations_at(connection, paths).values()}))
 
 
 def distrust(connection: sa.Connection, paths: Sequence[str]) -> None:
     """Note that whatever lies at these paths, now or later, has to be read, though its times are those of before."""
-    for some in chunks(paths):
-        chosen = locations.c.path.in_(some)
-        connection.execute(sa.update(locations).where(chosen).values(doubted=True))
+    connection.execute(sa.update(locations).where(among(locations.c.path, paths)).values(doubted=True))
 
 
 def forget_location(connection: sa.Connection, path: str) -> None:
@@ -194,8 +186,9 @@ def set_locations_unreachable(connection: sa.Connection, paths: Sequence[str]) -
 
 def _set_state(connection: sa.Connection, paths: Sequence[str], state: LocationState) -> list[Location]:
     changed = [place for place in locations_at(connection, paths).values() if place.state is not state]
-    for some in chunks([place.path for place in changed]):
-        connection.execute(sa.update(locations).where(locations.c.path.in_(some)).values(state=state))
+    if changed:
+        chosen = among(locations.c.path, [place.path for place in changed])
+        connection.execute(sa.update(locations).where(chosen).values(state=state))
     choose_main_paths(connection, sorted({place.sha256 for place in changed}))
     return changed
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import insert_missing
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
 from modelkeep.catalogue.store.import_origin import FORGET_PENDING
 from modelkeep.catalogue.store.locations import locations_at, locations_of_all, put_locations
 from modelkeep.catalogue.store.models import choose_main_paths, get_models, upsert_models
-from modelkeep.catalogue.store.pending import get_pendings
+from modelkeep.catalogue.store.pending import delete_pendings, get_pendings
 from modelkeep.catalogue.store.pictures import image_values, images_of_all, put_images, refuse_pictures
 from modelkeep.catalogue.store.statements import paths_with_statements
-from modelkeep.catalogue.tables import model_tags, pending_import, pending_model_tags
+from modelkeep.catalogue.tables import model_tags, pending_import
 from modelkeep.domain.conflicts import conflict_reason, replaced_reason
 from modelkeep.domain.details import RefusedPicture
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
@@ -40,14 +41,7 @@ BeforeCommit = Callable[[Sequence[MigrationResult]], None]
 
 _STORES_PICTURE = frozenset({Action.CREATED, Action.MERGED, Action.OVERRIDDEN})
 
-_MOVE_TAGS = insert_missing(
-    model_tags,
-    ["model_hash", "tag_id"],
-    sa.select(sa.bindparam("b_sha256", type_=sa.String), pending_model_tags.c.tag_id).where(
-        pending_model_tags.c.model_id == sa.bindparam("b_id")
-    ),
-)
-_DELETE_PENDING = sa.delete(pending_import).where(pending_import.c.id == sa.bindparam("b_id"))
+_TAG = Bulk(insert_missing(model_tags))
 _PARK = (
     sa.update(pending_import)
     .where(pending_import.c.id == sa.bindparam("b_id"))
@@ -82,7 +76,7 @@ class _Writes:
     images: list[dict[str, object]] = field(default_factory=list)
     refused: list[RefusedPicture] = field(default_factory=list)
     tags: list[dict[str, object]] = field(default_factory=list)
-    gone: list[dict[str, object]] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
     dropped: list[dict[str, object]] = field(default_factory=list)
     parked: list[dict[str, object]] = field(default_factory=list)
     migrations: list[dict[str, object]] = field(default_factory=list)
@@ -214,7 +208,7 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
         return MigrationResult(order, Outcome.CONFLICTED, pending, decision, displaced=displaced)
     files = _note_pictures(order, pending, decision, writes)
     if decision.moves_tags and pending.tags:
-        writes.tags.append({"b_sha256": order.sha256, "b_id": pending.id})
+        writes.tags += [{"model_hash": order.sha256, "tag_id": tag.id} for tag in pending.tags]
     _remove_row(pending.id, decision, writes)
     image = pending.image if not order.picture_refused else ""
     writes.migrations.append(migration_values(order.migration, now_ms, files, image))
@@ -222,7 +216,7 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
 
 
 def _remove_row(pending_id: int, decision: Decision, writes: _Writes) -> None:
-    writes.gone.append({"b_id": pending_id})
+    writes.gone.append(pending_id)
     if decision.action is Action.DELETED:
         writes.dropped.append({"b_id": pending_id})
 
@@ -288,13 +282,10 @@ def _write(connection: sa.Connection, writes: _Writes, now_ms: int) -> None:
     put_locations(connection, writes.locations, now_ms)
     put_images(connection, writes.images)
     refuse_pictures(connection, writes.refused, now_ms)
-    for statement, rows in (
-        (_MOVE_TAGS, writes.tags),
-        (_DELETE_PENDING, writes.gone),
-        (FORGET_PENDING, writes.dropped),
-        (_PARK, writes.parked),
-    ):
+    _TAG.run(connection, writes.tags)
+    for statement, rows in ((FORGET_PENDING, writes.dropped), (_PARK, writes.parked)):
         if rows:
             connection.execute(statement, rows)
+    delete_pendings(connection, writes.gone)
     note_migrations(connection, writes.migrations)
     choose_main_paths(connection, sorted(writes.main_paths))

@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import chunks, upsert
+from modelkeep.catalogue.dialect import among, upsert
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_models
 from modelkeep.catalogue.tables import images, locations, model_tags, models, tags
@@ -13,7 +14,7 @@ from modelkeep.domain.values import LocationState, Model
 
 _ROWS = RowsOf(models, Model)
 _SELECT = sa.select(*_ROWS.columns)
-_UPSERT = upsert(models)
+_UPSERT = Bulk(upsert(models))
 
 
 def model_values(model: Model) -> dict[str, object]:
@@ -28,8 +29,7 @@ def upsert_model(connection: sa.Connection, model: Model) -> None:
 
 def upsert_models(connection: sa.Connection, values: Sequence[Model]) -> None:
     """Insert models, or write all their columns over those of the same content."""
-    if values:
-        connection.execute(_UPSERT, [model_values(model) for model in values])
+    _UPSERT.run(connection, [model_values(model) for model in values])
 
 
 def get_model(connection: sa.Connection, sha256: str) -> Model | None:
@@ -39,11 +39,8 @@ def get_model(connection: sa.Connection, sha256: str) -> Model | None:
 
 def get_models(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Model]:
     """Return the models of these contents that there are, with their tags."""
-    found: dict[str, Model] = {}
-    for some in chunks(hashes):
-        query = _SELECT.where(models.c.sha256.in_(some))
-        found.update((model.sha256, model) for model in _with_tags(connection, query))
-    return found
+    query = _SELECT.where(among(models.c.sha256, hashes))
+    return {model.sha256: model for model in _with_tags(connection, query)}
 
 
 def list_models(
@@ -109,42 +106,25 @@ def choose_main_paths(connection: sa.Connection, hashes: Sequence[str]) -> None:
 
     A model without a present location keeps the path at which it was last.
     """
-    for sha256 in hashes:
-        best = connection.execute(_BEST_PATH, {"b_sha256": sha256}).scalar_one_or_none()
-        if best is not None:
-            connection.execute(_SET_PATH, {"b_sha256": sha256, "b_path": best})
+    if hashes:
+        lost = sa.and_(among(models.c.sha256, hashes), sa.not_(_IS_PRESENT), _PRESENT.exists())
+        connection.execute(sa.update(models).where(lost).values(path=_LONGEST_KNOWN))
 
 
-_BEST_PATH = (
-    sa.select(locations.c.path)
-    .join(models, models.c.sha256 == locations.c.sha256)
-    .where(
-        locations.c.sha256 == sa.bindparam("b_sha256", type_=sa.String),
-        locations.c.state == LocationState.PRESENT,
-    )
-    .order_by(locations.c.path != models.c.path, locations.c.first_seen, locations.c.path)
-    .limit(1)
+_PRESENT = sa.select(locations.c.path).where(
+    locations.c.sha256 == models.c.sha256, locations.c.state == LocationState.PRESENT
 )
-_SET_PATH = (
-    sa.update(models)
-    .where(
-        models.c.sha256 == sa.bindparam("b_sha256", type_=sa.String),
-        models.c.path != sa.bindparam("b_path", type_=models.c.path.type),
-    )
-    .values(path=sa.bindparam("b_path", type_=models.c.path.type))
-)
+_IS_PRESENT = _PRESENT.where(locations.c.path == models.c.path).exists()
+_LONGEST_KNOWN = _PRESENT.order_by(locations.c.first_seen, locations.c.path).limit(1).scalar_subquery()
 
 
 def _images_counts(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for some in chunks(hashes):
-        query = sa.select(images.c.sha256, sa.func.count()).group_by(images.c.sha256)
-        chunk = query.where(images.c.sha256.in_(some))
-        counts.update((sha256, count) for sha256, count in connection.execute(chunk))
-    return counts
+    query = sa.select(images.c.sha256, sa.func.count()).group_by(images.c.sha256)
+    found = connection.execute(query.where(among(images.c.sha256, hashes)))
+    return {row[0]: row[1] for row in found}
 
 
 def _with_tags(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> list[Model]:
-    rows = connection.execute(query).mappings().all()
-    carried = tags_of_models(connection, [row["sha256"] for row in rows])
-    return [_ROWS.value(row, tags=carried.get(row["sha256"], ())) for row in rows]
+    rows = connection.execute(query).all()
+    carried = tags_of_models(connection, [row.sha256 for row in rows])
+    return [_ROWS.value(row, tags=carried.get(row.sha256, ())) for row in rows]

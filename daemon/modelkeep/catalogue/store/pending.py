@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import below, chunks
+from modelkeep.catalogue.dialect import among, below
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.import_origin import forget_pending
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_pending
@@ -18,7 +19,7 @@ from modelkeep.domain.values import WATCH_SOURCE, PendingImport, PendingState
 
 _ROWS = RowsOf(pending_import, PendingImport)
 _SELECT = sa.select(*_ROWS.columns)
-_DELETE = sa.delete(pending_import).where(pending_import.c.id == sa.bindparam("b_id"))
+_INSERT = Bulk(sa.insert(pending_import))
 
 
 def pending_values(pending: PendingImport) -> dict[str, object]:
@@ -37,13 +38,10 @@ def insert_pending(connection: sa.Connection, pending: PendingImport) -> int:
 
 def insert_pendings(connection: sa.Connection, rows: Sequence[PendingImport]) -> dict[str, int]:
     """Insert rows, each under a new id; returns the ids by path."""
-    if rows:
-        connection.execute(sa.insert(pending_import), [pending_values(row) for row in rows])
-    ids: dict[str, int] = {}
-    for some in chunks([row.path for row in rows]):
-        query = sa.select(pending_import.c.path, pending_import.c.id).where(pending_import.c.path.in_(some))
-        ids.update((path, pending_id) for path, pending_id in connection.execute(query))
-    return ids
+    _INSERT.run(connection, [pending_values(row) for row in rows])
+    chosen = among(pending_import.c.path, [row.path for row in rows])
+    query = sa.select(pending_import.c.path, pending_import.c.id).where(chosen)
+    return {row.path: row.id for row in connection.execute(query).all()} if rows else {}
 
 
 def update_pending(connection: sa.Connection, pending: PendingImport) -> None:
@@ -60,11 +58,7 @@ def get_pending(connection: sa.Connection, pending_id: int) -> PendingImport | N
 
 def get_pendings(connection: sa.Connection, ids: Sequence[int]) -> dict[int, PendingImport]:
     """Return the rows of these ids that there are."""
-    found: dict[int, PendingImport] = {}
-    for some in chunks(ids):
-        rows = _rows(connection, _SELECT.where(pending_import.c.id.in_(some)))
-        found.update((row.id, row) for row in rows)
-    return found
+    return {row.id: row for row in _rows(connection, _SELECT.where(among(pending_import.c.id, ids)))}
 
 
 def rows_where(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[PendingImport]:
@@ -74,11 +68,7 @@ def rows_where(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> 
 
 def get_pendings_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, PendingImport]:
     """Return the rows of these paths that there are."""
-    found: dict[str, PendingImport] = {}
-    for some in chunks(paths):
-        rows = _rows(connection, _SELECT.where(pending_import.c.path.in_(some)))
-        found.update((row.path, row) for row in rows)
-    return found
+    return {row.path: row for row in _rows(connection, _SELECT.where(among(pending_import.c.path, paths)))}
 
 
 def get_pending_by_path(connection: sa.Connection, path: str) -> PendingImport | None:
@@ -122,7 +112,7 @@ def delete_pending(connection: sa.Connection, pending_id: int) -> None:
 def delete_pendings(connection: sa.Connection, ids: Sequence[int]) -> None:
     """Delete the rows of these ids and their tags."""
     if ids:
-        connection.execute(_DELETE, [{"b_id": pending_id} for pending_id in ids])
+        connection.execute(sa.delete(pending_import).where(among(pending_import.c.id, ids)))
 
 
 def forget_unknown(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
@@ -205,20 +195,14 @@ def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
 
 
 def _known_contents(connection: sa.Connection, hashes: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for some in chunks(hashes):
-        chosen = models.c.sha256.in_(some)
-        found.update(connection.execute(sa.select(models.c.sha256).where(chosen)).scalars())
-    return found
+    query = sa.select(models.c.sha256).where(among(models.c.sha256, hashes))
+    return set(connection.execute(query).scalars()) if hashes else set()
 
 
 def set_rows_missing(connection: sa.Connection, paths: Sequence[str], reason: str, due_at: int) -> None:
     """Note that no file is at these paths; rows of detection, which know nothing but the path, go."""
-    for some in chunks(paths):
-        chosen = pending_import.c.path.in_(some)
-        rows = _rows(connection, _SELECT.where(chosen))
-        parked = [Parked(row.id, row.path, PendingState.MISSING, reason, due_at, row.attempts) for row in rows]
-        park(connection, parked)
+    rows = get_pendings_at(connection, paths).values()
+    park(connection, [Parked(row.id, row.path, PendingState.MISSING, reason, due_at, row.attempts) for row in rows])
 
 
 def shift_due(connection: sa.Connection, after_ms: int, shift_ms: int) -> int:
@@ -277,6 +261,6 @@ def _row_of(file: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
 
 
 def _rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> list[PendingImport]:
-    rows = connection.execute(query).mappings().all()
-    carried = tags_of_pending(connection, [row["id"] for row in rows])
-    return [_ROWS.value(row, tags=carried.get(row["id"], ())) for row in rows]
+    rows = connection.execute(query).all()
+    carried = tags_of_pending(connection, [row.id for row in rows])
+    return [_ROWS.value(row, tags=carried.get(row.id, ())) for row in rows]

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import chunks, upsert
+from modelkeep.catalogue.dialect import among, upsert
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import images, refused_pictures
 from modelkeep.domain.details import RefusedPicture
@@ -13,6 +14,7 @@ from modelkeep.domain.values import ImageRow, RenderedPicture
 
 _ROWS = RowsOf(images, ImageRow)
 _REFUSED = RowsOf(refused_pictures, RefusedPicture)
+_PUT, _REFUSE = Bulk(upsert(images)), Bulk(upsert(refused_pictures))
 _SELECT = sa.select(*_ROWS.columns).order_by(images.c.seq)
 
 
@@ -24,9 +26,8 @@ def images_of(connection: sa.Connection, sha256: str) -> list[ImageRow]:
 def images_of_all(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[ImageRow]]:
     """Return the pictures of each of these models in their sequence."""
     found: dict[str, list[ImageRow]] = {}
-    for some in chunks(hashes):
-        for row in connection.execute(_SELECT.where(images.c.sha256.in_(some))):
-            found.setdefault(row.sha256, []).append(ImageRow(*row))
+    for row in connection.execute(_SELECT.where(among(images.c.sha256, hashes))).all():
+        found.setdefault(row.sha256, []).append(ImageRow(*row))
     return found
 
 
@@ -42,8 +43,7 @@ def put_image(connection: sa.Connection, sha256: str, seq: int, picture: Rendere
 
 def put_images(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows of pictures, each in the place of one of the same content and sequence number."""
-    if rows:
-        connection.execute(upsert(images), list(rows))
+    _PUT.run(connection, rows)
 
 
 def put_image_rows(connection: sa.Connection, rows: Sequence[ImageRow]) -> None:
@@ -61,9 +61,8 @@ def named_pictures(connection: sa.Connection, names: Collection[str]) -> set[str
 
 def refuse_pictures(connection: sa.Connection, refused: Sequence[RefusedPicture], now_ms: int) -> None:
     """Note pending rows' pictures that could not be used; their originals stay where they are."""
-    if refused:
-        rows = [{**_REFUSED.row(picture), "created_at": now_ms} for picture in refused]
-        connection.execute(upsert(refused_pictures), rows)
+    rows = [{**_REFUSED.row(picture), "created_at": now_ms} for picture in refused]
+    _REFUSE.run(connection, rows)
 
 
 def refused_of(connection: sa.Connection, sha256: str) -> list[RefusedPicture]:

@@ -1,7 +1,7 @@
 """Values as rows: the columns of a value are those that are named like its fields."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from operator import attrgetter
@@ -29,16 +29,15 @@ class RowsOf(Generic[V]):
 
     def __init__(self, table: sa.Table, kind: type[V]) -> None:
         self._kind = kind
-        self._fields: list[tuple[str, str, _Read | None]] = [
-            (field.name, _JSON.get(field.name, field.name), _reading(field.name, field.type))
-            for field in fields(kind)  # type: ignore[arg-type]
-            if _JSON.get(field.name, field.name) in table.c
-        ]
-        self.columns: tuple[sa.Column[Any], ...] = tuple(table.c[column] for _, column, _ in self._fields)
+        held = [field for field in fields(kind) if _JSON.get(field.name, field.name) in table.c]  # type: ignore[arg-type]
+        self._fields = [field.name for field in held]
+        self.columns: tuple[sa.Column[Any], ...] = tuple(table.c[_JSON.get(name, name)] for name in self._fields)
         """In the order of the fields."""
         self._names = [column.name for column in self.columns]
-        self._values_of = attrgetter(*(name for name, _, _ in self._fields))
-        self._json = [column for name, column, _ in self._fields if name in _JSON]
+        self._values_of = attrgetter(*self._fields)
+        self._json = [_JSON[name] for name in self._fields if name in _JSON]
+        readings = [(field.name, _reading(field.name, field.type)) for field in held]
+        self._readings = [(name, read) for name, read in readings if read is not None]
 
     def row(self, value: V) -> dict[str, Any]:
         """Return the columns of a value."""
@@ -47,9 +46,11 @@ class RowsOf(Generic[V]):
             row[column] = json_text(row[column])
         return row
 
-    def value(self, row: sa.RowMapping, **others: Any) -> V:
-        """Return the value that a row holds; `others` are the fields that another table knows."""
-        known = {name: read(row[column]) if read else row[column] for name, column, read in self._fields}
+    def value(self, row: Sequence[Any], **others: Any) -> V:
+        """Return the value that a row of `columns` holds; `others` are the fields that another table knows."""
+        known = dict(zip(self._fields, row, strict=True))
+        for name, read in self._readings:
+            known[name] = read(known[name])
         return self._kind(**known, **others)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import chunks
+from modelkeep.catalogue.dialect import among
 from modelkeep.catalogue.tables import locations, pending_import
 from modelkeep.domain.claims import Statement
 from modelkeep.domain.naming import suggested_name
@@ -40,11 +40,8 @@ def forget_statements(connection: sa.Connection, path: str) -> None:
 
 def paths_with_statements(connection: sa.Connection, paths: Sequence[str]) -> set[str]:
     """Return those of these paths of whose files something was said that is not judged yet."""
-    found: set[str] = set()
-    for some in chunks(paths):
-        chosen = sa.and_(locations.c.path.in_(some), locations.c.said_json != _NOTHING)
-        found.update(connection.execute(sa.select(locations.c.path).where(chosen)).scalars())
-    return found
+    chosen = sa.and_(among(locations.c.path, paths), locations.c.said_json != _NOTHING)
+    return set(connection.execute(sa.select(locations.c.path).where(chosen)).scalars())
 
 
 def carry_over(connection: sa.Connection, path: str, said: Sequence[Statement], now_ms: int) -> int:

@@ -1,11 +1,11 @@
 """Tags, and what carries them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import chunks, insert_missing
+from modelkeep.catalogue.dialect import among, insert_missing
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import model_tags, pending_model_tags, tags
 from modelkeep.domain.tag_acts import CarriedTag
@@ -37,12 +37,10 @@ def list_tags(connection: sa.Connection) -> list[Tag]:
     return [_tag(row) for row in connection.execute(_SELECT.order_by(tags.c.name))]
 
 
-def tags_by_id(connection: sa.Connection, ids: Iterable[int]) -> dict[int, Tag]:
-    """Return those of these tags that there are."""
-    found: dict[int, Tag] = {}
-    for some in chunks(sorted(set(ids))):
-        found |= {row.id: _tag(row) for row in connection.execute(_SELECT.where(tags.c.id.in_(some)))}
-    return found
+def tags_by_id(connection: sa.Connection, ids: Collection[int]) -> dict[int, Tag]:
+    """Return those of these tags that there are, by name."""
+    chosen = _SELECT.where(among(tags.c.id, set(ids))).order_by(tags.c.name)
+    return {row.id: _tag(row) for row in connection.execute(chosen).all()} if ids else {}
 
 
 def list_carried_tags(connection: sa.Connection) -> list[CarriedTag]:
@@ -96,11 +94,10 @@ def _counts_by_tag(connection: sa.Connection, tag_id: sa.Column[int]) -> dict[in
 def _tags_by_owner(
     connection: sa.Connection, owner: sa.Column[Owner], tag_id: sa.Column[int], owners: Sequence[Owner]
 ) -> dict[Owner, tuple[Tag, ...]]:
-    found: dict[Owner, list[Tag]] = {}
-    for some in chunks(owners):
-        query = (
-            sa.select(owner, *_COLUMNS).join(tags, tags.c.id == tag_id).where(owner.in_(some)).order_by(tags.c.name)
-        )
-        for key, *tag in connection.execute(query):
-            found.setdefault(key, []).append(Tag(*tag))
-    return {key: tuple(values) for key, values in found.items()}
+    # One row for each owner, and one for each tag: most tags are carried by many.
+    query = sa.select(owner, sa.func.aggregate_strings(tag_id, ",")).where(among(owner, owners)).group_by(owner)
+    rows = connection.execute(query).all() if owners else ()
+    carried = {key: [int(tag) for tag in joined.split(",")] for key, joined in rows}
+    known = tags_by_id(connection, {tag for ids in carried.values() for tag in ids})
+    place = {tag: number for number, tag in enumerate(known)}
+    return {key: tuple(known[tag] for tag in sorted(ids, key=place.__getitem__)) for key, ids in carried.items()}
