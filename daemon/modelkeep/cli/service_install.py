@@ -1,5 +1,6 @@
 """The steps of `modelkeep service install` and `uninstall`, each told when it changes something."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -78,7 +79,7 @@ def uninstall_service(place: Place, out: Console) -> None:
     place.systemctl("daemon-reload")
     with suppress(DaemonError):  # only what has failed can be told to forget it
         place.systemctl("reset-failed", UNIT)
-    where = f" in {SYSTEM_FILE} and {SYSTEM_DATA}" if place.is_system else ""
+    where = f" in {SYSTEM_FILE} and {SYSTEM_DATA}, and so does the user {ACCOUNT}" if place.is_system else ""
     out.print(f"Configuration and data stay{where}.")
 
 
@@ -96,11 +97,18 @@ def _start(place: Place, changed: bool, out: Console) -> None:
     try:
         place.systemctl("restart" if runs else "start", UNIT)
     except DaemonError as error:
-        raise DaemonError(f"it does not start; its log says why: {log_command(place)}\n{error}") from error
+        said = _last_words(place) or str(error)
+        raise DaemonError(f"it does not start; its log ({log_command(place)}) ends with:\n{said}") from error
     out.print(f"{'Restarted' if runs else 'Started'}: it has recovered and watches its roots.", style="bold")
     out.print(f"Its log: {log_command(place)} -f")
     if not place.is_system:
         out.print("It ends with your last session, unless `loginctl enable-linger` says otherwise.")
+
+
+def _last_words(place: Place) -> str:
+    with suppress(DaemonError):
+        return run(*log_command(place).split(), "--lines=5", "--output=cat", "--no-pager")
+    return ""
 
 
 # The configuration and the data folder
@@ -161,8 +169,14 @@ def _write_system_file(call: Invocation, out: Console) -> None:
         text = configuration_text(
             [root.path for root in settings.roots], Path(settings.comfyui) if settings.comfyui else None
         )
-    write_new_file(SYSTEM_FILE, with_data_dir(text, SYSTEM_DATA))
+    before = os.umask(0o077)
+    try:
+        write_new_file(SYSTEM_FILE, with_data_dir(text, SYSTEM_DATA))
+    finally:
+        os.umask(before)
     SYSTEM_FILE.parent.chmod(0o755)
+    if not settings.api.token:  # whose file is for its group alone
+        SYSTEM_FILE.chmod(0o644)
     try:
         same = load_settings(SYSTEM_FILE).model_roots() == settings.model_roots()
     except SettingsError:

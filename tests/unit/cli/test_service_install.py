@@ -25,6 +25,8 @@ class Systemd:
             return (
                 f"UnitFileState={'enabled' if self.enabled else ''}\nActiveState={'active' if self.active else ''}\n"
             )
+        if words[0] == "journalctl":
+            return "modelkeep: port 8189 is in use\n"
         self.asked.append(" ".join(words))
         if words[0] in ("start", "restart") and not self.starts:
             raise DaemonError("systemctl start: the control process exited with error code")
@@ -110,7 +112,7 @@ def test_a_service_that_does_not_start_is_told_with_the_way_to_its_log(
     done = cli("service", "install", "--user")
     assert done.exit_code == 1
     assert "journalctl --user -u modelkeep" in done.stderr
-    assert "error code" in done.stderr
+    assert "port 8189 is in use" in done.stderr
 
 
 def test_without_a_root_there_is_nothing_to_install(cli: Cli, systemd: Systemd, config: Path) -> None:
@@ -158,6 +160,13 @@ def test_the_systems_configuration_is_the_given_one_with_the_services_data_folde
     assert text.startswith('data_dir = "/var/lib/modelkeep"\n')
     assert "settle_seconds = 7.5" in text
     assert systemd.heard()[0].startswith("systemd-sysusers ")
+    assert system.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_token_stays_a_secret(cli: Cli, systemd: Systemd, system: Path, config: Path) -> None:
+    config.write_text(config.read_text() + f'[api]\ntoken = "{"secret" * 4}"\n')
+    assert cli("service", "install", "--system").exit_code == 0
+    assert system.stat().st_mode & 0o777 == 0o600  # until its group is the account's
 
 
 def test_a_configuration_that_means_something_else_in_etc_is_refused(
