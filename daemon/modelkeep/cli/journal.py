@@ -73,7 +73,7 @@ def journal(
 
 def show(records: Records, out: "Console", *, as_json: bool, flush: bool = False) -> int:
     """Print records as they come and return how many there were; `flush`: each at once, for whoever follows."""
-    from modelkeep.cli.journal_view import day_of, line_of
+    from modelkeep.cli.journal_view import day_of, line_of, plain_line
 
     number, day = 0, ""
     for record in records:
@@ -84,11 +84,10 @@ def show(records: Records, out: "Console", *, as_json: bool, flush: bool = False
         if out.is_terminal and day_of(record) != day:
             day = day_of(record)
             out.print(day, style="bold underline")
-        line = line_of(record, out, with_day=not out.is_terminal)
         if out.is_terminal:
-            out.print(line, soft_wrap=True)
-        else:  # a million lines are not laid out for nobody
-            print(line.plain, flush=flush)
+            out.print(line_of(record, out, with_day=False), soft_wrap=True)
+        else:
+            print(plain_line(record), flush=flush)
     return number
 
 

@@ -42,16 +42,26 @@ def day_of(record: Mapping[str, Any]) -> str:
 
 def line_of(record: Mapping[str, Any], out: Console, *, with_day: bool = True) -> Text:
     """Return a record as a paragraph: when, which event, which file, and what happened to it."""
-    event, name = clean(record.get("event", "")), _name(record)
-    failed = tells_of_failure(record)
-    line = Text.assemble(
-        (_time(record, with_day=with_day), "dim"),
-        f" {_FAILED if failed else ' '} ",
-        (event.ljust(_EVENT_COLUMNS), _style(record)),
-        "  ",
+    time, mark, event, name, told = _parts(record, with_day=with_day)
+    line = Text.assemble((time, "dim"), f" {mark} ", (event, _style(record)), "  ")
+    return _hanging(line, Text.assemble((name, "bold"), (told, "red" if mark == _FAILED else "")), out)
+
+
+def plain_line(record: Mapping[str, Any]) -> str:
+    """Return what `line_of` does, for a file or a program: they may get a million."""
+    time, mark, event, name, told = _parts(record, with_day=True)
+    return f"{time} {mark} {event}  {name}{told}"
+
+
+def _parts(record: Mapping[str, Any], *, with_day: bool) -> tuple[str, str, str, str, str]:
+    name = _name(record)
+    return (
+        _time(record, with_day=with_day),
+        _FAILED if tells_of_failure(record) else " ",
+        clean(record.get("event", "")).ljust(_EVENT_COLUMNS),
+        f"{name}: " if name else "",
+        _plain(sentence(record)),
     )
-    body = Text.assemble((f"{name}: " if name else "", "bold"), (_plain(sentence(record)), "red" if failed else ""))
-    return _hanging(line, body, out)
 
 
 def story_of(records: Sequence[Mapping[str, Any]], now: datetime, out: Console) -> Iterator[Text]:

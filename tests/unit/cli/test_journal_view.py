@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from modelkeep.cli.journal_view import day_of, line_of, story_of
+from modelkeep.cli.journal_view import day_of, line_of, plain_line, story_of
 from modelkeep.cli.journal_words import sentence
 
 TS = "2026-11-20T05:43:01.000001Z"
@@ -19,7 +19,9 @@ def record(event: str = "file.detected", **fields: object) -> dict[str, object]:
 
 
 def line(**fields: object) -> str:
-    return line_of({"event": "file.detected"} | record(**fields), FILE).plain  # type: ignore[arg-type]
+    one = record(**fields)  # type: ignore[arg-type]
+    assert plain_line(one) == line_of(one, FILE).plain
+    return plain_line(one)
 
 
 def test_a_line_holds_the_event_the_name_and_a_sentence() -> None:
