@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Generator
 from typing import Any
 
@@ -28,6 +29,21 @@ def seed() -> int:
 def pytest_report_to_serializable() -> Generator[None, Any, Any]:
     """Spell out what no UTF-8 can hold: tests are about such names, and a failing one must not end its worker."""
     return _printable((yield))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in a line each why tests were skipped, and how many; most name the package that would run them."""
+    reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", ()))
+    if reasons:
+        terminalreporter.section("skipped")
+    for reason, number in reasons.most_common():
+        terminalreporter.write_line(f"{number} {'test' if number == 1 else 'tests'}: {reason}")
+
+
+def _reason(report: Any) -> str:
+    longrepr = report.longrepr
+    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    return str(text).removeprefix("Skipped: ")
 
 
 def _printable(value: Any) -> Any:

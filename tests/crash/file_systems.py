@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash.power import cut_power
+from tests.programs import without
 
 IMAGE_BYTES = {"ext4": 64 << 20, "xfs": 300 << 20}
 """Sizes of the images, which are sparse; XFS takes no smaller one."""
@@ -47,7 +48,7 @@ class LoopDisk:
 def loop_disk(kind: str, folder: Path) -> Iterator[LoopDisk]:
     """Make and mount a file system in an image; skips where that cannot be had."""
     if shutil.which(_MAKE[kind][0]) is None:
-        pytest.skip(f"{_MAKE[kind][0]} is not installed")
+        pytest.skip(without(_MAKE[kind][0]))
     disk = LoopDisk(folder / f"{kind}.img", folder / kind)
     disk.mount_point.mkdir()
     with disk.image.open("wb") as image:

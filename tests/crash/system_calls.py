@@ -14,6 +14,7 @@ import pytest
 from tests.crash.batch import SYNC_LOG
 from tests.crash.job import Job
 from tests.crash.living import BATCH
+from tests.programs import without
 
 CALLS = (
     *("open", "openat", "creat", "write", "pwrite64", "writev", "pwritev", "ftruncate", "truncate", "fallocate"),
@@ -63,7 +64,7 @@ class Call:
 def require_strace() -> None:
     """Skip a test where strace is not there or may not trace."""
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+        pytest.skip(without("strace"))
     tried = subprocess.run(
         ["strace", "-f", "--seccomp-bpf", "-o", os.devnull, "true"], capture_output=True, text=True
     )

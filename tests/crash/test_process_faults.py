@@ -15,6 +15,7 @@ from tests.daemon_process import DaemonProcess
 from tests.libraries import put, safetensors, sha256_of
 from tests.picture_files import png
 from tests.process_groups import HASH_WORKER, PICTURE_WORKER, readers_among, workers_among
+from tests.programs import without
 from tests.waiting import wait_until
 
 LARGE_BYTES = 1 << 30
@@ -115,7 +116,7 @@ def test_what_happens_while_the_daemon_is_stopped_for_a_while_is_found(tmp_path:
 def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A file whose content is by how many seconds the daemon's wall clock is wrong."""
     if FAKETIME is None:
-        pytest.skip("libfaketime is not installed")
+        pytest.skip(without("faketime"))
     file = tmp_path / "clock"
     file.write_text("+0")
     monkeypatch.setenv("LD_PRELOAD", str(FAKETIME))

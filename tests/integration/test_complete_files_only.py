@@ -4,7 +4,6 @@ All ways are tried at once, before the first test: each test then looks at what 
 """
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from tests.integration.bringers import WAYS, Delivery
 from tests.integration.daemon_under import NOBODY, DaemonUnder, as_nobody
 from tests.integration.slow_server import SlowServer, pieces
 from tests.libraries import checkpoint, gguf, noise, sha256_of
+from tests.programs import needs, without
 from tests.waiting import wait_until
 
 SETTLE_SECONDS = 0.6
@@ -168,7 +168,7 @@ def service_folder() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to run the daemon as another user")
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+@needs("setpriv")
 def test_a_service_of_another_user_knows_too_that_a_file_is_still_written(service_folder: Path, models: Path) -> None:
     unit = (Path(__file__).parents[2] / "systemd" / "system" / "modelkeep.service").read_text()
     granted = [line for line in unit.splitlines() if line.startswith("AmbientCapabilities=")]
@@ -211,7 +211,7 @@ def _let_rest(daemon: DaemonProcess) -> None:
 
 def _skip_without_programs(way: str) -> None:
     if WAYS[way].missing:
-        pytest.skip(f"{', '.join(WAYS[way].missing)} is not installed")
+        pytest.skip(without(*WAYS[way].missing))
 
 
 def _check(yard: Yard, daemon: DaemonProcess, way: str, ending: str, seconds: float) -> None:

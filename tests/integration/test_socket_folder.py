@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from tests.integration.conftest import DaemonMaker
+from tests.programs import without
 
 obeys_modes = pytest.mark.skipif(
     os.geteuid() == 0 and shutil.which("setpriv") is None,
-    reason="setpriv is not installed, and root passes over modes",
+    reason=without("setpriv"),
 )
 
 

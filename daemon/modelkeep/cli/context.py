@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelkeep.dev.place import demo_folder, is_demo, models_of_demo
+
 if TYPE_CHECKING:
     from modelkeep.settings.model import Settings
 
@@ -51,6 +53,8 @@ class Invocation:
     data_dir: Path | None = None
     dev: bool = False
     overrides: dict[str, object] = field(default_factory=dict)
+    shows_demo: bool = False
+    """Whether no root is configured and the demo library in the data folder stands in; told with the settings."""
 
     @cached_property
     def settings(self) -> "Settings":
@@ -61,8 +65,19 @@ class Invocation:
         """
         from modelkeep.settings.model import load_settings
 
-        # `--dev` can only turn it on: its absence leaves the choice to the environment and the file.
-        return load_settings(self.config, data_dir=self.data_dir, dev=self.dev or None, overrides=self.overrides)
+        def loaded(overrides: dict[str, object]) -> "Settings":
+            # `--dev` can only turn it on: its absence leaves the choice to the environment and the file.
+            return load_settings(self.config, data_dir=self.data_dir, dev=self.dev or None, overrides=overrides)
+
+        settings = loaded(self.overrides)
+        demo = demo_folder(settings.data_dir)
+        # What `make run` without a root has filled the data folder from stays its root.
+        self.shows_demo = not (settings.roots or settings.comfyui) and is_demo(demo)
+        return (
+            loaded({**self.overrides, "roots": [{"path": str(models_of_demo(demo))}]})
+            if self.shows_demo
+            else settings
+        )
 
     def command(self, *words: str) -> str:
         """Return a command line for the user to type that means the same configuration as this call does."""

@@ -18,6 +18,7 @@ from modelkeep.cli.import_view import guessed_mapping, print_report
 from modelkeep.cli.imports import path_pairs
 from modelkeep.cli.output import console
 from modelkeep.cli.wording import clean
+from modelkeep.dev.place import demo_folder
 from modelkeep.domain.legacy import ImportOrder
 
 _KIND = "hikaze"
@@ -104,13 +105,13 @@ def _with_library(plan: TourPlan, call: Invocation) -> TourPlan:
         call.overrides["roots"] = [{"path": str(root)} for root in plan.roots]
         return plan
     settings = call.settings
-    if settings.model_roots():
+    if settings.model_roots() and not call.shows_demo:
         return plan
     if plan.legacy is not None:
         raise WrongUse(
             "LEGACY is set but ROOT is not, and no root is configured: set ROOT to the folder of the models"
         )
-    return _with_demo(plan, call, settings.data_dir / "demo")
+    return _with_demo(plan, call, demo_folder(settings.data_dir))
 
 
 def _with_demo(plan: TourPlan, call: Invocation, folder: Path) -> TourPlan:

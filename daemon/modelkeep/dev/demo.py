@@ -10,10 +10,8 @@ from modelkeep.dev.demo_contents import LOOK_FOR, MODELS, TAG_COLOURS, Claim, De
 from modelkeep.dev.demo_files import model_bytes
 from modelkeep.dev.demo_legacy import FIRST_MS, DemoRow, write_database
 from modelkeep.dev.demo_pictures import draw_preview
+from modelkeep.dev.place import MARKER, is_demo, models_of_demo
 from modelkeep.errors import ModelkeepError
-
-MARKER = ".modelkeep-demo"
-"""Written last: a folder that has it is a whole demo library."""
 
 _ENDINGS = {"lying jpeg": "jpeg", "jpeg": "jpeg", "webp": "webp", "gif": "gif"}
 
@@ -40,9 +38,9 @@ def make_demo(folder: Path) -> DemoLibrary:
     """
     folder = folder.absolute()
     data = folder / "hikaze" / "data"
-    library = DemoLibrary(folder, folder / "models", data / "hikaze_mm.sqlite3", data / "images")
+    library = DemoLibrary(folder, models_of_demo(folder), data / "hikaze_mm.sqlite3", data / "images")
     try:
-        if (folder / MARKER).is_file():
+        if is_demo(folder):
             return library
         if folder.exists() and any(folder.iterdir()):
             raise ModelkeepError(f"{folder} is not empty and no whole demo library; name an empty or new folder")

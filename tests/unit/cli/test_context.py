@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.cli.context import Invocation
+from modelkeep.dev.demo import make_demo
 
 
 @pytest.fixture
@@ -54,3 +55,19 @@ def test_settings_are_read_once_and_dev_is_only_ever_turned_on(config: Path, mon
     assert call.settings is call.settings
     assert call.settings.dev
     assert call.settings.data_dir == config.parent / "data"
+
+
+def test_a_demo_in_the_data_folder_is_the_root_until_one_is_configured(tmp_path: Path) -> None:
+    config = tmp_path / "modelkeep.toml"
+    config.write_text('data_dir = "data"\n')
+    assert Invocation(config).settings.roots == ()
+
+    demo = make_demo(tmp_path / "data" / "demo")
+    call = Invocation(config)
+    assert [Path(root.path) for root in call.settings.roots] == [demo.models]
+    assert call.shows_demo
+
+    config.write_text(f'data_dir = "data"\n[[roots]]\npath = "{tmp_path}/models"\n')
+    own = Invocation(config)
+    assert [Path(root.path) for root in own.settings.roots] == [tmp_path / "models"]
+    assert not own.shows_demo

@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.programs import needs
 
 from modelkeep.journal.query import is_failing
 from modelkeep.journal.writer import JournalWriter
@@ -61,7 +61,7 @@ def test_whatever_went_wrong_has_a_level_of_its_own() -> None:
         assert (level in ("error", "warning")) == is_failing(event), event
 
 
-@pytest.mark.skipif(shutil.which("lnav") is None, reason="needs lnav (Debian, Ubuntu: apt install lnav)")
+@needs("lnav")
 def test_lnav_takes_the_format_and_finds_levels_and_fields(segment: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config")}
     subprocess.run(["lnav", "-i", str(FORMAT)], env=environment, check=True, capture_output=True, timeout=60)

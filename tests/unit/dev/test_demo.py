@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from modelkeep.dev.demo import MARKER, DemoLibrary, make_demo
+from modelkeep.dev.demo import DemoLibrary, make_demo
+from modelkeep.dev.place import MARKER
 from modelkeep.domain.formats import Completeness, judge
 from modelkeep.domain.header import ReadAt
 from modelkeep.errors import ModelkeepError
