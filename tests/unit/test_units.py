@@ -11,7 +11,9 @@ UNITS = Path(__file__).parents[2] / "systemd"
 SYSTEM, USER = UNITS / "system" / "modelkeep.service", UNITS / "user" / "modelkeep.service"
 EXPLAIN_THEMSELVES = ("Description", "WantedBy", "ExecStart", "Type")
 
-needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt install systemd")
+needs_analyze = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze: apt install systemd"
+)
 
 
 def options(unit: Path) -> dict[str, str]:
