@@ -30,7 +30,7 @@ CHECKS: list[schemathesis.CheckFunction] = [
 ENDLESS = {"/api/events"}
 """Never ends; see `test_events.py`."""
 
-EXAMPLES = 2
+EXAMPLES = 1
 Known = dict[str, Any]
 Case = schemathesis.Case[Any]
 
@@ -100,7 +100,7 @@ def _name_known(case: Case, known: Known) -> None:
 
 def test_every_answer_is_as_described_and_none_is_a_fault(library: tuple[DaemonProcess, Known]) -> None:
     daemon, known = library
-    assert fuzz(daemon, known, EXAMPLES, 1) > 100
+    assert fuzz(daemon, known, EXAMPLES, 1) > 60
     assert daemon.status()["state"] in ("running", "paused")
 
 

@@ -24,8 +24,8 @@ UPLOAD_BYTES_MAX = SOURCE_BYTES + JSON_BYTES_MAX
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-CHANGING_GETS = frozenset({"/api/scan"})
-"""GETs that start something; the front end of the earlier back end knows no other way to ask for it."""
+WORKING_GETS = frozenset({"/api/scan", "/api/events"})
+"""GETs that are more than a look: a scan, for which an older front end knows no other way to ask, and listening."""
 
 _SINGLE_HEADERS = ("host", "origin", "authorization", "content-type", "content-length", "sec-fetch-site")
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:@/\[\]]+)(?::([0-9]{1,5}))?")
@@ -90,9 +90,9 @@ class Asked:
         return self.method == "OPTIONS" and asks and self.header("origin") is not None
 
     @property
-    def changes_state(self) -> bool:
-        """Whether the answer could be more than a look."""
-        return self.method not in READING_METHODS or self.path in CHANGING_GETS
+    def is_more_than_a_look(self) -> bool:
+        """Whether something is done, or lasts."""
+        return self.method not in READING_METHODS or self.path in WORKING_GETS
 
     @property
     def has_body(self) -> bool:
@@ -136,7 +136,7 @@ def deny_unfit(rules: AccessRules, asked: Asked) -> Denial | None:
         return Denial(400, "The Content-Length header is no number.")
     if len(length) > 18 or int(length) > asked.body_bytes_max:
         return too_large(asked)
-    if asked.changes_state and asked.has_body and not _has_fitting_type(asked):
+    if asked.is_more_than_a_look and asked.has_body and not _has_fitting_type(asked):
         return Denial(415, "The body has to be JSON, with the header  Content-Type: application/json.")
     return None
 
@@ -186,7 +186,7 @@ def _deny_page(rules: AccessRules, asked: Asked) -> Denial | None:
         return Denial(403, "That web page may not call; api.allowed_origins names those that may.")
     site = asked.header("sec-fetch-site")
     # Browsers leave Origin out of some requests (pictures, links); a page of another site shows itself here.
-    if asked.changes_state and not allowed and site not in (None, "same-origin", "none"):
+    if asked.is_more_than_a_look and not allowed and site not in (None, "same-origin", "none"):
         return Denial(403, "A web page of another site may not change anything here.")
     if asked.is_preflight and asked.header("access-control-request-method") not in METHODS:
         return Denial(403, "No such method is ever allowed.")

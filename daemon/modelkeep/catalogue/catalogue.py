@@ -86,6 +86,8 @@ class Catalogue:
     pendings = _reads(queue.get_pendings)
     pending_by_path = _reads(queue.get_pending_by_path)
     pending_imports = _reads(queue.get_pending_imports)
+    pending_ids_above = _reads(queue.pending_ids_above)
+    newest_pending_id = _reads(queue.newest_pending_id)
     pending_details = _reads(details.pending_details)
     due_pending = _reads(queue.due_pending)
     waiting_bytes = _reads(queue.waiting_bytes)

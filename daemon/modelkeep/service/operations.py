@@ -216,14 +216,13 @@ class Operations:
 
     async def scan(self) -> dict[str, object]:
         """Look through all roots now."""
-        before = {row.id for row in await self._catalogue.pending_imports()}
+        newest = await self._catalogue.newest_pending_id()
         counts = await self._keeper.rescan_all("asked for")
-        after = await self._catalogue.pending_imports()
         return {
             "status": "success",
             "scanned": counts["scanned"],
             "added": counts["added"],
-            "pending_ids": [row.id for row in after if row.id not in before],
+            "pending_ids": await self._catalogue.pending_ids_above(newest),
             "skipped": counts["scanned"] - counts["added"],
         }
 

@@ -91,6 +91,17 @@ def get_pending_imports(
     return _rows(connection, query if state is None else query.where(pending_import.c.state == state))
 
 
+def pending_ids_above(connection: sa.Connection, pending_id: int) -> list[int]:
+    """Return the ids of the rows that came after one; ids are never used twice."""
+    query = sa.select(pending_import.c.id).where(pending_import.c.id > pending_id).order_by(pending_import.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def newest_pending_id(connection: sa.Connection) -> int:
+    """Return the id of the newest row, 0 where there is none."""
+    return connection.execute(sa.select(sa.func.max(pending_import.c.id))).scalar_one() or 0
+
+
 def due_pending(
     connection: sa.Connection, now_ms: int, limit: int, without_ids: Collection[int] = ()
 ) -> list[PendingImport]:
