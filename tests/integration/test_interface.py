@@ -24,7 +24,14 @@ STATUS: dict[str, Any] = {
     "tags": int,
     "locations": {"present": int, "missing": int, "unreachable": int},
     "pending": {"waiting": int, "hashing": int, "conflict": int, "failed": int, "missing": int},
-    "hashing": {"active": list, "queued": int, "queued_bytes": int, "stepped_back": str, "workers": int},
+    "hashing": {
+        "active": list,
+        "queued": int,
+        "queued_bytes": int,
+        "stepped_back": str,
+        "workers": int,
+        "implementation": str,
+    },
     "watch": {"roots": list, "overflows": int},
     "journal": {"seq": int, "segments": int, "bytes": int},
 }

@@ -146,6 +146,7 @@ class Hashing(Answer):
     queued_bytes: int
     stepped_back: str
     workers: int
+    implementation: str
 
 
 class PendingCounts(Answer):

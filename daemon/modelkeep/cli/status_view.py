@@ -147,12 +147,17 @@ def _counts(status: Mapping[str, Any], pace: Pace | None) -> list[tuple[str, Ren
         ("catalogue", ", ".join(known)),
         ("locations", ", ".join(f"{locations[state]:,} {state}" for state in ("present", "missing", "unreachable"))),
         ("pending", _pending(status["pending"])),
-        ("to hash", f"{queued} ({count(hashing['workers'], 'worker')})" if hashing["workers"] else queued),
+        ("to hash", f"{queued} ({_means(hashing)})" if hashing["workers"] else queued),
         (
             "journal",
             f"{count(journal['seq'], 'record')}, {size(journal['bytes'])} in {count(journal['segments'], 'segment')}",
         ),
     ]
+
+
+def _means(hashing: Mapping[str, Any]) -> str:
+    """Return what hashes; an older daemon does not tell how."""
+    return ": ".join(filter(None, (count(hashing["workers"], "worker"), hashing.get("implementation", ""))))
 
 
 def _pending(pending: Mapping[str, int]) -> Text:

@@ -25,11 +25,13 @@ from modelkeep.doctor.surroundings import (
     check_address,
     check_data_folder,
     check_free_space,
+    check_hashing,
     check_lock,
     check_rights,
     check_settings,
 )
 from modelkeep.errors import ModelkeepError
+from modelkeep.pipeline.sha256 import implementation
 from modelkeep.settings.model import Settings
 
 
@@ -72,6 +74,7 @@ def _examine(premises: Premises) -> Iterator[Finding]:
     ):
         yield from _guarded(check, partial(function, premises))
     yield check_sqlite()
+    yield check_hashing(implementation())
     if premises.may_enter:  # else the rights have been told already
         yield from _guarded("daemon", partial(check_lock, premises))
         yield from _guarded("address", partial(check_address, premises))

@@ -9,6 +9,7 @@ from pathlib import Path
 from modelkeep.disk.mounts import file_system_of, is_network_file_system
 from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.premises import Premises
+from modelkeep.pipeline.sha256 import Implementation
 from modelkeep.settings.model import ApiSettings
 
 FREE_BYTES_MIN = 2**30
@@ -33,6 +34,14 @@ def check_lock(premises: Premises) -> Iterator[Finding]:
         yield fine("daemon", sentence)
     else:
         yield fine("daemon", "it is off, and nobody else is at work in the data folder")
+
+
+def check_hashing(hashing: Implementation) -> Finding:
+    """Tell what computes digests."""
+    if not hashing.reason:
+        return fine("hashing", f"SHA-256 by {hashing.name}")
+    remedy = "on x86-64: install a C compiler, then modelkeep again; files may be hashed faster by then"
+    return note("hashing", f"SHA-256 by {hashing.name}: {hashing.reason}", remedy)
 
 
 def check_data_folder(premises: Premises) -> Iterator[Finding]:

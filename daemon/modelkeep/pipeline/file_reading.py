@@ -1,13 +1,26 @@
-"""One file that is being read in a hashing process: its bytes, its digest, and whether it changed meanwhile."""
+"""One file that is being read in a hashing process: its bytes, its digest, and whether it changed meanwhile.
 
+What the kernel has in memory already is mapped, which saves a copy, where SHA-256 survives that a mapped file is cut
+off; all else is read into a buffer, and given back behind the reader: it was in nobody's memory before.
+"""
+
+import mmap
 import os
 import time
 
 from modelkeep.disk.files import open_and_see
+from modelkeep.disk.page_cache import cached_windows, give_back
 from modelkeep.disk.statx import see
-from modelkeep.pipeline.sha256 import Sha256
+from modelkeep.pipeline.sha256 import Implementation
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 256 << 10
+"""Read at once: so much stays in the processor's own cache until it is hashed."""
+
+WINDOW_BYTES = 4 << 20
+"""Mapped, or given back, at once."""
+
+STRETCH_BYTES = 256 * WINDOW_BYTES
+"""It is asked so far ahead what is in memory, and not later: read-ahead brings in what comes next."""
 
 CHECK_BYTES = 64 << 20
 """So often it is looked whether a file that is being read has changed or gone: the rest is read in vain then."""
@@ -17,7 +30,7 @@ class FileFailure(Exception):
     """A file has no digest.
 
     Args:
-        kind: `changed` while it was read, `vanished`, `cancelled`.
+        kind: `changed` while it was read, `vanished`.
         sentence: the same for people.
     """
 
@@ -31,38 +44,61 @@ class FileBeingRead:
     Args:
         number: what the daemon calls it.
         path: a regular file.
+        implementation: of SHA-256.
 
     Raises:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, number: int, path: str) -> None:
+    def __init__(self, number: int, path: str, implementation: Implementation) -> None:
         self.number = number
         self.began = time.perf_counter()
-        self.sha256 = Sha256()
+        self.sha256 = implementation.new()
         self.bytes_done = 0
         self._path = path
-        self._next_check = CHECK_BYTES
         self._descriptor, seen = open_and_see(path)
         self._before = seen.fingerprint
-        self._has_names = self._before.size_bytes >= CHECK_BYTES and os.fstat(self._descriptor).st_nlink > 0
+        size_bytes = self._before.size_bytes
+        self._has_names = size_bytes >= CHECK_BYTES and os.fstat(self._descriptor).st_nlink > 0
+        self._next_check = CHECK_BYTES
+        self._was_cached = bytearray()
+        self._look_ahead()
+        self._maps = implementation.survives_cuts and size_bytes >= PIECE_BYTES
         # Read-ahead, and that these pages do not push out those of other programs (Linux 6.3).
         for advice in (os.POSIX_FADV_SEQUENTIAL, os.POSIX_FADV_NOREUSE):
             os.posix_fadvise(self._descriptor, 0, 0, advice)
+        if not all(self._was_cached[:1]):
+            os.posix_fadvise(self._descriptor, 0, WINDOW_BYTES, os.POSIX_FADV_WILLNEED)
 
-    def read(self, buffer: bytearray) -> int:
-        """Fill a buffer with what comes next; returns how many bytes that are, 0 at the end.
+    def next_piece(self, buffer: memoryview) -> memoryview:
+        """Return the bytes that follow those which are done, in the buffer or mapped; none at the end.
 
         Raises:
             FileFailure: it has changed, or is gone.
             OSError: it cannot be read.
         """
-        count = os.readv(self._descriptor, [buffer])
-        self.bytes_done += count
         if self.bytes_done >= self._next_check:
             self._next_check += CHECK_BYTES
             self._require_same()
-        return count
+        if self.bytes_done + STRETCH_BYTES > len(self._was_cached) * WINDOW_BYTES:
+            self._look_ahead()
+        window, offset = divmod(self.bytes_done, WINDOW_BYTES)
+        if window < len(self._was_cached) and self._was_cached[window] and self._maps and not offset:
+            mapped = self._mapped()
+            if mapped:
+                return mapped
+        return buffer[: os.preadv(self._descriptor, [buffer], self.bytes_done)]
+
+    def done(self, count: int) -> None:
+        """Note that the next bytes are hashed."""
+        before = self.bytes_done // WINDOW_BYTES
+        self.bytes_done += count
+        if before < self.bytes_done // WINDOW_BYTES and before < len(self._was_cached):
+            self._give_back(before)
+
+    def read_only(self) -> None:
+        """Map nothing of it any more: a part of it could not be had."""
+        self._maps = False
 
     def result(self) -> list[object]:
         """Return what the daemon is told when all is read.
@@ -79,13 +115,44 @@ class FileBeingRead:
 
     def close(self) -> None:
         """Close it."""
+        window = self.bytes_done // WINDOW_BYTES
+        if window < len(self._was_cached):
+            self._give_back(window)
         os.close(self._descriptor)
+
+    def _look_ahead(self) -> None:
+        """Ask what is in memory of the next stretch of which it is not known yet."""
+        offset = len(self._was_cached) * WINDOW_BYTES
+        length = min(STRETCH_BYTES, self._before.size_bytes - offset)
+        if length > 0:
+            self._was_cached += cached_windows(self._descriptor, offset, length, WINDOW_BYTES)
+
+    def _mapped(self) -> memoryview | None:
+        """Return the window that comes next."""
+        length = min(WINDOW_BYTES, self._before.size_bytes - self.bytes_done)
+        try:
+            # Private and writable, though nobody writes: only so Python tells where it lies.
+            return memoryview(
+                mmap.mmap(
+                    self._descriptor,
+                    length,
+                    mmap.MAP_PRIVATE,
+                    mmap.PROT_READ | mmap.PROT_WRITE,
+                    offset=self.bytes_done,
+                )
+            )
+        except (OSError, ValueError):  # ValueError: it is shorter by now
+            self._maps = False
+            return None
+
+    def _give_back(self, window: int) -> None:
+        if not self._was_cached[window]:
+            give_back(self._descriptor, window * WINDOW_BYTES, WINDOW_BYTES)
 
     def _require_same(self) -> None:
         if not see(self._descriptor).fingerprint.same_file_at_same_path(self._before):
             raise self._changed()
-        status = os.fstat(self._descriptor)
-        if not status.st_nlink and self._has_names:
+        if self._has_names and not os.fstat(self._descriptor).st_nlink:
             raise FileFailure("vanished", f"there is no file at {self._path}")
 
     def _changed(self) -> FileFailure:

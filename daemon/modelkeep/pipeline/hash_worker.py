@@ -19,12 +19,16 @@ from typing import Any
 
 from modelkeep.base.processes import tie_to
 from modelkeep.pipeline.file_reading import PIECE_BYTES, FileBeingRead, FileFailure
+from modelkeep.pipeline.sha256 import Implementation, PairLibrary, implementation
 
 LANES = 2
 """Files that are read at the same time where their disk bears it and the processor profits."""
 
 TELL_SECONDS = 0.1
 """How often it is said how far the reading is."""
+
+PACE_SECONDS = 0.2
+"""So long is measured whether the disk is what is waited for; a second file of it gains nothing then."""
 
 GATHER_SECONDS = 0.005
 """So long what was read of small files may wait to be said together with what comes next."""
@@ -40,7 +44,10 @@ def main() -> None:
     tie_to(parent)
     if step_back:
         _step_back()
-    HashWorker(socket.socket(fileno=os.dup(0))).serve()
+    sha256 = implementation()
+    if isinstance(sha256, PairLibrary):
+        sha256.survive_cuts()
+    HashWorker(socket.socket(fileno=os.dup(0)), sha256).serve()
 
 
 def _step_back() -> None:
@@ -55,26 +62,34 @@ class Lane:
     """A file that is being read, and what of it is not hashed yet."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray(PIECE_BYTES)
-        self._view = memoryview(self._buffer)
+        self.buffer = memoryview(bytearray(PIECE_BYTES))
         self.file: FileBeingRead | None = None
-        self.data = self._view[:0]
-
-    def read(self, file: FileBeingRead) -> None:
-        """Have what comes next of a file."""
-        self.data = self._view[: file.read(self._buffer)]
-
-    def hash(self) -> None:
-        """Hash what has been read."""
-        if self.file is not None:
-            self.file.sha256.update(self.data)
-        self.data = self._view[:0]
+        self.data = self.buffer[:0]
 
     def leave(self) -> None:
         """Close its file."""
         if self.file is not None:
             self.file.close()
-        self.file, self.data = None, self._view[:0]
+        self.file, self.data = None, self.buffer[:0]
+
+
+class Pace:
+    """Whether it is the disk that is waited for, by what was measured last."""
+
+    def __init__(self) -> None:
+        self.waits_for_disk = False
+        self._waited = self._hashed = 0.0
+
+    def waited(self, seconds: float) -> None:
+        """Note how long bytes were waited for."""
+        self._waited += seconds
+
+    def hashed(self, seconds: float) -> None:
+        """Note how long bytes were hashed; judges once that is enough to tell."""
+        self._hashed += seconds
+        if self._waited + self._hashed >= PACE_SECONDS:
+            self.waits_for_disk = self._waited > self._hashed
+            self._waited = self._hashed = 0.0
 
 
 class HashWorker:
@@ -82,9 +97,12 @@ class HashWorker:
 
     Args:
         connection: to the daemon.
+        sha256: computes the digests.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, sha256: Implementation) -> None:
+        self._sha256 = sha256
+        self._pace = Pace()
         self._connection = connection
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
@@ -133,10 +151,21 @@ class HashWorker:
             lane.leave()
 
     def _read_on(self) -> None:
-        """Hash a piece of each file that is being read."""
-        for lane in self._lanes:
-            if self._fill(lane):
-                lane.hash()
+        """Hash the next bytes of the files that are being read, equally many of each."""
+        lanes = [(lane, lane.file) for lane in self._lanes if self._fill(lane) and lane.file is not None]
+        if not lanes:
+            return
+        count = min(len(lane.data) for lane, _ in lanes)
+        began = time.perf_counter()
+        taken = self._sha256.update(*((file.sha256, lane.data[:count]) for lane, file in lanes))
+        self._pace.hashed(time.perf_counter() - began)
+        for lane, file in lanes:
+            if taken:
+                file.done(count)
+                lane.data = lane.data[count:]
+            else:  # whatever is wrong with the file is told by reading it
+                file.read_only()
+                lane.data = lane.buffer[:0]
 
     def _fill(self, lane: Lane) -> bool:
         """Have bytes of a file in a lane, of the next one when one is read; tells whether there are any."""
@@ -157,13 +186,17 @@ class HashWorker:
 
     def _may_open(self) -> bool:
         """Tell whether one more file may be read now."""
-        return bool(self._waiting) and not any(lane.file for lane in self._lanes)
+        reads_two = self._sha256.takes_two and not self._one_by_one and not self._pace.waits_for_disk
+        busy = sum(lane.file is not None for lane in self._lanes)
+        return bool(self._waiting) and busy < (LANES if reads_two else 1)
 
     def _fetch(self, lane: Lane) -> None:
-        """Read the next piece of a lane's file, which is the next one that waits if it has none."""
+        """Have the next piece of a lane's file, which is the next one that waits if it has none."""
         if lane.file is None:
-            lane.file = FileBeingRead(*self._waiting.popleft())
-        lane.read(lane.file)
+            lane.file = FileBeingRead(*self._waiting.popleft(), self._sha256)
+        began = time.perf_counter()
+        lane.data = lane.file.next_piece(lane.buffer)
+        self._pace.waited(time.perf_counter() - began)
         if not lane.data:
             self._end(lane, lane.file.number, lane.file.result())
 

@@ -18,6 +18,7 @@ from modelkeep.domain.values import Action, Strategy, Tag
 from modelkeep.errors import NotFound
 from modelkeep.pipeline.requested import RequestedPaths
 from modelkeep.pipeline.runner import Pipeline
+from modelkeep.pipeline.sha256 import implementation
 from modelkeep.service.editing import edit_model
 from modelkeep.service.holdings import Holdings
 from modelkeep.service.importing import Running, import_stream, is_reading, require_rows
@@ -132,6 +133,7 @@ class Operations:
             "queued_bytes": hashing.queued_bytes,
             "stepped_back": hashing.stepped_back,
             "workers": self._hasher.workers,
+            "implementation": implementation().name,
         }
 
     def _root_state(self, watched: WatchedRoot) -> RootState:

@@ -31,7 +31,14 @@ class Activity:
     paused: bool = False
     hashing_rows: int = 0
     hashing: Mapping[str, object] = field(
-        default_factory=lambda: {"active": [], "queued": 0, "queued_bytes": 0, "stepped_back": "", "workers": 0}
+        default_factory=lambda: {
+            "active": [],
+            "queued": 0,
+            "queued_bytes": 0,
+            "stepped_back": "",
+            "workers": 0,
+            "implementation": "",
+        }
     )
     roots: Sequence[Mapping[str, object]] = ()
     overflows: int = 0

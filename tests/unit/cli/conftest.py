@@ -45,6 +45,7 @@ STATUS: Document = {
         "queued": 4,
         "queued_bytes": 27_000_000_000,
         "workers": 2,
+        "implementation": "hashlib",
     },
     "watch": {"roots": [{"path": "/srv/models", "state": "watching", "directories": 12}], "overflows": 0},
     "journal": {"seq": 512, "segments": 1, "bytes": 200_000},

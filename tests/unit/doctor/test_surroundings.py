@@ -9,8 +9,16 @@ from tests.unit.doctor.conftest import House, snapshot
 from modelkeep.doctor.examination import examine
 from modelkeep.doctor.findings import Finding, Severity
 from modelkeep.doctor.premises import Premises, take_premises
-from modelkeep.doctor.surroundings import check_address, check_data_folder, check_rights, check_settings, judge_space
+from modelkeep.doctor.surroundings import (
+    check_address,
+    check_data_folder,
+    check_hashing,
+    check_rights,
+    check_settings,
+    judge_space,
+)
 from modelkeep.errors import SettingsError
+from modelkeep.pipeline.sha256 import Hashlib
 from modelkeep.settings.model import Settings, load_settings
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -34,6 +42,11 @@ def first(check: Callable[[Premises], Iterator[Finding]], settings: Settings) ->
 )
 def test_a_disk_is_full_before_the_last_byte(free: int, total: int, severity: Severity) -> None:
     assert judge_space(free, total).severity is severity
+
+
+def test_what_hashes_is_told_with_the_reason_why_it_is_not_faster() -> None:
+    finding = check_hashing(Hashlib("the library was not built"))
+    assert (finding.severity, finding.sentence) == (Severity.NOTE, "SHA-256 by hashlib: the library was not built")
 
 
 @needs_root

@@ -9,18 +9,21 @@ from pathlib import Path
 import pytest
 from tests.fakes import NOT_UTF8
 
+from modelkeep.disk.page_cache import cached_windows
 from modelkeep.disk.statx import see
-from modelkeep.pipeline.file_reading import CHECK_BYTES, PIECE_BYTES, FileBeingRead, FileFailure
+from modelkeep.pipeline.file_reading import CHECK_BYTES, PIECE_BYTES, WINDOW_BYTES, FileBeingRead, FileFailure
+from modelkeep.pipeline.sha256 import Hashlib, implementation
 
 
 def read(path: Path, after_first_piece: Callable[[], object] = lambda: None) -> list[object]:
     """Read a file to its end as a worker does; something happens to it once the first piece is read."""
-    buffer = bytearray(PIECE_BYTES)
-    file = FileBeingRead(1, str(path))
+    sha256, buffer = implementation(), memoryview(bytearray(PIECE_BYTES))
+    file = FileBeingRead(1, str(path), sha256)
     try:
-        while count := file.read(buffer):
-            file.sha256.update(memoryview(buffer)[:count])
-            if file.bytes_done == count:
+        while piece := file.next_piece(buffer):
+            assert sha256.update((file.sha256, piece))
+            file.done(len(piece))
+            if file.bytes_done == len(piece):
                 after_first_piece()
         return file.result()
     finally:
@@ -79,11 +82,11 @@ def test_a_large_file_that_is_gone_or_changed_is_not_read_to_its_end(
     model: Path, change: Callable[[Path], object], kind: str
 ) -> None:
     os.truncate(model, 2**40)
-    file, buffer = FileBeingRead(1, str(model)), bytearray(PIECE_BYTES)
+    file, buffer = FileBeingRead(1, str(model), Hashlib("")), memoryview(bytearray(PIECE_BYTES))
     change(model)
-    pieces = range(2 * CHECK_BYTES // PIECE_BYTES)
+    file.done(CHECK_BYTES)
     with pytest.raises(FileFailure) as failure:
-        assert not [file.read(buffer) for _ in pieces]
+        file.next_piece(buffer)
     file.close()
     assert failure.value.args[0] == kind
 
@@ -107,3 +110,17 @@ def test_no_descriptor_is_left_open(model: Path) -> None:
         read(model, lambda: os.truncate(model, 5))
     read(model)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_only_what_was_not_in_memory_before_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(os.urandom(4 * WINDOW_BYTES))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if any(cached_windows(file.fileno(), 0, 4 * WINDOW_BYTES, WINDOW_BYTES)):
+            pytest.skip("this file system keeps its files in memory")
+        os.pread(file.fileno(), WINDOW_BYTES, 2 * WINDOW_BYTES)
+        assert read(path)[0] == "digest"
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        assert cached_windows(file.fileno(), 0, 4 * WINDOW_BYTES, WINDOW_BYTES) == b"\0\0\1\0"
