@@ -88,7 +88,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "make a name space": make_name_space,
     "make memory executable": make_memory_executable,
     "see the first process": lambda: Path("/proc/1").exists(),
-    "see kernel settings": lambda: Path("/proc/sys").exists(),
+    "see the pressure": lambda: Path("/proc/pressure/io").exists(),
     "user": lambda: os.getuid(),
     "capabilities": lambda: [of_process("CapEff"), of_process("CapBnd")],
     "no new privileges": lambda: of_process("NoNewPrivs"),
