@@ -96,7 +96,7 @@ def _run(call: Invocation) -> int:
     from modelkeep.service.daemon import run_daemon
 
     with watching(call) as announce:
-        return run_daemon(call.settings, announce=announce, log_level="warning")
+        return run_daemon(call.settings, announce=announce, log_level="error")
 
 
 def _with_library(plan: TourPlan, call: Invocation) -> TourPlan:

@@ -272,7 +272,8 @@ class Daemon:
             return ""  # it waits for a disk or for the owner: a restart would help nobody
         if self._events.stalled_seconds > STUCK_SECONDS:
             return "intake"
-        return self._schedule.hung(STUCK_SECONDS)
+        # The others walk through roots, which takes as long as their disks want; silent ones are noticed as such.
+        return self._schedule.hung(("sweep", "house"), STUCK_SECONDS)
 
     async def _apply_events(self) -> None:
         while True:

@@ -6,7 +6,7 @@ back; so every job coalesces and never misfires, and a monotonic watch restarts 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -58,12 +58,12 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def hung(self, seconds: float) -> str:
-        """Return the name of a job that has not come to its end for so long after it was due; empty when none."""
+    def hung(self, names: Collection[str], seconds: float) -> str:
+        """Return which of some jobs has not come to its end for so long after it was due; empty when none."""
         late = (
             job.name
             for job in self._jobs
-            if self.seconds_since(job.name) > OVERDUE_FACTOR * job.interval_seconds + seconds
+            if job.name in names and self.seconds_since(job.name) > OVERDUE_FACTOR * job.interval_seconds + seconds
         )
         return next(late, "")
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from modelkeep.base.log import get_logger
 from modelkeep.base.notify import ServiceManager
 
-STUCK_SECONDS = 300.0
+STUCK_SECONDS = 900.0
 """A part that has not come forward for so long never will."""
 
 _STATUS_SECONDS = 2.0

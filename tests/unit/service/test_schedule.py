@@ -64,6 +64,20 @@ async def test_a_job_does_not_run_before_its_interval_is_over() -> None:
     assert runs.began == 0
 
 
+async def test_a_job_that_comes_to_no_end_is_known_by_its_name_until_it_does() -> None:
+    gate = asyncio.Event()
+
+    async def wait_at_first(run: int) -> None:
+        if run == 1:
+            await gate.wait()
+
+    async with running(Job("slow", SOON, Counted(wait_at_first)), Job("rescan", 900, Counted())) as schedule:
+        await wait_until_async(lambda: schedule.hung(["rescan", "slow"], 0) == "slow")
+        assert schedule.hung(["slow"], 900) == schedule.hung(["rescan"], 0) == ""
+        gate.set()
+        await wait_until_async(lambda: schedule.hung(["slow"], 0) == "")
+
+
 async def test_a_run_that_takes_long_is_not_joined_by_another_and_what_was_due_meanwhile_is_one_run() -> None:
     gate = asyncio.Event()
 

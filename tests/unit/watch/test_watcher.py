@@ -367,6 +367,17 @@ class TestEventQueue:
         for thread in threads:
             thread.join()
 
+    async def test_events_stall_from_when_they_were_last_taken_until_more_is_asked_for(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+        assert queue.stalled_seconds == 0
+        queue.put(FileGone("/m/a"))
+        waited = await wait_until_async(lambda: queue.stalled_seconds)
+        await queue.take(10)
+        await wait_until_async(lambda: queue.stalled_seconds > waited)  # they are being taken in
+        more = asyncio.create_task(queue.take(10))
+        await wait_until_async(lambda: queue.stalled_seconds == 0)
+        more.cancel()
+
     async def test_whoever_is_slow_with_events_is_behind_until_he_asks_for_more(self) -> None:
         queue = EventQueue(asyncio.get_running_loop())
         assert not queue.is_behind
