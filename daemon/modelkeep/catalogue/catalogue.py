@@ -24,6 +24,7 @@ from modelkeep.catalogue.store import (
     offers,
     parking,
     pictures,
+    scanning,
     tag_acting,
 )
 from modelkeep.catalogue.store import claims as claiming
@@ -106,7 +107,7 @@ class Catalogue:
     locations_at = _reads(locations.locations_at)
     locations_outside = _reads(locations.locations_outside)
     known_below = _reads(locations.known_below)
-    failed_sizes_below = _reads(locations.failed_sizes_below)
+    compare_below = _reads(scanning.compare_below)
     twins_of = _reads(locations.twins_of)
     hashes_by_file_name = _reads(locations.hashes_by_file_name)
     put_locations = _writes(locations.put_each)

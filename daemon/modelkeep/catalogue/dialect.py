@@ -32,6 +32,9 @@ READERS = 2
 LOCK_WAIT_MS = 5_000
 CACHE_KIB = 16_384
 
+ROWS = 5_000
+"""Rows that are looked at together."""
+
 CHUNK = 500
 """Values in one statement: SQLite bounds the parameters of one."""
 
@@ -146,6 +149,13 @@ def index_where(name: str, condition: str) -> sa.Index:
 def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
     """Yield values in portions for one statement each."""
     return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def raw_rows(connection: sa.Connection, query: sa.Select[Any], size: int = ROWS) -> Iterator[Sequence[Any]]:
+    """Yield the rows of a query in portions, as the database holds them: no value is made of any."""
+    cursor = connection.execute(query).cursor
+    while cursor is not None and (rows := cursor.fetchmany(size)):
+        yield rows
 
 
 def upsert(table: sa.Table) -> sa.Insert:

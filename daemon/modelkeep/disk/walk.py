@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from modelkeep.base.patience import reached
 from modelkeep.disk.mounts import file_system_of, is_pseudo_file, is_pseudo_file_system
-from modelkeep.disk.statx import see
+from modelkeep.disk.statx import Looks
 from modelkeep.domain.naming import Root, is_hidden_below, is_model_file
-from modelkeep.domain.values import Fingerprint
+from modelkeep.domain.values import Entry, Fingerprint
 
 LINKED_FOLDERS_MAX = 20_000
 """Folders behind links out of a root that are entered."""
@@ -30,13 +30,19 @@ _LINKS_IN_A_ROW = 40
 class Listing:
     """What lies below a folder: model files with their fingerprints, folders, and what could not be read.
 
-    `unreadable` and `not_followed` have paths with the reason; of what lies below the former nobody knows.
+    `entries` are the files as the kernel tells of them: a scan compares all and makes values of few. `unreadable` and
+    `not_followed` have paths with the reason; of what lies below the former nobody knows.
     """
 
-    files: dict[str, Fingerprint] = field(default_factory=dict)
+    entries: set[Entry] = field(default_factory=set)
     folders: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     not_followed: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def files(self) -> dict[str, Fingerprint]:
+        """The fingerprint of each file by its path."""
+        return {entry[0]: Fingerprint.of(*entry[1:]) for entry in self.entries}
 
 
 def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Listing:
@@ -52,30 +58,36 @@ def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Lis
             lies below the folder.
     """
     listing = Listing()
-    tour = Tour(folder, root or folder)
+    tour, looks, suffixes = Tour(folder, root or folder), Looks(), tuple(extensions)
     for current, entries in tour:
         listing.folders.append(current)
-        for entry in entries:
-            if is_model_file(entry.name, extensions):
-                reached(entry.path)
-                _take_file(entry, listing)
+        files = [entry for entry in entries if is_model_file(entry.name, suffixes)] if suffixes else []
+        if files:
+            _take_files(current, files, looks, listing)
     listing.unreadable += [(path, error.strerror or str(error)) for path, error in tour.unreadable]
     listing.not_followed = sorted([*listing.not_followed, *tour.not_followed])
     return listing
 
 
-def _take_file(entry: "os.DirEntry[str]", listing: Listing) -> None:
+def _take_files(folder: str, files: "Sequence[os.DirEntry[str]]", looks: Looks, listing: Listing) -> None:
+    """List model files of a folder."""
     try:
-        seen = see(entry.path)
-    except (OSError, ValueError, OverflowError):  # gone meanwhile, a link to nowhere, or past all numbers
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        listing.unreadable.append((folder, error.strerror or str(error)))
         return
-    if not seen.is_file:
-        return
-    if entry.is_symlink() and is_pseudo_file(entry.path):
-        kind = file_system_of(entry.path)
-        listing.not_followed.append((entry.path, f"it leads to a file of the kernel ({kind})"))
-        return
-    listing.files[entry.path] = seen.fingerprint
+    try:
+        listing.entries.update(looks.through(descriptor, (file for file in files if _is_ordinary(file, listing))))
+    finally:
+        os.close(descriptor)
+
+
+def _is_ordinary(file: "os.DirEntry[str]", listing: Listing) -> bool:
+    """Tell whether no link leads from there to a file that the kernel makes up."""
+    if not file.is_symlink() or not is_pseudo_file(file.path):
+        return True
+    listing.not_followed.append((file.path, f"it leads to a file of the kernel ({file_system_of(file.path)})"))
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +152,12 @@ class Tour:
 
     def _note_folders(self, entries: "list[os.DirEntry[str]]", step: _Step, device: int) -> None:
         """Remember the sub-folders and the links to folders among a folder's entries."""
+        before = len(self._links)
         for entry in entries:
+            if entry.is_file(follow_symlinks=False) or entry.name.startswith("."):
+                continue
             reached(entry.path)
-            if entry.name.startswith(".") or not _is_folder(entry):
+            if not _is_folder(entry):
                 continue
             if not entry.is_symlink():
                 self._waiting.append(_Step(entry.path, step.behind + (step.behind > 0), device))
@@ -152,7 +167,8 @@ class Tour:
                     self.not_followed.append((entry.path, reason))
                 else:
                     self._links.append(_Step(entry.path, step.behind + 1, -1))
-        self._links.sort(key=lambda link: link.path, reverse=True)
+        if len(self._links) > before:
+            self._links.sort(key=lambda link: link.path, reverse=True)
 
 
 def _why_not_followed(link: str, root: str) -> str:

@@ -58,7 +58,7 @@ def is_hidden_below(path: str, root: str) -> bool:
 
 def is_model_file(name: str, extensions: Sequence[str]) -> bool:
     """Tell whether a base name is that of a model; `extensions` are lower-case with their dot."""
-    return not is_temporary(name) and name.lower().endswith(tuple(extensions))
+    return name.lower().endswith(tuple(extensions)) and not is_temporary(name)
 
 
 def suggested_type(path: str, root: Root | None) -> str:

@@ -96,6 +96,10 @@ def told_ns(ns: int) -> int:
     return (ns - _EARLIEST_NS) % (1 << 64) + _EARLIEST_NS
 
 
+Entry = tuple[str, int, int, int, int, int, int | None]
+"""A path and what a file system tells of the file there: device, inode, size, mtime, ctime and birth."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What tells without reading that a file is the one already hashed.

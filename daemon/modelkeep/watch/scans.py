@@ -88,10 +88,11 @@ class Scans:
         root = self._context.roots.of(os.path.join(folder, "file"))
         base = root.path if root is not None else None
         listing = await self._context.looks.run(folder, walk, folder, self._context.extensions, base)
-        known, pending = await self._context.catalogue.known_below(folder)
-        found = await asyncio.to_thread(compare, listing.files, known, pending)
-        for path, size_bytes in (await self._context.catalogue.failed_sizes_below(folder)).items():
-            status = listing.files.get(path)
+        compared = await self._context.catalogue.compare_below(folder, listing.entries)
+        files = {entry[0]: Fingerprint.of(*entry[1:]) for entry in compared.entries}
+        found = await asyncio.to_thread(compare, files, compared.known, compared.pending)
+        for path, size_bytes in compared.failed_sizes.items():
+            status = files.get(path)
             if status is not None and (tries_again or status.size_bytes != size_bytes):
                 found.queued[path] = status
         # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
