@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from modelkeep.base.processes import tie_to
@@ -47,7 +48,8 @@ def main() -> None:
     sha256 = implementation()
     if isinstance(sha256, PairLibrary):
         sha256.survive_cuts()
-    HashWorker(socket.socket(fileno=os.dup(0)), sha256).serve()
+    with suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
+        HashWorker(socket.socket(fileno=os.dup(0)), sha256).serve()
 
 
 def _step_back() -> None:

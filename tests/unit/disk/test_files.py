@@ -97,7 +97,7 @@ class TestLooks:
         [
             ("a.safetensors", safetensors("a")[:-1], Completeness.CUT_OFF),
             ("a.safetensors", safetensors("a") + b"x", Completeness.UNKNOWN),
-            ("a.ckpt", checkpoint("a"), Completeness.UNKNOWN),
+            ("a.ckpt", checkpoint("a"), Completeness.WHOLE),
             ("a.ckpt", b"", Completeness.EMPTY),
             ("a.gguf", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", Completeness.POINTER),
             (NOT_UTF8, safetensors("b"), Completeness.WHOLE),

@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -237,3 +240,18 @@ async def test_the_number_of_workers_suits_the_machine() -> None:
     pool = HashPool(0, step_back=False)
     assert pool.workers == default_workers()
     await pool.close()
+
+
+async def test_a_worker_whose_daemon_is_gone_ends_without_a_word() -> None:
+    ours, theirs = socket.socketpair()
+    ours.shutdown(socket.SHUT_RD)  # it cannot say that it has begun
+    program = "from modelkeep.pipeline.hash_worker import main; main()"
+    with ours, theirs:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", program, str(os.getpid()), "0"],
+            stdin=theirs.fileno(),
+            capture_output=True,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
