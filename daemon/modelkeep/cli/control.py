@@ -34,7 +34,7 @@ def pause(context: typer.Context) -> None:
 def resume(context: typer.Context) -> None:
     """Continue hashing after `modelkeep pause`."""
     _ask(context, "/api/migration/resume")
-    console().print("Hashing goes on; `modelkeep status --watch` shows it.")
+    console().print("Hashing continues; `modelkeep status --watch` shows it.")
 
 
 def _ask(context: typer.Context, path: str) -> dict[str, Any]:

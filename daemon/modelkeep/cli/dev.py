@@ -20,7 +20,7 @@ _MOST_LISTED = 50
 @app.command("shadow", epilog=examples("modelkeep dev shadow hikaze_mm.sqlite3 /tmp/shadows"))
 def shadow(
     legacy_db: Annotated[Path, typer.Argument(metavar="LEGACY_DB", help="The old database; it is only read.")],
-    out_folder: Annotated[Path, typer.Argument(metavar="OUT", help="Where the shadow files shall lie.")],
+    out_folder: Annotated[Path, typer.Argument(metavar="OUT", help="Where to put the shadow files.")],
     salt: Annotated[bool, typer.Option("--salt", help="Random bytes in each, so that no two are alike.")] = False,
 ) -> None:
     """Make an empty shadow file for each row of an old database.

@@ -70,7 +70,7 @@ def _patience_asked() -> Iterator[None]:
     if not out.is_terminal:
         yield
         return
-    with out.status("Looking at everything…"):
+    with out.status("Checking…"):
         yield
 
 
@@ -94,7 +94,7 @@ def show(findings: Sequence["Finding"], report: "RepairReport | None", repair_co
     out.print(Text(summary(findings), style="bold"))
     mendable = sum(finding.repairable for finding in findings)
     if mendable and report is None:
-        out.print(plain(f"{repair_command}   mends {mendable} of them, with the daemon off"))
+        out.print(plain(f"{repair_command}   repairs {mendable} of them, with the daemon off"))
 
 
 def signs_for(encoding: str) -> Mapping[str, str]:
@@ -121,7 +121,7 @@ def _show_repairs(report: "RepairReport", signs: Mapping[str, str], out: Console
     for sentence in report.failed:
         _show_line(signs["problem"], _STYLES["problem"], f"not repaired: {sentence}", out)
     if not (report.done or report.failed):
-        _show_line(signs["note"], _STYLES["note"], "there was nothing to repair", out)
+        _show_line(signs["note"], _STYLES["note"], "nothing had to be repaired", out)
 
 
 def _show_line(sign: str, sign_style: str, text: str, out: Console, style: str = "") -> None:

@@ -26,7 +26,7 @@ def print_report(report: Mapping[str, Any], out: Console) -> None:
     verb = "Would take" if report["dry_run"] else "Taken"
     out.print(f"{verb} from {clean(report['source'])}: {count(report['rows'], 'row')}", style="bold")
     out.print(facts([(name, text) for name, text in _counts(report) if text]))
-    for title, key in (("Refused", "refusals"), ("Pictures not taken", "image_errors"), ("Remarks", "remarks")):
+    for title, key in (("Refused", "refusals"), ("Pictures not imported", "image_errors"), ("Remarks", "remarks")):
         _print_reasons(title, report[key], out)
 
 
@@ -50,12 +50,12 @@ def _counts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("pending", f"{report['pending']:,}  wait for their file to be hashed" if report["pending"] else ""),
         (
             "updated",
-            f"{report['updated']:,}  waited already, now with what the source says" if report["updated"] else "",
+            f"{report['updated']:,}  waited already, and now have what the source knows" if report["updated"] else "",
         ),
-        ("unchanged", f"{report['unchanged']:,}  taken by an earlier import" if report["unchanged"] else ""),
+        ("unchanged", f"{report['unchanged']:,}  known from an earlier import" if report["unchanged"] else ""),
         (
             "dropped",
-            f"{dropped:,}  of the unchanged were dropped since; --again takes them" if dropped else "",
+            f"{dropped:,}  of the unchanged were dropped since; --again imports them" if dropped else "",
         ),
         ("pictures", f"{report['images_processed']:,}" if report["images_processed"] else ""),
         ("refused", f"{len(report['refusals']):,}" if report["refusals"] else ""),

@@ -29,9 +29,9 @@ def import_(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="What SOURCE is, e.g. hikaze.", autocompletion=_kinds)],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The old database; it is only read.")],
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Its pictures, if they do not lie beside it.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Its pictures, if they are not beside it.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be done.")] = False,
     mapping: Annotated[
         list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Rewrite the beginning of paths; repeatable.")
     ] = None,

@@ -120,9 +120,7 @@ def _why_empty(folder: Path) -> str:
 
     last_seq = read_mark(folder).seq
     if last_seq:
-        return (
-            f"The journal in {folder} is gone: it was there up to record {last_seq:,}. `modelkeep doctor` says more."
-        )
+        return f"The journal in {folder} is gone; its last record was {last_seq:,}. `modelkeep doctor` says more."
     return f"The journal is empty: nothing has happened in {folder} yet."
 
 

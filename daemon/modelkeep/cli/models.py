@@ -100,7 +100,7 @@ def find(
 def edit(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name, path, or a hash (6 digits or more).")],
-    name: Annotated[str | None, typer.Option("--name", metavar="N", help="What it shall be called.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="N", help="Its new name.")] = None,
     type_: Annotated[str | None, typer.Option("--type", metavar="T", help="Its type.")] = None,
     description: Annotated[str | None, typer.Option("--description", metavar="D", help="What it is.")] = None,
     as_json: AsJson = False,
@@ -113,7 +113,7 @@ def edit(
     wanted = {"name": name, "type": type_, "meta_json": meta}
     changes = {key: value for key, value in wanted.items() if value is not None}
     if not changes:
-        raise WrongUse("say what shall be another: --name, --type or --description")
+        raise WrongUse("name what to change: --name, --type or --description")
     settings = invocation(context).settings
     with open_reader(settings) as reader:
         known = reader.get("/api/models/{sha256}", sha256=the_one(reader, model))

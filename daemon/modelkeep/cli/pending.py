@@ -131,7 +131,7 @@ def resolve(
         typer.Option(
             "--strategy",
             metavar="|".join(_strategies()),
-            help="What to do with what both sides know.",
+            help="How to decide.",
             autocompletion=_strategies,
         ),
     ] = "",
@@ -151,13 +151,11 @@ def resolve(
     if bool(rows) == everything:
         raise WrongUse("name the rows to decide, or --all for every row in conflict")
     if not strategy and at is None:
-        raise WrongUse(
-            f"say how: --strategy {'|'.join(_strategies())}, or --at PATH for a file that lies elsewhere now"
-        )
+        raise WrongUse(f"add --strategy {'|'.join(_strategies())}, or --at PATH for a file that is elsewhere now")
     if strategy and strategy not in _strategies():
         raise WrongUse(f"--strategy {strategy}: the strategies are {', '.join(_strategies())}")
     if at is not None and (rows is None or len(rows) != 1):
-        raise WrongUse("--at says where the file of one row lies; name that row alone")
+        raise WrongUse("--at is for one row; name that row alone")
     call = invocation(context)
     path = plain_path(str(at.absolute())) if at is not None else ""
     if rows and len(rows) == 1:

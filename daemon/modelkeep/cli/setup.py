@@ -88,12 +88,12 @@ def _show_library(roots: Sequence[Path], comfyui: Path | None, out: Console) -> 
     searched: list[Root] = [Root(str(root)) for root in roots]
     if comfyui is not None:
         searched += [root for root in comfyui_roots(comfyui) if Path(root.path).is_dir()]
-    with out.status("Looking at the folders…"):
+    with out.status("Reading the folders…"):
         counts = count_models(searched, WatchSettings().extensions)
     for root in searched:
         out.print(f"  {clean(root.path)}")
     if not counts:
-        out.print("No model file lies there yet.")
+        out.print("No model file is there yet.")
         return
     made = table("type", "files", "size", right=("files", "size"))
     for row in counts:

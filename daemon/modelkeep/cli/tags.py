@@ -67,7 +67,7 @@ def add(
 def rename(
     context: typer.Context,
     tag: TagText,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What it shall be called.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
     color: Annotated[
         str | None, typer.Option("--color", metavar="C", help="#rrggbb, or the name of a colour.")
     ] = None,
@@ -151,7 +151,7 @@ def _find(call: Invocation, texts: list[str]) -> list[dict[str, Any]]:
 
 def _names(names: list[str]) -> list[str]:
     if not all(name.strip() for name in names):
-        raise WrongUse("the name of a tag has to say something")
+        raise WrongUse("a tag needs a name")
     return names
 
 

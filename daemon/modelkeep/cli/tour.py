@@ -87,7 +87,7 @@ def _import(call: Invocation, order: ImportOrder) -> None:
     print_report(report, out)
     if lost and guessed is None:
         out.print(
-            f"No file is at its path, e.g. {clean(lost[0])}: set MAP=OLD=NEW to say where they are.", style="yellow"
+            f"No file is at its path, e.g. {clean(lost[0])}: set MAP=OLD=NEW to where they are.", style="yellow"
         )
 
 

@@ -1,4 +1,4 @@
-"""What the tour says at the end: what is known now, what needs the owner, and what to try next."""
+"""What the tour says at the end: what is known now, what needs you, and what to try next."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def print_summary(
     """Print the summary of a daemon that has nothing left to do, or does not get on."""
     waiting = status["pending"]["waiting"]
     if waiting:
-        out.print(f"{count(waiting, 'row')} in the queue, and nothing moves any more", style="bold yellow")
+        out.print(f"{count(waiting, 'row')} in the queue, but nothing is being done", style="bold yellow")
     else:
         out.print("Done: what could be hashed is hashed", style="bold green")
     out.print(status_view(status, out, call.command))
@@ -36,7 +36,7 @@ def print_summary(
     out.print(facts(_commands(call, rows)))
     for sentence in announced:
         out.print(clean(sentence))
-    out.print("The daemon goes on watching. Ctrl-C stops it.", style="bold")
+    out.print("The daemon keeps watching. Ctrl-C stops it.", style="bold")
 
 
 def _explain_one_conflict(reader: Reader, call: Invocation, out: Console) -> None:
@@ -45,7 +45,7 @@ def _explain_one_conflict(reader: Reader, call: Invocation, out: Console) -> Non
             details = reader.get("/api/pending/{pending_id}", pending_id=row["id"])
         except NotFound:  # somebody decided it meanwhile
             return
-        out.print("One conflict: two sources know different things about the same content.", style="bold")
+        out.print("One conflict: two sources describe the same content differently.", style="bold")
         out.print(both_sides(details, now_ms()))
         out.print(how_to_resolve(details, call.command))
 

@@ -21,8 +21,8 @@ _DAMAGES_MAX = 20
 _FIRST_WITH_RESET_BUG = (3, 7, 0)
 _LAST_WITH_RESET_BUG = (3, 51, 2)
 _RESTORE = (
-    "stop the daemon, keep a copy of the data folder, then put back a backup of modelkeep.db, or try"
-    " `sqlite3 modelkeep.db .recover | sqlite3 recovered.db`; look at the disk too (smartctl -a)"
+    "stop the daemon, keep a copy of the data folder, then restore a backup of modelkeep.db, or try"
+    " `sqlite3 modelkeep.db .recover | sqlite3 recovered.db`; check the disk too (smartctl -a)"
 )
 
 
@@ -34,7 +34,7 @@ def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Find
             f"version {spelled} can corrupt a database that two connections write in one instant;"
             " modelkeep has only one that writes"
         )
-        return note("sqlite", sentence, "let no other program write to modelkeep.db; 3.51.3 and later are cured")
+        return note("sqlite", sentence, "let no other program write to modelkeep.db, or use SQLite 3.51.3 or later")
     return fine("sqlite", f"version {spelled}")
 
 
@@ -48,9 +48,9 @@ def judge_absence(premises: Premises) -> Finding:
     """Return what it means that there is no catalogue, or an empty one."""
     directory = premises.directory
     if not premises.is_at_work and any(read(directory.journal, Query(limit=1))):
-        sentence = f"{directory.catalogue} is gone or empty, though the journal tells of what was in it"
+        sentence = f"{directory.catalogue} is gone or empty, though the journal records what was in it"
         return problem(
-            "catalogue", sentence, "put back a backup before the daemon starts: it would begin an empty one"
+            "catalogue", sentence, "restore a backup before the daemon starts; it would create an empty one"
         )
     return note("catalogue", "there is none yet; the daemon makes it when it first starts")
 
@@ -67,10 +67,10 @@ def check_revision(connection: sa.Connection, premises: Premises) -> Finding | N
     if current == known[-1]:
         return None
     if current in known:
-        sentence = f"it is of an older modelkeep (schema {current}), and is not looked into"
+        sentence = f"it was written by an older modelkeep (schema {current}); its content is not checked"
         return note("catalogue", sentence, "the next start of the daemon upgrades it, after a backup copy")
     sentence = f"it was written by a newer modelkeep (schema {current})"
-    return problem("catalogue", sentence, "install that version, or put back the backup copy beside it")
+    return problem("catalogue", sentence, "install that version, or restore the backup copy beside it")
 
 
 def check_integrity(connection: sa.Connection, size_bytes: int) -> Iterator[Finding]:
@@ -97,10 +97,10 @@ def check_log(premises: Premises) -> Iterator[Finding]:
     size_bytes = size_of(wal_of(premises.directory.catalogue))
     megabytes = f"{size_bytes / 1e6:,.1f} MB"
     if premises.is_at_work and size_bytes > WAL_BYTES_MAX:
-        sentence = f"the write-ahead log has grown to {megabytes}: some reader keeps it from being written back"
+        sentence = f"the write-ahead log has grown to {megabytes}: another program keeps it from being written back"
         yield warning(
-            "catalogue", sentence, "close other programs that have modelkeep.db open; a restart cures it too"
+            "catalogue", sentence, "close other programs that have modelkeep.db open, or restart the daemon"
         )
     elif size_bytes and not premises.is_at_work:
-        sentence = f"{megabytes} of the write-ahead log were left by a killed process; nothing of it is lost"
-        yield note("catalogue", sentence, "the next start of the daemon takes it in")
+        sentence = f"{megabytes} of the write-ahead log were left by a process that was killed; nothing is lost"
+        yield note("catalogue", sentence, "the next start of the daemon applies it")

@@ -149,8 +149,8 @@ def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> list[Finding]:
     try:
         findings += run()
     except OSError as error:
-        sentence = f"{error.filename or 'something'} cannot be looked at: {error.strerror or error}"
-        findings.append(problem(check, sentence, "look at its rights, and at the disk that it lies on"))
+        sentence = f"{error.filename or 'something'} cannot be checked: {error.strerror or error}"
+        findings.append(problem(check, sentence, "check its permissions and its disk"))
     except ModelkeepError as error:
-        findings.append(problem(check, str(error), "look at the disk that it lies on; put back a backup if need be"))
+        findings.append(problem(check, str(error), "check its disk; restore a backup if necessary"))
     return findings

@@ -37,7 +37,7 @@ def look_at_root(path: str, seconds: float, look: Callable[[str, float], RootLoo
         look: does the looking.
     """
     most_seconds = 2 * seconds + 1
-    silent = RootLook(path, f"it did not answer within {most_seconds:.0f} s; is its server alive?")
+    silent = RootLook(path, f"it did not answer within {most_seconds:.0f} s; is its server running?")
     return within(most_seconds, lambda: _guarded(look or _look, path, seconds), silent)
 
 
@@ -52,9 +52,9 @@ def _look(path: str, seconds: float) -> RootLook:
     if not os.path.lexists(path):
         return RootLook(path, "it is not there; is its drive plugged in and mounted?")
     if not os.path.isdir(path):  # noqa: PTH112
-        return RootLook(path, "it is no folder, or a link to nowhere")
+        return RootLook(path, "it is not a folder, or a broken link")
     if not os.access(path, os.R_OK | os.X_OK):
-        return RootLook(path, "this user may not read it")
+        return RootLook(path, "this user has no permission to read it")
     folders, unreadable, is_complete = count_folders(path, seconds)
     return RootLook(
         path,

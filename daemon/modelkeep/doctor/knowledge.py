@@ -154,7 +154,7 @@ def _unreadable(connection: sa.Connection) -> Iterator[str]:
         yield f"a model has the key {key!r}, which is no SHA-256"
     strange = sa.select(locations.c.path, locations.c.state).where(locations.c.state.not_in(list(LocationState)))
     for path, state in connection.execute(strange):
-        yield f"the location {path} is in the state {state!r}, which there is not"
+        yield f"the location {path} is in the state {state!r}, which does not exist"
     for table, column in ((models, models.c.sha256), (pending_import, pending_import.c.id)):
         # SQLite is stricter than the reader (it knows no NaN): what it refuses is looked at again.
         refused = sa.func.coalesce(sa.func.json_valid(table.c.meta_json), 0) == 0

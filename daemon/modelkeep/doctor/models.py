@@ -28,11 +28,11 @@ def check_models(knowledge: Knowledge, claims: Iterable[RefutedClaim]) -> Iterat
     """Tell of models that cannot be found, and of values that cannot be read."""
     if knowledge.unreadable:
         sentence = f"{counted(len(knowledge.unreadable), 'value')} cannot be read: {examples(knowledge.unreadable)}"
-        yield problem("models", sentence, "another program wrote there; put back a backup, or correct them by hand")
+        yield problem("models", sentence, "another program wrote there; restore a backup, or correct them by hand")
     if knowledge.misplaced:
         names = examples([f"{model}, {model.path}" for model in knowledge.misplaced])
-        sentence = f"the main path of {counted(len(knowledge.misplaced), 'model')} is not where a file of it lies"
-        remedy = "`modelkeep doctor --repair` chooses it again from the locations"
+        sentence = f"the main path of {counted(len(knowledge.misplaced), 'model')} is not one of its files"
+        remedy = "`modelkeep doctor --repair` sets it to one of the model's files"
         yield problem("models", f"{sentence}: {names}", remedy, repairable=True)
     if not (knowledge.unreadable or knowledge.misplaced):
         yield fine("models", f"{counted(knowledge.models, 'model')}, their paths in order")
@@ -55,18 +55,16 @@ def _without_location(nowhere: Iterable[KnownModel], refuted: Mapping[str, Refut
     if rest:
         names = examples([_with_successor(model) for model in rest])
         sentence = f"{counted(len(rest), 'model has', 'models have')} no location: {names}"
-        yield note("models", sentence, "what is known of them returns with their files")
+        yield note("models", sentence, "nothing to do: what is known of them returns with their files")
 
 
 def _with_successor(model: KnownModel) -> str:
-    return f"{model}, at whose path {model.successor[:12]} lies" if model.successor else str(model)
+    return f"{model}, whose path holds {model.successor[:12]} now" if model.successor else str(model)
 
 
 def _compare(model: KnownModel, claim: RefutedClaim) -> str:
     shown, found = model.sha256[:12], claim.found[:12]
-    return (
-        f"what it says follows the file too: `modelkeep models show {shown}` beside `modelkeep models show {found}`"
-    )
+    return f"compare what is known of both: `modelkeep models show {shown}` and `modelkeep models show {found}`"
 
 
 def read_refuted_claims(journal: Path) -> Iterator[RefutedClaim]:

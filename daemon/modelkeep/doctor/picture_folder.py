@@ -22,8 +22,8 @@ YOUNG_SECONDS = 600.0
 """How long an import may take from placing originals to the commit of the rows that name them."""
 
 _OWN_FOLDERS = frozenset({"pending", ".staging", LOST_AND_FOUND})
-_FROM_BACKUP = "put them back from a backup of images/; without one, give those models a new picture"
-_CLEARED = "the next start of the daemon clears them away, and so does `modelkeep doctor --repair`"
+_FROM_BACKUP = "restore them from a backup of images/, or give those models a new picture"
+_CLEARED = "the next start of the daemon removes them, and so does `modelkeep doctor --repair`"
 _MOVED = f"`modelkeep doctor --repair` moves them to images/{LOST_AND_FOUND}/; nothing is deleted"
 
 
@@ -143,7 +143,7 @@ def _fault(images: Path, row: ImageRow, tier: Tier) -> str:
 
 def _incomplete(defects: PictureDefects) -> Iterator[Finding]:
     for rows, remedy, repairable in (
-        (defects.renderable, "`modelkeep doctor --repair` makes them anew from the high one", True),
+        (defects.renderable, "`modelkeep doctor --repair` renders them again from the high tier", True),
         (defects.unrecoverable, _FROM_BACKUP, False),
     ):
         if rows:
@@ -156,7 +156,7 @@ def _damaged(damaged: Mapping[ImageRow, Mapping[str, str]]) -> Iterator[Finding]
     for row, faults in damaged.items():
         sentence = "; ".join(f"the {quality} one of {shown(row)} {fault}" for quality, fault in faults.items())
         repairable = HIGH not in faults
-        remedy = "`modelkeep doctor --repair` makes it anew from the high one" if repairable else _FROM_BACKUP
+        remedy = "`modelkeep doctor --repair` renders it again from the high tier" if repairable else _FROM_BACKUP
         yield problem("pictures", sentence, remedy, repairable=repairable)
 
 
@@ -165,11 +165,11 @@ def _surplus(defects: PictureDefects, shelves: Shelves) -> Iterator[Finding]:
         sentence = f"{counted(len(defects.strays), 'file')} in images/ without a picture in the catalogue"
         yield problem("pictures", f"{sentence}: {examples(sorted(defects.strays))}", _MOVED, repairable=True)
     if shelves.others:
-        sentence = f"images/ holds what is not modelkeep's: {examples(sorted(shelves.others))}"
+        sentence = f"images/ contains what modelkeep did not put there: {examples(sorted(shelves.others))}"
         yield warning("pictures", sentence, "move it elsewhere")
     if shelves.put_aside:
-        sentence = f"images/{LOST_AND_FOUND}/ holds {counted(len(shelves.put_aside), 'file')} of earlier repairs"
-        yield note("pictures", sentence, "delete what you do not miss")
+        sentence = f"images/{LOST_AND_FOUND}/ contains {counted(len(shelves.put_aside), 'file')} of earlier repairs"
+        yield note("pictures", sentence, "delete what you do not need")
 
 
 def shown(row: ImageRow) -> str:
@@ -184,19 +184,19 @@ def check_originals(knowledge: Knowledge, defects: PictureDefects) -> Iterator[F
         names = [rows.get(name, name) for name in sorted(defects.lost)]
         sentence = f"{counted(len(defects.lost), 'original picture')} gone from images/pending/: {examples(names)}"
         yield problem(
-            "originals", sentence, "put them back from a backup, else the rows are migrated without a picture"
+            "originals", sentence, "restore them from a backup; without it the rows are migrated without a picture"
         )
     if defects.unclaimed:
         sentence = f"{counted(len(defects.unclaimed), 'file')} in images/pending/ without a row in the catalogue"
         yield warning("originals", f"{sentence}: {examples(sorted(defects.unclaimed))}", _CLEARED, repairable=True)
     if knowledge.refused:
         sentence = f"{counted(len(knowledge.refused), 'original picture')} could not be used; kept in images/pending/"
-        yield note("originals", sentence, "`modelkeep models show MODEL` tells why")
+        yield note("originals", sentence, "`modelkeep models show MODEL` gives the reason")
     if not (defects.lost or defects.unclaimed):
         waiting = sum(1 for row in knowledge.queue if row.image)
         yield fine(
             "originals",
-            f"{counted(waiting, 'row has', 'rows have')} one in images/pending/, and nothing else lies there",
+            f"{counted(waiting, 'row has', 'rows have')} one in images/pending/, and nothing else is there",
         )
 
 

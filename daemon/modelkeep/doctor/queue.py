@@ -14,14 +14,14 @@ _FAR_MS = round(2 * LONGEST_DELAY_SECONDS * 1000)
 """No row is put off for longer than half of this."""
 
 _STATES = frozenset(state.value for state in PendingState)
-_WAIT_AGAIN = "`modelkeep doctor --repair` lets them wait to be hashed, as new rows do"
+_WAIT_AGAIN = "`modelkeep doctor --repair` puts them back in the queue"
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDefects:
     """Rows in which something is wrong, each in one list at most.
 
-    `stateless` are in a state that there is not, `groundless` in conflict with no model, `remote` due so late that a
+    `stateless` are in an unknown state, `groundless` in conflict with no model, `remote` due so late that a
     clock must have been wrong. `outside` lie in no root; such a row may be in another list too.
     """
 
@@ -73,8 +73,8 @@ def check_queue(premises: Premises, knowledge: Knowledge) -> Iterator[Finding]:
     """Tell of rows of the queue that will not be migrated as they are."""
     defects = find_queue_defects(premises, knowledge)
     for rows, what in (
-        (defects.stateless, "in a state that there is not"),
-        (defects.groundless, "in conflict with a model that there is not"),
+        (defects.stateless, "in an unknown state"),
+        (defects.groundless, "in conflict with a model that does not exist"),
     ):
         if rows:
             sentence = f"{counted(len(rows), 'row stands', 'rows stand')} {what}: {_named(rows)}"

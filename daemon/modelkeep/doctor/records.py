@@ -12,10 +12,8 @@ from modelkeep.journal.segments import list_segments
 from modelkeep.journal.soundness import check
 from modelkeep.journal.survey import Survey, TornTail, take_survey
 
-_ABOUT_A_LOSS = (
-    "put back a backup of journal/ before the daemon starts, if there is one; else it goes on from there by itself"
-)
-_NEXT_START = "the next start of the daemon does it, and so does `modelkeep doctor --repair`"
+_ABOUT_A_LOSS = "restore a backup of journal/ before the daemon starts; without one it continues from there by itself"
+_NEXT_START = "the next start of the daemon does so, and so does `modelkeep doctor --repair`"
 
 
 def check_journal(premises: Premises, *, knows_models: bool = False) -> Iterator[Finding]:
@@ -50,8 +48,8 @@ def check_journal(premises: Premises, *, knows_models: bool = False) -> Iterator
     unfinished = survey.unfinished.records()
     if unfinished and not premises.is_at_work:
         paths = examples([str(record.get("path", migration)) for migration, record in unfinished.items()])
-        sentence = f"{counted(len(unfinished), 'migration was', 'migrations were')} cut short: {paths}"
-        yield warning("journal", sentence, f"bring them to an end: {_NEXT_START}", repairable=True)
+        sentence = f"{counted(len(unfinished), 'migration was', 'migrations were')} interrupted: {paths}"
+        yield warning("journal", sentence, f"complete them: {_NEXT_START}", repairable=True)
 
 
 def _judge_absence(premises: Premises, mark: Mark, *, knows_models: bool) -> Finding:
@@ -59,7 +57,7 @@ def _judge_absence(premises: Premises, mark: Mark, *, knows_models: bool) -> Fin
     if loss is not None and is_there(premises):
         return problem("journal", loss.reason, _ABOUT_A_LOSS)
     if knows_models:
-        sentence = "the journal that this catalogue was written with is gone; the history in it is lost, nothing else"
+        sentence = "the journal of this catalogue is gone; its history is lost, but nothing else"
         return problem("journal", sentence, _ABOUT_A_LOSS)
     return note("journal", "there is none yet; the daemon begins it when it first starts")
 
@@ -68,15 +66,15 @@ def _judge(damages: Sequence[Damage], torn: TornTail | None) -> Iterator[Finding
     middle = [damage for damage in damages if torn is None or not _is_at(damage, torn)]
     if middle:
         places = examples([f"{damage.segment} at byte {damage.offset}: {damage.reason}" for damage in middle])
-        sentence = f"it is damaged at {counted(len(middle), 'place')}: {places}"
+        sentence = f"it is damaged in {counted(len(middle), 'record')}: {places}"
         remedy = (
-            "nothing is changed there, and what it said is skipped; models and pictures do not depend on it;"
-            " look at the disk (smartctl -a)"
+            "the damaged records are skipped and left as they are; models and pictures do not depend on them;"
+            " check the disk (smartctl -a)"
         )
         yield problem("journal", sentence, remedy)
     if torn is not None:
         sentence = f"its last record was cut off by a stop ({torn.bytes_cut:,} bytes in {torn.segment.name})"
-        yield warning("journal", sentence, f"cut it off and go on: {_NEXT_START}", repairable=True)
+        yield warning("journal", sentence, f"remove it: {_NEXT_START}", repairable=True)
 
 
 def _is_at(damage: Damage, torn: TornTail) -> bool:

@@ -124,7 +124,7 @@ def _require_reliable(faults: Sequence[Finding]) -> None:
     if faults:
         told = "; ".join(fault.sentence for fault in faults)
         raise CatalogueError(
-            f"nothing was repaired, for the catalogue cannot be relied on: {told}. {faults[0].remedy}"
+            f"nothing was repaired, because the catalogue is not reliable: {told}. {faults[0].remedy}"
         )
 
 
@@ -155,7 +155,7 @@ class _Repair:
             (before.copies - left.copies, _COPIES, "copies of legacy databases that an import had left were deleted"),
         ):
             if files:
-                sentence = f"cleared {counted(len(files), noun, nouns)} away: {examples(sorted(files))}"
+                sentence = f"removed {counted(len(files), noun, nouns)}: {examples(sorted(files))}"
                 self._note(sentence, what=what, files=sorted(files))
 
     async def repair_all(self) -> None:
@@ -181,25 +181,27 @@ class _Repair:
                 await self._render_one(row, sorted(unusable))
 
     async def _render_one(self, row: ImageRow, qualities: list[str]) -> None:
-        pictures, what = self.holdings.pictures, f"the {' and '.join(qualities)} one of picture {shown(row)}"
+        pictures, what = self.holdings.pictures, f"the {' and '.join(qualities)} tier of picture {shown(row)}"
         try:
             rendered = await pictures.render(pictures.published_path(row.sha256, row.seq, HIGH), uuid4().hex)
         except PictureError as error:
-            self.failed.append(f"{what} could not be made anew: {error}")
+            self.failed.append(f"{what} could not be rendered again: {error}")
             return
         files = [TierFile(rendered.staged[each], picture_name(row.sha256, row.seq, each)) for each in qualities]
         pictures.publish(files)
         pictures.sync()
         pictures.discard(name for each, name in rendered.staged.items() if each not in qualities)
         finals = [file.final for file in files]
-        self._note(f"made {what} anew", what="tiers made anew from the high one", sha256=row.sha256, files=finals)
+        self._note(
+            f"rendered {what} again", what="tiers rendered again from the high one", sha256=row.sha256, files=finals
+        )
 
     def _put_strays_aside(self, defects: PictureDefects) -> None:
         images = self.holdings.directory.images
         for name in sorted(defects.strays):
             parsed = parse_picture_name(name)
             about = {"sha256": parsed[0]} if parsed else {}
-            self._put_aside(images / name, "a picture that no row names was put aside", about)
+            self._put_aside(images / name, "a picture that belongs to no model was moved to lost+found", about)
 
     def _put_aside(self, path: Path, what: str, about: Mapping[str, object]) -> None:
         folder = path.parent / LOST_AND_FOUND
@@ -219,8 +221,8 @@ class _Repair:
             await self.holdings.catalogue.wait_again(self.premises.now_ms, [row.id for row in chunk])
             for row in chunk:
                 self._note(
-                    f"row {row.id} of the queue ({row.path}) waits again",
-                    what="a row that nobody would have taken up waits again",
+                    f"put row {row.id} ({row.path}) back in the queue",
+                    what="a stuck row was put back in the queue",
                     path=row.path,
                     pending_id=row.id,
                     was={"state": row.state, "due_at": row.due_at},
@@ -239,8 +241,10 @@ class _Repair:
             await self.holdings.catalogue.put_locations(present[:1], self.premises.now_ms)
             chosen = await self.holdings.catalogue.model(model.sha256)
             path = chosen.model.path if chosen else ""
-            what = "the main path was chosen again"
-            self._note(f"{model} is at {path} now", what=what, sha256=model.sha256, path=path, was=model.path)
+            what = "the main path was set to one of its files"
+            self._note(
+                f"set the main path of {model} to {path}", what=what, sha256=model.sha256, path=path, was=model.path
+            )
 
     def _note(self, sentence: str, **fields: object) -> None:
         self.holdings.journal.write(REPAIRED, **fields)
@@ -252,15 +256,15 @@ def _recovery_sentence(record: Mapping[str, object]) -> str:
     path = record.get("path") or (f"tags {', '.join(names)}" if isinstance(names, list) else "")
     match record["event"]:
         case "journal.repaired":
-            return f"cut {record.get('bytes_cut')} bytes of a torn record off the journal"
+            return f"removed {record.get('bytes_cut')} bytes of an incomplete record from the end of the journal"
         case "recovery.rolled_forward" if record.get("action") in _ACTS:
-            return f"brought {_ACTS[record['action']]} of {path} to its end"
+            return f"completed {_ACTS[record['action']]} of {path}"
         case "recovery.rolled_back" if record.get("action") in _ACTS:
-            return f"took {_ACTS[record['action']]} of {path} back"
+            return f"undid {_ACTS[record['action']]} of {path}"
         case "recovery.rolled_forward" if path:  # without: it had come to its end, and lost its pictures since
             lost = f" ({record['error']})" if record.get("error") else ""
-            return f"brought the migration of {path} to its end{lost}"
+            return f"completed the migration of {path}{lost}"
         case "recovery.rolled_back":
-            return f"took the migration of {path} back; its row waits in the queue"
+            return f"undid the migration of {path}; its row is in the queue"
         case _:
             return ""

@@ -56,19 +56,19 @@ def check_roots(looks: Sequence[RootLook], polling: str) -> Iterator[Finding]:
 
 def _check_root(look: RootLook, polling: str) -> Iterator[Finding]:
     if look.fault:
-        remedy = "what is known of its files stays until it returns; correct the configuration if it is gone for good"
+        remedy = "nothing is forgotten while it is away; if it is gone for good, remove it from the configuration"
         yield warning("roots", f"{look.path}: {look.fault}", remedy)
         return
     if look.unreadable:
         sentence = (
-            f"{look.path}: {counted(len(look.unreadable), 'folder')} may not be read: {examples(look.unreadable)}"
+            f"{look.path}: {counted(len(look.unreadable), 'folder')} cannot be read: {examples(look.unreadable)}"
         )
-        yield warning("roots", sentence, "give the daemon's user the right to read and enter them")
+        yield warning("roots", sentence, "give the daemon's user permission to read and enter them")
     if look.is_network and polling == "never":
         remedy = 'set watch.polling to "auto"; until then only the rescan finds what other machines change'
         yield warning("roots", f"{look.path} is on a network file system ({look.file_system}) and not polled", remedy)
     if look.ignores_case:
-        sentence = f"{look.path} ({look.file_system}) takes no account of upper and lower case"
+        sentence = f"{look.path} ({look.file_system}) ignores upper and lower case"
         yield note("roots", sentence, "a path of an older database in other letters is another path to modelkeep")
     how = "polled" if is_polled(look, polling) else "watched"
     scope = counted(look.folders, "folder")
@@ -100,10 +100,10 @@ def check_limits(
         return
     findings = [*_judge_watches(limits.watches, folders, at_least)]
     if not is_at_work and limits.instances_used >= limits.instances:
-        sentence = f"all {limits.instances} inotify instances of this user are taken, so nothing can be watched"
+        sentence = f"all {limits.instances} inotify instances of this user are in use, so nothing can be watched"
         findings.append(warning("inotify", sentence, _raise("max_user_instances", max(512, 2 * limits.instances))))
     if limits.queued_events < QUEUED_EVENTS_MIN:
-        sentence = f"the kernel queues only {limits.queued_events:,} events; what it drops is found by a rescan"
+        sentence = f"the kernel queues only {limits.queued_events:,} events; a rescan finds what it drops"
         findings.append(note("inotify", sentence, _raise("max_queued_events", QUEUED_EVENTS_MIN)))
     yield from findings
     if not any(finding.is_wrong for finding in findings):

@@ -20,7 +20,7 @@ def check_settings(premises: Premises) -> Iterator[Finding]:
     """Tell which configuration was read."""
     file = premises.settings.config_file
     if premises.roots_error:
-        yield problem("settings", premises.roots_error, "correct it, or take comfyui out of the configuration")
+        yield problem("settings", premises.roots_error, "correct it, or remove comfyui from the configuration")
     if file is None:
         yield note("settings", "no configuration file was read; every option has its default", "modelkeep init")
     else:
@@ -30,10 +30,10 @@ def check_settings(premises: Premises) -> Iterator[Finding]:
 def check_lock(premises: Premises) -> Iterator[Finding]:
     """Tell who is at work in the data folder."""
     if premises.is_at_work:
-        sentence = f"{premises.holder} is at work here; what is in motion at this moment is not judged"
+        sentence = f"{premises.holder} is using the data folder; what changes at this moment is not checked"
         yield fine("daemon", sentence)
     else:
-        yield fine("daemon", "it is off, and nobody else is at work in the data folder")
+        yield fine("daemon", "it is off, and nothing else is using the data folder")
 
 
 def check_hashing(hashing: Implementation) -> Finding:
@@ -51,7 +51,7 @@ def check_data_folder(premises: Premises) -> Iterator[Finding]:
         yield from _check_future_folder(folder)
         return
     if not folder.is_dir():
-        yield problem("data folder", f"{folder} is no folder", "move that file away, or set another data_dir")
+        yield problem("data folder", f"{folder} is not a folder", "move that file away, or set another data_dir")
         return
     kind = file_system_of(str(folder)) or "unknown"
     if is_network_file_system(str(folder)):
@@ -86,13 +86,13 @@ def check_rights(premises: Premises) -> Iterator[Finding]:
         yield problem("rights", f"{sentence}: {examples(foreign)}", remedy)
     closed = [str(path) for path in places if path.exists() and not os.access(path, _needed(path))]
     if closed:
-        remedy = f"run modelkeep as {name}, to whom the folder belongs, or give this user the rights"
-        yield problem("rights", f"this user may not write {examples(closed)}", remedy)
+        remedy = f"run modelkeep as {name}, who owns the folder, or give this user permission"
+        yield problem("rights", f"this user has no permission to write {examples(closed)}", remedy)
     if not foreign and not closed:
-        yield fine("rights", f"everything belongs to {name} and can be written")
+        yield fine("rights", f"everything belongs to {name} and is writable")
     if owner != os.geteuid():
-        sentence = f"this was looked at by {user_name(os.geteuid())}; the daemon's user is probably {name}"
-        yield note("rights", sentence, f"sudo -u {name} modelkeep doctor   tells what that user may do")
+        sentence = f"these checks ran as {user_name(os.geteuid())}; the daemon's user is probably {name}"
+        yield note("rights", sentence, f"sudo -u {name} modelkeep doctor   checks what that user may do")
 
 
 def _places(premises: Premises) -> Iterator[Path]:
@@ -127,7 +127,7 @@ def judge_space(free_bytes: int, total_bytes: int) -> Finding:
     """Return what so much free space means; less than `FREE_BYTES_MIN` soon stops the daemon."""
     free = f"{free_bytes / 1e9:,.1f} GB of {total_bytes / 1e9:,.1f} GB are free on the disk of the data folder"
     if free_bytes < FREE_BYTES_MIN:
-        return warning("free space", free, "make room: with a full disk nothing can be taken in any more")
+        return warning("free space", free, "free some space: with a full disk nothing new can be stored")
     if free_bytes < total_bytes * FREE_SHARE_MIN:
         return note("free space", f"{free}, less than {FREE_SHARE_MIN:.0%}")
     return fine("free space", free)
@@ -140,9 +140,9 @@ def check_address(premises: Premises) -> Iterator[Finding]:
     api = premises.settings.api
     error = _listen_error(api) if api.port else None
     if error is None:
-        yield fine("address", f"{api.host} port {api.port or 'any'} can be had")
+        yield fine("address", f"{api.host} port {api.port or 'any'} is free")
     else:
-        remedy = "set api.port to another one, or to 0 for any free one, or end the program that has it"
+        remedy = "set api.port to another port, or to 0 for any free one, or stop the program that uses it"
         yield problem("address", f"the daemon cannot listen on {api.host} port {api.port}: {error}", remedy)
 
 

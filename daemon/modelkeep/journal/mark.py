@@ -69,4 +69,4 @@ def find_loss(folder: Path, mark: Mark, survey: Survey) -> Damage | None:
     return None
 
 
-_LOST = "the history in it is lost, nothing else"
+_LOST = "its history is lost, but nothing else"

@@ -52,7 +52,7 @@ def test_something_wrong_ends_with_one_and_says_what_to_do(cli: Cli, config: Pat
     place = next(number for number, line in enumerate(lines) if line.startswith("✗ pictures: "))
     assert "stray.webp" in lines[place]
     assert lines[place + 1].startswith("    `modelkeep doctor --repair` moves them")
-    assert lines[-1] == f"modelkeep --config {config} doctor --repair   mends 1 of them, with the daemon off"
+    assert lines[-1] == f"modelkeep --config {config} doctor --repair   repairs 1 of them, with the daemon off"
     assert lines[-2].endswith("1 problem")
 
 
@@ -80,7 +80,7 @@ def test_a_repair_says_what_it_did_and_ends_with_zero(cli: Cli, data: Path) -> N
         json.loads(line) for line in cli("journal", "--event", "doctor.repaired", "--json").stdout.splitlines()
     ]
     assert [record["file"] for record in records] == ["stray.webp"]
-    assert "there was nothing to repair" in cli("doctor", "--repair").stdout
+    assert "nothing had to be repaired" in cli("doctor", "--repair").stdout
 
 
 def test_a_repair_tells_programs_what_it_did(cli: Cli, data: Path) -> None:

@@ -57,7 +57,7 @@ def test_without_a_daemon_tags_are_changed_on_the_files(cli: Cli, database: Path
     assert rows(database, "SELECT name FROM tags") == [("best",)]
     assert rows(database, "SELECT * FROM model_tags") == []
     story = cli("journal").stdout
-    assert "tags made (new)" in story
+    assert "by the owner: tags made (new)" in story
     assert "tag changed" in story
     assert "tag removed" in story
 
@@ -72,7 +72,7 @@ def test_without_a_daemon_a_model_is_tagged_and_edited_on_the_files(cli: Cli, da
     assert [model["sha256"] for model in json.loads(cli("models", "find", "her", "--json").stdout)] == [HERO]
     assert "Hero" in cli("models", "find", HERO[:8]).stdout
     told = cli("journal", "--model", "hero.pt").stdout
-    assert "edited (name, meta)" in told
+    assert "by the owner: edited (name, meta)" in told
 
 
 def test_through_the_daemon_an_edit_is_about_what_was_seen(cli: Cli, daemon: Any) -> None:

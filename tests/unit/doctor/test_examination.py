@@ -43,7 +43,7 @@ def test_looking_at_what_a_killed_writer_left_changes_neither_the_database_nor_i
     assert {name for name in before if before[name] != after.get(name)} <= {index}
     assert before.keys() == after.keys()
     assert found.is_fine
-    assert any("left by a killed process" in finding.sentence for finding in found.findings)
+    assert any("left by a process that was killed" in finding.sentence for finding in found.findings)
     assert "7 models" in " ".join(finding.sentence for finding in found.findings), "the log holds the newest rows"
 
 
@@ -208,7 +208,7 @@ def test_a_state_that_there_is_not_is_found(house: House) -> None:
 def test_a_conflict_with_no_model_is_found(house: House, sha256: str) -> None:
     house.execute(f"UPDATE pending_import SET sha256 = '{sha256}' WHERE id = 6")
 
-    assert "in conflict with a model that there is not: 6 (" in house.the_wrong("queue").sentence
+    assert "in conflict with a model that does not exist: 6 (" in house.the_wrong("queue").sentence
 
 
 def test_a_row_that_is_due_in_a_far_future_is_found(house: House) -> None:
@@ -265,7 +265,7 @@ def test_a_model_whose_path_holds_other_content_is_named_with_it(house: House) -
 
     assert house.wrong() == []
     (told,) = house.notes("models")
-    assert f"({B[:12]}), at whose path {C[:12]} lies" in told
+    assert f"({B[:12]}), whose path holds {C[:12]} now" in told
 
 
 def test_both_truths_of_a_refuted_claim_are_listed(house: House) -> None:
@@ -343,7 +343,7 @@ def test_who_is_at_work_is_known_without_taking_the_lock_from_anybody(house: Hou
     lock = house.directory.lock_file
     lock.write_text('{"pid": 1, "purpose": "modelkeep run", "since": "long ago"}')  # a kill leaves it
     assert house.wrong() == []
-    assert any("nobody else" in finding.sentence for finding in house.examine().findings)
+    assert any("nothing else" in finding.sentence for finding in house.examine().findings)
 
     house.directory.lock("a test")
 

@@ -32,7 +32,7 @@ def test_files_that_a_committed_act_is_to_remove_are_no_strays(house: "House") -
     assert {finding.check for finding in house.wrong()} == {"journal"}
     report = house.repair()
 
-    assert "brought the removal of a picture of /m/one.safetensors to its end" in report.done
+    assert "completed the removal of a picture of /m/one.safetensors" in report.done
     assert house.wrong() == []
     assert not any((house.images / name).exists() for name in removed)
     assert not (house.pending / "99.png").exists()
@@ -46,6 +46,6 @@ def test_an_act_that_did_not_commit_is_taken_back(house: "House") -> None:
 
     report = house.repair()
 
-    assert "took the removal of a picture of /m/one.safetensors back" in report.done
+    assert "undid the removal of a picture of /m/one.safetensors" in report.done
     assert house.wrong() == []
     assert house.files() == {name: facts for name, facts in before.items() if "act_1" not in name}

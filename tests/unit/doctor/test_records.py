@@ -54,7 +54,7 @@ def test_a_migration_without_an_end_is_told_with_its_path(house: House) -> None:
 
     finding = house.the_wrong("journal")
 
-    assert "1 migration was cut short: /m/cut short" in finding.sentence
+    assert "1 migration was interrupted: /m/cut short" in finding.sentence
     assert finding.repairable
 
 
@@ -77,7 +77,7 @@ def test_a_journal_that_is_gone_is_a_problem(house: House, with_mark: bool) -> N
 
     assert finding.severity is Severity.PROBLEM
     assert "is gone" in finding.sentence
-    assert "is lost, nothing else" in finding.sentence
+    assert "is lost, but nothing else" in finding.sentence
 
 
 def test_a_newest_segment_that_was_emptied_is_a_problem(house: House) -> None:

@@ -71,7 +71,7 @@ def test_a_high_tier_that_cannot_be_decoded_changes_nothing_and_is_told(house: H
 
     assert report.done == ()
     assert len(report.failed) == 1
-    assert "could not be made anew" in report.failed[0]
+    assert "could not be rendered again" in report.failed[0]
     assert house.files() == files
     assert not any(house.staging.iterdir())
 
@@ -189,7 +189,7 @@ def test_a_torn_tail_is_cut_off_and_told(house: House) -> None:
 
     report = house.repair()
 
-    assert report.done == ("cut 14 bytes of a torn record off the journal",)
+    assert report.done == ("removed 14 bytes of an incomplete record from the end of the journal",)
     assert segment.read_bytes().startswith(whole)
     assert check(house.directory.journal) == []
     assert house.wrong() == []
@@ -223,8 +223,8 @@ def test_migrations_that_were_cut_short_are_brought_to_an_end_and_told(house: Ho
 
     report = house.repair()
 
-    assert "brought the migration of /m/one to its end" in report.done
-    assert "took the migration of /m/never back; its row waits in the queue" in report.done
+    assert "completed the migration of /m/one" in report.done
+    assert "undid the migration of /m/never; its row is in the queue" in report.done
     assert all(house.tier(quality).exists() for quality in QUALITIES)
     assert house.wrong() == []
 

@@ -35,7 +35,7 @@ def test_a_root_that_is_no_folder_is_told(tmp_path: Path, kind: str) -> None:
     else:
         path.symlink_to(tmp_path / "nowhere")
 
-    assert "no folder" in look_at_root(str(path), 1.0).fault
+    assert "not a folder" in look_at_root(str(path), 1.0).fault
 
 
 def test_without_any_root_nothing_is_watched_and_that_is_told() -> None:
@@ -87,13 +87,13 @@ def test_folders_that_may_not_be_read_are_counted(tmp_path: Path) -> None:
     look = look_at_root(str(tmp_path), 5.0)
 
     assert look.unreadable == (str(tmp_path / "closed"),)
-    assert "1 folder may not be read" in wrong(look)[0].sentence
+    assert "1 folder cannot be read" in wrong(look)[0].sentence
 
 
 def test_unreadable_folders_are_told() -> None:
     (finding,) = wrong(RootLook("/m", folders=3, unreadable=("/m/a", "/m/b")))
 
-    assert "2 folders may not be read: /m/a, /m/b" in finding.sentence
+    assert "2 folders cannot be read: /m/a, /m/b" in finding.sentence
 
 
 def test_a_network_file_system_is_polled_unless_that_is_forbidden() -> None:

@@ -31,7 +31,7 @@ def test_a_journal_that_was_deleted_is_told_and_its_numbers_are_not_given_out_ag
     shutil.rmtree(folder)
     writer = open_journal()
     (damage,) = writer.damages
-    assert "up to record 3 and is gone; the history in it is lost, nothing else" in damage.reason
+    assert "up to record 3 and is gone; its history is lost, but nothing else" in damage.reason
     assert writer.write("daemon.started") == 4
     assert [record["seq"] for record in read(folder)] == [4]
     assert check(folder) == []
