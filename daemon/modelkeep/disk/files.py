@@ -95,22 +95,22 @@ def look_at(path: str) -> Look | None:
     """Look at a file; None when it is not there or cannot be read."""
     reached(path)
     try:
-        descriptor = open_for_reading(path)
+        descriptor, seen = open_and_see(path)
     except (OSError, ValueError):
         return None
     try:
-        status = os.fstat(descriptor)
+        size_bytes = seen.fingerprint.size_bytes
         completeness = judge(
-            os.path.basename(path), status.st_size, lambda offset, length: _read_at(path, descriptor, offset, length)
+            os.path.basename(path), size_bytes, lambda offset, length: _read_at(path, descriptor, offset, length)
         )
-        if completeness is Completeness.WHOLE and _has_holes(descriptor, status.st_size):
+        if completeness is Completeness.WHOLE and _has_holes(descriptor, size_bytes):
             # Space was reserved and is not filled: the header proves nothing about what follows it.
             completeness = Completeness.UNKNOWN
         return Look(
-            see(descriptor).fingerprint,
+            seen.fingerprint,
             completeness,
             _is_being_written(descriptor),
-            age_seconds=time.time() - status.st_mtime,
+            age_seconds(seen.fingerprint),
             has_control_file=os.path.exists(path + CONTROL_SUFFIX),
         )
     except OSError:

@@ -1,7 +1,7 @@
 """Carry hashed rows over into the catalogue, many at a time: pictures are rendered, then all rows are one change."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -13,13 +13,14 @@ from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.faults import why
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
+from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint
 from modelkeep.errors import CatalogueError, JournalError, NoWorkers, PictureError
 from modelkeep.pipeline.inbox import Inbox
 from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.ports import Migrations, PendingPictures
 
-BATCH_MAX = 256
+BATCH_MAX = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,7 @@ class MigrateStage:
             await on_done(await self._migrate(batch))
 
         async def give_up(hashed: Hashed, error: Exception) -> None:
-            result = MigrationResult(self._order(hashed), Outcome.FAILED, error=unforeseen(error))
-            await on_done([Migrated(hashed, result)])
+            await on_done([Migrated(hashed, _failed(self._order(hashed), unforeseen(error)))])
 
         while True:
             async with self._ready.batch() as ready:
@@ -117,12 +117,12 @@ class MigrateStage:
         for order, hashed in orders.values():
             is_same = order.fingerprint is None or present.get(order.path) == order.fingerprint
             (ready if is_same else stale).append((order, hashed))
-        prepared = await asyncio.gather(*(self._prepare(order, hashed) for order, hashed in ready))
-        unprepared = [item for item in prepared if isinstance(item, Migrated)]
+        prepared = await self._prepare([order for order, _ in ready])
         asked = {migration: hashed for migration, (_, hashed) in orders.items()}
-        done = await self._commit([item for item in prepared if isinstance(item, MigrationOrder)], asked)
-        moved = [Migrated(hashed, MigrationResult(order, Outcome.MOVED)) for order, hashed in stale]
-        return [*done, *unprepared, *moved]
+        results = await self._commit([item for item in prepared if isinstance(item, MigrationOrder)])
+        results += [item for item in prepared if isinstance(item, MigrationResult)]
+        results += [MigrationResult(order, Outcome.MOVED) for order, _ in stale]
+        return [Migrated(asked[result.order.migration], result) for result in results]
 
     def _order(self, hashed: Hashed) -> MigrationOrder:
         job = hashed.job
@@ -137,29 +137,34 @@ class MigrateStage:
             suggested_type=self._type_of(job.path),
         )
 
-    async def _prepare(self, order: MigrationOrder, hashed: Hashed) -> MigrationOrder | Migrated:
-        """Complete an order: its picture is rendered if it will be stored."""
-        if not order.original:
-            return order
+    async def _prepare(self, orders: Sequence[MigrationOrder]) -> list[MigrationOrder | MigrationResult]:
+        """Complete orders: pictures that will be stored are rendered; those that fail are over."""
+        plain = [order for order in orders if not order.original]
+        pictured = [order for order in orders if order.original]
+        if not pictured:
+            return [*plain]
         try:
-            decision = await self._catalogue.preview(order)
+            decisions = await self._catalogue.preview(pictured)
         except CatalogueError as error:
-            return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=str(error)))
-        if decision is None or decision.action not in (Action.CREATED, Action.MERGED, Action.OVERRIDDEN):
-            return order
+            return [*plain, *(_failed(order, str(error)) for order in pictured)]
+        stored = [order for order in pictured if _stores_picture(decisions.get(order.migration))]
+        others = [order for order in pictured if order not in stored]
+        return [*plain, *others, *await asyncio.gather(*map(self._render, stored))]
+
+    async def _render(self, order: MigrationOrder) -> MigrationOrder | MigrationResult:
+        """Render the picture of an order."""
         try:
             picture = await self._pictures.render(self._pictures.pending_path(order.original), order.migration)
         except PictureError as error:
             return replace(order, picture_refused=str(error))
         except NoWorkers as error:  # the picture is not to blame: it is tried again with its row
-            return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=str(error)))
+            return _failed(order, str(error))
         except OSError as error:
-            reason = f"its picture could not be written: {why(error)}"
-            return Migrated(hashed, MigrationResult(order, Outcome.FAILED, error=reason))
+            return _failed(order, f"its picture could not be written: {why(error)}")
         reach("picture.rendered")
         return replace(order, picture=picture)
 
-    async def _commit(self, orders: list[MigrationOrder], asked: Mapping[str, Hashed]) -> list[Migrated]:
+    async def _commit(self, orders: list[MigrationOrder]) -> list[MigrationResult]:
         if not orders:
             return []
         change: Change[Sequence[MigrationResult]] = Change(
@@ -171,6 +176,14 @@ class MigrateStage:
         try:
             async with self._changes.turn:
                 results = await self._changes.make(change)
+            return list(results)
         except (CatalogueError, JournalError, OSError) as error:
-            results = [MigrationResult(order, Outcome.FAILED, error=str(error)) for order in orders]
-        return [Migrated(asked[result.order.migration], result) for result in results]
+            return [_failed(order, str(error)) for order in orders]
+
+
+def _failed(order: MigrationOrder, error: str) -> MigrationResult:
+    return MigrationResult(order, Outcome.FAILED, error=error)
+
+
+def _stores_picture(decision: Decision | None) -> bool:
+    return decision is not None and decision.action in (Action.CREATED, Action.MERGED, Action.OVERRIDDEN)

@@ -14,8 +14,8 @@ from modelkeep.domain.values import PendingImport, RenderedPicture
 class Migrations(Protocol):
     """The catalogue as what carries migrations out."""
 
-    async def preview(self, order: MigrationOrder) -> Decision | None:
-        """Return what a migration would do now."""
+    async def preview(self, orders: Sequence[MigrationOrder]) -> dict[str, Decision]:
+        """Return what migrations would do now, by their ids."""
 
     async def migrate(
         self,

@@ -1,6 +1,7 @@
 """Migrations in the database: every action, many in one transaction, and all or nothing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -379,18 +380,14 @@ class TestIdsOfMigrations:
 class TestPreview:
     async def test_it_says_what_a_migration_would_do_and_does_nothing(self, catalogue: Catalogue, file: Path) -> None:
         mine = await described(catalogue, "mine")
-        decision = await catalogue.preview(order(mine, A))
-        assert decision is not None
-        assert decision.action is Action.CREATED
+        first = order(mine, A)
+        assert (await catalogue.preview([first]))[first.migration].action is Action.CREATED
         await migrate(catalogue, order(mine, A, picture="p1"))
         row = await described(catalogue, "b", meta={"description": "theirs"})
         before = dump(file)
-        actions = {}
-        for strategy in Strategy:
-            decision = await catalogue.preview(order(row, A, strategy))
-            assert decision is not None
-            actions[strategy] = decision.action
-        assert actions == {
+        asked = {strategy: replace(order(row, A, strategy), migration=strategy.value) for strategy in Strategy}
+        told = await catalogue.preview([*asked.values()])
+        assert {strategy: told[each.migration].action for strategy, each in asked.items()} == {
             Strategy.AUTO: Action.CONFLICTED,
             Strategy.MERGE: Action.MERGED,
             Strategy.OVERRIDE: Action.OVERRIDDEN,
@@ -403,4 +400,4 @@ class TestPreview:
     async def test_of_a_row_that_is_gone_it_says_nothing(self, catalogue: Catalogue) -> None:
         row = await described(catalogue, "a")
         await catalogue.drop_pending(row.id)
-        assert await catalogue.preview(order(row, A)) is None
+        assert await catalogue.preview([order(row, A)]) == {}

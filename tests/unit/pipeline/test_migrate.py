@@ -72,9 +72,9 @@ class NotedCatalogue:
         self._catalogue = catalogue
         self._steps = steps
 
-    async def preview(self, order: MigrationOrder) -> Decision | None:
+    async def preview(self, orders: Sequence[MigrationOrder]) -> dict[str, Decision]:
         self._steps.reach("preview")
-        return await self._catalogue.preview(order)
+        return await self._catalogue.preview(orders)
 
     async def migrate(
         self,

@@ -84,11 +84,11 @@ class _Writes:
     """Contents whose main path has to be chosen anew."""
 
 
-def preview(connection: sa.Connection, order: MigrationOrder) -> Decision | None:
-    """Return what a migration would do now, without its picture; None when the row is gone."""
-    known = _read(connection, [order])
-    pending = known.pending.get(order.pending_id)
-    return None if pending is None else _decide(order, pending, known)
+def preview(connection: sa.Connection, orders: Sequence[MigrationOrder]) -> dict[str, Decision]:
+    """Return what migrations would do now, without their pictures, by their ids; nothing where the row is gone."""
+    known = _read(connection, orders)
+    rows = {order.migration: (order, known.pending.get(order.pending_id)) for order in orders}
+    return {name: _decide(order, row, known) for name, (order, row) in rows.items() if row is not None}
 
 
 def migrate(
