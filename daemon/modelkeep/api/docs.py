@@ -23,6 +23,7 @@ def add_docs(app: FastAPI) -> None:
         swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
         swagger_css_url=f"{ASSETS}/swagger-ui.css",
         swagger_favicon_url=f"{ASSETS}/favicon.png",
+        swagger_ui_parameters={"validatorUrl": None},  # which is elsewhere
     )
     page.headers["Content-Security-Policy"] = _policy(bytes(page.body))
 

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-CONNECTIONS_MAX = 256
+CONNECTIONS_MAX = 512
 """On one way in. Those on TCP leave room for the files that the daemon opens, and the unix socket to its owner."""
 
 LOOK_SECONDS = 1.0
