@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 SERVING = {"sqlalchemy", "fastapi", "starlette", "uvicorn", "watchdog", "apscheduler", "structlog"}
-SELDOM = {"alembic", "mako", "PIL", "yaml", "doctor", "dev", "importers.registry", "importers.reading"}
+SELDOM = {
+    "alembic",
+    "mako",
+    "PIL",
+    "yaml",
+    "doctor",
+    "dev.demo",
+    "dev.hashing_double",
+    "importers.registry",
+    "importers.reading",
+}
 
 TELL = """\
 import atexit, runpy, sys
