@@ -31,6 +31,7 @@ from modelkeep.disk.mounts import may_be_away
 from modelkeep.domain.naming import Root
 from modelkeep.errors import DaemonError, SettingsError
 from modelkeep.settings.configuration import (
+    CONFIG_VARIABLE,
     SYSTEM_FILE,
     configuration_text,
     shipped_unit,
@@ -48,6 +49,7 @@ def install_service(call: Invocation, place: Place, out: Console) -> None:
         raise Refused(f"no root is configured, so there is nothing to watch; first: {first}")
     settings = _system_settings(call, out) if place.is_system else _user_settings(call, out)
     _refuse_hidden([*needed_to_run(), str(settings.config_file), str(settings.data_dir)])
+    _warn_of_environment(settings, out)
     _warn_of_roots(roots, place, out)
     command = [*program(), "--config", str(settings.config_file), "--data-dir", str(settings.data_dir), "run"]
     writable = _writable(settings, place)
@@ -196,6 +198,13 @@ def _writable(settings: Settings, place: Place) -> Sequence[str]:
     if settings.socket_path is not None and not settings.socket_path.is_relative_to(settings.data_dir):
         wanted.append(settings.socket_path.parent)
     return [str(path) for path in wanted]
+
+
+def _warn_of_environment(settings: Settings, out: Console) -> None:
+    names = sorted(name for name in os.environ if name.upper().startswith("MODELKEEP_") and name != CONFIG_VARIABLE)
+    if names:
+        told = f"{', '.join(names)} of your environment will not reach the service; what it shall know belongs in"
+        out.print(f"{told} {clean(settings.config_file)}", style="yellow")
 
 
 def _warn_of_roots(roots: Sequence[Root], place: Place, out: Console) -> None:

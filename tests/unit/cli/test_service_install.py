@@ -134,6 +134,14 @@ def test_what_the_service_would_not_see_is_refused(cli: Cli, systemd: Systemd, c
     assert systemd.heard() == []
 
 
+def test_what_only_the_environment_says_is_told(
+    cli: Cli, systemd: Systemd, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELKEEP_API__PORT", "8190")
+    done = cli("service", "install", "--user")
+    assert "MODELKEEP_API__PORT of your environment will not reach the service" in done.stdout
+
+
 # The system's
 
 
