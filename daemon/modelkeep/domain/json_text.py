@@ -30,25 +30,23 @@ def json_text(
         TypeError: the value holds something that JSON has no form for.
     """
 
-    def written(whole: object, *, in_ascii: bool) -> str:
-        return _encoder(in_ascii, spell is None, indent, separators).encode(whole)
-
-    def finite(*, in_ascii: bool) -> str:
-        try:
-            return written(value, in_ascii=in_ascii)
-        except ValueError:
-            if spell is None:
-                raise
-            return written(_spelled(value, spell), in_ascii=in_ascii)
-
-    text = finite(in_ascii=encoding == "ascii")
+    text = _written(value, _encoder(encoding == "ascii", spell is None, indent, separators), spell)
     if text.isascii():
         return text
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return finite(in_ascii=True)
+        return _written(value, _encoder(True, spell is None, indent, separators), spell)
     return text
+
+
+def _written(value: object, encoder: json.JSONEncoder, spell: Callable[[float], object] | None) -> str:
+    try:
+        return encoder.encode(value)
+    except ValueError:
+        if spell is None:
+            raise
+        return encoder.encode(_spelled(value, spell))
 
 
 @cache
