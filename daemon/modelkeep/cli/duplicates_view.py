@@ -1,4 +1,4 @@
-"""How duplicates look: the table with every place of each, and what it all comes to. Pure."""
+"""How duplicates look: every location of each, and what it all comes to. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,29 +6,26 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from modelkeep.cli.output import named, plain, table
+from modelkeep.cli.output import named, plain
 from modelkeep.cli.wording import count, size
 
 _NAME_COLUMNS = 100
 
 
 def duplicates_view(found: Mapping[str, Any]) -> RenderableType:
-    """Return the table of duplicates and its total."""
-    made = table("model", "size", "copies", "links", "could be freed", right=("size", "copies", "could be freed"))
+    """Return each content with its locations, the one that frees the most first, and what it all comes to."""
+    parts: list[RenderableType] = []
     for row in found["duplicates"]:
-        made.add_row(
-            _model(row),
-            size(row["size_bytes"]),
-            str(len(row["copies"])),
-            _links(row),
-            size(row["freeable_bytes"]) if row["freeable_bytes"] else "",
-        )
-    return Group(made, plain(_total(found), "bold"))
+        parts += [_headline(row), *_places(row)]
+    return Group(*parts, "", plain(_total(found), "bold"))
 
 
-def _model(row: Mapping[str, Any]) -> Text:
-    """Return a model's name with its places below it."""
-    return Text("\n").join([named(row["name"], "bold", _NAME_COLUMNS), *_places(row)])
+def _headline(row: Mapping[str, Any]) -> Text:
+    freeable = f", {size(row['freeable_bytes'])} could be freed" if row["freeable_bytes"] else ""
+    told = ", ".join(
+        filter(None, [size(row["size_bytes"]), count(len(row["copies"]), "copy", "copies"), _links(row)])
+    )
+    return Text.assemble(named(row["name"], "bold", _NAME_COLUMNS), f"  {told}{freeable}")
 
 
 def _places(row: Mapping[str, Any]) -> Iterator[Text]:
@@ -47,7 +44,7 @@ def _place(kind: str, path: str, style: str = "dim") -> Text:
 
 def _links(row: Mapping[str, Any]) -> str:
     numbers = {"hard": sum(len(names) - 1 for names in row["copies"]), "symbolic": len(row["symbolic_links"])}
-    return ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number)
+    return ", ".join(count(number, f"{kind} link") for kind, number in numbers.items() if number)
 
 
 def _total(found: Mapping[str, Any]) -> str:
@@ -57,4 +54,4 @@ def _total(found: Mapping[str, Any]) -> str:
     total = f"{count(spare, 'copy', 'copies')} too many: {size(found['freeable_bytes'])} could be freed."
     if not away:
         return total
-    return f"{total} {count(away, 'place')} not counted: missing, unreachable, or not confirmed yet."
+    return f"{total} {count(away, 'location')} not counted: missing, unreachable, or not confirmed yet."

@@ -53,7 +53,7 @@ def list_(
     if not shown:
         out.print("No model fits." if type_ or tag or query else "The catalogue is empty.")
         return
-    out.print(models_table(shown))
+    out.print(models_table(shown, out.width))
     if len(rows) > len(shown):
         out.print(f"These are the first {len(shown)}; --limit 0 shows all.")
 
@@ -93,7 +93,8 @@ def find(
     if as_json:
         print_json(found)
     else:
-        console().print(models_table(found))
+        out = console()
+        out.print(models_table(found, out.width))
 
 
 @app.command("edit", epilog=examples("modelkeep models edit hero.safetensors --name Hero --description 'a hero'"))
@@ -198,7 +199,8 @@ def the_one(reader: "Reader", model: str) -> str:
     found = _meant_by(reader, model)
     if len(found) != 1:
         if found:
-            console(stderr=True).print(models_table(found))
+            out = console(stderr=True)
+            out.print(models_table(found, out.width))
         raise NotFound(_which(model, found))
     sha256: str = found[0]["sha256"]
     return sha256

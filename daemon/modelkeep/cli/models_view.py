@@ -12,21 +12,34 @@ from modelkeep.cli.side import comparable
 from modelkeep.cli.wording import count, local_time, size
 
 _HASH_DIGITS = 12
+_HASH_DIGITS_MIN = 8
 _NAME_COLUMNS = 100
+_WIDE_COLUMNS = 100
+_TAG_COLUMNS = 14
 _TYPE_COLUMNS = 40
 _STATE_STYLES = {"present": "green", "missing": "yellow", "unreachable": "yellow"}
 
 
-def models_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return models as a table; those that a search found do not tell how many pictures they have."""
-    made = table("hash", "name", "type", "size", "pictures", "tags", right=("size", "pictures"))
+def models_table(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
+    """Return models as a table; those that a search found do not say how many pictures they have.
+
+    Args:
+        rows: the models.
+        width: columns of the output; pictures are counted only where there is room.
+    """
+    is_wide = width >= _WIDE_COLUMNS
+    made = table(
+        "hash", "name", "type", "size", *(["pictures"] if is_wide else []), "tags", right=("size", "pictures")
+    )
+    made.columns[0].no_wrap = made.columns[3].no_wrap = True
+    made.columns[-1].max_width = None if is_wide else _TAG_COLUMNS
     for row in rows:
         made.add_row(
-            plain(row["sha256"][:_HASH_DIGITS], "dim"),
+            plain(row["sha256"][: _HASH_DIGITS if is_wide else _HASH_DIGITS_MIN], "dim"),
             named(row["name"], columns=_NAME_COLUMNS),
             named(row["type"], columns=_TYPE_COLUMNS),
             size(row["size_bytes"]),
-            str(row.get("images_count", "")),
+            *([str(row.get("images_count", ""))] if is_wide else []),
             named(", ".join(tag["name"] for tag in row["tags"])),
         )
     return made
@@ -51,7 +64,7 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
         ),
     ]
     if details["locations"]:
-        parts.append(_locations(details["locations"]))
+        parts += ["", _locations(details["locations"])]
     return Group(*parts)
 
 

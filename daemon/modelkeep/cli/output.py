@@ -13,6 +13,9 @@ from modelkeep.cli.wording import clean
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.naming import in_brief
 
+_RULED_HEAD = box.Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
+"""A line below the head of a table, and one space more than the padding between its columns."""
+
 _WIDTH_OF_A_FILE = 65_536
 """Columns of a table that goes to a file or a program: wide enough that no line is folded."""
 
@@ -76,7 +79,7 @@ def named(value: object, style: str = "", columns: int = NAME_COLUMNS) -> Text:
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:
     """Return an empty table; columns named in `right` hold numbers."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Table(box=_RULED_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     numbers = set(right)
     for name in columns:
         made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")

@@ -49,7 +49,7 @@ def both_sides(details: Mapping[str, Any], now_ms: int) -> RenderableType:
         known = {**comparable(pending), "picture": pending["image"]}
         parts.append(facts([(key, plain(_whole(key, value))) for key, value in known.items()]))
     else:
-        parts.append(_comparison(pending, existing, details["lost_keys"]))
+        parts += ["", _comparison(pending, existing, details["lost_keys"]), ""]
         others = [place for place in existing["locations"] if place["path"] != pending["path"]]
         parts.append(facts([("its model is at", plain(f"{place['path']} ({place['state']})")) for place in others]))
     return Group(*parts)
@@ -64,6 +64,7 @@ def how_to_resolve(details: Mapping[str, Any], command: Callable[..., str]) -> R
     """
     resolve = command("pending", "resolve", str(details["pending"]["id"]), "--strategy", "merge")
     return Group(
+        "",
         Text("What each strategy would do:", style="bold"),
         facts([(f"  {strategy}", plain(effect)) for strategy, effect in effects(details).items()]),
         Text(f"Choose one: {resolve}", style="cyan"),

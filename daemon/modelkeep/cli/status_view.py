@@ -60,9 +60,9 @@ def status_view(
     """
     parts: list[RenderableType] = [_headline(status), facts(_counts(status, pace))]
     if status["hashing"]["active"]:
-        parts.append(_hashing(status["hashing"], pace, bars=console.is_terminal))
+        parts += ["", _hashing(status["hashing"], pace, bars=console.is_terminal)]
     if status["watch"]["roots"]:
-        parts.append(_roots(status["watch"]))
+        parts += ["", _roots(status["watch"]), ""]
         parts += _reasons(status["watch"])
     parts += [
         Text(f"{trouble['part']}: {clean(trouble['error'])}", style="red") for trouble in status.get("troubles", ())

@@ -70,7 +70,7 @@ def test_the_report_names_what_was_refused_and_why(cli: Cli, daemon: Any, legacy
 
     assert result.exit_code == 0
     assert "Taken from /old.db: 3 rows" in stdout
-    assert "7     /m/7[red]\\x1b.ckpt   a directory" in stdout
+    assert "7    /m/7[red]\\x1b.ckpt  a directory" in stdout
     assert "no picture" in stdout
     assert "odd" in stdout
 

@@ -62,7 +62,7 @@ def test_nothing_is_cut_or_coloured_where_no_terminal_is(monkeypatch: pytest.Mon
     output.console().print(made)
     sys.stdout.flush()
 
-    assert f"{long}   y" in written.getvalue().decode()
+    assert f"{long}  y" in written.getvalue().decode()
     assert b"\x1b" not in written.getvalue()
 
 
