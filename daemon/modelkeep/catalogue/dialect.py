@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -259,6 +259,14 @@ def reading_engine(path: Path, *, mode: str = "mode=ro") -> sa.Engine:
     connect = _connector(path, mode=mode, pragmas=("query_only=ON",))
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=READERS, max_overflow=0)
     return _begin_with(engine, "BEGIN")
+
+
+def release_pages(engine: sa.Engine, connections: int) -> None:
+    """Have so many connections let go of the pages that they keep in memory."""
+    # Nothing is read or written for it, so it is no transaction; one that cannot be opened keeps nothing.
+    with suppress(*ERRORS), ExitStack() as together:
+        for opened in [together.enter_context(engine.connect()).connection for _ in range(connections)]:
+            opened.cursor().execute("PRAGMA shrink_memory")
 
 
 def empty_engine(tables: sa.MetaData) -> sa.Engine:

@@ -17,6 +17,7 @@ from modelkeep.catalogue.dialect import (
     empty_engine,
     failure_of,
     reading_engine,
+    release_pages,
     resting_engine,
     writing_engine,
 )
@@ -58,6 +59,12 @@ class Database:
     ) -> T:
         """Run a function in one transaction of a reader."""
         return await self._run(self._readers, self._reading, function, args, kwargs)
+
+    async def release_pages(self) -> None:
+        """Let go of the pages of the file that are kept in memory."""
+        run = asyncio.get_running_loop().run_in_executor
+        await run(self._writer, release_pages, self._writing, 1)
+        await run(self._readers, release_pages, self._reading, READERS)
 
     def close(self) -> None:
         """Wait for what runs, then close; the writer last, so that its checkpoint is the final one."""

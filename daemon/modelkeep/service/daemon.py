@@ -34,6 +34,7 @@ from modelkeep.pipeline.manners import Manners
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 from modelkeep.service.holdings import Holdings, identity, open_holdings
 from modelkeep.service.operations import Operations
+from modelkeep.service.resting import Resting
 from modelkeep.service.schedule import Job, Schedule
 from modelkeep.service.serving import HttpInterface
 from modelkeep.service.status import status_line
@@ -180,9 +181,12 @@ class Daemon:
             [
                 Job("sweep", settings.sweep.interval_seconds, self._sweep),
                 Job("rescan", settings.watch.rescan_seconds, self._rescan),
-                Job("roots", LOOK_AT_ROOTS_SECONDS, self._keeper.check),
+                Job("roots", LOOK_AT_ROOTS_SECONDS, self._look_around),
                 Job("house", PICTURE_WORKERS_IDLE_SECONDS, self._keep_house),
             ]
+        )
+        self._resting = Resting(
+            lambda: self._journal.seq, lambda: self._pipeline.is_idle, self._catalogue.database.release_pages
         )
         self._operations = Operations(
             holdings,
@@ -301,6 +305,10 @@ class Daemon:
 
     async def _rescan(self) -> None:
         await self._keeper.rescan_all("scheduled")
+
+    async def _look_around(self) -> None:
+        await self._keeper.check()
+        await self._resting.look()
 
     async def _keep_house(self) -> None:
         with suppress(CatalogueError):  # its troubles are told by whoever has something to write

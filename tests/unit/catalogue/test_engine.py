@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.dialect import READERS
 from modelkeep.catalogue.engine import Database
 from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 
@@ -164,3 +165,22 @@ async def test_a_damaged_file_is_a_sentence_at_the_question_that_meets_it(catalo
             await reopened.wait_again(NOW)
     finally:
         reopened.close()
+
+
+async def test_every_connection_lets_go_of_its_pages_whoever_holds_the_write_lock(
+    database: Database, file: Path
+) -> None:
+    asked: set[sqlite3.Connection] = set()
+    for engine in (database._writing, database._reading):
+
+        @sa.event.listens_for(engine, "checkout")
+        def note(connection: sqlite3.Connection, *_: object) -> None:
+            asked.add(connection)
+
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await database.release_pages()
+        other.execute("ROLLBACK")
+    assert len(asked) == 1 + READERS
+    assert await database.read(ask, "SELECT count(*) FROM tags") == 0
+    await database.write(ask, INSERT)

@@ -1,0 +1,37 @@
+"""Memory is given back when work is done, once."""
+
+from modelkeep.service.resting import Resting
+
+
+class Work:
+    """How much was done, whether something is on its way, and how often pages were released."""
+
+    def __init__(self) -> None:
+        self.done = self.releases = 0
+        self.is_idle = True
+        self.resting = Resting(lambda: self.done, lambda: self.is_idle, self._release)
+
+    async def _release(self) -> None:
+        self.releases += 1
+
+    async def looks(self, *done: int) -> int:
+        """Look at each of these moments; returns how often pages were released by then."""
+        for self.done in done:
+            await self.resting.look()
+        return self.releases
+
+
+async def test_memory_is_given_back_once_after_each_time_of_work() -> None:
+    work = Work()
+    assert await work.looks(5) == 0, "it may have been working until now"
+    assert await work.looks(5, 5, 5) == 1
+    assert await work.looks(6, 7, 8) == 1, "it works"
+    assert await work.looks(8, 8) == 2
+
+
+async def test_nothing_is_given_back_while_something_is_on_its_way() -> None:
+    work = Work()
+    work.is_idle = False
+    assert await work.looks(5, 5, 5) == 0
+    work.is_idle = True
+    assert await work.looks(5) == 1
