@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from modelkeep.base.clock import JumpWatch
 from modelkeep.base.log import configure_logging, get_logger
+from modelkeep.base.memory import give_back_memory
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
@@ -316,7 +317,8 @@ class Daemon:
         await self._holdings.changes.tend()
         if self._pipeline.is_idle:
             await asyncio.to_thread(self._holdings.picture_pool.release)
-            await asyncio.to_thread(write_next_index, self._holdings.directory.journal)
+            if await asyncio.to_thread(write_next_index, self._holdings.directory.journal):
+                await asyncio.to_thread(give_back_memory)
 
     def _hashing(self) -> Hashing:
         """Return what hashes: the pool, in a developer's daemon with a double before it that knows stand-in files."""
