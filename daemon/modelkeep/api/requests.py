@@ -112,7 +112,8 @@ class TagReference(BaseModel):
 class ModelEdit(BaseModel):
     """What a model shall say; what is left out stays as it is, so a whole model may be sent back.
 
-    `meta_json` is put in key by key, null removes a key (RFC 7396). `path` has to be one of the model's locations.
+    `meta_json` is put in key by key, null removes a key (RFC 7396). `path` has to be one of the model's locations;
+    in a whole model (one with its `sha256`) the path of a file that was moved meanwhile counts for nothing.
     """
 
     sha256: Hash | None = None
@@ -126,7 +127,14 @@ class ModelEdit(BaseModel):
     def edit(self) -> Edit:
         """What is to be done."""
         ids = None if self.tags is None else [tag if isinstance(tag, int) else tag.id for tag in self.tags]
-        return Edit(name=self.name, type=self.type, path=self.path, meta=self.meta_json, tags=ids)
+        return Edit(
+            name=self.name,
+            type=self.type,
+            path=self.path,
+            is_whole=self.sha256 is not None,
+            meta=self.meta_json,
+            tags=ids,
+        )
 
 
 class NewTags(BaseModel):

@@ -17,6 +17,7 @@ class Edit:
         type: of the model.
         path: the main one of its locations.
         inside_roots: whether a root contains that path.
+        is_whole: whether a whole model is sent back: its path is what it was when it was shown, and no wish.
         meta: is put into its `meta` key by key; null removes a key (RFC 7396).
         tags: ids of all that it shall carry.
     """
@@ -25,6 +26,7 @@ class Edit:
     type: str | None = None
     path: str | None = None
     inside_roots: bool = False
+    is_whole: bool = False
     meta: JsonObject | None = None
     tags: Sequence[int] | None = None
 
@@ -46,7 +48,7 @@ def edited(model: Model, locations: Sequence[Location], edit: Edit, tags: Mappin
     return model.evolve(
         name=model.name if edit.name is None else edit.name,
         type=model.type if edit.type is None else edit.type,
-        path=model.path if edit.path is None else _main_path(model, locations, edit.path, inside=edit.inside_roots),
+        path=model.path if edit.path is None else _main_path(model, locations, edit, edit.path),
         meta=model.meta if edit.meta is None else edited_meta(model.meta, edit.meta),
         tags=model.tags if edit.tags is None else _carried(model, edit.tags, tags),
     )
@@ -60,12 +62,14 @@ def changed_fields(before: Model, after: Model) -> list[str]:
 _EDITABLE = ("name", "type", "path", "meta", "tags")
 
 
-def _main_path(model: Model, locations: Sequence[Location], path: str, *, inside: bool) -> str:
+def _main_path(model: Model, locations: Sequence[Location], edit: Edit, path: str) -> str:
     place = next((place for place in locations if place.path == path), None)
     if path == model.path or (place is not None and place.state is LocationState.PRESENT):
         return path
-    if place is None and not inside:
+    if place is None and not edit.inside_roots:
         raise OutsideRoots("that path lies in none of the configured roots")
+    if edit.is_whole:  # its file was moved meanwhile
+        return model.path
     raise Conflict("path: the model has no file there now; its path follows its file, so leave it out")
 
 

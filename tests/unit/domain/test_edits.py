@@ -66,6 +66,11 @@ def test_a_tag_that_is_gone_is_told() -> None:
 def test_the_main_path_is_where_the_file_is() -> None:
     elsewhere = MODEL.evolve(path="/of/another/machine.pt")
     assert edited(elsewhere, [AT], Edit(path=elsewhere.path), {}) == elsewhere
+    for stale in (GONE.path, "/m/before it was moved.pt"):
+        whole = Edit(name="New", path=stale, inside_roots=True, is_whole=True)
+        assert edited(MODEL, [AT, GONE], whole, {}) == MODEL.evolve(name="New")
+    with pytest.raises(OutsideRoots):
+        edited(MODEL, [AT], Edit(path="/etc/passwd", is_whole=True), {})
     for path, inside, error in (
         (GONE.path, True, Conflict),
         ("/m/never.pt", True, Conflict),
