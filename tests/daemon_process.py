@@ -161,6 +161,11 @@ class DaemonProcess:
         """Return how many bytes all its processes have read so far (`rchar` of proc_pid_io(5))."""
         return sum(characters_read(pid) for pid in self.processes())
 
+    @property
+    def url(self) -> str:
+        """Where it listens on TCP."""
+        return self.said().split("ready at ")[-1].split(",")[0]
+
     def said(self) -> str:
         """Return what it wrote on standard output and standard error."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""

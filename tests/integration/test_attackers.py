@@ -71,8 +71,7 @@ def kept(tmp_path: Path, models: Path, daemon: DaemonProcess) -> str:
 @pytest.fixture
 def stranger(daemon: DaemonProcess) -> Iterator[httpx.Client]:
     """Another program of this machine, on TCP."""
-    url = daemon.said().split("ready at ")[-1].split(",")[0]
-    with httpx.Client(base_url=url, timeout=60, verify=False) as client:
+    with httpx.Client(base_url=daemon.url, timeout=60, verify=False) as client:
         yield client
 
 

@@ -68,8 +68,9 @@ class FrontEnd:
 @pytest.fixture
 def front_end(make_daemon: DaemonMaker) -> Iterator[tuple[DaemonProcess, FrontEnd]]:
     daemon = make_daemon(tables={"api": {"token": "s3cret"}}).start()
-    url = daemon.said().split("ready at ")[-1].split(",")[0]
-    with httpx.Client(base_url=url, headers={"Authorization": "Bearer s3cret"}, timeout=60, verify=False) as client:
+    with httpx.Client(
+        base_url=daemon.url, headers={"Authorization": "Bearer s3cret"}, timeout=60, verify=False
+    ) as client:
         yield daemon, FrontEnd(client)
 
 

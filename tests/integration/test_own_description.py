@@ -52,11 +52,10 @@ def library(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> tuple[Dae
 
 def fuzz(daemon: DaemonProcess, known: Known, examples: int, number: int) -> int:
     """Ask every call so often, with what fits and with what does not; returns how many answers there were."""
-    url = daemon.said().split("ready at ")[-1].split(",")[0]
     answers = 0
     with requests.Session() as session:
         session.headers["Authorization"] = "Bearer s3cret"
-        schema = schemathesis.openapi.from_url(f"{url}/openapi.json", headers=dict(session.headers))
+        schema = schemathesis.openapi.from_url(f"{daemon.url}/openapi.json", headers=dict(session.headers))
         for found in schema.get_all_operations():
             operation = cast("Any", found).ok()  # a call that is not described well raises
             if operation.path not in ENDLESS:

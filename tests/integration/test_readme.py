@@ -30,8 +30,7 @@ def test_every_example_for_clients_does_what_is_said_of_it(
     sha256 = daemon.wait_model(file)
     form = {"data": {"sha256": sha256}, "files": {"image": ("x.png", png(2, (24, 16)))}}
     assert daemon.request("POST", "/api/images/upload", **form).is_success
-    url = daemon.said().split("ready at ")[-1].split(",")[0]
-    known = {"API": url, "SHA": sha256, "FILE": str(file), "SOCKET": str(daemon.socket)}
+    known = {"API": daemon.url, "SHA": sha256, "FILE": str(file), "SOCKET": str(daemon.socket)}
     lines = commands()
     assert len([line for line in lines if line.startswith("curl")]) >= 9
     last = 'curl -fsS --unix-socket "$SOCKET" http://localhost/api/status'

@@ -18,9 +18,8 @@ TINY = (24, 16)
 
 def ask(daemon: DaemonProcess, path: str, body: object, token: str = "") -> httpx.Response:
     """Send what any program on this machine can send."""
-    url = daemon.said().split("ready at ")[-1].split(",")[0]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(base_url=url, timeout=60, verify=False) as client:
+    with httpx.Client(base_url=daemon.url, timeout=60, verify=False) as client:
         return client.post(path, json=body, headers=headers)
 
 
