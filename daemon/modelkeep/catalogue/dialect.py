@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from enum import Enum
 from pathlib import Path
@@ -204,6 +204,17 @@ def below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
     # are compared byte by byte, as SQLite does unless it is told otherwise.
     prefix = folder.rstrip("/")
     return sa.and_(column > prefix + "/", column < prefix + "0")
+
+
+def outside(column: sa.Column[str], folders: Iterable[str]) -> sa.ColumnElement[bool]:
+    """Return the condition that a path lies below none of some folders."""
+    # The gaps between the ranges of `below`: NOT of them would have every row read.
+    gaps: list[sa.ColumnElement[bool]] = []
+    end: sa.ColumnElement[bool] = sa.true()
+    for prefix in sorted({folder.rstrip("/") for folder in folders}, key=lambda prefix: storable_path(prefix) + "/"):
+        gaps.append(sa.and_(end, column <= prefix + "/"))
+        end = sa.and_(end, column >= prefix + "0")
+    return sa.or_(*gaps, end)
 
 
 def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[], sqlite3.Connection]:

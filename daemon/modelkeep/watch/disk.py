@@ -22,10 +22,13 @@ class Disk:
 
     def trust(self, path: str) -> None:
         """Note that the new times of a file were taken for those of a rename or link."""
+        now = time.monotonic()
         self._trusted.pop(path, None)
-        self._trusted[path] = time.monotonic()
-        if len(self._trusted) > TRUSTED_MAX:
-            del self._trusted[next(iter(self._trusted))]
+        self._trusted[path] = now
+        oldest = next(iter(self._trusted))
+        while len(self._trusted) > TRUSTED_MAX or now - self._trusted[oldest] > TRUSTED_SECONDS:
+            del self._trusted[oldest]
+            oldest = next(iter(self._trusted))
 
     def was_written_after_all(self, path: str) -> bool:
         """Tell whether an event says that somebody wrote where the new times were taken for those of a new name.

@@ -336,3 +336,41 @@ class TestBelow:
         place = await catalogue.location("/m/add_detail.pt")
         assert place is not None
         assert place.sha256 == B
+
+
+class TestOutside:
+    @pytest.mark.parametrize(
+        "folders",
+        [
+            [],
+            ["/m"],
+            ["/m/"],
+            ["/m", "/m/a"],
+            ["/m/a", "/n"],
+            ["/n", "/m/a", "/m/ab"],
+            ["/"],
+            ["/m/\udc80", "/m/\U0001f600"],
+        ],
+    )
+    async def test_what_lies_below_none_of_some_folders(self, catalogue: Catalogue, folders: list[str]) -> None:
+        names = [
+            "/a",
+            "/m",
+            "/m!",
+            "/m/a",
+            "/m/a/x",
+            "/m/ab/x",
+            "/m/a!",
+            "/m/a0",
+            "/m0",
+            "/n/x",
+            "/z",
+            "/m/\udc80/x",
+            "/m/\U0001f600/x",
+        ]
+        await hashed(catalogue, "/elsewhere.pt", A)
+        for number, name in enumerate(names):
+            await link(catalogue, name, A, number)
+        found = {place.path for place in await catalogue.locations_outside(folders)}
+        below = [folder.rstrip("/") + "/" for folder in folders]
+        assert found == {name for name in [*names, "/elsewhere.pt"] if not name.startswith(tuple(below))}

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import CHUNK, among, below, chunks, signed, storable_path, upsert
+from modelkeep.catalogue.dialect import CHUNK, among, below, chunks, outside, signed, storable_path, upsert
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf
@@ -61,8 +61,7 @@ def known_below(connection: sa.Connection, folder: str) -> tuple[list[Location],
 
 def locations_outside(connection: sa.Connection, folders: Sequence[str]) -> list[Location]:
     """Return every location that lies below none of these folders."""
-    inside = sa.or_(sa.false(), *(below(locations.c.path, folder) for folder in folders))
-    return [_location(row) for row in connection.execute(_SELECT.where(sa.not_(inside)))]
+    return [_location(row) for row in connection.execute(_SELECT.where(outside(locations.c.path, folders)))]
 
 
 def pending_paths_below(connection: sa.Connection, folder: str) -> dict[str, PendingState]:
