@@ -13,7 +13,6 @@ import select
 import socket
 import sys
 import time
-import traceback
 from collections import deque
 from contextlib import suppress
 from typing import Any
@@ -182,6 +181,8 @@ class HashWorker:
             except OSError as error:
                 self._end(lane, number, ["error", error.errno, error.strerror])
             except Exception as error:
+                import traceback  # an eighth of the time that a process takes to begin
+
                 traceback.print_exc()
                 self._end(lane, number, ["unforeseen", f"{type(error).__name__}: {error}"])
         return True

@@ -23,6 +23,7 @@ from modelkeep.disk.statx import see
 from modelkeep.domain.hashing import Digest, FileInRoot, FileToHash, HashBatch, HashOutcome
 from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_pool import MOST_WORKERS, HashPool, default_workers
+from modelkeep.pipeline.sha256 import implementation
 
 WORKERS = 2
 
@@ -219,6 +220,26 @@ async def test_many_small_files_go_to_one_worker_and_come_back_together(tmp_path
     assert isinstance(results.pop(50), FileVanished)
     found = {names[number]: result.sha256 for number, result in results.items() if isinstance(result, Digest)}
     assert found == {name: sha256_of(name.encode() * 100) for name in names if name != names[50]}
+    await pool.close()
+
+
+@pytest.mark.skipif(not implementation().takes_two, reason="hashlib reads one file at a time")
+async def test_two_files_of_a_device_are_read_at_once_by_one_worker_unless_it_bears_one_reader(
+    endless: Path, tmp_path: Path
+) -> None:
+    pool, ended = HashPool(1, step_back=False), list[HashOutcome]()
+    other = tmp_path / "other.pt"
+    os.link(endless, other)
+    batch = [FileToHash(file(path), 2**40) for path in (endless, other)]
+    pool.submit(HashBatch(batch), ended.extend)
+    await is_hashing(pool, endless)
+    await is_hashing(pool, other)
+    pool.cancel_all()
+    await wait_until_async(lambda: len(ended) == 2)
+    pool.submit(HashBatch(batch, one_by_one=True), ended.extend)
+    await is_hashing(pool, endless)
+    (only,) = pool.active()
+    assert only.path == str(endless)
     await pool.close()
 
 
