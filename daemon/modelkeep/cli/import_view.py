@@ -23,7 +23,7 @@ _REASON_COLUMNS = 600
 
 def print_report(report: Mapping[str, Any], out: Console) -> None:
     """Print what was taken, what is pending, and every row that was refused or is odd, with the reason."""
-    verb = "Would take" if report["dry_run"] else "Taken"
+    verb = "Would import" if report["dry_run"] else "Imported"
     out.print(f"{verb} from {clean(report['source'])}: {count(report['rows'], 'row')}", style="bold")
     out.print(facts([(name, text) for name, text in _counts(report) if text]))
     for title, key in (("Refused", "refusals"), ("Pictures not imported", "image_errors"), ("Remarks", "remarks")):

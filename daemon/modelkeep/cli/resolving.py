@@ -16,7 +16,7 @@ _DONE = {
     "merged": "merged",
     "overridden": "replaced what the model said",
     "deleted": "dropped",
-    "ignored": "left as it is",
+    "ignored": "left in the queue",
 }
 
 
@@ -69,7 +69,7 @@ def _lines(report: dict[str, Any], strategy: str) -> Iterator[str]:
     for rows, what in (
         (report["success"], done),
         (report["deleted"], "dropped"),
-        (report["ignored"], "left as they are"),
+        (report["ignored"], "left in the queue"),
     ):
         if rows:
             yield f"{count(len(rows), 'row')} {what}: {', '.join(map(str, sorted(rows)))}"

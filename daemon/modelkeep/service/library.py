@@ -221,7 +221,7 @@ class Library:
     async def _known_row(self, pending_id: int) -> PendingDetails:
         details = await self._catalogue.pending_details(pending_id)
         if details is None:
-            raise NotFound(f"There is no pending row {pending_id}.")
+            raise NotFound(f"There is no row {pending_id} in the queue.")
         return details
 
     async def _at_rest(self) -> Activity:

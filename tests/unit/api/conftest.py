@@ -175,7 +175,7 @@ class FakeBackend:
     async def drop(self, pending_id: int) -> None:
         self.changes.append(("drop", pending_id))
         if self.row is None or self.row.pending.id != pending_id:
-            raise NotFound(f"There is no pending row {pending_id}.")
+            raise NotFound(f"There is no row {pending_id} in the queue.")
 
     async def edit(self, sha256: str, edit: Edit, is_current: Callable[[Shape], bool]) -> Shape:
         self.changes.append(("edit", sha256, edit))

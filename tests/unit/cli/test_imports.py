@@ -69,7 +69,7 @@ def test_the_report_names_what_was_refused_and_why(cli: Cli, daemon: Any, legacy
     stdout = result.stdout
 
     assert result.exit_code == 0
-    assert "Taken from /old.db: 3 rows" in stdout
+    assert "Imported from /old.db: 3 rows" in stdout
     assert "7    /m/7[red]\\x1b.ckpt  a directory" in stdout
     assert "no picture" in stdout
     assert "odd" in stdout
@@ -78,7 +78,7 @@ def test_the_report_names_what_was_refused_and_why(cli: Cli, daemon: Any, legacy
 def test_a_dry_run_says_would(cli: Cli, daemon: Any, legacy: Path) -> None:
     stream(daemon, dry_run=True)
 
-    assert "Would take from" in cli("import", "hikaze", str(legacy), "--dry-run").stdout
+    assert "Would import from" in cli("import", "hikaze", str(legacy), "--dry-run").stdout
 
 
 def test_long_lists_are_cut_for_people_and_whole_as_json(cli: Cli, daemon: Any, legacy: Path) -> None:

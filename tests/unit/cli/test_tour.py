@@ -129,7 +129,7 @@ def test_the_tour_of_a_library_imports_hashes_sums_up_and_stops_when_asked(
 
     assert process.returncode == 0, complaints
     assert f"MAP=/elsewhere={root}" in written
-    assert "Taken from" in written
+    assert "Imported from" in written
     assert re.search(r"ready at http://127\.0\.0\.1:\d+", written)
     assert "2 models" in written
     assert "gone.ckpt" in written
