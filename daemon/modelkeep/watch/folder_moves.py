@@ -30,7 +30,7 @@ class FolderMoves:
 
     async def exchange(self, move: FolderExchanged) -> None:
         """Let what is known below two folders change places."""
-        if await self._is_still_there(move.old):
+        if await self._lies_in(move.old, known_in=move.old):
             return
         moved = await self._context.catalogue.exchange_folders(move.old, move.new, self._context.clock_ms())
         self._context.line.exchanged(moved)
@@ -43,7 +43,11 @@ class FolderMoves:
             if not self._context.is_visible(os.path.join(move.new, "file")):
                 out_of_sight.append(move.old)
                 continue
-            if await self._is_still_there(move.old):
+            if await self._lies_in(move.old, known_in=move.old):
+                continue
+            if await self._lies_in(move.old, known_in=move.new) and await self._lies_in(move.new, known_in=move.old):
+                # Of an exchange one half came alone: the two folders tell of it.
+                await self.exchange(FolderExchanged(move.old, move.new))
                 continue
             moved = await self._context.catalogue.move_folder(move.old, move.new, self._context.clock_ms())
             for each in moved:
@@ -64,10 +68,11 @@ class FolderMoves:
         paths = {*(place.path for place in known), *pending}
         await self._sightings.note_absent(self._scans.of_its_root(folder, paths))
 
-    async def _is_still_there(self, folder: str) -> bool:
-        """Tell whether what is known below a folder lies there now: what an event tells was done before then."""
+    async def _lies_in(self, folder: str, *, known_in: str) -> bool:
+        """Tell whether something that is known below a folder lies in this one now, or still: an event came late."""
         if not await self._context.looks.run(folder, os.path.isdir, folder):
             return False
-        known, _ = await self._context.catalogue.known_below(folder)
-        there = await self._context.looks.found(fingerprints_of, [place.path for place in known])
-        return any(is_in_place(place, there.get(place.path)) for place in known)
+        known, _ = await self._context.catalogue.known_below(known_in)
+        place_by_path = {folder + place.path[len(known_in) :]: place for place in known}
+        there = await self._context.looks.found(fingerprints_of, place_by_path)
+        return any(is_in_place(place, there.get(path)) for path, place in place_by_path.items())

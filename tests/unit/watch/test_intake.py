@@ -22,6 +22,7 @@ from modelkeep.domain.events import (
     FileGone,
     FileMoved,
     FolderAppeared,
+    FolderExchanged,
     FolderGone,
     FolderMoved,
     WatchEvent,
@@ -545,6 +546,22 @@ class TestScans:
         await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert time.process_time() - began < 10
         assert len(await bench.queued()) == len(bench.line.taken_up) == 2_500
+
+
+class TestExchangedFolders:
+    @pytest.mark.parametrize("kind", [FolderExchanged, FolderMoved])
+    async def test_what_is_known_below_them_goes_along_though_the_halves_come_apart(
+        self, bench: Bench, kind: type[FolderExchanged] | type[FolderMoved]
+    ) -> None:
+        await bench.hashed("one/x.pt", A, b"one")
+        await bench.hashed("other/x.pt", B, b"other")
+        one, other = bench.at("one"), bench.at("other")
+        exchange(Path(one), Path(other))
+        for half in (kind(one, other), kind(other, one)):
+            await bench.apply(FolderGone(half.old), half)
+            assert await bench.paths(A) == {bench.at("other/x.pt"): PRESENT}
+            assert await bench.paths(B) == {bench.at("one/x.pt"): PRESENT}
+        assert not bench.line.taken_up
 
 
 class TestExchangedFiles:
