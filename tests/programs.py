@@ -6,6 +6,8 @@ import pytest
 
 PACKAGES = {
     "aria2c": "aria2",
+    "chromium": "chromium",
+    "curl": "curl",
     "faketime": "faketime",
     "fish": "fish",
     "lnav": "lnav",

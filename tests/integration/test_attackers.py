@@ -1,7 +1,6 @@
 """Whoever may not call gets nothing done and learns nothing, call by call as the daemon itself describes them."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from tests.integration.daemon_under import as_nobody
 from tests.integration.kept import dump
 from tests.libraries import put, safetensors, snapshot
 from tests.picture_files import png
+from tests.programs import needs
 
 SECRET = "root:secret:0:0"
 
@@ -138,7 +138,8 @@ def test_no_name_leads_to_a_file_that_it_does_not_name(
     assert state_of(daemon) == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
+@needs("setpriv")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 def test_another_user_of_this_machine_does_not_get_through_the_socket(make_daemon: DaemonMaker) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # the mode of the socket itself has to do

@@ -2,14 +2,13 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from tests.daemon_process import DaemonProcess
 from tests.libraries import put, safetensors
 from tests.picture_files import png
+from tests.programs import needs
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -21,7 +20,7 @@ def commands() -> list[str]:
     return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@needs("curl")
 def test_every_example_for_clients_does_what_is_said_of_it(
     tmp_path: Path, models: Path, daemon: DaemonProcess
 ) -> None:
