@@ -39,13 +39,21 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("/api/models/{sha256}", {"sha256": A}),
     ("/api/models/{sha256}/details", {"sha256": A}),
     ("/api/images/get_img_count", {"sha256": A}),
+    ("/api/tags", {}),
+    ("/api/tags/details", {}),
     ("/api/duplicates", {}),
     ("/api/pending", {"state": "waiting"}),
     ("/api/pending/{pending_id}", {"pending_id": 1}),
     ("/api/migration/pending_models", {}),
     ("/api/journal", {"event": "daemon.*", "limit": 5}),
 ]
-NOT_JSON_OR_NOT_KNOWLEDGE = {"/healthz", "/api/scan", "/api/images/{name}", "/api/images/pending/{name}"}
+NOT_JSON_OR_NOT_KNOWLEDGE = {
+    "/healthz",
+    "/api/scan",
+    "/api/events",
+    "/api/images/{name}",
+    "/api/images/pending/{name}",
+}
 WITH_ANOTHER_NAME = {"/api/migration/pending_model"}
 """Its parameter is called otherwise over HTTP."""
 
