@@ -122,9 +122,9 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(supervision.reload(daemon.reload)))
         await daemon.start()
         gc.freeze()  # what a start made stays; to look for garbage in it would hold up requests
-        number = len(settings.model_roots())
-        roots = f"{number} root" if number == 1 else f"{number} roots"
-        announce(f"ready at {daemon.url}, {roots}, data in {settings.data_dir}")
+        roots = len(settings.model_roots())
+        watched = f"{roots} root{'' if roots == 1 else 's'}"
+        announce(f"ready at {daemon.url}, {watched}, data in {settings.data_dir}")
         supervision.ready(daemon.status_line, daemon.stuck_part)
         await daemon.wait(stop)
         supervision.stopping()
