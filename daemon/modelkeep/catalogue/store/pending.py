@@ -20,6 +20,13 @@ from modelkeep.domain.values import WATCH_SOURCE, PendingImport, PendingState
 _ROWS = RowsOf(pending_import, PendingImport)
 _SELECT = sa.select(*_ROWS.columns)
 _INSERT = Bulk(sa.insert(pending_import))
+_NOTED = ("state", "last_error", "due_at", "attempts")
+"""What is noted on a row that is parked."""
+_NOTE = Bulk(
+    sa.update(pending_import)
+    .where(pending_import.c.id == sa.bindparam("b_pending_id"))
+    .values({name: sa.bindparam(f"b_{name}", type_=pending_import.c[name].type) for name in _NOTED})
+)
 
 
 def pending_values(pending: PendingImport) -> dict[str, object]:
@@ -183,7 +190,9 @@ def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
     """
     rows = get_pendings(connection, [item.pending_id for item in parked])
     known = _known_contents(connection, [row.sha256 for row in rows.values() if row.verified])
-    news = []
+    news: list[Parked] = []
+    gone: list[int] = []
+    noted: list[dict[str, object]] = []
     for item in parked:
         row = rows.get(item.pending_id)
         if row is not None and row.sha256 in known and item.state is PendingState.MISSING:
@@ -192,16 +201,14 @@ def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
         if row is None or row.path != item.path:  # gone, or renamed meanwhile: what was seen says nothing about it
             continue
         if item.state is PendingState.MISSING and row.knows_nothing:
-            delete_pending(connection, row.id)
+            gone.append(row.id)
             news.append(item)
             continue
-        connection.execute(
-            sa.update(pending_import)
-            .where(pending_import.c.id == row.id)
-            .values(state=item.state, last_error=item.last_error, due_at=item.due_at, attempts=item.attempts)
-        )
+        noted.append({f"b_{name}": getattr(item, name) for name in ("pending_id", *_NOTED)})
         if (row.state, row.last_error) != (item.state, item.last_error):
             news.append(item)
+    delete_pendings(connection, gone)
+    _NOTE.run(connection, noted)
     return news
 
 
