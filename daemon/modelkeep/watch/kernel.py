@@ -23,6 +23,7 @@ from watchdog.observers.inotify_c import (
 
 from modelkeep.base.patience import reached
 from modelkeep.disk.mounts import is_pseudo_file_system
+from modelkeep.watch.pairing import Grouper
 
 _REFUSED = WatchDescriptor(-1)
 
@@ -111,6 +112,10 @@ class Group(InotifyWatchGroup):
         self._displaced: set[WatchDescriptor] = set()
         self._unproven: set[WatchDescriptor] = set()
         super().__init__(*arguments, **options)
+
+    def __post_init__(self) -> None:
+        self._move_event_grouper = Grouper()
+        super().__post_init__()
 
     def take_exchange(self, old: bytes, new: bytes) -> bool | None:
         """Tell whether a rename is the first half of an exchange of folders; None when it is no half of one."""
