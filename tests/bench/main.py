@@ -71,7 +71,11 @@ def main() -> int:
             continue
         out.print(f"{row.name} …", style="dim")
         try:
-            lines += _measure(row, options)
+            for line in _measure(row, options):
+                lines.append(line)
+                out.print(
+                    f"{line.measured.work}: {_number(line.measured.value)} {line.measured.unit}", highlight=False
+                )
         except (AssertionError, OSError) as error:
             failed.append(row.name)
             out.print(f"{row.name} could not be measured: {error}", style="red", markup=False)

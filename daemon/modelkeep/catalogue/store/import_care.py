@@ -12,7 +12,7 @@ from modelkeep.catalogue.store.import_run import (
     claimed_location,
     model_of,
     pending_of,
-    queue_new,
+    queue_all,
     statement_of,
     waiting_row,
     with_picture,
@@ -224,16 +224,7 @@ def _decide(run: ImportRun, staged: StagedRow, existing: Model) -> Decision:
 
 def _queue(run: ImportRun, staged: StagedRow) -> TakenRow:
     """Put a row into the queue, into the row of its path if there is one."""
-    row = staged.row
-    held = get_pending_by_path(run.connection, row.path)
-    if held is None:
-        return queue_new(run, [staged])[0]
-    fresh = pending_of(run, staged, held.id)
-    if not held.knows_nothing:
-        fresh = join(run.kind, held, fresh)
-    update_pending(run.connection, fresh)
-    tag_pending(run.connection, held.id, run.tags_of(row))
-    return waiting_row(staged, Taking.PENDING, fresh, picture=not held.image)
+    return queue_all(run, [staged])[0]
 
 
 def _keep_main_path(run: ImportRun, sha256: str, old: str, new: str) -> None:

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import next_ids, upsert
+from modelkeep.catalogue.dialect import among, insert_missing, next_ids, upsert
 from modelkeep.catalogue.store.bulk import Bulk, all_rows
-from modelkeep.catalogue.store.pending import pending_values
+from modelkeep.catalogue.store.pending import get_pendings_at, pending_values
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import (
     images,
@@ -26,6 +26,7 @@ from modelkeep.domain.claims import Statement
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, Taking
 from modelkeep.domain.naming import suggested_name
 from modelkeep.domain.pictures import picture_name
+from modelkeep.domain.planning import join
 from modelkeep.domain.values import (
     Location,
     LocationState,
@@ -52,6 +53,14 @@ class Earlier(NamedTuple):
 
 
 @dataclass(slots=True)
+class Known:
+    """What of the rows that are new or changed the catalogue knows already: contents, and paths of locations."""
+
+    models: set[str]
+    located: set[str]
+
+
+@dataclass(slots=True)
 class ImportRun:
     """One run: what it knows before it begins, and what it gathers."""
 
@@ -61,8 +70,7 @@ class ImportRun:
     now_ms: int
     earlier: Mapping[str, Earlier]
     tag_ids: Mapping[str, int]
-    known_models: set[str]
-    known_paths: set[str]
+    known: "Known"
     new_models: list[dict[str, object]] = field(default_factory=list)
     new_locations: list[dict[str, object]] = field(default_factory=list)
     new_model_tags: list[dict[str, object]] = field(default_factory=list)
@@ -93,13 +101,26 @@ def begin(
         now_ms,
         earlier,
         _make_tags(connection, rows, earlier),
-        {sha256 for (sha256,) in all_rows(connection, sa.select(models.c.sha256))},
-        {
-            path
-            for column in (locations.c.path, pending_import.c.path)
-            for (path,) in all_rows(connection, sa.select(column))
-        },
+        _known(connection, [staged.row for staged in rows if not is_unchanged(staged.row, earlier)]),
     )
+
+
+def is_unchanged(row: LegacyRow, earlier: Mapping[str, Earlier]) -> bool:
+    """Tell whether an earlier run has taken a row as it is."""
+    before = earlier.get(row.key)
+    return before is not None and (before.digest, before.path) == (row.digest, row.path)
+
+
+def _known(connection: sa.Connection, rows: Sequence[LegacyRow]) -> Known:
+    return Known(
+        _held(connection, models.c.sha256, [row.claim for row in rows if row.claim]),
+        _held(connection, locations.c.path, [row.path for row in rows]),
+    )
+
+
+def _held(connection: sa.Connection, column: sa.Column[str], asked: Sequence[str]) -> set[str]:
+    """Return those of these texts that a column holds."""
+    return set(connection.execute(sa.select(column).where(among(column, asked))).scalars()) if asked else set()
 
 
 def _make_tags(
@@ -130,6 +151,24 @@ def write_gathered(run: ImportRun) -> None:
 _GATHERED = tuple(Bulk(sa.insert(table)) for table in (models, locations, model_tags, images, migrations))
 
 
+def queue_all(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
+    """Put rows into the queue, each into the row of its path if there is one."""
+    held = get_pendings_at(run.connection, [staged.row.path for staged in rows])
+    joined = [(staged, held[staged.row.path]) for staged in rows if staged.row.path in held]
+    taken = queue_new(run, [staged for staged in rows if staged.row.path not in held])
+    return [*taken, *_queue_known(run, joined)]
+
+
+def _queue_known(run: ImportRun, rows: Sequence[tuple[StagedRow, PendingImport]]) -> list[TakenRow]:
+    """Let rows of the queue say what a source says of their paths besides what they say already."""
+    said = [(staged, held, pending_of(run, staged, held.id)) for staged, held in rows]
+    fresh = [(staged, held, new if held.knows_nothing else join(run.kind, held, new)) for staged, held, new in said]
+    _UPDATE.run(run.connection, [pending_values(row) | {"b_id": row.id} for _, _, row in fresh])
+    tagged = [(row.id, tag) for staged, _, row in fresh for tag in run.tags_of(staged.row)]
+    _TAG_KNOWN.run(run.connection, [{"model_id": pending_id, "tag_id": tag} for pending_id, tag in tagged])
+    return [waiting_row(staged, Taking.PENDING, row, picture=not held.image) for staged, held, row in fresh]
+
+
 def queue_new(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
     """Put rows into the queue, each of another path at which none waits."""
     # The picture of a row is named by its id, so that is known before the row is written.
@@ -142,6 +181,8 @@ def queue_new(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
 
 
 _QUEUE, _TAG_QUEUED = Bulk(sa.insert(pending_import)), Bulk(sa.insert(pending_model_tags))
+_UPDATE = Bulk(sa.update(pending_import).where(pending_import.c.id == sa.bindparam("b_id")))
+_TAG_KNOWN = Bulk(insert_missing(pending_model_tags))
 
 
 def remember(run: ImportRun, taken: Iterable[TakenRow]) -> None:

@@ -15,8 +15,9 @@ from modelkeep.catalogue.store.import_run import (
     ImportRun,
     begin,
     claimed_location,
+    is_unchanged,
     model_of,
-    queue_new,
+    queue_all,
     remember,
     statement_of,
     with_picture,
@@ -60,22 +61,25 @@ def import_rows(
     run = begin(connection, kind, source, rows, now_ms, again=again)
     taken: dict[str, TakenRow] = {}
     later: list[StagedRow] = []
+    seen: set[str] = set()
     for staged in rows:
         row, before = staged.row, run.earlier.get(staged.row.key)
-        if before is not None and (before.digest, before.path) == (row.digest, row.path):
+        if before is not None and is_unchanged(row, run.earlier):
             taken[row.key] = TakenRow(row, Taking.UNCHANGED, before.sha256, before.pending_id)
             continue
-        if before is not None or row.path in run.known_paths or row.claim in run.known_models:
+        if before is not None or row.path in seen or row.claim in run.known.models:
             later.append(staged)
-        elif row.claim:
-            taken[row.key] = _gather_model(run, staged)
-        else:
+        elif not row.claim:
             run.waiting.append(staged)
+        elif row.path in run.known.located:
+            later.append(staged)
+        else:
+            taken[row.key] = _gather_model(run, staged)
         # What else is said of the same is taken after it: of two that differ the first one counts.
-        run.known_paths.add(row.path)
-        run.known_models.update({row.claim} - {""})
+        seen.add(row.path)
+        run.known.models.update({row.claim} - {""})
     write_gathered(run)
-    taken.update((row.row.key, row) for row in queue_new(run, run.waiting))
+    taken.update((row.row.key, row) for row in queue_all(run, run.waiting))
     for staged in later:
         taken[staged.row.key] = take_with_care(run, staged)
     in_order = [taken[staged.row.key] for staged in rows]
