@@ -122,7 +122,7 @@ class HashStage:
         return self._queued.pop(job, None) is not None
 
     def dispatch(self) -> None:
-        """Give work to every free worker."""
+        """Give work to free workers: one batch in a turn of the event loop, so that requests come in between."""
         self._will_dispatch = False
         if self._resting or self.stopping:
             return
@@ -135,8 +135,9 @@ class HashStage:
             return
         if self._manners is not None and self._has_work():
             self._manners.watch(self._has_work, self.dispatch)
-        while not self._is_alone and (batch := self._choose()):
+        if not self._is_alone and (batch := self._choose()):
             self._begin(batch, batch[0].fingerprint.device)
+            self._dispatch_soon()
         if self.queued < self._hasher.workers:
             self._on_drained()
 
@@ -157,7 +158,10 @@ class HashStage:
         item.job.stage, item.job.fingerprint = Stage.QUEUED, item.fingerprint
         self._queued[item.job] = item
         heapq.heappush(self._devices.setdefault(item.fingerprint.device, []), item)
-        if not self._will_dispatch:  # together with what else is put in this turn of the event loop
+        self._dispatch_soon()  # together with what else is put in this turn of the event loop
+
+    def _dispatch_soon(self) -> None:
+        if not self._will_dispatch:
             self._will_dispatch = True
             asyncio.get_running_loop().call_soon(self.dispatch)
 

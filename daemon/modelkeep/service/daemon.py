@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 LOOK_AT_ROOTS_SECONDS = 5.0
 PICTURE_WORKERS_IDLE_SECONDS = 60.0
+THREAD_TURN_SECONDS = 0.001
 END_SECONDS = 1.0
 """How long threads may take to end when all else has."""
 
@@ -75,6 +76,8 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level
     """
     configure_logging(log_level)
     faulthandler.enable()  # the service manager ends what hangs by SIGABRT: the log then says where it hung
+    # A request is handed from the event loop to a thread and back: each time a busy thread may go on for so long.
+    sys.setswitchinterval(THREAD_TURN_SECONDS)
     # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     threads = ThreadPoolExecutor(thread_name_prefix="work")

@@ -12,8 +12,8 @@ from modelkeep.domain.values import Location, Record
 from modelkeep.watch.disk import Disk
 from modelkeep.watch.line import Line
 
-ROWS_MAX = 2_000
-"""Rows written in one transaction: others want to write too."""
+ROWS_MAX = 500
+"""Rows written in one transaction: others want to write too, and the event loop takes each such part in at once."""
 
 
 @dataclass(frozen=True, slots=True)
