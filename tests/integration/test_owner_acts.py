@@ -42,6 +42,19 @@ def shown(daemon: DaemonProcess, sha256: str, sources: Sequence[bytes]) -> list[
     return found
 
 
+def _look_around(daemon: DaemonProcess, sha256: str) -> set[bytes]:
+    """Ask for each picture again and again; returns what was shown."""
+    transport = httpx.HTTPTransport(uds=str(daemon.socket))
+    with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as browser:
+        answers = [
+            browser.get(f"/api/images/{sha256}_{seq}.webp", params={"quality": "low"})
+            for _ in range(15)
+            for seq in range(6)
+        ]
+    assert {answer.status_code for answer in answers} <= {200, 404}
+    return {answer.content for answer in answers if answer.is_success}
+
+
 def test_pictures_come_and_go_and_a_model_whose_file_is_gone_is_forgotten(
     daemon: DaemonProcess, models: Path
 ) -> None:
@@ -60,9 +73,12 @@ def test_pictures_come_and_go_and_a_model_whose_file_is_gone_is_forgotten(
     tag = daemon.request("GET", f"/api/images/{sha256}").headers["etag"]
     again = daemon.request("GET", f"/api/images/{sha256}_0.webp", headers={"If-None-Match": tag})
     assert again.status_code == 304
-    with ThreadPoolExecutor(3) as browsers:
+    with ThreadPoolExecutor(5) as browsers:
+        reading = [browsers.submit(_look_around, daemon, sha256) for _ in range(2)]
         removed = list(browsers.map(lambda seq: _remove(daemon, sha256, seq), (0, 0, 2)))
     assert {answer.status_code for answer in removed} == {200}
+    whole = {render_tiers(source, "x").files["low"] for source in sources}
+    assert all(reader.result() <= whole for reader in reading), "somebody was shown half a picture"
     left = shown(daemon, sha256, sources)
     assert (len(left), left) == (3, [picture for picture in in_order if picture in left])
     assert _remove(daemon, sha256, 3).status_code == 404
