@@ -105,6 +105,9 @@ def _control(page: FrontEnd) -> None:
     for method in ("GET", "POST"):
         assert page.ask(method, "/api/scan", like=SCANNED)["scanned"] == len(LIBRARY)
     assert page.ask("GET", "/api/journal", params={"event": "daemon.*"})["records"][0]["event"] == "daemon.started"
+    for params, seqs in (({"after": 1, "limit": 2}, [2, 3]), ({"after": 0, "limit": 1}, [1])):
+        paged = page.ask("GET", "/api/journal", params=params, like={"records": list})["records"]
+        assert [record["seq"] for record in paged] == seqs
     assert page.ask("GET", "/api/duplicates", like={"duplicates": list, "freeable_bytes": int})["duplicates"] == []
 
 

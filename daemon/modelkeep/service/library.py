@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -204,13 +205,14 @@ class Library:
 
     # The journal
 
-    async def journal(self, **wanted: Any) -> Shape:
-        """Journal records, the last ones that fit; `wanted`: see `journal.query`."""
-        return {"records": await asyncio.to_thread(self.records, Query(**wanted))}
+    async def journal(self, *, after: int | None = None, limit: int = 0, **wanted: Any) -> Shape:
+        """Journal records: the last ones that fit, or the first ones after one; `wanted`: see `journal.query`."""
+        query = Query(limit=limit, **wanted) if after is None else Query(after=after, **wanted)
+        return {"records": await asyncio.to_thread(self.records, query, limit)}
 
-    def records(self, query: Query) -> list[dict[str, object]]:
-        """Return journal records; reads files."""
-        return list(read(self._journal, query))
+    def records(self, query: Query, most: int) -> list[dict[str, object]]:
+        """Return journal records, at most so many, 0 for all; reads files."""
+        return list(islice(read(self._journal, query), most or None))
 
     async def _known_model(self, sha256: str) -> ModelDetails:
         details = await self._catalogue.model(sha256)

@@ -98,8 +98,8 @@ class FakeLibrary(Library):
         self._backend.asked.append(("pending picture", pending_id, name))
         return self._backend.pictures / "7.png" if pending_id == 7 and name in ("", "7.png") else None
 
-    def records(self, query: Query) -> list[dict[str, object]]:
-        self._backend.asked.append(astuple(query))
+    def records(self, query: Query, most: int) -> list[dict[str, object]]:
+        self._backend.asked.append((*astuple(query), most))
         return [{"seq": 1, "event": "file.detected"}]
 
 

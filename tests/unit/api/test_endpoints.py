@@ -211,7 +211,7 @@ async def test_the_journal_is_read_by_every_filter(client: httpx.AsyncClient, ba
     answer = await client.get("/api/journal?after=3&limit=9&model=%2Fm%2F%FF&event=hash.*&since=5&failed=true")
     assert answer.json() == {"records": [{"seq": 1, "event": "file.detected"}]}
     await client.get("/api/journal")
-    assert backend.asked == [("/m/\udcff", "hash.*", 5, True, 3, 9), ("", "", 0, False, 0, 1000)]
+    assert backend.asked == [("/m/\udcff", "hash.*", 5, True, 3, 0, 9), ("", "", 0, False, 0, 1000, 1000)]
 
 
 async def test_the_interface_documents_itself(client: httpx.AsyncClient, make_client: "ClientMaker") -> None:
