@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -52,7 +53,7 @@ class HashProcess(asyncio.Protocol):
             with theirs:
                 self._process = _start(theirs, step_back)
             self.ended.clear()
-            self._reap_at_end(self._process.pid)
+            self._reap_at_end(self._process)
             self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
             await asyncio.wait_for(asyncio.shield(self._begun), START_SECONDS)
         except (OSError, TimeoutError) as error:
@@ -103,18 +104,16 @@ class HashProcess(asyncio.Protocol):
             self._is_over = True
             self._on_end()
 
-    def _reap_at_end(self, pid: int) -> None:
-        """Have the kernel tell when the process has ended, so that it is no zombie."""
-        loop, descriptor = asyncio.get_running_loop(), os.pidfd_open(pid)
+    def _reap_at_end(self, process: "subprocess.Popen[bytes]") -> None:
+        """Have a thread wait for the end of the process, so that it is no zombie; nobody joins that thread."""
+        loop = asyncio.get_running_loop()
 
         def reap() -> None:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-            assert self._process is not None  # noqa: S101 - this is its end
-            self._process.wait()
-            self.ended.set()
+            process.wait()
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self.ended.set)
 
-        loop.add_reader(descriptor, reap)
+        threading.Thread(target=reap, name="reaper", daemon=True).start()
 
 
 def _start(theirs: socket.socket, step_back: bool) -> "subprocess.Popen[bytes]":
