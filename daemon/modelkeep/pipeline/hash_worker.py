@@ -24,6 +24,9 @@ from modelkeep.pipeline.sha256 import Implementation, PairLibrary, implementatio
 LANES = 2
 """Files that are read at the same time where their disk bears it and the processor profits."""
 
+AHEAD_FILES = 3
+"""Files that are opened before it is their turn: what of them is not in memory is being read by then."""
+
 TELL_SECONDS = 0.1
 """How often it is said how far the reading is."""
 
@@ -109,6 +112,7 @@ class HashWorker:
         self._poll.register(connection, select.POLLIN)
         self._partial = b""
         self._waiting: deque[tuple[int, str]] = deque()
+        self._opened: deque[FileBeingRead] = deque()
         self._lanes = [Lane() for _ in range(LANES)]
         self._one_by_one = False
         self._results: list[list[object]] = []
@@ -123,7 +127,7 @@ class HashWorker:
 
     def _listen(self) -> bool:
         """Take what the daemon says; waits for it when there is nothing to do. Tells whether it is there still."""
-        is_idle = not (self._waiting or any(lane.file for lane in self._lanes))
+        is_idle = not (self._waiting or self._opened or any(lane.file for lane in self._lanes))
         if is_idle:
             self._tell_results()
         while is_idle or self._poll.poll(0):
@@ -145,11 +149,13 @@ class HashWorker:
 
     def _cancel(self) -> None:
         files = [lane.file for lane in self._lanes if lane.file is not None]
-        for number in [*(file.number for file in files), *(number for number, _ in self._waiting)]:
-            self._results.append([number, 0.0, ["cancelled", "hashing was called off"]])
-        self._waiting.clear()
+        numbers = [*(file.number for file in [*files, *self._opened]), *(number for number, _ in self._waiting)]
+        self._results += [[number, 0.0, ["cancelled", "hashing was called off"]] for number in numbers]
         for lane in self._lanes:
             lane.leave()
+        while self._opened:
+            self._opened.pop().close()
+        self._waiting.clear()
 
     def _read_on(self) -> None:
         """Hash the next bytes of the files that are being read, equally many of each."""
@@ -173,39 +179,44 @@ class HashWorker:
         while not lane.data:
             if lane.file is None and not self._may_open():
                 return False
-            number = lane.file.number if lane.file is not None else self._waiting[0][0]
             try:
                 self._fetch(lane)
-            except FileFailure as failure:
-                self._end(lane, number, list(failure.args))
-            except OSError as error:
-                self._end(lane, number, ["error", error.errno, error.strerror])
             except Exception as error:
-                import traceback  # an eighth of the time that a process takes to begin
-
-                traceback.print_exc()
-                self._end(lane, number, ["unforeseen", f"{type(error).__name__}: {error}"])
+                assert lane.file is not None  # noqa: S101 - opening is no part of it
+                self._end(lane, lane.file, _failure(error))
         return True
+
+    def _open_ahead(self) -> None:
+        """Open the next file, or some where the disk can be at work on them while others are read."""
+        while self._waiting and len(self._opened) < (1 if self._one_by_one else AHEAD_FILES):
+            number, path = self._waiting.popleft()
+            try:
+                self._opened.append(FileBeingRead(number, path, self._sha256))
+            except Exception as error:
+                self._results.append([number, 0.0, _failure(error)])
 
     def _may_open(self) -> bool:
         """Tell whether one more file may be read now."""
         reads_two = self._sha256.takes_two and not self._one_by_one and not self._pace.waits_for_disk
         busy = sum(lane.file is not None for lane in self._lanes)
-        return bool(self._waiting) and busy < (LANES if reads_two else 1)
+        if busy >= (LANES if reads_two else 1):
+            return False
+        self._open_ahead()
+        return bool(self._opened)
 
     def _fetch(self, lane: Lane) -> None:
-        """Have the next piece of a lane's file, which is the next one that waits if it has none."""
-        if lane.file is None:
-            lane.file = FileBeingRead(*self._waiting.popleft(), self._sha256)
+        """Have the next piece of a lane's file, which is the next one that is open if it has none."""
         began = time.perf_counter()
+        if lane.file is None:
+            lane.file = self._opened.popleft()
+            lane.file.began = began
         lane.data = lane.file.next_piece(lane.buffer)
         self._pace.waited(time.perf_counter() - began)
         if not lane.data:
-            self._end(lane, lane.file.number, lane.file.result())
+            self._end(lane, lane.file, lane.file.result())
 
-    def _end(self, lane: Lane, number: int, result: list[object]) -> None:
-        seconds = time.perf_counter() - lane.file.began if lane.file is not None else 0.0
-        self._results.append([number, seconds, result])
+    def _end(self, lane: Lane, file: FileBeingRead, result: list[object]) -> None:
+        self._results.append([file.number, time.perf_counter() - file.began, result])
         lane.leave()
 
     def _tell(self) -> None:
@@ -227,3 +238,15 @@ class HashWorker:
 
     def _say(self, kind: str, items: list[Any]) -> None:
         self._connection.sendall(json.dumps([kind, items]).encode() + b"\n")
+
+
+def _failure(error: Exception) -> list[object]:
+    """Return the result of a file that has no digest."""
+    if isinstance(error, FileFailure):
+        return list(error.args)
+    if isinstance(error, OSError):
+        return ["error", error.errno, error.strerror]
+    import traceback  # an eighth of the time that a process takes to begin
+
+    traceback.print_exception(error)
+    return ["unforeseen", f"{type(error).__name__}: {error}"]
