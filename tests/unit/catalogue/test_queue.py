@@ -8,7 +8,8 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.detection import Found, Rename
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
-from modelkeep.domain.values import LocationState, PendingImport, PendingState
+from modelkeep.domain.planning import outcomes
+from modelkeep.domain.values import LocationState, PendingImport, PendingState, Strategy
 
 from .conftest import NOW, ROOTS, A, hashed, legacy, migrate, order, paths_of, print_of, queue, rows_of, take, the_row
 
@@ -132,6 +133,26 @@ class TestQuestions:
         assert details.existing is not None
         assert (details.pending.state, details.existing.model.name) == (PendingState.CONFLICT, "Mine")
         assert details.lost_keys == ("name", "description")
+
+    @pytest.mark.parametrize("strategy", [Strategy.MERGE, Strategy.OVERRIDE, Strategy.DELETE, Strategy.IGNORE])
+    async def test_what_a_strategy_would_do_is_what_it_does(self, catalogue: Catalogue, strategy: Strategy) -> None:
+        await take(catalogue, legacy("a", name="Mine", claim=A, meta={"description": "mine"}))
+        await take(catalogue, legacy("b", name="Theirs", meta={"description": "theirs", "more": 1}))
+        row = await the_row(catalogue, "/m/b.pt")
+        await migrate(catalogue, order(row, A))
+        details = await catalogue.pending_details(row.id)
+        assert details is not None
+        assert details.existing is not None
+        known, paths = details.existing, [place.path for place in details.existing.locations]
+
+        told = outcomes(details.pending, known.model, paths, known.images, None)[strategy]
+        await migrate(catalogue, order(details.pending, A, strategy))
+
+        after = await catalogue.model(A)
+        assert after is not None
+        expected = told.model or known.model
+        assert (after.model.texts, after.model.meta) == (expected.texts, expected.meta)
+        assert (await catalogue.pending(row.id) is None) == told.removes_pending
 
     async def test_waiting_bytes_are_those_of_waiting_rows(self, catalogue: Catalogue) -> None:
         assert await catalogue.waiting_bytes() == 0
