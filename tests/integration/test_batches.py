@@ -29,7 +29,7 @@ def test_who_asks_for_what_is_being_hashed_joins_and_who_leaves_stops_nothing(
         digest = threads.submit(daemon.post, "/api/models/sha256", {"path": str(path)})
         wait_until(lambda: all(each.running() or each.done() for each in (asked, digest)))
         leave_in_the_middle(daemon, {"path": str(path), "pending_status": "pending"})
-        for _ in range(5):  # requests are taken in their order: after these, the batch was
+        for _ in range(20):  # requests are taken in their order: after these, the batch was
             daemon.status()
         os.kill(worker, signal.SIGCONT)
         told = asked.result(30).json()

@@ -89,8 +89,8 @@ def test_a_conflict_is_resolved_as_the_owner_says(pairs: dict[str, Pair]) -> Non
         "ignore": expect_ignored,
     }
     for name, pair in pairs.items():
-        said = resolve(pair, name)
-        assert {"merge": "merged", "override": "overridden", "delete": "deleted", "ignore": "ignored"}[name] in said
+        told = {"merge": "merged", "override": "replaced", "delete": "dropped", "ignore": "left in the queue"}
+        assert told[name] in resolve(pair, name)
         expected[name](pair, before[name])
         # Whatever was chosen, both files hold the model's content.
         assert len(pair.model["locations"]) == 2
