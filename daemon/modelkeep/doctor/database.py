@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from modelkeep.catalogue.upgrade import known_revisions, recorded_revision
-from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
+from modelkeep.doctor.findings import FIRST_START, Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.knowledge import size_of, wal_of
 from modelkeep.doctor.premises import Premises
 from modelkeep.journal.query import Query
@@ -52,7 +52,7 @@ def judge_absence(premises: Premises) -> Finding:
         return problem(
             "catalogue", sentence, "restore a backup before the daemon starts; it would create an empty one"
         )
-    return note("catalogue", "there is none yet; the daemon makes it when it first starts")
+    return note("catalogue", "there is none yet", FIRST_START)
 
 
 def check_revision(connection: sa.Connection, premises: Premises) -> Finding | None:

@@ -49,7 +49,10 @@ def fine(check: str, sentence: str) -> Finding:
     return Finding(check, Severity.OK, sentence)
 
 
-def note(check: str, sentence: str, remedy: str = "") -> Finding:
+FIRST_START = "nothing to do: the daemon creates it when it first starts"
+
+
+def note(check: str, sentence: str, remedy: str) -> Finding:
     """Return a finding that is worth knowing."""
     return Finding(check, Severity.NOTE, sentence, remedy)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelkeep.doctor.database import is_there
-from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
+from modelkeep.doctor.findings import FIRST_START, Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.premises import Premises
 from modelkeep.journal.mark import Mark, find_loss, read_mark
 from modelkeep.journal.records import Damage
@@ -59,7 +59,7 @@ def _judge_absence(premises: Premises, mark: Mark, *, knows_models: bool) -> Fin
     if knows_models:
         sentence = "the journal of this catalogue is gone; its history is lost, but nothing else"
         return problem("journal", sentence, _ABOUT_A_LOSS)
-    return note("journal", "there is none yet; the daemon begins it when it first starts")
+    return note("journal", "there is none yet", FIRST_START)
 
 
 def _judge(damages: Sequence[Damage], torn: TornTail | None) -> Iterator[Finding]:

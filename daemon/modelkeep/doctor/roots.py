@@ -69,7 +69,11 @@ def _check_root(look: RootLook, polling: str) -> Iterator[Finding]:
         yield warning("roots", f"{look.path} is on a network file system ({look.file_system}) and not polled", remedy)
     if look.ignores_case:
         sentence = f"{look.path} ({look.file_system}) ignores upper and lower case"
-        yield note("roots", sentence, "a path of an older database in other letters is another path to modelkeep")
+        yield note(
+            "roots",
+            sentence,
+            "give --map to imports whose paths have other letters: to modelkeep those are other paths",
+        )
     how = "polled" if is_polled(look, polling) else "watched"
     scope = counted(look.folders, "folder")
     if not look.is_complete:

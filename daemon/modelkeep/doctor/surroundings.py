@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modelkeep.disk.mounts import file_system_of, is_network_file_system
-from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
+from modelkeep.doctor.findings import FIRST_START, Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.premises import Premises
 from modelkeep.pipeline.sha256 import Implementation
 from modelkeep.settings.model import ApiSettings
@@ -65,7 +65,7 @@ def check_data_folder(premises: Premises) -> Iterator[Finding]:
 def _check_future_folder(folder: Path) -> Iterator[Finding]:
     parent = nearest_existing(folder)
     if os.access(parent, os.W_OK | os.X_OK):
-        yield note("data folder", f"{folder} is not there yet; the daemon makes it when it first starts")
+        yield note("data folder", f"{folder} is not there yet", FIRST_START)
     else:
         remedy = f"make it yourself and give it to the daemon's user, or set another data_dir (see {parent})"
         yield problem("data folder", f"{folder} is not there, and this user may not make it", remedy)
@@ -129,7 +129,7 @@ def judge_space(free_bytes: int, total_bytes: int) -> Finding:
     if free_bytes < FREE_BYTES_MIN:
         return warning("free space", free, "free some space: with a full disk nothing new can be stored")
     if free_bytes < total_bytes * FREE_SHARE_MIN:
-        return note("free space", f"{free}, less than {FREE_SHARE_MIN:.0%}")
+        return note("free space", f"{free}, less than {FREE_SHARE_MIN:.0%}", "free some space before it is needed")
     return fine("free space", free)
 
 
