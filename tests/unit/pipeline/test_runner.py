@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -388,6 +388,47 @@ class TestRenamesInHand:
             await line.read(described.path)
         await wait_until_async(lambda: line.pipeline.is_idle)
         assert await paths_of(line, sha256) == {described.path: LocationState.PRESENT}
+
+
+class TestBatches:
+    async def test_what_was_read_together_is_migrated_and_put_back_together(self, line: Line) -> None:
+        line.pool.workers = 20
+        rows = [await line.found(f"{number}.safetensors") for number in range(20)]
+        await wait_until_async(lambda: len(line.pool.running) == 20)
+        with (
+            patch.object(line.catalogue, "park", wraps=line.catalogue.park) as park,
+            patch.object(line.catalogue, "migrate", wraps=line.catalogue.migrate) as migrate,
+        ):
+            for row in rows[:10]:
+                line.pool.end(row.path, HashError("it may not be read"))
+            for row in rows[10:]:
+                fingerprint = fingerprint_of(row.path)
+                assert fingerprint is not None
+                line.pool.end(row.path, digest=Digest(f"{row.id:064x}", fingerprint))
+            await wait_until_async(lambda: line.pipeline.is_idle)
+        assert (park.await_count, migrate.await_count) == (1, 1)
+        left = await line.catalogue.pending_imports()
+        assert {(row.path, row.last_error) for row in left} == {(row.path, "it may not be read") for row in rows[:10]}
+        assert len(line.records("hash.failed")) == len(line.records("migration.finished")) == 10
+
+    async def test_a_defect_that_one_file_meets_is_its_own_matter(self, line: Line) -> None:
+        line.pool.workers = 3
+        rows = [await line.found(f"{number}.safetensors") for number in range(3)]
+        await wait_until_async(lambda: len(line.pool.running) == 3)
+        park = line.catalogue.park
+
+        async def refuse_the_first(parked: Sequence[Parked]) -> list[Parked]:
+            if rows[0].id in [item.pending_id for item in parked] and "nobody foresaw" not in parked[0].last_error:
+                raise ZeroDivisionError
+            return await park(parked)
+
+        with patch.object(line.catalogue, "park", refuse_the_first):
+            for row in rows:
+                line.pool.end(row.path, HashError("it may not be read"))
+            await wait_until_async(lambda: line.pipeline.is_idle)
+        told = {row.id: row.last_error for row in await line.catalogue.pending_imports()}
+        assert "nobody foresaw: ZeroDivisionError" in told.pop(rows[0].id)
+        assert told == {row.id: "it may not be read" for row in rows[1:]}
 
 
 class TestStubs:
