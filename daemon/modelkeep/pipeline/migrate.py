@@ -22,6 +22,9 @@ from modelkeep.pipeline.ports import Migrations, PendingPictures
 
 BATCH_MAX = 512
 
+PICTURES_MAX = 16
+"""Pictures rendered for one batch: a stop waits for the batch in hand, and has ten seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
@@ -98,14 +101,22 @@ class MigrateStage:
         while True:
             async with self._ready.batch() as ready:
                 # A stop waits for the batch in hand: cancelling this stage must not cut a migration in two.
-                await to_the_end(do_for_all(migrate, self._of_several_contents(ready), give_up))
+                await to_the_end(do_for_all(migrate, self._choose(ready), give_up))
 
-    def _of_several_contents(self, ready: Sequence[Hashed]) -> list[Hashed]:
-        """Return of each content one row, and put the others back: the second has to see what the first did."""
+    def _choose(self, ready: Sequence[Hashed]) -> list[Hashed]:
+        """Return what is migrated together, and put the others back.
+
+        Of one content only one row, for the second has to see what the first did; and few with pictures, which take
+        long to render.
+        """
         batch: dict[str, Hashed] = {}
+        pictures = 0
         for hashed in ready:
-            if batch.setdefault(hashed.sha256, hashed) is not hashed:
+            pictures += bool(hashed.job.image)
+            if hashed.sha256 in batch or (hashed.job.image and pictures > PICTURES_MAX):
                 self._ready.put(hashed)
+            else:
+                batch[hashed.sha256] = hashed
         return list(batch.values())
 
     async def _migrate(self, batch: Sequence[Hashed]) -> list[Migrated]:

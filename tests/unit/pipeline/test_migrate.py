@@ -35,6 +35,7 @@ from modelkeep.images.store import ImageStore
 from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.reader import read
 from modelkeep.journal.writer import JournalWriter
+from modelkeep.pipeline import migrate as migrate_stage
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.migrate import Hashed, Migrated, MigrateStage
 
@@ -333,6 +334,18 @@ class TestTheProtocol:
         assert bench.steps.done.count("commit") <= 3
         assert bench.steps.done.count("sync journal") == bench.steps.done.count("commit")
         assert bench.steps.done.count("migration.finished") == 40
+
+    async def test_a_batch_has_few_pictures_for_a_stop_waits_for_it(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(migrate_stage, "PICTURES_MAX", 2)
+        pictured = [await bench.queue(f"p{number}.safetensors", picture=png(number)) for number in range(3)]
+        plain = [await bench.queue(f"{number}.safetensors") for number in range(3)]
+        done = await bench.migrate(*pictured, *plain)
+        assert set(outcomes(done)) == {Outcome.DONE}
+        rendered_and_committed = [step for step in bench.steps.done if step in ("render", "commit")]
+        assert rendered_and_committed == ["render", "render", "commit", "render", "commit"]
+        assert bench.pictures() == sorted(name for hashed in pictured for name in tiers(hashed.sha256))
 
     async def test_the_id_stays_in_the_catalogue_until_its_end_is_durable(self, bench: Bench) -> None:
         (first,) = await bench.migrate(await bench.queue("a.safetensors"))
