@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from modelkeep.disk.mounts import carrier_of, is_network_kind
@@ -27,14 +26,22 @@ ROTATING = Medium(1, one_by_one=True)
 NETWORK = Medium(4, one_by_one=True)
 
 
-@lru_cache(maxsize=64)
+_known: dict[int, Medium] = {}
+
+
 def medium_of(device: int, folder: str) -> Medium:
-    """Return how to read from a device; asks the kernel only, never the device.
+    """Return how to read from a device; asks the kernel only, once for each, and never the device.
 
     Args:
         device: its number, as stat(2) tells it.
         folder: of a file on it, links or none; used where the number says nothing (the subvolumes of btrfs).
     """
+    if device not in _known:
+        _known[device] = _ask(device, folder)
+    return _known[device]
+
+
+def _ask(device: int, folder: str) -> Medium:
     if is_rotating(device):
         return ROTATING
     if os.major(device):

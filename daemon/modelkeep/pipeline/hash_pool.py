@@ -6,15 +6,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from modelkeep.base.persistence import unforeseen
 from modelkeep.disk.looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS
-from modelkeep.disk.reach import reading_error
 from modelkeep.domain.hashing import ActiveHash, Deliver, Digest, FileToHash, HashBatch, HashOutcome
-from modelkeep.domain.values import Fingerprint
-from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, RootSilent, WorkerDied
-from modelkeep.pipeline.hash_process import HashProcess, Message
+from modelkeep.errors import HashCancelled, HashError, NoWorkers, RootSilent, WorkerDied
+from modelkeep.pipeline.hash_process import HashProcess, Message, result_of
 
 MOST_WORKERS = 8
 """By default no more than this: beyond it disks are the bound, not processors."""
@@ -36,8 +32,6 @@ SIDE_BY_SIDE = 2
 
 _LOOK_SECONDS = 0.5
 """How often it is looked whether the processes come on."""
-
-_REASONS = {"changed": FileChanged, "vanished": FileVanished, "cancelled": HashCancelled}
 
 
 def default_workers() -> int:
@@ -174,6 +168,7 @@ class HashPool:
         processes = [slot.process for slot in self._slots if slot.process is not None]
         for slot in self._slots:
             self._end(slot)
+            self._fail(slot, lambda _: HashCancelled("hashing was called off"))
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)
@@ -245,7 +240,7 @@ class HashPool:
         self._deliver(
             slot,
             [
-                (number, _result(slot.files[number].asked.file.path, *result), seconds)
+                (number, result_of(slot.files[number].asked.file.path, *result), seconds)
                 for number, seconds, result in items
             ],
         )
@@ -308,13 +303,3 @@ class HashPool:
             f"{os.path.basename(path)} could not be read: nothing has come for {self._silence_seconds:g} s; "
             "is its disk or server alive?"
         )
-
-
-def _result(path: str, kind: str, *values: Any) -> Digest | HashError:
-    """Return what a process says of a file."""
-    if kind == "digest":
-        sha256, fingerprint, is_untouched = values
-        return Digest(sha256, Fingerprint(*fingerprint), is_untouched)
-    if kind == "error":
-        return reading_error(path, OSError(*values))
-    return _REASONS[kind](*values) if kind in _REASONS else HashError(unforeseen(*values))

@@ -15,10 +15,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from modelkeep.base.persistence import unforeseen
 from modelkeep.base.processes import START_SECONDS, why_none
-from modelkeep.errors import NoWorkers
+from modelkeep.disk.reach import reading_error
+from modelkeep.domain.hashing import Digest
+from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers
 
 Message = list[Any]
+
+_REASONS = {"changed": FileChanged, "vanished": FileVanished, "cancelled": HashCancelled}
 
 _PROGRAM = "from modelkeep.pipeline.hash_worker import main; main()"
 
@@ -121,3 +127,13 @@ def _start(theirs: socket.socket, step_back: bool) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-S", "-P", "-c", _PROGRAM, str(os.getpid()), str(int(step_back))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - our own
+
+
+def result_of(path: str, kind: str, *values: Any) -> Digest | HashError:
+    """Return what a process says of a file."""
+    if kind == "digest":
+        sha256, fingerprint, is_untouched = values
+        return Digest(sha256, Fingerprint(*fingerprint), is_untouched)
+    if kind == "error":
+        return reading_error(path, OSError(*values))
+    return _REASONS[kind](*values) if kind in _REASONS else HashError(unforeseen(*values))

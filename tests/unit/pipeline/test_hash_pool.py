@@ -251,6 +251,7 @@ async def test_a_worker_reads_from_one_device_at_a_time_and_has_two_large_files_
     assert (pool.room(7) > 0, pool.room(8)) == (True, 0)
     pool.submit(batch, ended.extend)
     assert pool.room(7) == 0
+    await is_hashing(pool, endless)
     await pool.close()
     assert [type(outcome.result) for outcome in ended] == [HashCancelled, HashCancelled]
 
