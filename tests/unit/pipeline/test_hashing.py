@@ -10,18 +10,18 @@ from tests.waiting import wait_until_async
 from modelkeep.dev.hashing_double import GatedHashing
 from modelkeep.disk.media import FAST, ROTATING
 from modelkeep.disk.roots import Roots
-from modelkeep.domain.hashing import Digest
+from modelkeep.domain.hashing import Deliver, Digest, HashBatch
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline import hashing
-from modelkeep.pipeline.hashing import DEATHS_MAX, HashStage, Read
+from modelkeep.pipeline.hashing import BATCH_BYTES, DEATHS_MAX, HashStage, Read
 from modelkeep.pipeline.jobs import Job, Stage
 
 DISK, OTHER_DISK, SSD = 7, 8, 9
 
 
-def print_of(path: str, device: int = SSD) -> Fingerprint:
-    return Fingerprint(device, sum(map(ord, path)), 10, 5)
+def print_of(path: str, device: int = SSD, size_bytes: int = 10) -> Fingerprint:
+    return Fingerprint(device, sum(map(ord, path)), size_bytes, 5)
 
 
 class Bench:
@@ -49,11 +49,11 @@ class Bench:
     def _on_drained(self) -> None:
         self.drained += 1
 
-    def put(self, *paths: str, priority: Priority = Priority.NEW, device: int = SSD) -> None:
+    def put(self, *paths: str, priority: Priority = Priority.NEW, device: int = SSD, size_bytes: int = 10) -> None:
         for path in paths:
             pending_id = 0 if priority is Priority.INTERACTIVE else 1
             self.jobs[path] = Job(path, priority, pending_id)
-            self.stage.put(self.jobs[path], print_of(path, device))
+            self.stage.put(self.jobs[path], print_of(path, device, size_bytes))
 
     async def begun(self, count: int) -> list[str]:
         await wait_until_async(lambda: len(self.pool.begun) >= count)
@@ -215,6 +215,56 @@ class TestAPause:
         bench.stage.paused = False
         bench.stage.dispatch()
         assert await bench.finish_all() == ["asked", "a"]
+
+
+class TestBatches:
+    @pytest.fixture
+    def batches(self, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        """The names of the files of each batch that is handed over."""
+        handed_over: list[list[str]] = []
+        submit = GatedHashing.submit
+
+        def note(pool: GatedHashing, batch: HashBatch, deliver: Deliver) -> None:
+            handed_over.append([asked.file.path for asked in batch.files])
+            submit(pool, batch, deliver)
+
+        monkeypatch.setattr(GatedHashing, "submit", note)
+        return handed_over
+
+    async def test_small_files_go_before_large_ones_that_are_no_more_urgent(self, bench: Bench) -> None:
+        bench.put("running")
+        await bench.begun(1)
+        bench.put("large", size_bytes=10**9)
+        bench.put("small", size_bytes=10**3)
+        bench.put("asked", size_bytes=10**10, priority=Priority.INTERACTIVE)
+        assert await bench.finish_all() == ["running", "asked", "small", "large"]
+
+    async def test_small_files_are_handed_over_together_a_share_for_each_worker(
+        self, make_bench: MakeBench, batches: list[list[str]]
+    ) -> None:
+        bench = make_bench(4)
+        bench.put(*"abcdefg")
+        await bench.begun(4)
+        assert batches == [["a", "b"], ["c", "d"]]
+        await bench.finish_all()
+        assert sorted(bench.hashed) == list("abcdefg")
+
+    async def test_a_large_file_goes_by_itself(self, make_bench: MakeBench, batches: list[list[str]]) -> None:
+        bench = make_bench(2)
+        bench.put("large", "other large", size_bytes=BATCH_BYTES)
+        await bench.begun(2)
+        assert batches == [["large"], ["other large"]]
+        await bench.finish_all()
+
+    async def test_files_of_two_disks_are_never_handed_over_together(
+        self, make_bench: MakeBench, batches: list[list[str]]
+    ) -> None:
+        bench = make_bench(2)
+        bench.put("a", "b", "c")
+        bench.put("x", "y", "z", device=OTHER_DISK)
+        await bench.finish_all()
+        assert sorted(bench.hashed) == list("abcxyz")
+        assert [batch for batch in batches if {*batch} & {*"abc"} and {*batch} & {*"xyz"}] == []
 
 
 @pytest.mark.usefixtures("rotating_disks")
