@@ -30,14 +30,14 @@ def chapters(records: Sequence[Record]) -> list[Chapter]:
     """
     finished = {record.get("migration") for record in records if record.get("event") == "migration.finished"}
     plans = {record.get("migration"): record for record in records if record.get("event") == "migration.planned"}
-    labels = _labels([str(record["path"]) for record in records if record.get("path")])
+    labels = _labels(_paths(records))
     told = []
     for record in records:
         event, migration = record.get("event"), record.get("migration")
         if migration and event in _STEPS and migration in finished:
             continue
         is_end = event == "migration.finished" and migration in plans
-        text = what_became(record, plans[migration]) if is_end else sentence(record)
+        text = what_became(record, plans[migration]) if is_end else sentence({**record, **_shortened(record, labels)})
         about = "" if event == "file.moved" else labels.get(str(record.get("path", "")), "")
         told.append(Chapter(record, about, text))
     return told
@@ -45,14 +45,29 @@ def chapters(records: Sequence[Record]) -> list[Chapter]:
 
 def common_folder(records: Sequence[Record]) -> str:
     """Return the folder below which all files of a story lie, empty when there is none but the root."""
-    paths = {os.path.dirname(str(record["path"])) for record in records if record.get("path")}  # noqa: PTH120
-    shared = os.path.commonpath(paths) if paths and all(path.startswith("/") for path in paths) else ""
+    return _common(_paths(records))
+
+
+def _paths(records: Sequence[Record]) -> list[str]:
+    return [str(record[key]) for record in records for key in ("path", "old_path") if record.get(key)]
+
+
+def _common(paths: Sequence[str]) -> str:
+    folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120
+    shared = os.path.commonpath(folders) if folders and all(path.startswith("/") for path in folders) else ""
     return "" if shared == "/" else shared
+
+
+def _shortened(record: Record, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths of a move as the story calls them."""
+    if record.get("event") != "file.moved":
+        return {}
+    return {key: labels.get(str(record[key]), str(record[key])) for key in ("path", "old_path") if key in record}
 
 
 def _labels(paths: Sequence[str]) -> dict[str, str]:
     """Return what tells the files of a story apart: nothing where there is but one."""
     if len(set(paths)) < 2:
         return {}
-    folder = common_folder([{"path": path} for path in paths])
+    folder = _common(paths)
     return {path: path.removeprefix(folder).lstrip("/") if folder else path for path in paths}

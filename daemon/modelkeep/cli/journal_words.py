@@ -149,6 +149,8 @@ def _not_hashed(record: Record) -> str:
 
 
 def _conflicted(record: Record) -> str:
+    if record.get("action") == "ignored":
+        return "left in the queue by the strategy ignore" + _row(record)
     differing = ", ".join(map(str, _list(record.get("differing"))))
     what = f"{differing} would be lost by merging" if differing else "you decide about it"
     return f"conflict: its content is in the catalogue, and {what}" + _row(record, " waits for a decision")

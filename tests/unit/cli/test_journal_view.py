@@ -154,3 +154,13 @@ def test_a_story_of_several_files_says_which() -> None:
     assert shown[2].endswith("a.pt: found by a scan")
     assert shown[3].endswith("from afar/a.pt: found as it appeared")
     assert "ago" not in shown[3]  # said once, as long as it is the same
+
+
+def test_a_move_is_told_by_the_names_within_the_story() -> None:
+    shown = told(
+        record(path="/m/loras/a.pt", cause="scan"),
+        record("file.moved", path="/m/loras/b/c.pt", old_path="/m/loras/a.pt", cause="renamed"),
+    )
+
+    assert shown[0] == "in /m/loras"
+    assert shown[3].endswith("moved: a.pt is now b/c.pt")
