@@ -7,9 +7,10 @@ import structlog
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from pydantic import BeforeValidator, Field
 
 from modelkeep.api.parameters import TheBackend
-from modelkeep.api.requests import ROW_ID_MAX
+from modelkeep.api.requests import ROW_ID_MAX, none_from_empty
 from modelkeep.api.responses import as_json
 from modelkeep.domain.notices import Notice
 from modelkeep.errors import ModelkeepError
@@ -25,8 +26,9 @@ HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", "X-Content-Ty
 
 _STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
-LastEventId = Annotated[int | None, Header(ge=0, le=ROW_ID_MAX, description="resume after this record")]
-After = Annotated[int | None, Query(ge=0, le=ROW_ID_MAX, description="the same, for who can set no header")]
+Seq = Annotated[int, Field(ge=0, le=ROW_ID_MAX)]
+LastEventId = Annotated[Seq | None, BeforeValidator(none_from_empty), Header(description="resume after this record")]
+After = Annotated[Seq | None, Query(description="the same, for who can set no header")]
 
 
 @router.get("", response_class=StreamingResponse, responses={200: _STREAM})

@@ -61,7 +61,8 @@ def _hash_text(text: str) -> str:
     return known
 
 
-def _none_from_empty(value: object) -> object:
+def none_from_empty(value: object) -> object:
+    """Return None for what stands for nothing in forms and headers."""
     return None if value in ("", "null") else value
 
 
@@ -92,7 +93,7 @@ class ImportOneRequest(BaseModel):
     """
 
     id: RowId
-    conf_strategy: Annotated[Strategy | None, BeforeValidator(_none_from_empty)] = None
+    conf_strategy: Annotated[Strategy | None, BeforeValidator(none_from_empty)] = None
     path: PathText = ""
 
 
@@ -100,7 +101,7 @@ class ImportManyRequest(BaseModel):
     """Rows of the queue to migrate; no strategy: those whose content is known are told as conflicts."""
 
     id: Annotated[list[RowId], Field(max_length=ROWS_AT_ONCE_MAX)]
-    conflict_strategy: Annotated[Strategy | None, BeforeValidator(_none_from_empty)] = None
+    conflict_strategy: Annotated[Strategy | None, BeforeValidator(none_from_empty)] = None
 
 
 class TagReference(BaseModel):

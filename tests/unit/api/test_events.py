@@ -36,7 +36,13 @@ async def test_records_have_their_number_and_progress_has_none(
 
 @pytest.mark.parametrize(
     ("query", "headers", "after"),
-    [("", {}, None), ("?after=7", {}, 7), ("?after=7", {"Last-Event-ID": "9"}, 9), ("", {"Last-Event-ID": "0"}, 0)],
+    [
+        ("", {}, None),
+        ("?after=7", {}, 7),
+        ("?after=7", {"Last-Event-ID": "9"}, 9),
+        ("", {"Last-Event-ID": "0"}, 0),
+        ("", {"Last-Event-ID": ""}, None),
+    ],
 )
 async def test_whoever_comes_back_says_what_he_knows(
     client: httpx.AsyncClient, backend: "FakeBackend", query: str, headers: dict[str, str], after: int | None
