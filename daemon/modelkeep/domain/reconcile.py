@@ -174,24 +174,24 @@ def find_twin(path: str, fingerprint: Fingerprint, candidates: Iterable[Location
     return link
 
 
-def is_explained(place: Location, status: Fingerprint, others: Iterable[Location], disk: Looks) -> bool:
+def is_explained(location: Location, status: Fingerprint, others: Iterable[Location], disk: Looks) -> bool:
     """Tell whether names that were given or taken are why a known file has another ctime: it needs no reading then.
 
     Args:
-        place: what is known of it.
+        location: what is known of it.
         status: its fingerprint now.
         others: the locations of the same inode, size and mtime.
         disk: looks at paths.
     """
-    known = place.fingerprint
-    if place.doubted or known is None or disk.was_written(place.path):
+    known = location.fingerprint
+    if location.doubted or known is None or disk.was_written(location.path):
         return False
-    sure = [other for other in others if other.path != place.path and other.sha256 == place.sha256]
+    sure = [other for other in others if other.path != location.path and other.sha256 == location.sha256]
     if any(other.fingerprint == status and not other.doubted for other in sure):
         return True
     if not status.is_surely_born_with(known):
         return False
-    if place.state is LocationState.MISSING and _explains(place.path, status, disk):
+    if location.state is LocationState.MISSING and _explains(location.path, status, disk):
         return True
     return any(
         other.fingerprint is not None

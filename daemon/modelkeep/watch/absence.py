@@ -35,7 +35,7 @@ class Absences:
             some = absent[start : start + ROWS_MAX]
             changed = await self._context.catalogue.set_missing(some, "the file is gone", self._context.clock_ms())
             self._context.note_missing(changed, "no file there any more")
-            gone |= {place.fingerprint for place in changed if place.fingerprint}
+            gone |= {location.fingerprint for location in changed if location.fingerprint}
         return gone
 
     def _absent(self, paths: Sequence[str]) -> list[str]:
@@ -73,11 +73,11 @@ def _without_files(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path not in present and not why_unseen(path)]
 
 
-def _unplugged(places: Iterable[Location]) -> set[str]:
-    seen = [place for place in places if place.fingerprint is not None]
+def _unplugged(locations: Iterable[Location]) -> set[str]:
+    seen = [location for location in locations if location.fingerprint is not None]
     mounted = mounted_devices() if seen else set()
     return {
-        place.path
-        for place in seen
-        if place.fingerprint and is_unplugged(place.path, place.fingerprint.device, mounted)
+        location.path
+        for location in seen
+        if location.fingerprint and is_unplugged(location.path, location.fingerprint.device, mounted)
     }

@@ -48,8 +48,11 @@ class Context:
         root = self.roots.of(path)
         return root is not None and not is_hidden_below(path, root.path)
 
-    def note_missing(self, places: Iterable[Location], cause: str) -> None:
+    def note_missing(self, locations: Iterable[Location], cause: str) -> None:
         """Append to the journal that known content is at paths no more."""
         self.note(
-            [("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause}) for place in places]
+            [
+                ("file.missing", {"path": location.path, "sha256": location.sha256, "cause": cause})
+                for location in locations
+            ]
         )

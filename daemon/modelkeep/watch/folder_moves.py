@@ -65,7 +65,7 @@ class FolderMoves:
         if any(root.path == folder for root in self._context.roots.configured):
             return  # nothing in it is missing then: it is unreachable as a whole
         known, pending = await self._context.catalogue.known_below(folder)
-        paths = {*(place.path for place in known), *pending}
+        paths = {*(location.path for location in known), *pending}
         await self._sightings.note_absent(self._scans.of_its_root(folder, paths))
 
     async def _lies_in(self, folder: str, *, known_in: str) -> bool:
@@ -73,6 +73,6 @@ class FolderMoves:
         if not await self._context.looks.run(folder, os.path.isdir, folder):
             return False
         known, _ = await self._context.catalogue.known_below(known_in)
-        place_by_path = {folder + place.path[len(known_in) :]: place for place in known}
-        there = await self._context.looks.found(fingerprints_of, place_by_path)
-        return any(is_in_place(place, there.get(path)) for path, place in place_by_path.items())
+        location_by_path = {folder + location.path[len(known_in) :]: location for location in known}
+        there = await self._context.looks.found(fingerprints_of, location_by_path)
+        return any(is_in_place(location, there.get(path)) for path, location in location_by_path.items())

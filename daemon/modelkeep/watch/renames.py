@@ -97,7 +97,7 @@ class Renames:
         self.note(concerned)
         status_by_path = {file.new: file.status for file in files}
         return Aftermath(
-            {place.fingerprint for place in before if place.fingerprint},
+            {location.fingerprint for location in before if location.fingerprint},
             [path for move in concerned for path in (move.old, move.new)],
             [move.new for move in concerned if status_by_path[move.new] is None],
             await self._changed(concerned, status_by_path),

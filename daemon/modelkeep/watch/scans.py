@@ -59,24 +59,30 @@ class Scans:
                     found.add(differences)
         await self._take_in(found, Priority.NEW, cause="watch")
 
-    async def look_outside(self, places: Sequence[Location]) -> None:
+    async def look_outside(self, locations: Sequence[Location]) -> None:
         """Look at locations that no root contains: nobody watches them, and they may have gone or come back.
 
         What a root that is no longer configured left behind stays unreachable, except for claims.
         """
-        seen = await self._context.looks.found(statuses_of, [place.path for place in places])
+        seen = await self._context.looks.found(statuses_of, [location.path for location in locations])
         present = {path: status for path, status in seen.items() if status is not None}
         back = {
-            place.path: present[place.path]
-            for place in places
-            if place.path in present and _is_back(place, present[place.path])
+            location.path: present[location.path]
+            for location in locations
+            if location.path in present and _is_back(location, present[location.path])
         }
-        touched = {place.path for place in places if place.path in back and is_touched(place, back[place.path])}
+        touched = {
+            location.path
+            for location in locations
+            if location.path in back and is_touched(location, back[location.path])
+        }
         untouched = {path: status for path, status in back.items() if path not in touched}
         await self._sightings.take_back(untouched, untouched)
         await self._sightings.review(touched)
-        told = (place for place in places if place.path in seen and place.path not in present)
-        await self._sightings.note_absent([place.path for place in told if place.state is LocationState.PRESENT])
+        told = (location for location in locations if location.path in seen and location.path not in present)
+        await self._sightings.note_absent(
+            [location.path for location in told if location.state is LocationState.PRESENT]
+        )
 
     def of_its_root(self, folder: str, paths: Iterable[str]) -> list[str]:
         """Leave out what lies in a root in this one: whether that is there is the other root's matter."""
@@ -135,8 +141,8 @@ def _is_below_any(path: str, folders: Sequence[str]) -> bool:
     return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
-def _is_back(place: Location, fingerprint: Fingerprint) -> bool:
+def _is_back(location: Location, fingerprint: Fingerprint) -> bool:
     """Tell whether the file of a location that counts as gone is there again."""
-    if place.claimed:
-        return place.state is not LocationState.PRESENT
-    return place.state is LocationState.MISSING and fingerprint.same_file_at_same_path(place.fingerprint)
+    if location.claimed:
+        return location.state is not LocationState.PRESENT
+    return location.state is LocationState.MISSING and fingerprint.same_file_at_same_path(location.fingerprint)

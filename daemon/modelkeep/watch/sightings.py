@@ -63,7 +63,7 @@ class Sightings:
             doubts: something else than their names may have changed.
         """
         twins = await self._context.catalogue.twins_of(concerned) if concerned else {}
-        paths = {place.path for places in twins.values() for place in places}.difference(looked_at)
+        paths = {location.path for locations in twins.values() for location in locations}.difference(looked_at)
         if paths:
             await self._take_in(sorted(paths), dict.fromkeys(paths, True), doubts=doubts)
             await self.note_absent(sorted(paths))
@@ -85,9 +85,11 @@ class Sightings:
         for chunk in chunks(seen):
             await self._context.catalogue.set_seen(chunk, self._context.clock_ms())
         # That a whole root is back, or has another device number since it was mounted, is not told file by file.
-        back = [place for place in known.values() if place.state is LocationState.MISSING]
-        self._context.line.doubted([place.path for place in known.values() if place.doubted])
-        self._context.note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
+        back = [location for location in known.values() if location.state is LocationState.MISSING]
+        self._context.line.doubted([location.path for location in known.values() if location.doubted])
+        self._context.note(
+            [("file.returned", {"path": location.path, "sha256": location.sha256}) for location in back]
+        )
 
     async def review(self, touched: Iterable[str]) -> None:
         """Look again at known files that may have been written."""
@@ -125,8 +127,8 @@ class Sightings:
         known = await self._context.catalogue.locations_at(list(files)) if files else {}
         lost = [
             path
-            for path, place in known.items()
-            if place.fingerprint is not None and place.fingerprint.size_bytes != files[path].size_bytes
+            for path, location in known.items()
+            if location.fingerprint is not None and location.fingerprint.size_bytes != files[path].size_bytes
         ]
         if lost:
             self._context.note_missing(await self._context.catalogue.lose_content(lost), "something else lies there")
@@ -137,7 +139,7 @@ class Sightings:
         """Look at files; returns the fingerprints of known content that is there no more, or is back."""
         present = await self._context.looks.found(self._present, paths)
         known = await self._context.catalogue.locations_at(paths)
-        await self._note_displaced([place for path, place in known.items() if path not in present])
+        await self._note_displaced([location for path, location in known.items() if path not in present])
         seen = self._divide(present, known)
         await self._touched.doubt(seen.doubtful)
         await self.take_back(seen.back, seen.back)
@@ -172,14 +174,14 @@ class Sightings:
                 seen.doubtful.append(path)
         return seen
 
-    async def _note_displaced(self, places: Sequence[Location]) -> None:
+    async def _note_displaced(self, locations: Sequence[Location]) -> None:
         """Take in known paths at which no file lies: what lies there is a folder, a socket or a link to nowhere.
 
         Where nothing lies another event says what became of the file; that it was written is told by this one alone.
         """
-        paths = [place.path for place in places if place.state is LocationState.PRESENT]
+        paths = [location.path for location in locations if location.state is LocationState.PRESENT]
         await self.note_absent(list(await self._context.looks.found(_entries_at, paths)))
-        written = [place.path for place in places if self._context.disk.was_written(place.path)]
+        written = [location.path for location in locations if self._context.disk.was_written(location.path)]
         if written:
             await self._context.catalogue.distrust(written)
 

@@ -48,14 +48,16 @@ class Touched:
         present = await self._context.looks.found(fingerprints_of, paths)
         known = await self._context.catalogue.locations_at(list(present))
         touched = {
-            path: (place, present[path])
-            for path, place in known.items()
-            if present[path].same_file_at_same_path(place.fingerprint) and is_touched(place, present[path])
+            path: (location, present[path])
+            for path, location in known.items()
+            if present[path].same_file_at_same_path(location.fingerprint) and is_touched(location, present[path])
         }
         if not touched:
             return []
-        back = [place for place, _ in touched.values() if place.state is LocationState.MISSING]
-        self._context.note([("file.returned", {"path": place.path, "sha256": place.sha256}) for place in back])
+        back = [location for location, _ in touched.values() if location.state is LocationState.MISSING]
+        self._context.note(
+            [("file.returned", {"path": location.path, "sha256": location.sha256}) for location in back]
+        )
         others = await self._context.catalogue.twins_of({status for _, status in touched.values()})
         explained = await self._context.looks.found(partial(self._explained, touched, others), touched)
         for path in explained:
@@ -73,7 +75,7 @@ class Touched:
         """Return the new fingerprints of those of these touched paths whose new times names explain."""
         found: dict[str, Fingerprint] = {}
         for path in paths:
-            place, status = touched[path]
-            if is_explained(place, status, others.get(status, ()), self._context.disk):
+            location, status = touched[path]
+            if is_explained(location, status, others.get(status, ()), self._context.disk):
                 found[path] = status
         return found

@@ -35,16 +35,16 @@ class Twins:
             twins = await self._context.catalogue.twins_of(set(waiting.values()))
             candidates |= twins
             together |= {path: status for path, status in waiting.items() if status in twins}
-            places = [place for known in twins.values() for place in known if place.path not in there]
-            there |= await self._context.looks.found(statuses_of, {place.path for place in places})
+            locations = [location for known in twins.values() for location in known if location.path not in there]
+            there |= await self._context.looks.found(statuses_of, {location.path for location in locations})
             # Where the known file lay another one may lie whose own place the first has now: they changed places.
             waiting = {
-                place.path: status
-                for place in places
-                if (status := there.get(place.path)) is not None
-                and place.path not in together
-                and not status.same_file_at_same_path(place.fingerprint)
-                and self._context.is_visible(place.path)
+                location.path: status
+                for location in locations
+                if (status := there.get(location.path)) is not None
+                and location.path not in together
+                and not status.same_file_at_same_path(location.fingerprint)
+                and self._context.is_visible(location.path)
             }
         return await self._give(together, candidates, there) if candidates else (dict(files), None)
 
@@ -60,21 +60,21 @@ class Twins:
         concerned: set[str] = set()
         for path, fingerprint in files.items():
             # What a silent root holds is neither moved nor linked: nobody knows whether it is there.
-            places = [place for place in candidates.get(fingerprint, ()) if place.path in there]
+            locations = [location for location in candidates.get(fingerprint, ()) if location.path in there]
             try:
-                twin = await self._twin(path, fingerprint, places)
+                twin = await self._twin(path, fingerprint, locations)
             except RootSilent:  # it is looked through when it answers again
                 continue
             if twin is None:
                 unknown[path] = fingerprint
                 continue
             self._context.disk.trust(path)
-            place = twin.location
-            if twin.moved and place.path not in concerned:
-                concerned |= {place.path, path}
-                moved.append(Followed(place.path, path, fingerprint, place, twin.replaced, twin.is_doubtful))
+            location = twin.location
+            if twin.moved and location.path not in concerned:
+                concerned |= {location.path, path}
+                moved.append(Followed(location.path, path, fingerprint, location, twin.replaced, twin.is_doubtful))
             else:  # what it was moved from has been taken by another name of it, or by another file
-                links.append((_linked(path, fingerprint, twin), place.path))
+                links.append((_linked(path, fingerprint, twin), location.path))
         aftermath = await self._move(moved) if moved else None
         if links:
             await self._link([link for link, _ in links])
@@ -82,10 +82,10 @@ class Twins:
             await self._touched.review({other for _, other in links}, doubts=False)
         return unknown, aftermath
 
-    async def _twin(self, path: str, fingerprint: Fingerprint, places: Sequence[Location]) -> Twin | None:
-        if not places:
+    async def _twin(self, path: str, fingerprint: Fingerprint, locations: Sequence[Location]) -> Twin | None:
+        if not locations:
             return None
-        return await self._context.looks.run(path, find_twin, path, fingerprint, places, self._context.disk)
+        return await self._context.looks.run(path, find_twin, path, fingerprint, locations, self._context.disk)
 
     async def _move(self, moved: Sequence[Followed]) -> Aftermath:
         displaced = await self._context.catalogue.locations_at([file.new for file in moved])
