@@ -5,9 +5,9 @@ or far behind costs nobody anything: nothing is kept for him in memory.
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 from itertools import islice, takewhile
 from pathlib import Path
 
@@ -69,11 +69,11 @@ class Listening:
 
     async def _notices(self, after: int | None) -> AsyncIterator[Notice]:
         self._listeners += 1
-        newest = await asyncio.to_thread(self._newest_seq)
-        place = _Place(self._journal, newest if after is None else min(after, newest), self._newest_seq)
+        place = _Place(self._journal, after, self._newest_seq)
         shown: Progress = []
         progress_at = quiet_at = time.monotonic()
         try:
+            await asyncio.to_thread(place.find)
             while not self._is_over():
                 records = await asyncio.to_thread(place.next_records)
                 for record in takewhile(lambda _: not self._is_over(), records):
@@ -89,32 +89,49 @@ class Listening:
                 quiet_at = time.monotonic() + QUIET_SECONDS
         finally:
             self._listeners -= 1
-            place.close()
+            # A thread may be reading there still, for one who has just left.
+            asyncio.get_running_loop().run_in_executor(None, place.close)
 
 
 class _Place:
-    """How far one listener is in the journal."""
+    """How far one listener is in the journal; asked in threads."""
 
-    def __init__(self, journal: Path, seq: int, newest_seq: Callable[[], int]) -> None:
-        self._tail = Tail(journal, seq)
-        self._seq = seq
+    def __init__(self, journal: Path, after: int | None, newest_seq: Callable[[], int]) -> None:
+        self._journal = journal
+        self._after = after
         self._newest_seq = newest_seq
+        self._seq = 0
+        self._tail: Tail | None = None
+        self._lock = threading.Lock()
+
+    def find(self) -> None:
+        """Find the place from which the listener is told."""
+        newest = self._newest_seq()
+        with self._lock:
+            self._seq = newest if self._after is None else min(self._after, newest)
+            self._tail = Tail(self._journal, self._seq)
 
     def next_records(self) -> list[dict[str, object]]:
         """Return the next records, not too many at once; reads files, and none where there is nothing new."""
         if self._newest_seq() <= self._seq:
             return []
-        wanted = Query(after=self._seq)
-        records = (record for line in self._tail.new_lines() for record in decoded(line, wanted))
-        found = list(islice(records, RECORDS_AT_ONCE))
-        if found:
-            self._seq = self.number_of(found[-1])
-        return found
+        with self._lock:
+            if self._tail is None:
+                return []
+            wanted = Query(after=self._seq)
+            records = (record for line in self._tail.new_lines() for record in decoded(line, wanted))
+            found = list(islice(records, RECORDS_AT_ONCE))
+            if found:
+                self._seq = self.number_of(found[-1])
+            return found
 
     @staticmethod
     def number_of(record: dict[str, object]) -> int:
         return int(str(record["seq"]))
 
     def close(self) -> None:
-        with suppress(OSError):
-            self._tail.close()
+        """Let go of the files."""
+        with self._lock:
+            if self._tail is not None:
+                self._tail.close()
+                self._tail = None
