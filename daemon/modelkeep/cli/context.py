@@ -54,7 +54,7 @@ class Invocation:
     dev: bool = False
     overrides: dict[str, object] = field(default_factory=dict)
     shows_demo: bool = False
-    """Whether no root is configured and the demo library in the data folder stands in; told with the settings."""
+    """Whether no root is configured and the demo library in the data folder stands in; known with the settings."""
 
     @cached_property
     def settings(self) -> "Settings":

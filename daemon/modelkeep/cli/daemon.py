@@ -46,13 +46,13 @@ def describe(settings: "Settings") -> None:
 
 def announcer(call: Invocation) -> Callable[[str], None]:
     """Return what tells the user a sentence of the daemon, and after the first one where to look next."""
-    told: list[str] = []
+    announced: list[str] = []
 
     def announce(sentence: str) -> None:
         out = console(stderr=True)
         out.print(f"modelkeep: {clean(sentence)}", style="bold")
-        if not told and not leads_to_journald(sys.stderr):
+        if not announced and not leads_to_journald(sys.stderr):
             out.print(f"next: {call.command('status', '--watch')}   or   {call.command('journal', '--follow')}")
-        told.append(sentence)
+        announced.append(sentence)
 
     return announce

@@ -22,10 +22,10 @@ def duplicates_view(found: Mapping[str, Any]) -> RenderableType:
 
 def _headline(row: Mapping[str, Any]) -> Text:
     freeable = f", {size(row['freeable_bytes'])} could be freed" if row["freeable_bytes"] else ""
-    told = ", ".join(
+    counts = ", ".join(
         filter(None, [size(row["size_bytes"]), count(len(row["copies"]), "copy", "copies"), _links(row)])
     )
-    return Text.assemble(named(row["name"], "bold", _NAME_COLUMNS), f"  {told}{freeable}")
+    return Text.assemble(named(row["name"], "bold", _NAME_COLUMNS), f"  {counts}{freeable}")
 
 
 def _places(row: Mapping[str, Any]) -> Iterator[Text]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modelkeep.settings.model import Settings
 
 Json = dict[str, Any]
-Told = Callable[[Json], None]
+Receive = Callable[[Json], None]
 
 _PHASES = {"reading": "reading the source", "pictures": "pictures", "writing": "writing", "done": "done"}
 
@@ -33,7 +33,7 @@ def run_import(settings: "Settings", order: ImportOrder) -> tuple[Json, bool]:
     client = connect(settings)
     with _progress_shown() as show:
 
-        def told(value: Json) -> None:
+        def receive(value: Json) -> None:
             if "progress" in value:
                 show(value["progress"])
             elif "report" in value:
@@ -43,16 +43,16 @@ def run_import(settings: "Settings", order: ImportOrder) -> tuple[Json, bool]:
 
         if client is not None:
             with client:
-                _through_daemon(client, order, told)
+                _through_daemon(client, order, receive)
         else:
             with terminated_in_order():
-                asyncio.run(_on_files(settings, order, told))
+                asyncio.run(_on_files(settings, order, receive))
     if not reports:
         raise DaemonError("the import ended without a report; the daemon stopped, or its log says why")
     return reports[-1], client is not None
 
 
-def _through_daemon(client: DaemonClient, order: ImportOrder, told: Told) -> None:
+def _through_daemon(client: DaemonClient, order: ImportOrder, receive: Receive) -> None:
     body = {
         "kind": order.kind,
         "source": order.source,
@@ -61,20 +61,20 @@ def _through_daemon(client: DaemonClient, order: ImportOrder, told: Told) -> Non
         "dry_run": order.dry_run,
     } | ({"again": True} if order.again else {})
     for value in client.post_stream("/api/import", body):
-        told(value)
+        receive(value)
 
 
-async def _on_files(settings: "Settings", order: ImportOrder, told: Told) -> None:
+async def _on_files(settings: "Settings", order: ImportOrder, receive: Receive) -> None:
     from modelkeep.service.offline import OfflineWriter
 
     async with OfflineWriter(settings) as writer:
         values: AsyncIterator[Json] = writer.import_source(order)
         async for value in values:
-            told(value)
+            receive(value)
 
 
 @contextmanager
-def _progress_shown() -> Iterator[Told]:
+def _progress_shown() -> Iterator[Receive]:
     """Offer what draws a bar for each phase on a terminal, and nothing elsewhere."""
     out = console(stderr=True)
     if not out.is_terminal:

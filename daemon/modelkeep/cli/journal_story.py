@@ -15,7 +15,7 @@ _STEPS = frozenset({"migration.planned", "migration.committed", "image.published
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One thing that happened: the record that told it last, which file it was about, and what happened."""
+    """One thing that happened: the record that closed it, which file it was about, and what happened."""
 
     record: Record
     about: str
@@ -23,7 +23,7 @@ class Chapter:
 
 
 def chapters(records: Sequence[Record]) -> list[Chapter]:
-    """Return what happened, the steps of each finished migration told as one thing.
+    """Return what happened, the steps of each finished migration as one thing.
 
     Args:
         records: of one story, in their order.
@@ -31,7 +31,7 @@ def chapters(records: Sequence[Record]) -> list[Chapter]:
     finished = {record.get("migration") for record in records if record.get("event") == "migration.finished"}
     plans = {record.get("migration"): record for record in records if record.get("event") == "migration.planned"}
     labels = _labels(_paths(records))
-    told = []
+    happened = []
     for record in records:
         event, migration = record.get("event"), record.get("migration")
         if migration and event in _STEPS and migration in finished:
@@ -39,8 +39,8 @@ def chapters(records: Sequence[Record]) -> list[Chapter]:
         is_end = event == "migration.finished" and migration in plans
         text = what_became(record, plans[migration]) if is_end else sentence({**record, **_shortened(record, labels)})
         about = "" if event == "file.moved" else labels.get(str(record.get("path", "")), "")
-        told.append(Chapter(record, about, text))
-    return told
+        happened.append(Chapter(record, about, text))
+    return happened
 
 
 def common_folder(records: Sequence[Record]) -> str:

@@ -42,15 +42,15 @@ def day_of(record: Mapping[str, Any]) -> str:
 
 def line_of(record: Mapping[str, Any], out: Console, *, with_day: bool = True) -> Text:
     """Return a record as a paragraph: when, which event, which file, and what happened to it."""
-    time, mark, event, name, told = _parts(record, with_day=with_day)
+    time, mark, event, name, text = _parts(record, with_day=with_day)
     line = Text.assemble((time, "dim"), f" {mark} ", (event, _style(record)), "  ")
-    return _hanging(line, Text.assemble((name, "bold"), (told, "red" if mark == _FAILED else "")), out)
+    return _hanging(line, Text.assemble((name, "bold"), (text, "red" if mark == _FAILED else "")), out)
 
 
 def plain_line(record: Mapping[str, Any]) -> str:
     """Return what `line_of` does, for a file or a program: they may get a million."""
-    time, mark, event, name, told = _parts(record, with_day=True)
-    return f"{time} {mark} {event}  {name}{told}"
+    time, mark, event, name, text = _parts(record, with_day=True)
+    return f"{time} {mark} {event}  {name}{text}"
 
 
 def _parts(record: Mapping[str, Any], *, with_day: bool) -> tuple[str, str, str, str, str]:

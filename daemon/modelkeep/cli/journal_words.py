@@ -10,7 +10,7 @@ Record = Mapping[str, Any]
 HASH_DIGITS = 12
 
 _MAIN = frozenset({"seq", "ts", "event", "crc", "path", "sha256", "migration", "error"})
-"""Fields that are told elsewhere, or that only recovery needs."""
+"""Fields that are shown elsewhere, or that only recovery needs."""
 
 _BECAME = {
     "created": "became a model",
@@ -43,15 +43,15 @@ _INTENDED = {
 
 
 def sentence(record: Record) -> str:
-    """Return what happened; an event that has no words of its own is told with all its fields."""
+    """Return what happened; an event that has no words of its own is shown with all its fields."""
     words = _SENTENCES.get(str(record.get("event", "")))
     try:
-        told = words(record) if words else ""
+        text = words(record) if words else ""
     except (TypeError, ValueError, KeyError, AttributeError):  # fields of another version
-        told = ""
-    told = told or others(record)
+        text = ""
+    text = text or others(record)
     error = str(record.get("error") or "")
-    return ": ".join(filter(None, (told, error))) if error not in told else told
+    return ": ".join(filter(None, (text, error))) if error not in text else text
 
 
 def others(record: Record) -> str:

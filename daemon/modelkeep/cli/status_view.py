@@ -194,8 +194,8 @@ def _add_bar(made: Table, name: str, done: int, total: int, bytes_per_s: float, 
 
 def _reasons(watch: Mapping[str, Any]) -> list[RenderableType]:
     """Return why roots are not watched as they should be."""
-    told = [root for root in watch["roots"] if root.get("reason")]
-    return [Text(f"{clean(root['path'])}: {clean(root['reason'])}", style="yellow") for root in told]
+    reasons = [root for root in watch["roots"] if root.get("reason")]
+    return [Text(f"{clean(root['path'])}: {clean(root['reason'])}", style="yellow") for root in reasons]
 
 
 def _roots(watch: Mapping[str, Any]) -> RenderableType:

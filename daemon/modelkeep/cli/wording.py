@@ -84,8 +84,8 @@ def local_time(milliseconds: int) -> str:
 
 def moment(milliseconds: int, now_ms: int) -> str:
     """Return a time of the catalogue with how long ago it was, or an empty text where there is none."""
-    told = local_time(milliseconds)
-    return f"{told} ({ago((now_ms - milliseconds) / 1000)})" if told else ""
+    text = local_time(milliseconds)
+    return f"{text} ({ago((now_ms - milliseconds) / 1000)})" if text else ""
 
 
 def since(text: str, now: datetime) -> int | None:
