@@ -6,6 +6,7 @@ import importlib.util
 import mmap
 import os
 import shutil
+import sysconfig
 from pathlib import Path
 from types import ModuleType
 
@@ -114,6 +115,7 @@ def test_an_install_without_a_compiler_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda _: "no-such-compiler")
     problem = hatch_build.build(TOP / hatch_build.SOURCE, tmp_path / "library.so")
     assert problem == "there is no C compiler" or "x86-64" in problem
     assert list(tmp_path.iterdir()) == []
