@@ -6,6 +6,7 @@ database is on disk, every commit durable, and the daemon is the program itself,
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -65,6 +66,8 @@ def main() -> int:
     options = _options()
     lines: list[Line] = []
     failed: list[str] = []
+    # By an exception, so that no daemon and no file is left.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     out = Console(width=None if sys.stdout.isatty() else _COLUMNS)
     for row in ROWS:
         if options.row and row.name not in options.row:
