@@ -27,6 +27,8 @@ def run(context: typer.Context) -> None:
 
     call = invocation(context)
     describe(call.settings)
+    if call.shows_demo:
+        console(stderr=True).print("No root is configured, so the root is the demo library that `make run` made.")
     raise typer.Exit(run_daemon(call.settings, announce=announcer(call)))
 
 

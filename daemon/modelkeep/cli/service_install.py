@@ -43,7 +43,7 @@ from modelkeep.settings.model import Settings, load_settings
 def install_service(call: Invocation, place: Place, out: Console) -> None:
     """Put the service in place, enable and start it; what is as it should be is left alone."""
     roots = call.settings.model_roots()
-    if not roots:
+    if not roots or call.shows_demo:  # a demo is not what anybody wants to have served from now on
         named = call.settings.config_file
         first = f"add a [[roots]] with its path to {named}" if named else call.command("init")
         raise Refused(f"no root is configured, so there is nothing to watch; first: {first}")

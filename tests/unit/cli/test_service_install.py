@@ -7,7 +7,9 @@ import pytest
 from tests.unit.cli.conftest import Cli
 
 from modelkeep.cli import service_install, service_place
+from modelkeep.cli.context import Invocation
 from modelkeep.cli.service_place import Place
+from modelkeep.dev.demo import make_demo
 from modelkeep.errors import DaemonError
 
 
@@ -115,8 +117,11 @@ def test_a_service_that_does_not_start_is_told_with_the_way_to_its_log(
     assert "port 8189 is in use" in done.stderr
 
 
-def test_without_a_root_there_is_nothing_to_install(cli: Cli, systemd: Systemd, config: Path) -> None:
+@pytest.mark.parametrize("has_demo", [False, True])
+def test_without_a_root_there_is_nothing_to_install(cli: Cli, systemd: Systemd, config: Path, has_demo: bool) -> None:
     configure(config)
+    if has_demo:  # that `make run` made; it stands in for a root, but not for a service's
+        make_demo(Invocation(config).settings.data_dir / "demo")
     done = cli("service", "install", "--user")
     assert done.exit_code == 1
     assert f"add a [[roots]] with its path to {config}" in done.stderr
