@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from modelkeep.base.clock import JumpWatch
 from modelkeep.base.log import configure_logging, get_logger
-from modelkeep.base.memory import give_back_memory
+from modelkeep.base.memory import give_back_memory, share_one_heap
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
@@ -76,6 +76,7 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level
     """
     configure_logging(log_level)
     faulthandler.enable()  # the service manager ends what hangs by SIGABRT: the log then says where it hung
+    share_one_heap()
     # A request is handed from the event loop to a thread and back: each time a busy thread may go on for so long.
     sys.setswitchinterval(THREAD_TURN_SECONDS)
     # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
