@@ -51,6 +51,7 @@ def wait_told(daemon: DaemonProcess, event: str) -> None:
     wait_until(lambda: told() > before, 40, f"another {event}")
 
 
+@pytest.mark.timeout(300)  # the oracle reads the large file too
 @pytest.mark.usefixtures("by_exec")
 def test_a_stop_in_the_midst_of_hashing_is_in_time_and_the_next_start_finishes_the_file(
     tmp_path: Path, models: Path, make_daemon: DaemonMaker

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.claims import Judgement, Reading
@@ -26,9 +25,6 @@ from modelkeep.domain.values import (
     RenderedPicture,
     Strategy,
 )
-
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 NOW = 1_735_689_600_000
