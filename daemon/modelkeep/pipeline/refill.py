@@ -16,7 +16,7 @@ from modelkeep.pipeline.arrivals import IN_HAND_MAX, Arrivals
 from modelkeep.pipeline.parking import Parking
 from modelkeep.pipeline.refusals import OUTSIDE
 
-IN_HAND_LOW = 1_000
+IN_HAND_LOW = 2_000
 """With fewer than this in hand, more are fetched."""
 
 CLAIMS_MAX = 1_000

@@ -115,11 +115,11 @@ def due_pending(
     """Return rows that the sweep takes up: waiting or failed or missing, and due. The longest due come first."""
     query = (
         _SELECT.where(pending_import.c.state != PendingState.CONFLICT, pending_import.c.due_at <= now_ms)
+        .where(sa.not_(among(pending_import.c.id, without_ids)))
         .order_by(pending_import.c.due_at, pending_import.c.id)
-        # What is in hand is left out here rather than in SQL: the set is small beside a statement's parameters.
-        .limit(limit + len(without_ids))
+        .limit(limit)
     )
-    return [row for row in _rows(connection, query) if row.id not in without_ids][:limit]
+    return _rows(connection, query)
 
 
 def delete_pending(connection: sa.Connection, pending_id: int) -> None:
