@@ -142,20 +142,20 @@ class LegacyModel:
 class LegacyLibrary:
     """A legacy manager's folder `data/` in the making.
 
-    `pictures` are the files in `data/images/` by name, `colours` those of tags by name.
+    `images` are the files in `data/images/` by name, `colours` those of tags by name.
     """
 
     models: list[LegacyModel] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
+    images: dict[str, bytes] = field(default_factory=dict)
     colours: dict[str, str] = field(default_factory=dict)
 
-    def add(self, path: Path | str, picture: tuple[str, bytes] | None = None, **columns: Any) -> LegacyModel:
-        """Add a row; its picture as (ending, content)."""
+    def add(self, path: Path | str, image: tuple[str, bytes] | None = None, **columns: Any) -> LegacyModel:
+        """Add a row; its image as (ending, content)."""
         number = len(self.models) + 1
-        if picture is not None:
-            ending, content = picture
+        if image is not None:
+            ending, content = image
             name = f"model_{number}_{FIRST_MS + number}_preview{ending}"
-            self.pictures[name] = content
+            self.images[name] = content
             columns["extra"] = {**(columns.get("extra") or {}), "images": [f"/media/{name}"]}
         row = LegacyModel(str(path), created_at=FIRST_MS + number, **columns)
         self.models.append(row)
@@ -165,7 +165,7 @@ class LegacyLibrary:
         """Write everything to a folder as a killed legacy manager leaves it; returns the database's path."""
         images = folder / "images"
         images.mkdir(parents=True, exist_ok=True)
-        for name, content in self.pictures.items():
+        for name, content in self.images.items():
             put(images / name, content)
         return write_legacy_database(folder, self.models, self.colours)
 

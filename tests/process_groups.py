@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-HASH_WORKER, PICTURE_WORKER = b"hash_worker", b"spawn_main"
+HASH_WORKER, IMAGE_WORKER = b"hash_worker", b"spawn_main"
 """What the command lines of worker processes contain."""
 
 

@@ -8,8 +8,8 @@
     │   └── CatalogueUnwritable  its disk is full, read-only, or fails
     ├── SourceError            a legacy source cannot be read at all
     ├── ImportStopped          an import was called off because the daemon or the command stops
-    ├── PictureError           a picture cannot be decoded or is refused
-    │   └── PictureTooLarge    it has too many bytes or pixels
+    ├── ImageError           an image cannot be decoded or is refused
+    │   └── ImageTooLarge    it has too many bytes or pixels
     ├── StorageError           a file of our own cannot be written
     ├── HashError              a file could not be hashed
     │   ├── FileChanged        it changed while it was read
@@ -66,12 +66,12 @@ class ImportStopped(ModelkeepError):
     """An import was called off because the daemon or the command stops."""
 
 
-class PictureError(ModelkeepError):
-    """A picture cannot be decoded, is too large, or is no picture."""
+class ImageError(ModelkeepError):
+    """An image cannot be decoded, is too large, or is no image."""
 
 
-class PictureTooLarge(PictureError):
-    """A picture has more bytes or pixels than are taken."""
+class ImageTooLarge(ImageError):
+    """An image has more bytes or pixels than are taken."""
 
 
 class StorageError(ModelkeepError):
@@ -115,7 +115,7 @@ class NoWorkers(ModelkeepError):
 
 
 class NotFound(ModelkeepError):
-    """There is no model, pending row, tag or picture of that name."""
+    """There is no model, pending row, tag or image of that name."""
 
 
 class Conflict(ModelkeepError):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from tests.bench import hashing, importing, machine, migrating, pictures, resting, watching
+from tests.bench import hashing, images, importing, machine, migrating, resting, watching
 from tests.bench.measuring import Measured
 from tests.bench.scene import Scene
 
@@ -43,7 +43,7 @@ ROWS = (
     Row("S6", watching.closed_files, 1),
     Row("S7", resting.idle, 0.2),
     Row("S8", resting.answers, 1),
-    Row("S9", pictures.tiers, 0.2),
+    Row("S9", images.tiers, 0.2),
     Row("S10", hashing.memory, 0.25),
 )
 

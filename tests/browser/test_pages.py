@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import put, safetensors
-from tests.picture_files import png
 from tests.programs import needs
 
 PAGE = Path(__file__).with_name("page.html")
@@ -22,13 +22,13 @@ DONE = {
     "edit": "200 from a page",
     "stale edit": "412",
     "tags": "200",
-    "picture": "8",
+    "image": "8",
     "scan": "opaque",
     "upload": "200",
     "events": "1",
 }
-REFUSED = dict.fromkeys(DONE, "TypeError") | {"picture": "8", "scan": "opaque", "events": "refused"}
-"""A page may show a picture whose name it knows, and ask without learning anything of the answer."""
+REFUSED = dict.fromkeys(DONE, "TypeError") | {"image": "8", "scan": "opaque", "events": "refused"}
+"""A page may show an image whose name it knows, and ask without learning anything of the answer."""
 
 
 @contextmanager

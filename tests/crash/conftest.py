@@ -55,7 +55,7 @@ def fixed_film(first: Scene) -> Film:
 
 @pytest.fixture(scope="session")
 def again(fast_folder: Path, lives: Nursery) -> Scene:
-    """A second import from a source that says something else of a row that waits, with another picture."""
+    """A second import from a source that says something else of a row that waits, with another image."""
     return import_again(fast_folder / "again", lives)
 
 

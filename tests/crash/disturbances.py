@@ -36,8 +36,8 @@ def film_with_fixed_names(scene: Scene) -> Film:
 def kill_trials(film: Film) -> list[Trial]:
     """Return a trial for each call at which the process can be killed.
 
-    Not for those of the workers that draw pictures: strace would kill the second worker there too, after which a
-    picture counts as one that kills.
+    Not for those of the workers that draw images: strace would kill the second worker there too, after which a
+    image counts as one that kills.
     """
     targets = [call for call in _targets(film) if not _is_of_worker(call)]
     return [Trial(f"killed at {_told(film, call)}", _killed(film, call)) for call in targets]

@@ -29,7 +29,7 @@ _OF_NO_CONCERN = re.compile(
 class Reference:
     """What an undisturbed life comes to.
 
-    `tiers` are the digests of published pictures by digest of the source picture and quality, `end` is what
+    `tiers` are the digests of published images by digest of the source image and quality, `end` is what
     `normalised` returned.
     """
 
@@ -121,18 +121,18 @@ class _Judge:
             if not is_refuted:
                 yield from self._migrated_faults(row)
             elif row.content in self.kept.models:
-                yield from self._migrated_faults(replace(row, picture=None))
+                yield from self._migrated_faults(replace(row, image=None))
             return
         if row.description not in waiting["meta_json"]:
             yield f"waits with other words: {waiting['meta_json']}"
         if self.kept.pending_tags.get(waiting["id"], set()) != row.tags:
             yield f"waits with the tags {self.kept.pending_tags.get(waiting['id'])}"
         if is_refuted:
-            high = self.reference.tiers[sha256_of(row.picture or b""), "high"]
+            high = self.reference.tiers[sha256_of(row.image or b""), "high"]
             if sha256_of(self._original(waiting["image"]) or b"") != high:
-                yield "waits without the picture of what it was taken for"
-        elif self._original(waiting["image"]) != (None if row.picture_is_broken else row.picture):
-            yield "waits without its picture, or with one that is none"
+                yield "waits without the image of what it was taken for"
+        elif self._original(waiting["image"]) != (None if row.image_is_broken else row.image):
+            yield "waits without its image, or with one that is none"
 
     def _migrated_faults(self, row: Row) -> Iterator[str]:
         model = self.kept.models.get(row.content)
@@ -144,21 +144,21 @@ class _Judge:
             yield f"is migrated with other words: {model['meta_json']}"
         if not row.tags <= self.kept.model_tags.get(row.content, set()):
             yield f"is migrated with the tags {self.kept.model_tags.get(row.content)}"
-        if row.picture is None or is_overridden:
+        if row.image is None or is_overridden:
             return
-        digest = sha256_of(row.picture)
-        if row.picture_is_broken:
+        digest = sha256_of(row.image)
+        if row.image_is_broken:
             if self.kept.refused.get(row.content, ()):
-                yield "is migrated with a picture that is none"
+                yield "is migrated with an image that is none"
         elif not any(image["source_digest"] == digest for image in self.kept.images.get(row.content, ())):
-            yield "is migrated without its picture"
+            yield "is migrated without its image"
 
     def _original(self, name: str) -> bytes | None:
         path = self.data_dir / "images" / "pending" / (name or "none")
         return path.read_bytes() if path.is_file() else None
 
     def _file_faults(self) -> Iterator[str]:
-        """Every picture in the catalogue is on the disk as it shall be, and nothing else is."""
+        """Every image in the catalogue is on the disk as it shall be, and nothing else is."""
         there = {name for _, name in _files(self.data_dir)}
         wanted = {f"images/pending/{row['image']}" for row in self.kept.pending.values() if row["image"]}
         wanted |= {f"images/pending/{row['file']}" for rows in self.kept.refused.values() for row in rows}
@@ -168,7 +168,7 @@ class _Judge:
                 wanted.add(f"images/{path.name}")
                 expected = self.reference.tiers.get((image["source_digest"], quality))
                 if path.is_file() and expected not in (None, sha256_of(path)):
-                    yield f"{path.name} shows another picture than the catalogue says"
+                    yield f"{path.name} shows another image than the catalogue says"
         yield from (f"{name} is missing" for name in sorted(wanted - there))
         yield from (f"{name} is left over" for name in sorted(there - wanted))
 
@@ -202,7 +202,7 @@ def story_faults(story: JournalStory, kept: Kept) -> Iterator[str]:
 
 
 def _files(data_dir: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every picture in a data folder, and whatever else does not belong there."""
+    """Yield every image in a data folder, and whatever else does not belong there."""
     for path in sorted(data_dir.rglob("*")):
         name = str(path.relative_to(data_dir))
         if not _OF_NO_CONCERN.fullmatch(name) and (path.is_file() or path.name.startswith("modelkeep-import-")):

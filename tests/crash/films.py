@@ -14,11 +14,11 @@ from tests.crash.promises import (
     broken_by_act,
     broken_by_backup,
     broken_by_catalogue,
+    broken_by_images,
     broken_by_init,
     broken_by_journal,
     broken_by_life,
     broken_by_orphans,
-    broken_by_pictures,
     broken_by_repair_of_a_stray,
     broken_by_repair_of_a_tier,
 )
@@ -32,9 +32,9 @@ def _life(scene: Scene) -> Film:
     return Film(scene, lambda job: job)
 
 
-def _recovery_of_pictures(scene: Scene) -> Film:
-    """A life that ends between its last commit and the last name of a picture, and the recovery from it."""
-    return Film(scene, _killed_at(f"picture.publish.before@{len(QUALITIES)}", armed_by="idle"), _recovered)
+def _recovery_of_images(scene: Scene) -> Film:
+    """A life that ends between its last commit and the last name of an image, and the recovery from it."""
+    return Film(scene, _killed_at(f"image.publish.before@{len(QUALITIES)}", armed_by="idle"), _recovered)
 
 
 def _recovery_of_the_journal(scene: Scene) -> Film:
@@ -91,12 +91,12 @@ def _journal_anew(scene: Scene) -> Film:
     return film
 
 
-def _pictures(scene: Scene) -> Film:
-    return Film(scene, lambda job: job.but(program="pictures", source=str(_first_picture(scene))))
+def _images(scene: Scene) -> Film:
+    return Film(scene, lambda job: job.but(program="images", source=str(_first_image(scene))))
 
 
-def _removal_of_a_picture(scene: Scene) -> Film:
-    """The owner removes a picture, and those after it move down, where no file can have two names."""
+def _removal_of_a_image(scene: Scene) -> Film:
+    """The owner removes an image, and those after it move down, where no file can have two names."""
 
     def make_library(job: Job) -> None:
         scene.live_well(job.but(program="library", inline=True))
@@ -115,14 +115,14 @@ def _removal_of_a_picture(scene: Scene) -> Film:
 
 
 def _orphans(scene: Scene) -> Film:
-    picture = _first_picture(scene)
+    image = _first_image(scene)
 
     def place(job: Job) -> None:
         pending = Path(job.data_dir) / "images" / "pending"
         pending.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, pending / "orphan.png")
+        shutil.copyfile(image, pending / "orphan.png")
 
-    return Film(scene, lambda job: job.but(program="orphans", source=str(picture)), prepare=place)
+    return Film(scene, lambda job: job.but(program="orphans", source=str(image)), prepare=place)
 
 
 def _backup(scene: Scene) -> Film:
@@ -157,7 +157,7 @@ def _lived(scene: Scene) -> Callable[[Job], None]:
     return live
 
 
-def _first_picture(scene: Scene) -> Path:
+def _first_image(scene: Scene) -> Path:
     return next((scene.library.source.parent / "images").glob("model_1_*"))
 
 
@@ -178,16 +178,16 @@ PROGRAMMES: dict[str, Programme] = {
     "journal": Programme(_journal, broken_by_journal),
     "journal anew": Programme(_journal_anew, broken_by_journal),
     "torn journal": Programme(_torn_journal, broken_by_journal),
-    "pictures": Programme(_pictures, broken_by_pictures),
+    "images": Programme(_images, broken_by_images),
     "orphans": Programme(_orphans, broken_by_orphans),
     "backup": Programme(_backup, broken_by_backup),
     "repair of a tier": Programme(_repair_of_a_tier, broken_by_repair_of_a_tier),
     "repair of a stray": Programme(_repair_of_a_stray, broken_by_repair_of_a_stray),
     "false claim": Programme(_false_claim, broken_by_life),
     "half-made folder": Programme(_half_made_folder, broken_by_life),
-    "recovery of pictures": Programme(_recovery_of_pictures, broken_by_life),
+    "recovery of images": Programme(_recovery_of_images, broken_by_life),
     "recovery of the journal": Programme(_recovery_of_the_journal, broken_by_life),
     "life": Programme(_life, broken_by_life),
-    "removal of a picture": Programme(_removal_of_a_picture, broken_by_act),
+    "removal of an image": Programme(_removal_of_a_image, broken_by_act),
 }
 """Small ones first: what one of them shows need not be looked for in a whole life."""

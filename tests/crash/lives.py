@@ -198,7 +198,7 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
     pipeline = Pipeline(
         PipelineOptions(settle_seconds=0.0, retry_base_seconds=0.02, strategy=Strategy.AUTO),
         kept.catalogue,
-        kept.pictures,
+        kept.images,
         kept.journal,
         kept.changes,
         StandInHashing(pool, _digest_of, looks) if job.inline else pool,
@@ -260,8 +260,8 @@ async def write_journal(job: Job, acknowledge: Acknowledge) -> None:
     acknowledge(str(seq))
 
 
-async def keep_pictures(job: Job, acknowledge: Acknowledge) -> None:
-    """Copy and render a picture; acknowledges each step that shall last."""
+async def keep_images(job: Job, acknowledge: Acknowledge) -> None:
+    """Copy and render an image; acknowledges each step that shall last."""
     store = ImageStore(Path(job.data_dir) / "images", InlinePool(1))
     source = Path(job.source)
     staged = store.stage_copy(source, "copy")
@@ -330,7 +330,7 @@ Program = Callable[[Job, Acknowledge], Coroutine[Any, Any, None]]
 PROGRAMS: dict[str, Program] = {
     "life": life,
     "journal": write_journal,
-    "pictures": keep_pictures,
+    "images": keep_images,
     "orphans": put_orphans_aside,
     "backup": back_up_catalogue,
     "catalogue": make_catalogue,

@@ -1,7 +1,7 @@
 """The short lives in which the owner does one thing by hand: open a data folder, do it, close.
 
-`library` makes the folder from which the others start: a model of four pictures, one whose file is gone, with two
-pictures, one that could not be used and a row in conflict with it, and one that is left alone.
+`library` makes the folder from which the others start: a model of four images, one whose file is gone, with two
+images, one that could not be used and a row in conflict with it, and one that is left alone.
 """
 
 import io
@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.crash.job import Job
 from tests.crash.lives import Acknowledge
-from tests.picture_files import png, text_as_picture
+from tests.image_files import png, text_as_image
 
 from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
@@ -24,19 +24,19 @@ from modelkeep.domain.values import Fingerprint
 from modelkeep.service.holdings import Holdings, open_holdings
 from modelkeep.settings.model import JournalSettings, Settings
 
-PICTURED, GONE, ALONE = "1" * 64, "2" * 64, "3" * 64
-PICTURES = {PICTURED: (1, 2, 3, 4), GONE: (5, 6), ALONE: (7,)}
-"""Seeds of each model's pictures."""
+IMAGED, GONE, ALONE = "1" * 64, "2" * 64, "3" * 64
+IMAGES = {IMAGED: (1, 2, 3, 4), GONE: (5, 6), ALONE: (7,)}
+"""Seeds of each model's images."""
 
 ADDED = 9
-"""Seed of the picture that is added."""
+"""Seed of the image that is added."""
 
 _REFUSED = "77.png"
 _SINCE_MS = 1_735_689_600_000
 
 
-def picture(seed: int) -> bytes:
-    """Return the picture of a seed; decoding it is not what is tested."""
+def image(seed: int) -> bytes:
+    """Return the image of a seed; decoding it is not what is tested."""
     return png(seed, (48, 32))
 
 
@@ -45,11 +45,11 @@ Act = Callable[[OwnerActs, TagActs], Awaitable[object]]
 EDIT = Edit(name="edited", meta={"description": "other words", "kept": [1]}, tags=[])
 
 ACTS: dict[str, Act] = {
-    "remove the first": lambda acts, _: acts.remove_picture(PICTURED, 0),
-    "remove the last": lambda acts, _: acts.remove_picture(PICTURED, 3),
-    "add": lambda acts, _: acts.add_picture(PICTURED, io.BytesIO(picture(ADDED))),
+    "remove the first": lambda acts, _: acts.remove_image(IMAGED, 0),
+    "remove the last": lambda acts, _: acts.remove_image(IMAGED, 3),
+    "add": lambda acts, _: acts.add_image(IMAGED, io.BytesIO(image(ADDED))),
     "purge": lambda acts, _: acts.purge(GONE),
-    "edit": lambda acts, _: acts.edit(PICTURED, EDIT, lambda _: True),
+    "edit": lambda acts, _: acts.edit(IMAGED, EDIT, lambda _: True),
     "rename a tag": lambda _, tags: tags.change(1, "renamed", "#abc"),
     "remove a tag": lambda _, tags: tags.remove(1),
 }
@@ -58,14 +58,14 @@ ACTS: dict[str, Act] = {
 async def make_library(job: Job, acknowledge: Acknowledge) -> None:
     """Make the folder from which the others start."""
     async with _opened(job) as (kept, acts):
-        rows = [_staged(sha256, number) for number, sha256 in enumerate(PICTURES)]
+        rows = [_staged(sha256, number) for number, sha256 in enumerate(IMAGES)]
         await kept.catalogue.import_rows("hikaze-v1", "/old", rows, _SINCE_MS, lambda _: None)
-        for sha256, seeds in PICTURES.items():
+        for sha256, seeds in IMAGES.items():
             for seed in seeds:
-                await acts.add_picture(sha256, io.BytesIO(picture(seed)))
-        kept.pictures.pending_path(_REFUSED).write_bytes(text_as_picture())
+                await acts.add_image(sha256, io.BytesIO(image(seed)))
+        kept.images.pending_path(_REFUSED).write_bytes(text_as_image())
     with closing(sqlite3.connect(Path(job.data_dir) / "modelkeep.db")) as connection, connection:
-        connection.execute("INSERT INTO refused_pictures VALUES (?, ?, 'no picture', ?)", (_REFUSED, GONE, _SINCE_MS))
+        connection.execute("INSERT INTO refused_pictures VALUES (?, ?, 'no image', ?)", (_REFUSED, GONE, _SINCE_MS))
         conflict = ("/models/copy.safetensors", GONE, _SINCE_MS)
         connection.execute(
             "INSERT INTO pending_import (path, sha256, source, state, due_at) VALUES (?, ?, 'x', 'conflict', ?)",
@@ -95,7 +95,7 @@ def _life_of(act: Act) -> Callable[[Job, Acknowledge], Coroutine[Any, Any, None]
 async def _opened(job: Job) -> AsyncIterator[tuple[Holdings, OwnerActs]]:
     journal = JournalSettings(segment_bytes=job.segment_bytes, keep_segments=job.keep_segments)
     async with open_holdings(Settings(data_dir=Path(job.data_dir), journal=journal), "a test") as kept:
-        yield kept, OwnerActs(kept.catalogue, kept.pictures, kept.changes, now_ms)
+        yield kept, OwnerActs(kept.catalogue, kept.images, kept.changes, now_ms)
 
 
 def _staged(sha256: str, number: int) -> StagedRow:

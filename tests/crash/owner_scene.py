@@ -138,7 +138,7 @@ def faults_of(data_dir: Path) -> Iterator[str]:
     yield from database_faults(data_dir)
     yield from story_faults(read_story(data_dir / "journal"), read_kept(data_dir))
     settings = Settings.model_validate({"data_dir": data_dir, "roots": [{"path": "/models"}], "api": {"socket": ""}})
-    about_us = {"catalogue", "journal", "pictures", "originals", "leftovers", "queue", "models"}
+    about_us = {"catalogue", "journal", "images", "originals", "leftovers", "queue", "models"}
     for finding in examine(settings).findings:
         if finding.is_wrong and finding.check in about_us:
             yield f"the doctor says of {finding.check}: {finding.sentence}"

@@ -10,8 +10,8 @@ from tests.crash.living import KILLED, Scene, said
 from tests.crash.trials import LIFE_SECONDS, Trial, judged, kill_after
 
 _OF_RECOVERY = (
-    *("journal.append.after", "journal.sync.after", "picture.publish.after", "picture_folder.sync.after"),
-    *("catalogue.commit.before", "catalogue.commit.after", "staging.sweep.after", "pending_picture.remove.after"),
+    *("journal.append.after", "journal.sync.after", "image.publish.after", "image_folder.sync.after"),
+    *("catalogue.commit.before", "catalogue.commit.after", "staging.sweep.after", "pending_image.remove.after"),
 )
 
 

@@ -37,8 +37,8 @@ def broken_by_journal(film: Film, number: int, muted: Collection[str] = ()) -> l
     return [f"records are gone: {sorted(lacking)}"] if lacking else []
 
 
-def broken_by_pictures(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
-    """Judge the program `pictures`, which acknowledges what it has done with one."""
+def broken_by_images(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `images`, which acknowledges what it has done with one."""
     job = film.end(number, power_cut, muted)
     images, spoken = Path(job.data_dir) / "images", acknowledged(job)
     wanted = [[images / "pending" / "1.png"]] if "kept" in spoken else []
@@ -81,17 +81,17 @@ def broken_by_init(film: Film, number: int, muted: Collection[str] = ()) -> list
 
 
 STRAY = f"{'0' * 64}_0_low.webp"
-"""A picture that no row names."""
+"""An image that no row names."""
 
 
 def broken_by_repair_of_a_stray(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
-    """Judge a repair that puts a picture aside."""
+    """Judge a repair that puts an image aside."""
     job = film.end(number, power_cut, muted)
     images = Path(job.data_dir) / "images"
     aside = images / "lost+found" / STRAY
     if not acknowledged(job):
-        return [] if _has_content(images / STRAY) or _has_content(aside) else ["the stray picture is gone"]
-    return [*_untold_repair(job), *([] if _has_content(aside) else ["the stray picture is not put aside"])]
+        return [] if _has_content(images / STRAY) or _has_content(aside) else ["the stray image is gone"]
+    return [*_untold_repair(job), *([] if _has_content(aside) else ["the stray image is not put aside"])]
 
 
 def broken_by_repair_of_a_tier(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
@@ -155,8 +155,8 @@ def _broken_at_once(job: Job, killed: Job) -> Iterator[str]:
     """Yield what is not on the disk in the moment in which a phase is acknowledged."""
     data_dir, phase = Path(job.data_dir), acknowledged(job)[-1]
     if phase in PHASES[1:]:
-        pictures = _rows(data_dir / "modelkeep.db", "SELECT sha256 || '_' || seq FROM images")
-        names = [f"{name}_{quality}.webp" for (name,) in pictures for quality in QUALITIES]
+        images = _rows(data_dir / "modelkeep.db", "SELECT sha256 || '_' || seq FROM images")
+        names = [f"{name}_{quality}.webp" for (name,) in images for quality in QUALITIES]
         yield from (f"{name} is not under its name" for name in names if not (data_dir / "images" / name).is_file())
     if phase == PHASES[-1] and _journal(data_dir) != _journal(Path(killed.data_dir)):
         yield "the end of the journal is gone"

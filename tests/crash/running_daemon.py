@@ -8,12 +8,12 @@ from tests.crash.end_state import database_faults
 from tests.crash.journal_story import read_story
 from tests.crash.tiny_library import TINY
 from tests.daemon_process import DaemonProcess, Tables
+from tests.image_files import png
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import png
 from tests.waiting import wait_until
 
 RECOVERY_SECONDS = 30.0
-PICTURE = png(1, TINY)
+IMAGE = png(1, TINY)
 
 
 @contextmanager
@@ -57,8 +57,8 @@ def wait_recovered(daemon: DaemonProcess, files: Mapping[Path, str]) -> None:
     assert events[-1] == "trouble.ended"
 
 
-def import_one(daemon: DaemonProcess, folder: Path, path: Path, picture: bytes = PICTURE) -> None:
-    """Import a row with a picture for a file, which waits in the queue then."""
+def import_one(daemon: DaemonProcess, folder: Path, path: Path, image: bytes = IMAGE) -> None:
+    """Import a row with an image for a file, which waits in the queue then."""
     library = LegacyLibrary()
-    library.add(path, (".png", picture), tags=("favourite",), extra={"description": "kept"})
+    library.add(path, (".png", image), tags=("favourite",), extra={"description": "kept"})
     daemon.must("import", "hikaze", str(library.write(folder)))

@@ -72,7 +72,7 @@ def mounted_read_only(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("made_unwritable", [without_rights, mounted_read_only])
-def test_a_folder_of_pictures_that_cannot_be_written_is_told_and_outlasted(
+def test_a_folder_of_images_that_cannot_be_written_is_told_and_outlasted(
     tmp_path: Path, models: Path, made_unwritable: Callable[[Path], AbstractContextManager[None]]
 ) -> None:
     with running(tmp_path / "daemon", [models], obeys_rights=True) as daemon:

@@ -26,8 +26,8 @@ PARTS = 4
 
 RECOVERIES = (
     *("catalogue.commit.before@4", "catalogue.commit.after@3", "journal.append.after@2", "journal.sync.after@2"),
-    *("pending_folder.sync.after@1", "picture.publish.after@2", "picture.publish.before@8"),
-    *("pending_picture.remove.before@2", "file.sync.after@11"),
+    *("pending_folder.sync.after@1", "image.publish.after@2", "image.publish.before@8"),
+    *("pending_image.remove.before@2", "file.sync.after@11"),
 )
 """Points from which a recovery has something to do."""
 

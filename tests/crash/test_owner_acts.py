@@ -1,10 +1,10 @@
-"""A kill at every named point while the owner changes pictures, models or tags, and of the recovery."""
+"""A kill at every named point while the owner changes images, models or tags, and of the recovery."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.crash.owner_lives import ACTS, ADDED, GONE, PICTURED, PICTURES, picture
+from tests.crash.owner_lives import ACTS, ADDED, GONE, IMAGED, IMAGES, image
 from tests.crash.owner_scene import (
     OwnerScene,
     crash_trials,
@@ -20,9 +20,9 @@ from modelkeep.images.tiers import render_tiers
 SceneOf = Callable[[str], OwnerScene]
 
 HALFWAY = {
-    "remove the first": ["picture.link.after@4", "catalogue.commit.after@1", "picture.publish.after@4"],
-    "purge": ["picture.remove.after@1", "pending_picture.remove.before@1"],
-    "add": ["file.sync.after@2", "picture.publish.after@1"],
+    "remove the first": ["image.link.after@4", "catalogue.commit.after@1", "image.publish.after@4"],
+    "purge": ["image.remove.after@1", "pending_image.remove.before@1"],
+    "add": ["file.sync.after@2", "image.publish.after@1"],
 }
 """Points from which a recovery has something to do."""
 
@@ -46,16 +46,16 @@ def scene_of(fast_folder: Path) -> Iterator[SceneOf]:
         yield scene_of
 
 
-def test_each_picture_is_in_its_place_when_the_first_is_removed(scene_of: SceneOf) -> None:
+def test_each_image_is_in_its_place_when_the_first_is_removed(scene_of: SceneOf) -> None:
     scene = scene_of("remove the first")
-    seeds = PICTURES[PICTURED]
-    assert _published(scene.before, PICTURED) == _expected(PICTURED, seeds)
-    assert _published(scene.after, PICTURED) == _expected(PICTURED, seeds[1:])
+    seeds = IMAGES[IMAGED]
+    assert _published(scene.before, IMAGED) == _expected(IMAGED, seeds)
+    assert _published(scene.after, IMAGED) == _expected(IMAGED, seeds[1:])
 
 
-def test_an_added_picture_is_the_last(scene_of: SceneOf) -> None:
+def test_an_added_image_is_the_last(scene_of: SceneOf) -> None:
     after = scene_of("add").after
-    assert _published(after, PICTURED) == _expected(PICTURED, (*PICTURES[PICTURED], ADDED))
+    assert _published(after, IMAGED) == _expected(IMAGED, (*IMAGES[IMAGED], ADDED))
 
 
 def test_nothing_is_left_of_what_is_purged(scene_of: SceneOf) -> None:
@@ -107,5 +107,5 @@ def _expected(sha256: str, seeds: tuple[int, ...]) -> dict[str, str]:
     return {
         f"{sha256}_{seq}_{quality}.webp": sha256_of(content)
         for seq, seed in enumerate(seeds)
-        for quality, content in render_tiers(picture(seed), "x").files.items()
+        for quality, content in render_tiers(image(seed), "x").files.items()
     }

@@ -26,7 +26,7 @@ def test_what_was_acknowledged_outlasts_a_real_power_cut(tmp_path: Path, disk: L
 
 
 def test_the_power_cuts_are_real(tmp_path: Path, disk: LoopDisk, lives: Nursery) -> None:
-    """A program that syncs nothing itself, and leaves that to SQLite, loses pictures."""
+    """A program that syncs nothing itself, and leaves that to SQLite, loses images."""
     scene = Scene(tmp_path / "lives", make_library(tmp_path / "library"), lives, data_in=disk.mount_point)
     job = scene.new_job()
     lose_power_at(scene, disk, job.but(careless=True), "journal.append.after@25")

@@ -12,9 +12,9 @@ from tests.crash.file_systems import loop_disk
 from tests.crash.memory_cgroup import memory_cgroup, oom_kills
 from tests.crash.running_daemon import RECOVERY_SECONDS, import_one, put_some, running
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.libraries import put, safetensors, sha256_of
-from tests.picture_files import png
-from tests.process_groups import HASH_WORKER, PICTURE_WORKER, readers_among, workers_among
+from tests.process_groups import HASH_WORKER, IMAGE_WORKER, readers_among, workers_among
 from tests.programs import without
 from tests.waiting import wait_until
 
@@ -33,7 +33,7 @@ def models(tmp_path: Path) -> Path:
 
 def workers(daemon: DaemonProcess) -> list[int]:
     """Return the daemon's worker processes."""
-    return workers_among(daemon.processes(), HASH_WORKER, PICTURE_WORKER)
+    return workers_among(daemon.processes(), HASH_WORKER, IMAGE_WORKER)
 
 
 def large_file(path: Path) -> Path:

@@ -1,7 +1,7 @@
 """The journal of a killed life is cut, flipped, doubled and shuffled: the recovery tells, and replays nothing wrong.
 
 More is taken from it here than a crash can take: also what was on the disk. Then it may say of a migration that it
-was rolled back whose end it has lost. What counts is that rows, tags and pictures are as they have to be.
+was rolled back whose end it has lost. What counts is that rows, tags and images are as they have to be.
 """
 
 import random
@@ -15,7 +15,7 @@ from tests.crash.living import Nursery, Scene
 from tests.crash.scenes import one_segment
 from tests.crash.trials import Trial, assert_all_well, copy_of, crash, some
 
-POINT = "picture.publish.before@8"
+POINT = "image.publish.before@8"
 """There, some migrations are finished, some committed and not published, and some only planned."""
 
 CUTS, FLIPS = 45, 40

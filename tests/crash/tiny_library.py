@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.image_files import jpeg, png, text_as_image, truncated_png
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import jpeg, png, text_as_picture, truncated_png
 
 TINY = (48, 32)
-"""Pixels of its pictures: decoding them is not what is tested."""
+"""Pixels of its images: decoding them is not what is tested."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Row:
     content: str
     description: str
     tags: frozenset[str]
-    picture: bytes | None = None
-    picture_is_broken: bool = False
+    image: bytes | None = None
+    image_is_broken: bool = False
     claimed: str = ""
     """The hash that it says the file has; empty: none."""
     before: "Row | None" = None
@@ -47,13 +47,13 @@ def make_library(folder: Path) -> TinyLibrary:
     """Write the library below a folder."""
     root = folder / "models"
     rows = (
-        _row(root, "claimed", "alpha", "a", "b", picture=png(1, TINY), claims=True),
-        _row(root, "waiting", "beta", "b", "c", "d", picture=jpeg(2, TINY)),
-        _row(root, "first", "gamma", "a", picture=png(3, TINY), claims=True),
-        _row(root, "second", "delta", "e", content="first", picture=png(4, TINY)),
-        _row(root, "copy", "", "f", content="claimed", picture=png(5, TINY)),
-        _row(root, "broken", "epsilon", "a", picture=truncated_png(), is_broken=True),
-        _row(root, "blurred", "zeta", "c", picture=text_as_picture(), claims=True, is_broken=True),
+        _row(root, "claimed", "alpha", "a", "b", image=png(1, TINY), claims=True),
+        _row(root, "waiting", "beta", "b", "c", "d", image=jpeg(2, TINY)),
+        _row(root, "first", "gamma", "a", image=png(3, TINY), claims=True),
+        _row(root, "second", "delta", "e", content="first", image=png(4, TINY)),
+        _row(root, "copy", "", "f", content="claimed", image=png(5, TINY)),
+        _row(root, "broken", "epsilon", "a", image=truncated_png(), is_broken=True),
+        _row(root, "blurred", "zeta", "c", image=text_as_image(), claims=True, is_broken=True),
         _row(root, "plain", "eta", "b", "c"),
     )
     stranger = put(root / "loras" / "stranger.safetensors", safetensors("stranger", 512))
@@ -63,16 +63,16 @@ def make_library(folder: Path) -> TinyLibrary:
 def make_lying_library(folder: Path) -> TinyLibrary:
     """Write a library in which a file is not the one that the database says it is."""
     root = folder / "models"
-    lying = replace(_row(root, "lying", "theta", "a", "b", picture=png(7, TINY)), claimed="f" * 64)
-    rows = (lying, _row(root, "honest", "iota", "b", picture=png(8, TINY), claims=True))
+    lying = replace(_row(root, "lying", "theta", "a", "b", image=png(7, TINY)), claimed="f" * 64)
+    rows = (lying, _row(root, "honest", "iota", "b", image=png(8, TINY), claims=True))
     stranger = put(root / "loras" / "stranger.safetensors", safetensors("stranger", 512))
     return TinyLibrary(_write_source(folder / "legacy", rows), root, rows, stranger)
 
 
 def change_source(library: TinyLibrary) -> TinyLibrary:
-    """Let the legacy database say something else of the row `waiting`: words, tags and picture."""
+    """Let the legacy database say something else of the row `waiting`: words, tags and image."""
     changed = [
-        replace(row, description="revised", tags=row.tags | {"g"}, picture=jpeg(6, TINY), before=row)
+        replace(row, description="revised", tags=row.tags | {"g"}, image=jpeg(6, TINY), before=row)
         if row.path.stem == "waiting"
         else row
         for row in library.rows
@@ -88,13 +88,13 @@ def _row(
     description: str,
     *tags: str,
     content: str = "",
-    picture: bytes | None = None,
+    image: bytes | None = None,
     claims: bool = False,
     is_broken: bool = False,
 ) -> Row:
     path = put(root / "loras" / f"{name}.safetensors", safetensors(content or name, 512))
     content = sha256_of(path)
-    return Row(path, content, description, frozenset(tags), picture, is_broken, content if claims else "")
+    return Row(path, content, description, frozenset(tags), image, is_broken, content if claims else "")
 
 
 def _write_source(folder: Path, rows: Sequence[Row]) -> Path:
@@ -102,7 +102,7 @@ def _write_source(folder: Path, rows: Sequence[Row]) -> Path:
     for row in rows:
         library.add(
             row.path,
-            (".png", row.picture) if row.picture else None,
+            (".png", row.image) if row.image else None,
             hash_hex=row.claimed,
             extra={"description": row.description} if row.description else None,
             tags=sorted(row.tags),

@@ -12,9 +12,9 @@ from pathlib import Path
 from tests.crash.end_state import QUALITIES, database_faults, story_faults
 from tests.crash.journal_story import read_story
 from tests.crash.tiny_library import TINY
+from tests.image_files import png
 from tests.integration.kept import Kept, read_kept
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import png
 
 FILE_BYTES = 20_000
 CONFLICT_SHARE = 0.25
@@ -28,7 +28,7 @@ class Described:
     content: str
     description: str
     tags: frozenset[str]
-    picture: bytes
+    image: bytes
     is_alone: bool = True
     """Nobody else describes this content in other words."""
 
@@ -142,7 +142,7 @@ class World:
         )
         library.add(
             path,
-            (".png", row.picture),
+            (".png", row.image),
             hash_hex=row.content if self.chance.random() < 0.4 else "",
             extra={"description": row.description},
             tags=sorted(row.tags),
@@ -198,8 +198,8 @@ def _row_faults(row: Described, data_dir: Path, kept: Kept) -> Iterator[str]:
         yield f"is migrated with the tags {kept.model_tags.get(row.content)}"
     if "what " not in model["meta_json"] or (row.is_alone and row.description not in model["meta_json"]):
         yield f"is migrated with other words: {model['meta_json']}"
-    if not any(image["source_digest"] == sha256_of(row.picture) for image in kept.images.get(row.content, ())):
-        yield "is migrated without its picture"
+    if not any(image["source_digest"] == sha256_of(row.image) for image in kept.images.get(row.content, ())):
+        yield "is migrated without its image"
 
 
 def _waiting_faults(row: Described, waiting: list[dict[str, object]], data_dir: Path, kept: Kept) -> Iterator[str]:
@@ -209,8 +209,8 @@ def _waiting_faults(row: Described, waiting: list[dict[str, object]], data_dir: 
     if kept.pending_tags.get(int(str(found["id"])), set()) != row.tags:
         yield f"waits with the tags {kept.pending_tags.get(int(str(found['id'])))}"
     original = data_dir / "images" / "pending" / str(found["image"])
-    if not original.is_file() or original.read_bytes() != row.picture:
-        yield "waits without its picture"
+    if not original.is_file() or original.read_bytes() != row.image:
+        yield "waits without its image"
 
 
 def _file_faults(data_dir: Path, kept: Kept) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests import picture_files
+from tests import image_files
 from tests.libraries import LegacyLibrary, checkpoint, noise, put, safetensors, sha256_of
 
 TYPES = ("checkpoints", "loras", "vae", "embeddings", "controlnet")
@@ -14,18 +14,18 @@ TAGS = ("anime", "photo", "favourite", "スタイル", "to sort", "sdxl", "1.5",
 COLOURS = {"favourite": "#f1c40f", "anime": "#3498db"}
 WRONG = "0123456789abcdef" * 4
 
-GOOD_PICTURES: tuple[tuple[str, Callable[[int], bytes]], ...] = (
-    (".png", picture_files.png),
-    (".jpg", picture_files.jpeg),
-    (".jpeg", picture_files.lying_jpeg),
-    (".webp", picture_files.webp),
-    (".gif", picture_files.gif),
-    (".bmp", picture_files.bmp),
+GOOD_IMAGES: tuple[tuple[str, Callable[[int], bytes]], ...] = (
+    (".png", image_files.png),
+    (".jpg", image_files.jpeg),
+    (".jpeg", image_files.lying_jpeg),
+    (".webp", image_files.webp),
+    (".gif", image_files.gif),
+    (".bmp", image_files.bmp),
 )
-BROKEN_PICTURES: tuple[tuple[str, Callable[[int], bytes]], ...] = (
-    (".png", picture_files.truncated_png),
-    (".jpg", lambda _: picture_files.text_as_picture()),
-    (".png", lambda _: picture_files.gigantic_png()),
+BROKEN_IMAGES: tuple[tuple[str, Callable[[int], bytes]], ...] = (
+    (".png", image_files.truncated_png),
+    (".jpg", lambda _: image_files.text_as_image()),
+    (".png", lambda _: image_files.gigantic_png()),
     (".png", lambda _: b""),
 )
 
@@ -104,8 +104,8 @@ class LargeLibrary:
         other = put(path.with_name(f"second {path.name}"), content)
         one = {"extra": {"description": "", "prompts": {"positive": f"p {number}"}}, "tags": ("anime",)}
         two = {"extra": {"description": f"d {number}", "prompts": {"negative": "blurry"}}, "tags": ("photo",)}
-        self._row(path, content, hash_hex=sha256_of(content), picture=self._picture(number), **one)
-        self._row(other, content, hash_hex=sha256_of(content), picture=self._picture(number + 1), **two)
+        self._row(path, content, hash_hex=sha256_of(content), image=self._image(number), **one)
+        self._row(other, content, hash_hex=sha256_of(content), image=self._image(number + 1), **two)
 
     def _missing(self, number: int) -> None:
         self.legacy.add(self.models / "loras" / f"gone {number}.safetensors", **self._said(number))
@@ -146,16 +146,16 @@ class LargeLibrary:
             said["name"] = f"Chosen name {number}"
         if number % 7 == 0:
             said["meta"] = {"civitai": {"id": number, "nsfw": False}}
-        picture = self._picture(number)
-        if picture is not None:
-            said["picture"] = picture
+        image = self._image(number)
+        if image is not None:
+            said["image"] = image
         return said
 
-    def _picture(self, number: int) -> tuple[str, bytes] | None:
+    def _image(self, number: int) -> tuple[str, bytes] | None:
         if number % 29 == 0:
-            ending, make = BROKEN_PICTURES[number // 29 % len(BROKEN_PICTURES)]
+            ending, make = BROKEN_IMAGES[number // 29 % len(BROKEN_IMAGES)]
         elif number % 8 == 0:
-            ending, make = GOOD_PICTURES[number // 8 % len(GOOD_PICTURES)]
+            ending, make = GOOD_IMAGES[number // 8 % len(GOOD_IMAGES)]
         else:
             return None
         return ending, make(number)

@@ -18,7 +18,7 @@ class LegacyFacts:
     """A row of the legacy manager.
 
     `path` is on this machine, `content` the SHA-256 of its file (empty when it is gone), `claim` the hash that the
-    database holds for it, `picture` the first one that is there, `texts` everything else that was written.
+    database holds for it, `image` the first one that is there, `texts` everything else that was written.
     """
 
     id: int
@@ -30,7 +30,7 @@ class LegacyFacts:
     content: str
     texts: dict[str, Any]
     tag_facts: tuple[tuple[str, str, int], ...]
-    picture: Path | None
+    image: Path | None
 
     @property
     def tags(self) -> set[str]:
@@ -73,5 +73,5 @@ def _facts(
         content=sha256_of(path) if path.is_file() else "",
         texts={key: value for key, value in said.items() if key not in ("images", "images_count")},
         tag_facts=tags,
-        picture=next((picture for picture in references if picture.is_file()), None),
+        image=next((image for image in references if image.is_file()), None),
     )

@@ -1,7 +1,7 @@
 """An independent judge: reads the legacy database and the catalogue itself, and says what is not accounted for.
 
 It shares no code with the program. Every row of the legacy database has to be migrated with exactly its tags, text
-and picture, or pending with exactly these and a reason that a person understands.
+and image, or pending with exactly these and a reason that a person understands.
 """
 
 import json
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.integration.image_judge import faults_of_published, is_usable
 from tests.integration.kept import Kept, Row, read_kept
 from tests.integration.legacy_facts import LegacyFacts, read_legacy
-from tests.integration.picture_judge import faults_of_published, is_usable
 from tests.libraries import sha256_of
 
 _TECHNICAL = re.compile(r"Errno|Traceback|Exception|Error\b|<class|\bNone\b|0x[0-9a-f]{6}|\.py\b|sqlite3\.|[{}]")
@@ -42,10 +42,10 @@ def judge(
     """Compare a legacy database with what was made of it.
 
     Args:
-        database: the legacy one; its pictures lie in `images/` beside it.
+        database: the legacy one; its images lie in `images/` beside it.
         data_dir: the daemon's data folder; nothing is on its way in it any more.
         path_map: the prefix that was rewritten by `--map`, and what it became.
-        report: of the import; tells of pictures that could not be taken.
+        report: of the import; tells of images that could not be taken.
         claims_are_kept: a row whose stored hash is wrong stays under that hash, and follows its file too.
     """
     case = _Case(read_legacy(database, path_map), read_kept(data_dir), data_dir, report or {}, claims_are_kept)
@@ -112,15 +112,15 @@ class _Case:
             self.complain(row, f"pending with the tags {sorted(tags)} for {sorted(row.tags)}")
         if not is_understandable(waiting["last_error"]):
             self.complain(row, f"pending ({waiting['state']}) with the reason {waiting['last_error']!r}")
-        self._judge_pending_picture(row, waiting)
+        self._judge_pending_image(row, waiting)
         self._judge_state(row, waiting)
 
-    def _judge_pending_picture(self, row: LegacyFacts, waiting: Row) -> None:
-        if row.picture is None or self._is_told(row):
+    def _judge_pending_image(self, row: LegacyFacts, waiting: Row) -> None:
+        if row.image is None or self._is_told(row):
             return
         original = self.data_dir / "images" / "pending" / (waiting["image"] or "none")
-        if not original.is_file() or original.read_bytes() != row.picture.read_bytes():
-            self.complain(row, f"pending without its picture {row.picture.name}")
+        if not original.is_file() or original.read_bytes() != row.image.read_bytes():
+            self.complain(row, f"pending without its image {row.image.name}")
 
     def _judge_state(self, row: LegacyFacts, waiting: Row) -> None:
         state, is_there = waiting["state"], row.path.is_file()
@@ -148,29 +148,29 @@ class _Case:
             self.complain(row, f"its path is {place['state']} with {place['sha256'][:8]}, not {expected}")
         if row.path.is_file() and row.content == content and model["size_bytes"] != row.path.stat().st_size:
             self.complain(row, f"its model has {model['size_bytes']} bytes, its file {row.path.stat().st_size}")
-        self._judge_migrated_picture(row, content)
+        self._judge_migrated_image(row, content)
 
-    def _judge_migrated_picture(self, row: LegacyFacts, content: str) -> None:
-        if row.picture is None:
+    def _judge_migrated_image(self, row: LegacyFacts, content: str) -> None:
+        if row.image is None:
             return
-        digest = sha256_of(row.picture)
+        digest = sha256_of(row.image)
         is_published = any(image["source_digest"] == digest for image in self.kept.images.get(content, ()))
-        if is_published != is_usable(row.picture):
-            self.complain(row, f"its picture {row.picture.name} is {'' if is_published else 'not '}published")
+        if is_published != is_usable(row.image):
+            self.complain(row, f"its image {row.image.name} is {'' if is_published else 'not '}published")
         if not is_published and not (self._is_told(row) or self._is_refused(row, content)):
-            self.complain(row, f"nobody is told why its picture {row.picture.name} was not taken")
+            self.complain(row, f"nobody is told why its image {row.image.name} was not taken")
 
     def _is_told(self, row: LegacyFacts) -> bool:
-        """Tell whether the import's report says why the row's picture was not taken."""
+        """Tell whether the import's report says why the row's image was not taken."""
         errors = self.report.get("image_errors", ())
         return any(error["key"] == str(row.id) and is_understandable(error["reason"]) for error in errors)
 
     def _is_refused(self, row: LegacyFacts, content: str) -> bool:
         """Tell whether the catalogue says why, and the original is kept."""
-        assert row.picture is not None
+        assert row.image is not None
         for refused in self.kept.refused.get(content, ()):
             original = self.data_dir / "images" / "pending" / refused["file"]
-            if original.is_file() and original.read_bytes() == row.picture.read_bytes():
+            if original.is_file() and original.read_bytes() == row.image.read_bytes():
                 return is_understandable(refused["reason"])
         return False
 
@@ -197,8 +197,8 @@ class _Case:
                 self.complaints.append(f"{what} has texts that its rows do not explain: {texts}")
             if _DERIVED & texts.keys():
                 self.complaints.append(f"{what} stores what is derived: {sorted(texts)}")
-            said = {sha256_of(row.picture) for row in rows if row.picture is not None}
-            said |= {sha256_of(picture) for claim in self.followed[content] for picture in self._published(claim)}
+            said = {sha256_of(row.image) for row in rows if row.image is not None}
+            said |= {sha256_of(image) for claim in self.followed[content] for image in self._published(claim)}
             self._judge_images(what, content, said)
             if not rows and not self._explains(content):
                 self.complaints.append(f"{what} is there without a row and without a file")
@@ -221,12 +221,12 @@ class _Case:
         images = self.kept.images.get(content, [])
         digests = [image["source_digest"] for image in images]
         if len(set(digests)) != len(digests) or not set(digests) <= said:
-            self.complaints.append(f"{what} has pictures that its rows do not explain")
+            self.complaints.append(f"{what} has images that its rows do not explain")
         if [image["seq"] for image in images] != list(range(len(images))):
-            self.complaints.append(f"{what} has the picture numbers {[image['seq'] for image in images]}")
+            self.complaints.append(f"{what} has the image numbers {[image['seq'] for image in images]}")
 
     def _published(self, content: str) -> list[Path]:
-        """Return the pictures of a content: what was said under a refuted hash follows the file as these."""
+        """Return the images of a content: what was said under a refuted hash follows the file as these."""
         return sorted((self.data_dir / "images").glob(f"{content}_*_high.webp"))
 
     def _explains(self, content: str) -> bool:
@@ -235,9 +235,9 @@ class _Case:
     # Files and tags
 
     def judge_files(self) -> None:
-        """The folder of pictures holds what the catalogue names and nothing else."""
+        """The folder of images holds what the catalogue names and nothing else."""
         folder = self.data_dir / "images"
-        sources = {sha256_of(row.picture): row.picture for row in self.rows if row.picture is not None}
+        sources = {sha256_of(row.image): row.image for row in self.rows if row.image is not None}
         sources |= {
             sha256_of(path): path for claims in self.followed.values() for c in claims for path in self._published(c)
         }
@@ -246,7 +246,7 @@ class _Case:
             for image in images:
                 expected |= {f"{content}_{image['seq']}_{quality}.webp" for quality in ("high", "medium", "low")}
                 faults = faults_of_published(folder, image, sources.get(image["source_digest"]))
-                self.complaints += [f"picture {content[:8]}_{image['seq']}: {fault}" for fault in faults]
+                self.complaints += [f"image {content[:8]}_{image['seq']}: {fault}" for fault in faults]
         originals = {row["image"] for row in self.kept.pending.values() if row["image"]}
         originals |= {row["file"] for rows in self.kept.refused.values() for row in rows}
         for place, names in ((folder, expected), (folder / "pending", originals), (folder / ".staging", set[str]())):

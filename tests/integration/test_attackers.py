@@ -12,11 +12,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.integration.daemon_under import as_nobody
 from tests.integration.kept import dump
 from tests.libraries import put, safetensors, snapshot
-from tests.picture_files import png
 from tests.programs import needs
 
 SECRET = "root:secret:0:0"
@@ -58,7 +58,7 @@ Call = tuple[str, str, list[dict[str, Any]]]
 
 @pytest.fixture
 def kept(tmp_path: Path, models: Path, daemon: DaemonProcess) -> str:
-    """The hash of a model with a picture, among whose files somebody has put links to a secret."""
+    """The hash of a model with an image, among whose files somebody has put links to a secret."""
     sha256 = daemon.wait_model(put(models / "hero.safetensors", safetensors("hero")))
     form: dict[str, Any] = {"data": {"sha256": sha256}, "files": {"image": ("x.png", png(1, (24, 16)))}}
     assert daemon.request("POST", "/api/images/upload", **form).is_success
@@ -132,7 +132,7 @@ def test_no_name_leads_to_a_file_that_it_does_not_name(
                 assert SECRET not in answer.text, (method, path, query)
                 assert b"SQLite format" not in answer.content, (method, path, query)
                 assert method == "GET" or answer.is_client_error, (method, path, query)
-    # Links that bear the name of a picture are no pictures.
+    # Links that bear the name of an image are no images.
     for name in (f"{kept}_7.webp", "pending/1", "pending/1.png"):
         assert stranger.get(f"/api/images/{quote(name)}").status_code == 404
     assert state_of(daemon) == before

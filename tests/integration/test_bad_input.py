@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.daemon_process import DaemonProcess, Finished
+from tests.image_files import gigantic_png, png, text_as_image, truncated_png
 from tests.integration.conftest import DaemonMaker
 from tests.integration.oracle import is_understandable
 from tests.libraries import (
@@ -20,7 +21,6 @@ from tests.libraries import (
     snapshot,
     write_legacy_database,
 )
-from tests.picture_files import gigantic_png, png, text_as_picture, truncated_png
 
 
 def sentence_of(done: Finished, status: int) -> str:
@@ -109,13 +109,13 @@ def test_an_import_by_request_of_what_is_no_legacy_database_is_answered_with_400
     assert (answer.status_code, list(answer.json())) == (400, ["error"])
 
 
-def test_broken_pictures_do_not_keep_a_row_from_being_migrated_and_are_told_with_a_reason(
+def test_broken_images_do_not_keep_a_row_from_being_migrated_and_are_told_with_a_reason(
     tmp_path: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
     library = LegacyLibrary()
     broken = {
         "truncated": (".png", truncated_png()),
-        "text": (".jpg", text_as_picture()),
+        "text": (".jpg", text_as_image()),
         "gigantic": (".png", gigantic_png()),
     }
     for name, image in broken.items():

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import png
 from tests.waiting import wait_until
 
 CLAIM = sha256_of(b"a hash that no file has")

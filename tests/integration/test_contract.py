@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.integration.test_interface import shape_of
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import png
 from tests.waiting import wait_until
 
 TINY = (24, 16)
@@ -84,7 +84,7 @@ def test_every_call_does_what_the_front_end_relies_on(
     _control(page)
     _look_at_the_library(page, sha256)
     _edit(page, sha256)
-    _pictures(page, sha256)
+    _images(page, sha256)
     _pending(page, tmp_path, files, sha256)
     _forget(page, daemon, files["alone"])
     described = page.ask("GET", "/openapi.json")["paths"]
@@ -140,7 +140,7 @@ def _edit(page: FrontEnd, sha256: str) -> None:
     assert [(tag["name"], tag["models"]) for tag in page.ask("GET", "/api/tags/details")["tags"]] == [("Anime", 1)]
 
 
-def _pictures(page: FrontEnd, sha256: str) -> None:
+def _images(page: FrontEnd, sha256: str) -> None:
     for seed in (1, 2):
         form: dict[str, Any] = {"data": {"sha256": sha256}, "files": {"image": ("x.png", png(seed, TINY))}}
         added = page.ask("POST", "/api/images/upload", **form)

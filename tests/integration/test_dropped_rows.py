@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, safetensors
-from tests.picture_files import png
 
 
 def test_a_row_dropped_by_mistake_comes_back_with_all_that_was_known_of_it(

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import put, safetensors
-from tests.picture_files import png
 
 from modelkeep.doctor.examination import examine
 from modelkeep.settings.model import load_settings
@@ -30,7 +30,7 @@ def test_what_is_changed_is_journalled_and_outlasts_a_kill(models: Path, make_da
     shown["tags"] = [tag]
     after = edit(daemon, sha256, shown)
     assert after.json() == {**shown, "tags": [tag]}
-    # The image count is part of what is shown, so a picture makes another version of it.
+    # The image count is part of what is shown, so an image makes another version of it.
     form: dict[str, Any] = {"data": {"sha256": sha256}, "files": {"image": ("x.png", png(1, (24, 16)))}}
     assert daemon.request("POST", "/api/images/upload", **form).is_success
     stale = edit(daemon, sha256, {"name": "lost"}, **{"If-Match": after.headers["etag"]})

@@ -10,9 +10,9 @@ from threading import Thread
 
 import httpx
 from tests.daemon_process import STOP_SECONDS, DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, safetensors
-from tests.picture_files import png
 from tests.unit.importers.test_hostile_database import leave_hot_journal, name_super_journal
 from tests.waiting import wait_until
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import png
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("by_exec")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, noise, put, safetensors, sha256_of
-from tests.picture_files import png
 from tests.waiting import wait_until
 
 LARGE_BYTES = 24 * 1024 * 1024
@@ -18,7 +18,7 @@ LARGE_BYTES = 24 * 1024 * 1024
 
 @pytest.fixture
 def described(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> DaemonProcess:
-    """A running daemon that knows `models/loras/hero.safetensors` (large) with text, tags and picture."""
+    """A running daemon that knows `models/loras/hero.safetensors` (large) with text, tags and image."""
     library = LegacyLibrary()
     path = put(models / "loras" / "hero.safetensors", safetensors("hero", LARGE_BYTES))
     library.add(path, (".png", png()), extra={"description": "the hero"}, tags=("favourite",))

@@ -16,9 +16,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, safetensors
-from tests.picture_files import png
 
 CHECKS: list[schemathesis.CheckFunction] = [
     schemathesis.checks.not_a_server_error,

@@ -1,4 +1,4 @@
-"""What the owner does by hand, over real HTTP: pictures come and go, models are forgotten, rows taken in batches."""
+"""What the owner does by hand, over real HTTP: images come and go, models are forgotten, rows taken in batches."""
 
 import json
 import sqlite3
@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 from tests.daemon_process import DaemonProcess
+from tests.image_files import gigantic_png, jpeg, png, text_as_image, truncated_png
 from tests.integration.conftest import DaemonMaker
 from tests.integration.mount_points import mounting
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import gigantic_png, jpeg, png, text_as_picture, truncated_png
 
 from modelkeep.doctor.examination import examine
 from modelkeep.doctor.findings import Finding
@@ -29,7 +29,7 @@ def upload(daemon: DaemonProcess, sha256: str, content: bytes) -> httpx.Response
 
 
 def shown(daemon: DaemonProcess, sha256: str, sources: Sequence[bytes]) -> list[int]:
-    """Return which of these pictures a model shows, by their place in the list, after asking for every quality."""
+    """Return which of these images a model shows, by their place in the list, after asking for every quality."""
     rendered = [render_tiers(source, "x").files for source in sources]
     found = []
     for name in daemon.post("/api/images/get_sample_imgs", {"hash": sha256}).json():
@@ -43,7 +43,7 @@ def shown(daemon: DaemonProcess, sha256: str, sources: Sequence[bytes]) -> list[
 
 
 def _look_around(daemon: DaemonProcess, sha256: str) -> set[bytes]:
-    """Ask for each picture again and again; returns what was shown."""
+    """Ask for each image again and again; returns what was shown."""
     transport = httpx.HTTPTransport(uds=str(daemon.socket))
     with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as browser:
         answers = [
@@ -55,9 +55,7 @@ def _look_around(daemon: DaemonProcess, sha256: str) -> set[bytes]:
     return {answer.content for answer in answers if answer.is_success}
 
 
-def test_pictures_come_and_go_and_a_model_whose_file_is_gone_is_forgotten(
-    daemon: DaemonProcess, models: Path
-) -> None:
+def test_images_come_and_go_and_a_model_whose_file_is_gone_is_forgotten(daemon: DaemonProcess, models: Path) -> None:
     sources = [png(seed, TINY) for seed in range(6)]
     file = put(models / "loras" / "hero.safetensors", safetensors("hero"))
     sha256 = daemon.wait_model(file)
@@ -78,14 +76,14 @@ def test_pictures_come_and_go_and_a_model_whose_file_is_gone_is_forgotten(
         removed = list(browsers.map(lambda seq: _remove(daemon, sha256, seq), (0, 0, 2)))
     assert {answer.status_code for answer in removed} == {200}
     whole = {render_tiers(source, "x").files["low"] for source in sources}
-    assert all(reader.result() <= whole for reader in reading), "somebody was shown half a picture"
+    assert all(reader.result() <= whole for reader in reading), "somebody was shown half an image"
     left = shown(daemon, sha256, sources)
-    assert (len(left), left) == (3, [picture for picture in in_order if picture in left])
+    assert (len(left), left) == (3, [image for image in in_order if image in left])
     assert _remove(daemon, sha256, 3).status_code == 404
     assert daemon.request("GET", f"/api/images/{sha256}_3.webp").status_code == 404
     changed = daemon.request("GET", f"/api/images/{sha256}_0.webp", headers={"If-None-Match": tag})
     assert changed.status_code == 200
-    for content, status in ((text_as_picture(), 415), (truncated_png(), 415), (gigantic_png(), 413), (b"", 415)):
+    for content, status in ((text_as_image(), 415), (truncated_png(), 415), (gigantic_png(), 413), (b"", 415)):
         refused = upload(daemon, sha256, content)
         assert (refused.status_code, "what was sent" in refused.json()["error"]) == (status, True)
     assert upload(daemon, "d" * 64, sources[0]).status_code == 404
@@ -93,7 +91,7 @@ def test_pictures_come_and_go_and_a_model_whose_file_is_gone_is_forgotten(
     assert daemon.request("DELETE", f"/api/models/{sha256}").status_code == 409
     file.unlink()
     daemon.scan()
-    assert "is forgotten, with 3 pictures" in daemon.must("models", "purge", sha256[:12], "--yes").out
+    assert "is forgotten, with 3 images" in daemon.must("models", "purge", sha256[:12], "--yes").out
     assert daemon.request("GET", f"/api/models/{sha256}").status_code == 404
     assert daemon.request("DELETE", f"/api/models/{sha256}").status_code == 404
     assert not list((daemon.data_dir / "images").glob("*.webp"))
@@ -143,7 +141,7 @@ def test_a_batch_takes_every_row_to_its_own_end(tmp_path: Path, models: Path, da
     assert daemon.get("/api/images/get_img_count", sha256=held["id"]) == {"count": 2}
 
 
-def test_pictures_on_a_disk_that_cannot_be_written_are_told_and_outlasted(
+def test_images_on_a_disk_that_cannot_be_written_are_told_and_outlasted(
     tmp_path: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
     daemon = make_daemon().start()
@@ -167,8 +165,8 @@ def test_pictures_on_a_disk_that_cannot_be_written_are_told_and_outlasted(
         _commit_removal(daemon, sha256)
         daemon.start()
         (trouble,) = daemon.status()["troubles"]
-        assert (trouble["part"], advice in trouble["error"]) == ("pictures", True)
-        assert [record["part"] for record in daemon.journal("trouble.began")] == ["pictures"]
+        assert (trouble["part"], advice in trouble["error"]) == ("images", True)
+        assert [record["part"] for record in daemon.journal("trouble.began")] == ["images"]
         assert daemon.rows("SELECT id FROM migrations WHERE id = 'removal'")
     assert upload(daemon, sha256, png(2, TINY)).is_success
     assert "troubles" not in daemon.status()
@@ -202,6 +200,6 @@ def _batch(daemon: DaemonProcess, ids: list[int], strategy: str | None = None) -
 
 def _wrong_at(daemon: DaemonProcess) -> list[Finding]:
     """Return what the doctor finds wrong with the data folder itself."""
-    checks = ("pictures", "originals", "leftovers", "journal", "catalogue", "models")
+    checks = ("images", "originals", "leftovers", "journal", "catalogue", "models")
     findings = examine(load_settings(daemon.config)).findings
     return [finding for finding in findings if finding.is_wrong and finding.check in checks]

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.image_files import jpeg, png
 from tests.integration.conftest import DaemonMaker
 from tests.integration.oracle import is_understandable
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import jpeg, png
 from tests.waiting import wait_until
 
 
@@ -22,7 +22,7 @@ class Pair:
     daemon: DaemonProcess
     sha256: str
     row: dict[str, Any]
-    picture: Path
+    image: Path
 
     @property
     def model(self) -> dict[str, Any]:
@@ -36,8 +36,8 @@ class Pair:
         return {tag["name"] for tag in self.model["model"]["tags"]}
 
     def is_gone(self) -> bool:
-        """Whether the row and its picture are no more."""
-        return not self.picture.exists() and not self.daemon.rows(
+        """Whether the row and its image are no more."""
+        return not self.image.exists() and not self.daemon.rows(
             "SELECT id FROM pending_import WHERE id = ?", self.row["id"]
         )
 
@@ -64,9 +64,9 @@ def pairs(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> dict[str, P
     daemon.wait_idle()
     rows = {Path(row["path"]).stem.split()[0]: row for row in daemon.rows("SELECT * FROM pending_import")}
     assert {row["state"] for row in rows.values()} == {"conflict"}
-    pictures = daemon.data_dir / "images/pending"
+    images = daemon.data_dir / "images/pending"
     return {
-        name: Pair(daemon, sha256_of(safetensors(name)), rows[name], pictures / rows[name]["image"])
+        name: Pair(daemon, sha256_of(safetensors(name)), rows[name], images / rows[name]["image"])
         for name in STRATEGIES
     }
 
@@ -130,7 +130,7 @@ def expect_deleted(pair: Pair, before: dict[str, Any]) -> None:
 
 def expect_ignored(pair: Pair, before: dict[str, Any]) -> None:
     assert pair.model["model"] == before["model"]
-    assert pair.picture.read_bytes() == jpeg(STRATEGIES.index("ignore") + 10)
+    assert pair.image.read_bytes() == jpeg(STRATEGIES.index("ignore") + 10)
     row = pair.daemon.get(f"/api/pending/{pair.row['id']}")["pending"]
     assert (row["state"], [tag["name"] for tag in row["tags"]]) == ("conflict", ["said"])
 

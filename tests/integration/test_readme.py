@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.libraries import put, safetensors
-from tests.picture_files import png
 from tests.programs import needs
 
 README = Path(__file__).parents[2] / "README.md"
@@ -25,7 +25,7 @@ def test_every_example_for_clients_does_what_is_said_of_it(
     tmp_path: Path, models: Path, daemon: DaemonProcess
 ) -> None:
     file = put(models / "loras" / "hero.safetensors", safetensors("hero"))
-    put(tmp_path / "picture.png", png(1, (24, 16)))
+    put(tmp_path / "image.png", png(1, (24, 16)))
     sha256 = daemon.wait_model(file)
     form = {"data": {"sha256": sha256}, "files": {"image": ("x.png", png(2, (24, 16)))}}
     assert daemon.request("POST", "/api/images/upload", **form).is_success

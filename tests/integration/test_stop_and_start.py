@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.integration.large_library import LargeLibrary
 from tests.integration.oracle import assert_none, judge
 from tests.libraries import LegacyLibrary, put, safetensors
-from tests.picture_files import png
 from tests.waiting import wait_until
 
 from modelkeep.base import failpoints
@@ -139,7 +139,7 @@ def test_an_import_that_is_killed_can_be_run_again(tmp_path: Path, models: Path,
     library = LargeLibrary(models, seed=5).fill(150)
     database = library.legacy.write(tmp_path / "data")
     daemon = make_daemon()
-    for point in ("pending_picture.place.after@5", "catalogue.commit.before@2"):
+    for point in ("pending_image.place.after@5", "catalogue.commit.before@2"):
         end_import_at(daemon, database, point)
     report = daemon.must("import", "hikaze", str(database), "--json").json
     daemon.start()

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import png
 from tests.waiting import wait_until
 
 KEY = b"-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n"
@@ -23,15 +23,15 @@ def ask(daemon: DaemonProcess, path: str, body: object, token: str = "") -> http
         return client.post(path, json=body, headers=headers)
 
 
-def legacy(folder: Path, file: Path, picture: tuple[str, bytes] | None = None) -> Path:
+def legacy(folder: Path, file: Path, image: tuple[str, bytes] | None = None) -> Path:
     library = LegacyLibrary()
-    library.add(file, picture, name="Hero")
+    library.add(file, image, name="Hero")
     return library.write(folder)
 
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    """A folder that another user may not read, and a database of his that names a file in it as a picture."""
+    """A folder that another user may not read, and a database of his that names a file in it as an image."""
     put(tmp_path / "home" / ".ssh" / "id_rsa", KEY)
     library = LegacyLibrary()
     library.add(tmp_path / "nowhere.pt", extra={"images": ["/media/id_rsa"]})
@@ -40,7 +40,7 @@ def secrets(tmp_path: Path) -> Path:
 
 
 def calls(source: object, images: object) -> list[tuple[str, dict[str, Any]]]:
-    """Return every call that names paths of old databases and pictures."""
+    """Return every call that names paths of old databases and images."""
     whole = {"kind": "hikaze", "source": str(source), "images": str(images)}
     return [
         ("/api/migration/migrate_legacy_db", {"legacy_db_path": str(source), "legacy_images_dir": str(images)}),
@@ -72,12 +72,12 @@ def test_another_user_of_the_machine_has_nothing_read(tmp_path: Path, secrets: P
     assert list((daemon.data_dir / "images" / "pending").iterdir()) == []
 
 
-def test_what_is_no_picture_is_never_given_out_though_the_owner_imports_it(
+def test_what_is_no_image_is_never_given_out_though_the_owner_imports_it(
     tmp_path: Path, secrets: Path, daemon: DaemonProcess
 ) -> None:
     body = {"kind": "hikaze", "source": str(tmp_path / "theirs"), "images": str(secrets)}
     report = httpx.Response(200, text=daemon.post("/api/import", body).text.splitlines()[-1]).json()["report"]
-    assert [entry["reason"].startswith("id_rsa is not a picture") for entry in report["image_errors"]] == [True]
+    assert [entry["reason"].startswith("id_rsa is not an image") for entry in report["image_errors"]] == [True]
     assert daemon.request("GET", "/api/images/pending/1").status_code == 404
     assert KEY not in b"".join(path.read_bytes() for path in daemon.data_dir.rglob("*") if path.is_file())
 
@@ -109,7 +109,7 @@ def test_the_folders_that_the_owner_names_are_for_everybody_and_links_out_of_the
     outside = {"legacy_db_path": str(shared / "old"), "legacy_images_dir": str(tmp_path / "outside")}
     assert ask(daemon, "/api/migration/migrate_legacy_db", outside).status_code == 403
     daemon.wait_model(file)
-    wait_until(lambda: daemon.status()["images"] == 1, 15, "the picture of the imported row")
+    wait_until(lambda: daemon.status()["images"] == 1, 15, "the image of the imported row")
 
 
 def test_with_a_token_whoever_shows_it_is_the_owner(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from modelkeep.domain.pictures import SOURCE_BYTES
+from modelkeep.domain.images import SOURCE_BYTES
 
 JSON_BYTES_MAX = 1024 * 1024
 UPLOAD_PATH = "/api/images/upload"
 UPLOAD_BYTES_MAX = SOURCE_BYTES + JSON_BYTES_MAX
-"""A picture, and some room for the form around it."""
+"""An image, and some room for the form around it."""
 
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -185,7 +185,7 @@ def _deny_page(rules: AccessRules, asked: Asked) -> Denial | None:
     if asked.header("origin") is not None and not allowed:
         return Denial(403, "That web page may not call; api.allowed_origins names those that may.")
     site = asked.header("sec-fetch-site")
-    # Browsers leave Origin out of some requests (pictures, links); a page of another site shows itself here.
+    # Browsers leave Origin out of some requests (images, links); a page of another site shows itself here.
     if asked.is_more_than_a_look and not allowed and site not in (None, "same-origin", "none"):
         return Denial(403, "A web page of another site may not change anything here.")
     if asked.is_preflight and asked.header("access-control-request-method") not in METHODS:

@@ -145,8 +145,8 @@ class QueueRow(FullPending, Further):
     last_error: str
 
 
-class Picture(Answer):
-    """A picture of a model; its size is that of the high quality, in pixels."""
+class Image(Answer):
+    """An image of a model; its size is that of the high quality, in pixels."""
 
     seq: int
     width: int
@@ -166,7 +166,7 @@ class Place(Answer):
 
 
 class Refused(Answer):
-    """A picture that could not be used."""
+    """An image that could not be used."""
 
     file: str
     reason: str
@@ -177,17 +177,17 @@ class DetailedModel(Further):
 
     model: FullModel
     last_used_at: int
-    images: list[Picture]
+    images: list[Image]
     locations: list[Place]
     refused: list[Refused]
 
 
 class Outcome(Further):
-    """What a strategy would do: the model as it stands afterwards, and the number that the row's picture takes."""
+    """What a strategy would do: the model as it stands afterwards, and the number that the row's image takes."""
 
     action: str
     model: FullModel
-    picture: int | None
+    image: int | None
     removes_row: bool
 
 

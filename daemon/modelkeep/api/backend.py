@@ -25,11 +25,11 @@ class Library(Protocol):
             NotFound: there is no such thing.
         """
 
-    def picture(self, sha256: str, seq: int, quality: str) -> Path:
-        """Return where a picture of a model lies, if there is one."""
+    def image(self, sha256: str, seq: int, quality: str) -> Path:
+        """Return where an image of a model lies, if there is one."""
 
-    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
-        """Return where the picture of a row of the queue lies; with a name, only when it is called so."""
+    async def pending_image(self, pending_id: int, name: str) -> Path | None:
+        """Return where the image of a row of the queue lies; with a name, only when it is called so."""
 
 
 class Backend(Protocol):
@@ -82,7 +82,7 @@ class Backend(Protocol):
         """Make rows due now, None for all that failed or are missing; return how many there were."""
 
     async def drop(self, pending_id: int) -> None:
-        """Forget a row of the queue and its picture.
+        """Forget a row of the queue and its image.
 
         Raises:
             NotFound: there is no such row.
@@ -128,27 +128,27 @@ class Backend(Protocol):
         Raises:
             NotFound: there is no such model.
             Conflict: a file of it is there, or may be.
-            Busy: its pictures are being written at this moment.
+            Busy: its images are being written at this moment.
             StorageError: the disk does not take it.
         """
 
-    async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
-        """Add a picture to a model; return its number, or that of the same one when it is there already.
+    async def add_image(self, sha256: str, image: BinaryIO) -> int:
+        """Add an image to a model; return its number, or that of the same one when it is there already.
 
         Raises:
             NotFound: there is no such model.
-            PictureError: it is no picture, or cannot be used.
-            Busy: its pictures are being written at this moment.
+            ImageError: it is no image, or cannot be used.
+            Busy: its images are being written at this moment.
             StorageError: the disk does not take it.
         """
 
-    async def remove_picture(self, sha256: str, seq: int) -> int:
-        """Remove a picture of a model, have later ones move down, and return how many are left.
+    async def remove_image(self, sha256: str, seq: int) -> int:
+        """Remove an image of a model, have later ones move down, and return how many are left.
 
         Raises:
-            NotFound: there is no such picture.
-            Conflict: a later picture has lost one of its files.
-            Busy: its pictures are being written at this moment.
+            NotFound: there is no such image.
+            Conflict: a later image has lost one of its files.
+            Busy: its images are being written at this moment.
             StorageError: the disk does not take it.
         """
 

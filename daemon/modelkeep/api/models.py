@@ -70,7 +70,7 @@ async def edit(backend: TheBackend, sha256: Sha256, asked: requests.ModelEdit, i
 
 @router.get("/{sha256}/details", response_model=answers.DetailedModel)
 async def details(question: TheQuestion, sha256: Sha256) -> Json:
-    """One model with its pictures and locations."""
+    """One model with its images and locations."""
     return await question.answer(sha256=sha256)
 
 

@@ -35,7 +35,7 @@ async def retry(backend: TheBackend, asked: requests.RetryRequest | None = None)
 
 @router.delete("/{pending_id}", response_model=reports.Done)
 async def drop(backend: TheBackend, pending_id: PendingId) -> Json:
-    """Forget a row and its picture; its file is not touched."""
+    """Forget a row and its image; its file is not touched."""
     await backend.drop(pending_id)
     return Json({"status": "success"})
 

@@ -63,21 +63,21 @@ class MigratedMany(Answer):
     failed: list[FailedRow]
 
 
-class PictureCount(Answer):
-    """How many pictures a model has."""
+class ImageCount(Answer):
+    """How many images a model has."""
 
     count: int
 
 
 class Uploaded(Answer):
-    """The picture that was added, or was there already."""
+    """The image that was added, or was there already."""
 
     status: Literal["success"]
     base_name: str
 
 
 class Removed(Answer):
-    """How many pictures are left."""
+    """How many images are left."""
 
     status: Literal["success"]
     count: int
@@ -107,7 +107,7 @@ class Scanned(Answer):
 
 
 class LegacyCounts(Answer):
-    """What became of the rows and pictures of a legacy database."""
+    """What became of the rows and images of a legacy database."""
 
     migrated: int
     pending: int

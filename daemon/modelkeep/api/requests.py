@@ -152,7 +152,7 @@ class TagEdit(BaseModel):
 
 
 class SampleRequest(BaseModel):
-    """A model whose pictures are asked for."""
+    """A model whose images are asked for."""
 
     hash: Hash
 

@@ -38,7 +38,7 @@ def model_listed(model: values.Model, images_count: int) -> Shape:
 
 
 def model_found(model: values.Model) -> Shape:
-    """A model that a search found: as in a list, but nobody counted its pictures."""
+    """A model that a search found: as in a list, but nobody counted its images."""
     return {
         "sha256": model.sha256,
         "name": model.name,
@@ -67,7 +67,7 @@ def model_details(details: ModelDetails) -> Shape:
             for image in details.images
         ],
         "locations": [_location(location) for location in details.locations],
-        "refused": [{"file": picture.file, "reason": picture.reason} for picture in details.refused],
+        "refused": [{"file": image.file, "reason": image.reason} for image in details.refused],
     }
 
 
@@ -111,25 +111,25 @@ def queue_row(pending: values.PendingImport) -> Shape:
     }
 
 
-def pending_details(details: PendingDetails, picture_digest: str | None = None) -> Shape:
+def pending_details(details: PendingDetails, image_digest: str | None = None) -> Shape:
     """Both sides of a row of the queue; `existing` is null when no model has its content.
 
     Args:
         details: both sides.
-        picture_digest: of the row's picture, None when it has none: the same picture is not stored twice.
+        image_digest: of the row's image, None when it has none: the same image is not stored twice.
     """
     return {
         "pending": queue_row(details.pending),
         "existing": model_details(details.existing) if details.existing else None,
         "lost_keys": list(details.lost_keys),
-        "outcomes": _outcomes(details.pending, details.existing, picture_digest) if details.existing else {},
+        "outcomes": _outcomes(details.pending, details.existing, image_digest) if details.existing else {},
     }
 
 
-def _outcomes(pending: values.PendingImport, existing: ModelDetails, picture_digest: str | None) -> Shape:
+def _outcomes(pending: values.PendingImport, existing: ModelDetails, image_digest: str | None) -> Shape:
     """What each strategy would do, by its name."""
     paths = [place.path for place in existing.locations]
-    decided = outcomes(pending, existing.model, paths, existing.images, picture_digest)
+    decided = outcomes(pending, existing.model, paths, existing.images, image_digest)
     return {str(strategy): _outcome(decision, pending, existing) for strategy, decision in decided.items()}
 
 
@@ -141,7 +141,7 @@ def _outcome(decision: Decision, pending: values.PendingImport, existing: ModelD
         "action": str(decision.action),
         "model": model_full(model, len(numbers)),
         **model.further_texts,
-        "picture": decision.image_seq,
+        "image": decision.image_seq,
         "removes_row": decision.removes_pending,
     }
 
@@ -176,7 +176,7 @@ def _location(location: values.Location) -> Shape:
     }
 
 
-def _meta(stored: Mapping[str, Any], pictures_key: str, pictures: object) -> Shape:
+def _meta(stored: Mapping[str, Any], images_key: str, images: object) -> Shape:
     """Return `meta_json`: the keys that the front end relies on, and every other as it was stored."""
     prompts = stored.get("prompts")
     kept = {key: value for key, value in stored.items() if key not in DERIVED_KEYS}
@@ -184,7 +184,7 @@ def _meta(stored: Mapping[str, Any], pictures_key: str, pictures: object) -> Sha
         **kept,
         "description": _text(stored.get("description")),
         "community_links": _text(stored.get("community_links")),
-        pictures_key: pictures,
+        images_key: images,
         "prompts": _prompts(prompts if isinstance(prompts, Mapping) else {}),
     }
 

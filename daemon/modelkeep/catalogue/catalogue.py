@@ -17,13 +17,13 @@ from modelkeep.catalogue.store import (
     control,
     details,
     duplicates,
+    images,
     import_place,
     importing,
     locations,
     migrating,
     offers,
     parking,
-    pictures,
     scanning,
     tag_acting,
 )
@@ -125,7 +125,7 @@ class Catalogue:
     # Claims
     claims = _reads(claiming.claims)
     mark_claims = _writes(claiming.mark_claims)
-    picture_to_follow = _reads(claiming.picture_to_follow)
+    image_to_follow = _reads(claiming.image_to_follow)
     judge_claims = _writes(claiming.judge_claims)
 
     # Migrations and stage 1
@@ -148,8 +148,8 @@ class Catalogue:
     tags = _reads(tagging.list_tags)
     carried_tags = _reads(tagging.list_carried_tags)
     counts = _reads(control.counts)
-    pending_pictures = _reads(details.pending_pictures)
-    named_pictures = _reads(pictures.named_pictures)
+    pending_images = _reads(details.pending_images)
+    named_images = _reads(images.named_images)
 
     # The daemon's own memory
     is_paused = _reads(control.is_paused)

@@ -55,7 +55,7 @@ model_tags = sa.Table(
 pending_import = sa.Table(
     "pending_import",
     metadata,
-    # An id is the name of a picture on disk and of a story in the journal, so it is never used twice.
+    # An id is the name of an image on disk and of a story in the journal, so it is never used twice.
     sa.Column("id", Id, primary_key=True),
     sa.Column("path", PathText, nullable=False, unique=True),
     _text("sha256", index=True),

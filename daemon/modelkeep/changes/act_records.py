@@ -31,7 +31,7 @@ def _facts(plan: ActPlan) -> dict[str, object]:
         "action": order.kind.value,
     }
     if plan.seq is not None:
-        facts["picture"] = plan.seq
+        facts["image"] = plan.seq
     if plan.moved_down:
         facts["moved_down"] = plan.moved_down
     if plan.edited is not None:

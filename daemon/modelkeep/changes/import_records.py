@@ -9,7 +9,7 @@ from modelkeep.domain.values import Record
 
 
 def planned(taken: Iterable[TakenRow], kind: str) -> Planned:
-    """Return what an import does: each row with a picture to publish can be resumed by itself."""
+    """Return what an import does: each row with an image to publish can be resumed by itself."""
     plans: list[Record] = []
     failed: list[Record] = []
     records: list[Record] = []

@@ -1,6 +1,6 @@
-"""Make the pictures of legacy rows ready, before anything about the rows is written down.
+"""Make the images of legacy rows ready, before anything about the rows is written down.
 
-A row that becomes a model gets its picture rendered, one that will be pending gets it copied byte for byte. What was
+A row that becomes a model gets its image rendered, one that will be pending gets it copied byte for byte. What was
 made ready and is not used in the end is discarded.
 """
 
@@ -13,29 +13,29 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from modelkeep.changes.ports import ImportPictures
+from modelkeep.changes.ports import ImportImages
 from modelkeep.changes.protocol import to_the_end
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow
-from modelkeep.domain.values import Fingerprint, RenderedPicture
-from modelkeep.errors import PictureError
+from modelkeep.domain.values import Fingerprint, RenderedImage
+from modelkeep.errors import ImageError
 
 _NOT_IN_A_STEM = re.compile(r"[^A-Za-z0-9_-]")
 _KEY_LENGTH_MAX = 40
 
 
 class Form(StrEnum):
-    """What is made of a picture."""
+    """What is made of an image."""
 
     RENDERING = "rendering"
     COPY = "copy"
 
 
 Need = tuple[str, Form]
-"""The key of a row and what is to be made of its picture."""
+"""The key of a row and what is to be made of its image."""
 
 
 def needs_of(taken: Iterable[TakenRow]) -> set[Need]:
-    """Return what the catalogue wants of the rows' pictures."""
+    """Return what the catalogue wants of the rows' images."""
     needs: set[Need] = set()
     for row in taken:
         if row.wants_rendering:
@@ -46,16 +46,16 @@ def needs_of(taken: Iterable[TakenRow]) -> set[Need]:
 
 
 def deciding_rows(rows: Sequence[LegacyRow]) -> list[LegacyRow]:
-    """Return the rows that decide what is made of pictures: those with one, and those of the same content."""
-    claims = {row.claim for row in rows if row.picture and row.claim}
-    return [row for row in rows if row.picture or row.claim in claims]
+    """Return the rows that decide what is made of images: those with one, and those of the same content."""
+    claims = {row.claim for row in rows if row.image and row.claim}
+    return [row for row in rows if row.image or row.claim in claims]
 
 
 @dataclass(slots=True)
-class StagedPicture:
-    """What has been made of one row's picture so far."""
+class StagedImage:
+    """What has been made of one row's image so far."""
 
-    rendered: RenderedPicture | None = None
+    rendered: RenderedImage | None = None
     copied: str = ""
 
     def files(self) -> Iterator[str]:
@@ -66,28 +66,28 @@ class StagedPicture:
             yield self.copied
 
 
-class PictureStaging:
-    """Makes pictures ready, some at a time, and knows what it made.
+class ImageStaging:
+    """Makes images ready, some at a time, and knows what it made.
 
     Args:
-        pictures: where they are made.
+        images: where they are made.
         concurrency: how many at a time.
     """
 
-    def __init__(self, pictures: ImportPictures, concurrency: int) -> None:
+    def __init__(self, images: ImportImages, concurrency: int) -> None:
         self.errors: list[Refusal] = []
-        self._pictures = pictures
+        self._images = images
         self._concurrency = concurrency
-        self._staged: dict[str, StagedPicture] = {}
+        self._staged: dict[str, StagedImage] = {}
         self._run = secrets.token_hex(4)
         self._count = 0
 
     async def stage(self, needs: Mapping[Need, LegacyRow], on_done: Callable[[int], None]) -> None:
-        """Make pictures ready; one that cannot be used is noted in `errors` and left out.
+        """Make images ready; one that cannot be used is noted in `errors` and left out.
 
         Args:
-            needs: what is to be made, of the pictures of which rows.
-            on_done: called with the number of pictures that are done, after each.
+            needs: what is to be made, of the images of which rows.
+            on_done: called with the number of images that are done, after each.
         """
         waiting = iter(needs.items())
         done = 0
@@ -106,37 +106,37 @@ class PictureStaging:
 
     def staged_row(self, row: LegacyRow, on_disk: Fingerprint | None) -> StagedRow:
         """Return a row with what was made ready for it."""
-        picture = self._staged.get(row.key)
-        if picture is None:
+        image = self._staged.get(row.key)
+        if image is None:
             return StagedRow(row, on_disk=on_disk)
-        return StagedRow(row, picture.rendered, picture.copied, on_disk)
+        return StagedRow(row, image.rendered, image.copied, on_disk)
 
     def copy_of(self, row: LegacyRow) -> str:
-        """Return the name of the staged copy of a row's picture, or empty."""
-        picture = self._staged.get(row.key)
-        return picture.copied if picture else ""
+        """Return the name of the staged copy of a row's image, or empty."""
+        image = self._staged.get(row.key)
+        return image.copied if image else ""
 
     def discard_except(self, used: Collection[str]) -> None:
         """Delete every staged file that is not named."""
-        made = (file for picture in self._staged.values() for file in picture.files())
-        self._pictures.discard([file for file in made if file not in used])
+        made = (file for image in self._staged.values() for file in image.files())
+        self._images.discard([file for file in made if file not in used])
 
     async def _stage_one(self, row: LegacyRow, form: Form) -> None:
-        staged = self._staged.setdefault(row.key, StagedPicture())
-        source, stem = Path(row.picture), self._next_stem(row.key)
+        staged = self._staged.setdefault(row.key, StagedImage())
+        source, stem = Path(row.image), self._next_stem(row.key)
         try:
             if form is Form.RENDERING:
-                staged.rendered = await self._pictures.render(source, stem)
+                staged.rendered = await self._images.render(source, stem)
             else:
                 await to_the_end(self._copy(staged, source, stem))
-                await self._pictures.check_copy(staged.copied, source)
-        except PictureError as error:
+                await self._images.check_copy(staged.copied, source)
+        except ImageError as error:
             staged.copied = "" if form is Form.COPY else staged.copied
-            self.errors.append(Refusal(row.key, row.picture, str(error)))
+            self.errors.append(Refusal(row.key, row.image, str(error)))
 
-    async def _copy(self, staged: StagedPicture, source: Path, stem: str) -> None:
+    async def _copy(self, staged: StagedImage, source: Path, stem: str) -> None:
         # A thread cannot be called off: what it makes has to be known, or nobody would discard it.
-        staged.copied = await asyncio.to_thread(self._pictures.stage_copy, source, stem)
+        staged.copied = await asyncio.to_thread(self._images.stage_copy, source, stem)
 
     def _next_stem(self, key: str) -> str:
         # The number keeps stems apart whose keys differ in nothing but characters that a stem cannot have.

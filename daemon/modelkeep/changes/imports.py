@@ -1,6 +1,6 @@
-"""Stage 1: take every row of a legacy source into the catalogue, with its picture, in one transaction.
+"""Stage 1: take every row of a legacy source into the catalogue, with its image, in one transaction.
 
-read → ask which pictures are needed → make them ready → one change (pending pictures are placed before it commits) →
+read → ask which images are needed → make them ready → one change (pending images are placed before it commits) →
 journal. A crash before the commit leaves the catalogue as it was and staged files that nobody wants; a crash after it
 leaves migrations whose plans are in the journal, from which they are resumed.
 """
@@ -14,12 +14,12 @@ from dataclasses import replace
 from modelkeep.changes.import_records import planned
 from modelkeep.changes.import_staging import (
     Form,
+    ImageStaging,
     Need,
-    PictureStaging,
     deciding_rows,
     needs_of,
 )
-from modelkeep.changes.ports import ImportPictures, Records, TakesRows
+from modelkeep.changes.ports import ImportImages, Records, TakesRows
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
@@ -45,11 +45,11 @@ class StageOne:
 
     Args:
         catalogue: takes the rows.
-        pictures: takes their pictures.
+        images: takes their images.
         journal: is told of it.
         changes: commits and publishes.
         clock: returns the time in ms since 1970.
-        concurrency: how many pictures are made ready at a time; 0 = one per core.
+        concurrency: how many images are made ready at a time; 0 = one per core.
         read: reads sources.
         looks: looks at the files of rows.
     """
@@ -57,7 +57,7 @@ class StageOne:
     def __init__(
         self,
         catalogue: TakesRows,
-        pictures: ImportPictures,
+        images: ImportImages,
         journal: Records,
         changes: Changes,
         clock: Callable[[], int],
@@ -68,7 +68,7 @@ class StageOne:
         self._read = read
         self._looks = looks or DiskLooks()
         self._catalogue = catalogue
-        self._pictures = pictures
+        self._images = images
         self._journal = journal
         self._changes = changes
         self._clock = clock
@@ -115,7 +115,7 @@ class StageOne:
         self._journal.write("import.started", **about, rows=len(content.rows), refused=len(content.refusals))
         run = _Run(
             self._catalogue,
-            self._pictures,
+            self._images,
             self._changes,
             self._journal,
             content,
@@ -157,7 +157,7 @@ CALLED_OFF = "the import was called off: it has taken everything or nothing; run
 
 
 class _Outdated(Exception):
-    """The catalogue has changed since it was asked: it wants other forms of some pictures."""
+    """The catalogue has changed since it was asked: it wants other forms of some images."""
 
     def __init__(self, needs: set[Need]) -> None:
         super().__init__(needs)
@@ -170,7 +170,7 @@ class _Run:
     def __init__(
         self,
         catalogue: TakesRows,
-        pictures: ImportPictures,
+        images: ImportImages,
         changes: Changes,
         journal: Records,
         content: SourceContent,
@@ -184,30 +184,30 @@ class _Run:
         self.is_finished = False
         self._is_called_off = False
         self._catalogue = catalogue
-        self._pictures = pictures
+        self._images = images
         self._changes = changes
         self._journal = journal
         self._content = content
         self._progress = progress
-        self._staging = PictureStaging(pictures, concurrency)
+        self._staging = ImageStaging(images, concurrency)
         self._asked: set[Need] = set()
         self._used: list[str] = []
         self._files_found = 0
 
     async def make_ready(self, needs: set[Need]) -> None:
-        """Make pictures ready."""
+        """Make images ready."""
         self._asked |= needs
         rows = {(row.key, form): row for row in self._content.rows for form in Form if (row.key, form) in needs}
         if rows:
-            self._progress(Progress("pictures", 0, len(rows)))
-            await self._staging.stage(rows, lambda done: self._progress(Progress("pictures", done, len(rows))))
+            self._progress(Progress("images", 0, len(rows)))
+            await self._staging.stage(rows, lambda done: self._progress(Progress("images", done, len(rows))))
 
     async def take(self, now_ms: int) -> ImportReport:
-        """Take the rows into the catalogue, publish their pictures, and tell the journal."""
+        """Take the rows into the catalogue, publish their images, and tell the journal."""
         async with self._changes.turn:
             taken = await self._take(now_ms)
-        pictures = sum(1 for row in taken if row.files or self._has_copy(row))
-        report = report_of(self._content, taken, pictures, self._staging.errors, files_found=self._files_found)
+        images = sum(1 for row in taken if row.files or self._has_copy(row))
+        report = report_of(self._content, taken, images, self._staging.errors, files_found=self._files_found)
         self._journal.write("import.finished", kind=report.kind, source=report.source, **report.counts())
         self.is_finished = True
         return report
@@ -263,13 +263,13 @@ class _Run:
         placed: list[TakenRow] = []
         try:
             for row in rows:
-                self._pictures.place_pending(self._staging.copy_of(row.row), row.pending_image)
+                self._images.place_pending(self._staging.copy_of(row.row), row.pending_image)
                 placed.append(row)
             if placed:
-                self._pictures.sync_pending()
+                self._images.sync_pending()
         except (ModelkeepError, OSError):
-            # The picture of a row that waited already may be under that name: it stays.
+            # The image of a row that waited already may be under that name: it stays.
             for row in placed:
                 if row.taking is Taking.PENDING:
-                    self._pictures.remove_pending(row.pending_image)
+                    self._images.remove_pending(row.pending_image)
             raise

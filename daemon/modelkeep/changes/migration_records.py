@@ -73,7 +73,7 @@ def _told(result: MigrationResult) -> Iterator[Record]:
 
 def _committed(result: MigrationResult) -> Committed:
     pending = result.pending
-    used_up = pending is not None and bool(pending.image) and not result.order.picture_refused
+    used_up = pending is not None and bool(pending.image) and not result.order.image_refused
     return Committed(
         result.order.migration,
         result.order.sha256,
@@ -89,7 +89,7 @@ def _ending(result: MigrationResult) -> list[Record]:
     if result.files:
         records.append(("image.published", facts | {"files": [file.final for file in result.files]}))
     ending = facts | {"action": _action(result)}
-    if result.order.picture_refused and result.pending is not None:
-        ending |= {"error": result.order.picture_refused, "kept": f"images/pending/{result.pending.image}"}
+    if result.order.image_refused and result.pending is not None:
+        ending |= {"error": result.order.image_refused, "kept": f"images/pending/{result.pending.image}"}
     records.append(("migration.finished", ending))
     return records

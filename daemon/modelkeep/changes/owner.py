@@ -1,4 +1,4 @@
-"""What the owner does by hand to models and their pictures, as safe from a crash as a migration.
+"""What the owner does by hand to models and their images, as safe from a crash as a migration.
 
 Each is a change as a migration is: files get their names, and what nothing names any more goes. So recovery brings an
 act that was cut short to its end, or takes it back, without knowing what kind of act it was.
@@ -22,8 +22,8 @@ from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, published_names, r
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.faults import told
-from modelkeep.domain.values import Fingerprint, LocationState, RenderedPicture
-from modelkeep.errors import Busy, Conflict, ModelkeepError, NotFound, PictureError, StorageError
+from modelkeep.domain.values import Fingerprint, LocationState, RenderedImage
+from modelkeep.errors import Busy, Conflict, ImageError, ModelkeepError, NotFound, StorageError
 from modelkeep.images.store import ImageStore
 
 
@@ -32,7 +32,7 @@ class OwnerActs:
 
     Args:
         catalogue: what is known.
-        pictures: the files.
+        images: the files.
         changes: commits and publishes.
         clock_ms: milliseconds since 1970.
         looks: looks at paths.
@@ -41,42 +41,42 @@ class OwnerActs:
     def __init__(
         self,
         catalogue: Catalogue,
-        pictures: ImageStore,
+        images: ImageStore,
         changes: Changes,
         clock_ms: Callable[[], int],
         looks: DiskLooks | None = None,
     ) -> None:
         self._looks = looks or DiskLooks()
         self._catalogue = catalogue
-        self._pictures = pictures
+        self._images = images
         self._changes = changes
         self._clock_ms = clock_ms
 
-    async def remove_picture(self, sha256: str, seq: int) -> int:
-        """Remove a picture, let later ones move down, and return how many are left.
+    async def remove_image(self, sha256: str, seq: int) -> int:
+        """Remove an image, let later ones move down, and return how many are left.
 
         Raises:
-            NotFound: there is no such picture.
-            Busy: earlier pictures of the model still wait to be published.
-            Conflict: a later picture has lost one of its files.
+            NotFound: there is no such image.
+            Busy: earlier images of the model still wait to be published.
+            Conflict: a later image has lost one of its files.
         """
         plan = await self._carry_out(ActOrder(uuid4().hex, ActKind.IMAGE_REMOVED, sha256, seq))
         return len(plan.images)
 
-    async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
-        """Add a picture to a model; return its number, or that of the same picture when it is there already.
+    async def add_image(self, sha256: str, image: BinaryIO) -> int:
+        """Add an image to a model; return its number, or that of the same image when it is there already.
 
         One whose files were lost gets them back.
 
         Raises:
             NotFound: there is no such model.
-            PictureError: it is no picture, or cannot be used.
-            Busy: earlier pictures of the model still wait to be published.
+            ImageError: it is no image, or cannot be used.
+            Busy: earlier images of the model still wait to be published.
         """
         await self._known(sha256)
         migration = uuid4().hex
-        rendered = await self._render(picture, migration)
-        order = ActOrder(migration, ActKind.IMAGE_UPLOADED, sha256, picture=rendered)
+        rendered = await self._render(image, migration)
+        order = ActOrder(migration, ActKind.IMAGE_UPLOADED, sha256, image=rendered)
         plan = await self._carry_out(order)
         assert plan.seq is not None  # noqa: S101 - an upload has one
         return plan.seq
@@ -87,7 +87,7 @@ class OwnerActs:
         Raises:
             NotFound: there is no such model.
             Conflict: a file of it is there, or may be.
-            Busy: its pictures still wait to be published.
+            Busy: its images still wait to be published.
         """
         known = await self._known(sha256)
         refuse_purge(known)
@@ -126,32 +126,32 @@ class OwnerActs:
             if reason:
                 raise Conflict(reason)
 
-    async def _render(self, picture: BinaryIO, migration: str) -> RenderedPicture:
-        """Render a picture that lies nowhere yet."""
-        source = self._pictures.staged_path(f"{migration}.upload")
+    async def _render(self, image: BinaryIO, migration: str) -> RenderedImage:
+        """Render an image that lies nowhere yet."""
+        source = self._images.staged_path(f"{migration}.upload")
         try:
-            await asyncio.to_thread(_save, picture, source)
-            return await self._pictures.render(source, migration)
-        except PictureError as error:
+            await asyncio.to_thread(_save, image, source)
+            return await self._images.render(source, migration)
+        except ImageError as error:
             raise type(error)(str(error).replace(source.name, "what was sent")) from error
         except OSError as error:
             raise_as_told(error)
         finally:
-            self._pictures.discard([source.name])
+            self._images.discard([source.name])
 
     async def _carry_out(self, order: ActOrder) -> ActPlan:
         return await to_the_end(self._in_turn(order))
 
     async def _in_turn(self, order: ActOrder) -> ActPlan:
-        staged = list(order.picture.staged.values()) if order.picture else []
+        staged = list(order.image.staged.values()) if order.image else []
         async with self._changes.turn:
             try:
-                if order.kind is not ActKind.EDITED:  # which concerns no picture
+                if order.kind is not ActKind.EDITED:  # which concerns no image
                     await asyncio.to_thread(self._require_published, order.sha256)
                 if order.kind is ActKind.IMAGE_UPLOADED:
                     order = await self._knowing_lost(order)
             except (ModelkeepError, OSError) as error:
-                self._pictures.discard(staged)
+                self._images.discard(staged)
                 raise_as_told(error)
             try:
                 return await self._changes.make(self._change(order, staged))
@@ -161,14 +161,14 @@ class OwnerActs:
     async def _knowing_lost(self, order: ActOrder) -> ActOrder:
         """Return the order with the files that its model has lost."""
         names = published_names((await self._known(order.sha256)).images)
-        return replace(order, lost=frozenset(await asyncio.to_thread(self._pictures.lost_files, names)))
+        return replace(order, lost=frozenset(await asyncio.to_thread(self._images.lost_files, names)))
 
     def _require_published(self, sha256: str) -> None:
         """Have all that is committed published: what follows is staged from published files."""
         publisher = self._changes.publisher
         publisher.publish()
         if publisher.waits_for(sha256):
-            raise Busy("pictures of this model wait to be published: `modelkeep status` tells why; try again later")
+            raise Busy("images of this model wait to be published: `modelkeep status` tells why; try again later")
 
     def _change(self, order: ActOrder, staged: list[str]) -> Change[ActPlan]:
         def plan(act: ActPlan) -> Planned:
@@ -183,20 +183,20 @@ class OwnerActs:
     def _stage(self, plan: ActPlan) -> None:
         """Stage what will be published; runs inside the transaction, in its thread."""
         if plan.files or plan.removed or plan.originals:
-            # Else it would be committed, and its pictures would stay as they are until the disk takes changes again.
-            self._pictures.require_writable()
+            # Else it would be committed, and its images would stay as they are until the disk takes changes again.
+            self._images.require_writable()
         try:
-            self._pictures.stage_links(plan.links)
+            self._images.stage_links(plan.links)
         except FileNotFoundError as error:
             raise Conflict(
-                f"a later picture has lost its file {error.filename}: `modelkeep doctor` tells what can be done"
+                f"a later image has lost its file {error.filename}: `modelkeep doctor` tells what can be done"
             ) from error
 
 
 def raise_as_told(error: ModelkeepError | OSError) -> NoReturn:
     """Raise an error as whoever asked is told of it."""
     if isinstance(error, OSError):
-        raise StorageError(told(error, "the pictures")) from error
+        raise StorageError(told(error, "the images")) from error
     raise error
 
 
@@ -216,10 +216,10 @@ def _untold(path: str, reason: str) -> str:
     return f"nobody can tell whether its file at {path} is gone: {reason}"
 
 
-def _save(picture: BinaryIO, path: Path) -> None:
+def _save(image: BinaryIO, path: Path) -> None:
     try:
         with path.open("wb") as file:
-            shutil.copyfileobj(picture, file, 1 << 20)
+            shutil.copyfileobj(image, file, 1 << 20)
     except OSError as error:
         error.filename = str(path)  # of an open file the system does not say which one it was
         raise

@@ -1,4 +1,4 @@
-"""What the commit protocol and imports need of catalogue, pictures and journal.
+"""What the commit protocol and imports need of catalogue, images and journal.
 
 The tests of their order hand in doubles that note, hold up or refuse each step.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow
-from modelkeep.domain.values import Record, RenderedPicture, TierFile
+from modelkeep.domain.values import Record, RenderedImage, TierFile
 
 
 class Records(Protocol):
@@ -35,12 +35,12 @@ class Commits(Protocol):
         """Return which of these migrations are committed; the others never will be."""
 
 
-class Pictures(Protocol):
-    """The pictures of models; names are base names."""
+class Images(Protocol):
+    """The images of models; names are base names."""
 
     @property
     def turn(self) -> asyncio.Lock:
-        """Held from a commit until its pictures have their names."""
+        """Held from a commit until its images have their names."""
 
     def discard(self, staged: Iterable[str]) -> None:
         """Delete staged files as far as that can be done."""
@@ -49,35 +49,35 @@ class Pictures(Protocol):
         """Give staged files their names."""
 
     def remove_published(self, names: Sequence[str]) -> None:
-        """Remove published pictures; gone already is fine."""
+        """Remove published images; gone already is fine."""
 
     def sync(self) -> None:
         """Make the published names durable."""
 
     def remove_pending(self, name: str) -> None:
-        """Remove a pending picture."""
+        """Remove a pending image."""
 
 
-class ImportPictures(Protocol):
-    """The pictures as an import uses them; names are base names."""
+class ImportImages(Protocol):
+    """The images as an import uses them; names are base names."""
 
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
-        """Render the tiers of a picture into the staging folder; raises PictureError."""
+    async def render(self, source: Path, stem: str) -> RenderedImage:
+        """Render the tiers of an image into the staging folder; raises ImageError."""
 
     def stage_copy(self, source: Path, stem: str) -> str:
-        """Copy a picture byte for byte into the staging folder and return its name there; raises PictureError."""
+        """Copy an image byte for byte into the staging folder and return its name there; raises ImageError."""
 
     async def check_copy(self, staged: str, source: Path) -> None:
-        """Delete a staged copy that does not decode as a picture within the limits, and raise PictureError."""
+        """Delete a staged copy that does not decode as an image within the limits, and raise ImageError."""
 
     def place_pending(self, staged: str, name: str) -> None:
-        """Move a staged copy to its name among the pending pictures."""
+        """Move a staged copy to its name among the pending images."""
 
     def sync_pending(self) -> None:
-        """Make the names of pending pictures durable."""
+        """Make the names of pending images durable."""
 
     def remove_pending(self, name: str) -> None:
-        """Remove a pending picture; one that is missing is fine."""
+        """Remove a pending image; one that is missing is fine."""
 
     def discard(self, staged: Iterable[str]) -> None:
         """Delete staged files; those that are missing are fine."""

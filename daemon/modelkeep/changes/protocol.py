@@ -1,7 +1,7 @@
-"""The one way in which catalogue, pictures and journal change together.
+"""The one way in which catalogue, images and journal change together.
 
-Pictures are staged durably, the change is decided inside its transaction, its plans are journalled durably before the
-transaction commits, then the pictures get their names, then the journal closes the plans. So a start finds in the
+Images are staged durably, the change is decided inside its transaction, its plans are journalled durably before the
+transaction commits, then the images get their names, then the journal closes the plans. So a start finds in the
 journal what was planned, in the catalogue what of it committed, and brings it to an end (`recovery`).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from modelkeep.base.troubles import Troubles
-from modelkeep.changes.ports import Commits, Pictures, Records
+from modelkeep.changes.ports import Commits, Images, Records
 from modelkeep.changes.publishing import Publisher
 from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Record
@@ -64,31 +64,31 @@ class Changes:
 
     Args:
         catalogue: tells which of them it has.
-        pictures: the files.
+        images: the files.
         journal: is told of every step.
-        troubles: is told while committed pictures wait to be published.
+        troubles: is told while committed images wait to be published.
     """
 
     def __init__(
         self,
         catalogue: Commits,
-        pictures: Pictures,
+        images: Images,
         journal: Records,
         troubles: Troubles | None = None,
     ) -> None:
         self._catalogue = catalogue
-        self._pictures = pictures
+        self._images = images
         self._journal = journal
         self._doubtful: list[_Attempt[Any]] = []
-        self.publisher = Publisher(pictures, journal, troubles)
+        self.publisher = Publisher(images, journal, troubles)
 
     @property
     def turn(self) -> asyncio.Lock:
-        """Held by whoever makes a change: of two at once, one could take the other's pictures for its own."""
-        return self._pictures.turn
+        """Held by whoever makes a change: of two at once, one could take the other's images for its own."""
+        return self._images.turn
 
     async def make(self, change: Change[R]) -> R:
-        """Commit a change, publish its pictures and close it in the journal; the caller holds `turn`.
+        """Commit a change, publish its images and close it in the journal; the caller holds `turn`.
 
         Returns the result of the commit. What raises has not happened, or nobody can tell now: then it is brought to
         its end, or taken back, as soon as the catalogue can be asked.
@@ -159,7 +159,7 @@ class Changes:
         """Publish what is committed and close it in the journal; what cannot be done now is done later."""
         planned = attempt.planned or Planned()
         published = {file.staged for item in planned.committed for file in item.files}
-        self._pictures.discard([name for name in attempt.change.staged if name not in published])
+        self._images.discard([name for name in attempt.change.staged if name not in published])
         if planned.records:
             self._journal.note_many(planned.records)
         self.publisher.add(planned.committed)
@@ -167,7 +167,7 @@ class Changes:
 
     def _withdraw(self, attempt: "_Attempt[Any]") -> None:
         """Clear away what was prepared for a change that is certainly not committed."""
-        self._pictures.discard(attempt.change.staged)
+        self._images.discard(attempt.change.staged)
         failed = attempt.planned.failed if attempt.planned else attempt.change.failed
         if failed:
             # An open plan would keep the journal's segments, and be rolled back at the next start.

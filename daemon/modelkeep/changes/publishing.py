@@ -1,7 +1,7 @@
-"""Give committed pictures their names, and close what committed them in the journal.
+"""Give committed images their names, and close what committed them in the journal.
 
 What cannot be done now (a full disk, an I/O error) is kept and tried again: with the next batch, by the housekeeping,
-or by the next start. The order of the commits is kept for each model: a later picture may have an earlier one's name.
+or by the next start. The order of the commits is kept for each model: a later image may have an earlier one's name.
 """
 
 import logging
@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modelkeep.base.troubles import Troubles
-from modelkeep.changes.ports import Pictures, Records
+from modelkeep.changes.ports import Images, Records
 from modelkeep.domain.faults import told
 from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import TierFile
 
 _log = logging.getLogger(__name__)
 
-PICTURES = "pictures"
-"""The part that is reported while committed pictures wait."""
+IMAGES = "images"
+"""The part that is reported while committed images wait."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """What is not closed yet. Its pictures are published once: a later commit may have their names by now."""
+    """What is not closed yet. Its images are published once: a later commit may have their names by now."""
 
     item: Committed
     is_published: bool = False
@@ -33,13 +33,13 @@ class Publisher:
     """Brings to its end what is committed; may be used from any thread.
 
     Args:
-        pictures: the files.
+        images: the files.
         journal: is told of each end.
         troubles: is told while something waits because of the disk.
     """
 
-    def __init__(self, pictures: Pictures, journal: Records, troubles: Troubles | None = None) -> None:
-        self._pictures = pictures
+    def __init__(self, images: Images, journal: Records, troubles: Troubles | None = None) -> None:
+        self._images = images
         self._journal = journal
         self._troubles = troubles
         self._waiting: list[_Waiting] = []
@@ -58,7 +58,7 @@ class Publisher:
         What cannot be done now is kept, and told as a trouble until it is done.
 
         Args:
-            gives_up_lost: close also those of whose pictures some are gone, and say so in the journal.
+            gives_up_lost: close also those of whose images some are gone, and say so in the journal.
         """
         with self._publishing:
             if self._waiting:
@@ -97,7 +97,7 @@ class Publisher:
                 published.append(waiting)
         try:
             if any(waiting.item.files or waiting.item.removed for waiting in published):
-                self._pictures.sync()
+                self._images.sync()
         except OSError as error:
             return stuck | {waiting.item.sha256: error for waiting in published}
         concluded = [waiting for waiting in published if self._has_removed_originals(waiting.item, stuck)]
@@ -110,18 +110,18 @@ class Publisher:
         return stuck
 
     def _give_up_lost(self, waiting: _Waiting) -> None:
-        """Leave out the pictures that are neither staged nor published, and have the journal say so."""
+        """Leave out the images that are neither staged nor published, and have the journal say so."""
         lost = [file for file in waiting.item.files if self._is_lost(file)]
         if not lost:
             return
         kept = [file for file in waiting.item.files if file not in lost]
-        reason = {"error": f"these pictures are gone: {', '.join(file.final for file in lost)}"}
+        reason = {"error": f"these images are gone: {', '.join(file.final for file in lost)}"}
         ending = [(event, {**fields, **reason}) for event, fields in waiting.item.ending[:1]]
         waiting.item = replace(waiting.item, files=kept, ending=[*ending, *waiting.item.ending[1:]])
 
     def _is_lost(self, file: TierFile) -> bool:
         try:
-            self._pictures.publish([file])
+            self._images.publish([file])
         except FileNotFoundError:
             return True
         except OSError:
@@ -129,14 +129,14 @@ class Publisher:
         return False
 
     def _has_published(self, waiting: _Waiting, stuck: dict[str, OSError]) -> bool:
-        """Publish the pictures of one commit; what cannot be published holds back that of its model alone."""
+        """Publish the images of one commit; what cannot be published holds back that of its model alone."""
         item = waiting.item
         if item.sha256 in stuck:
             return False
         try:
             if not waiting.is_published:
-                self._pictures.publish(item.files)
-                self._pictures.remove_published(item.removed)
+                self._images.publish(item.files)
+                self._images.remove_published(item.removed)
                 waiting.is_published = True
         except OSError as error:
             stuck[item.sha256] = error
@@ -148,7 +148,7 @@ class Publisher:
             return False
         try:
             for name in item.originals:
-                self._pictures.remove_pending(name)
+                self._images.remove_pending(name)
         except OSError as error:
             stuck[item.sha256] = error
             return False
@@ -156,15 +156,15 @@ class Publisher:
 
     def _tell(self, stuck: Mapping[str, OSError]) -> None:
         for sha256, error in stuck.items():
-            _log.warning("the pictures of %s wait to be published: %s", sha256[:12], error)
+            _log.warning("the images of %s wait to be published: %s", sha256[:12], error)
         if self._troubles is None:
             return
         passing = [error for error in stuck.values() if not isinstance(error, FileNotFoundError)]
         if passing:
-            sentence = told(passing[0], "pictures that are committed")
-            self._troubles.report(PICTURES, f"{sentence}; they are tried again by themselves")
+            sentence = told(passing[0], "images that are committed")
+            self._troubles.report(IMAGES, f"{sentence}; they are tried again by themselves")
         elif stuck:
             lost = next(iter(stuck.values()))
-            self._troubles.report(PICTURES, f"{lost.strerror or lost}; restart modelkeep, which closes that")
+            self._troubles.report(IMAGES, f"{lost.strerror or lost}; restart modelkeep, which closes that")
         else:
-            self._troubles.clear(PICTURES)
+            self._troubles.clear(IMAGES)

@@ -69,7 +69,7 @@ def _shared_options(
         Path | None, typer.Option("--config", metavar="FILE", help="Read this configuration file.", dir_okay=False)
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", metavar="DIR", help="Keep catalogue, journal and pictures here.")
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="Keep catalogue, journal and images here.")
     ] = None,
     dev: Annotated[bool, typer.Option("--dev", help="Hash shadow files with the mock hasher.")] = False,
     version: Annotated[  # noqa: ARG001 - its callback has acted already

@@ -31,7 +31,7 @@ def retry_rows(settings: "Settings", rows: Sequence[int] | None) -> int:
 
 
 def drop_row(settings: "Settings", row: int) -> None:
-    """Forget a row of the queue and its picture.
+    """Forget a row of the queue and its image.
 
     Raises:
         NotFound: there is no such row.

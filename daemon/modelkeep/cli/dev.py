@@ -53,7 +53,7 @@ def demo(
 ) -> None:
     """Make a small library to try everything with.
 
-    It has a legacy database, pictures, duplicates and a conflict.
+    It has a legacy database, images, duplicates and a conflict.
     """
     from modelkeep.cli.context import Invocation
     from modelkeep.dev.demo import make_demo
@@ -61,9 +61,7 @@ def demo(
     library = make_demo(folder.absolute())
     out = console()
     out.print(
-        facts(
-            [("models", str(library.models)), ("database", str(library.database)), ("pictures", str(library.images))]
-        )
+        facts([("models", str(library.models)), ("database", str(library.database)), ("images", str(library.images))])
     )
     for sentence in library.look_for:
         out.print(f"- {clean(sentence)}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Receive = Callable[[Json], None]
 
-_PHASES = {"reading": "reading the source", "pictures": "pictures", "writing": "writing", "done": "done"}
+_PHASES = {"reading": "reading the source", "images": "images", "writing": "writing", "done": "done"}
 
 
 def run_import(settings: "Settings", order: ImportOrder) -> tuple[Json, bool]:

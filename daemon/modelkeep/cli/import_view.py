@@ -26,7 +26,7 @@ def print_report(report: Mapping[str, Any], out: Console) -> None:
     verb = "Would import" if report["dry_run"] else "Imported"
     out.print(f"{verb} from {clean(report['source'])}: {count(report['rows'], 'row')}", style="bold")
     out.print(facts([(name, text) for name, text in _counts(report) if text]))
-    for title, key in (("Refused", "refusals"), ("Pictures not imported", "image_errors"), ("Remarks", "remarks")):
+    for title, key in (("Refused", "refusals"), ("Images not imported", "image_errors"), ("Remarks", "remarks")):
         _print_reasons(title, report[key], out)
 
 
@@ -57,7 +57,7 @@ def _counts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
             "dropped",
             f"{dropped:,}  of the unchanged were dropped since; --again imports them" if dropped else "",
         ),
-        ("pictures", f"{report['images_processed']:,}" if report["images_processed"] else ""),
+        ("images", f"{report['images_processed']:,}" if report["images_processed"] else ""),
         ("refused", f"{len(report['refusals']):,}" if report["refusals"] else ""),
     ]
 

@@ -29,7 +29,7 @@ def import_(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="What SOURCE is, e.g. hikaze.", autocompletion=_kinds)],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The old database; it is only read.")],
     images: Annotated[
-        Path | None, typer.Option("--images", metavar="DIR", help="Its pictures, if they are not beside it.")
+        Path | None, typer.Option("--images", metavar="DIR", help="Its images, if they are not beside it.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report what would be done.")] = False,
     mapping: Annotated[

@@ -17,8 +17,8 @@ _BECAME = {
     "merged": "merged into its model",
     "overridden": "replaced what its model said",
     "deleted": "row dropped, its model stays as it was",
-    "image_removed": "picture removed",
-    "image_uploaded": "picture added",
+    "image_removed": "image removed",
+    "image_uploaded": "image added",
     "purged": "model forgotten, with all that was known of it",
     "edited": "edited",
     "tags_added": "tags made",
@@ -32,8 +32,8 @@ _INTENDED = {
     "merged": "to be merged into its model",
     "overridden": "to replace what its model says",
     "deleted": "row to be dropped",
-    "image_removed": "picture to be removed",
-    "image_uploaded": "picture to be added",
+    "image_removed": "image to be removed",
+    "image_uploaded": "image to be added",
     "purged": "model to be forgotten",
     "edited": "to be edited",
     "tags_added": "tags to be made",
@@ -65,7 +65,7 @@ def others(record: Record) -> str:
 
 
 def what_became(record: Record, plan: Record | None = None) -> str:
-    """Return what a migration did, with what became of tags and pictures where its plan is known."""
+    """Return what a migration did, with what became of tags and images where its plan is known."""
     known = plan or record
     done = _BECAME.get(str(record.get("action", "")), f"done: {record.get('action', '')}")
     about = _mapping(known.get("pending"))
@@ -77,22 +77,22 @@ def what_became(record: Record, plan: Record | None = None) -> str:
             (
                 _origin(record) + done + _number(record) + _by(record, known),
                 f"{'tag' if len(tags) == 1 else 'tags'} {', '.join(tags)}" if tags else "",
-                _pictures(record, known, str(about.get("image") or "")),
-                f"{count(int(moved), 'later picture')} moved down by one" if moved else "",
+                _images(record, known, str(about.get("image") or "")),
+                f"{count(int(moved), 'later image')} moved down by one" if moved else "",
             ),
         )
     )
 
 
-def _pictures(record: Record, plan: Record, original: str) -> str:
+def _images(record: Record, plan: Record, original: str) -> str:
     numbers = sorted({name.split("_")[1] for file in _list(plan.get("files")) if (name := _final(file))}, key=int)
     if record.get("kept"):
-        return f"its picture could not be used ({record.get('error')}), the original is kept in {record['kept']}"
-    if record.get("action") == "image_removed" or "picture" in record:
+        return f"its image could not be used ({record.get('error')}), the original is kept in {record['kept']}"
+    if record.get("action") == "image_removed" or "image" in record:
         return ""
     if numbers:
-        return f"{'picture' if len(numbers) == 1 else 'pictures'} {', '.join(numbers)} stored"
-    return "its picture was there already" if original and record.get("action") in ("merged", "overridden") else ""
+        return f"{'image' if len(numbers) == 1 else 'images'} {', '.join(numbers)} stored"
+    return "its image was there already" if original and record.get("action") in ("merged", "overridden") else ""
 
 
 def _final(file: object) -> str:
@@ -115,8 +115,8 @@ def _origin(record: Record) -> str:
 
 
 def _number(record: Record) -> str:
-    if "picture" in record:
-        return f" (number {record['picture']})"
+    if "image" in record:
+        return f" (number {record['image']})"
     named = [*_list(record.get("changed")), *_list(record.get("names"))]
     return f" ({', '.join(map(str, named))})" if named else ""
 
@@ -191,8 +191,8 @@ _COUNTS = (
     ("updated", "updated"),
     ("unchanged", "unchanged"),
     ("errors", "refused"),
-    ("images_processed", "taken", "picture"),
-    ("image_errors", "refused", "picture"),
+    ("images_processed", "taken", "image"),
+    ("image_errors", "refused", "image"),
 )
 
 
@@ -247,7 +247,7 @@ _SENTENCES: Mapping[str, Callable[[Record], str]] = {
     "migration.finished": what_became,
     "migration.conflicted": _conflicted,
     "migration.failed": _failed_migration,
-    "image.published": lambda r: _pictures({}, r, ""),
+    "image.published": lambda r: _images({}, r, ""),
     "recovery.rolled_forward": lambda _: "completed after an interruption",
     "recovery.rolled_back": lambda r: "undone after an interruption" + _row(r, " waits again"),
     "root.unreachable": lambda r: f"root {r['root']} is unreachable: {r['cause']}; what is known of its files stays",

@@ -139,7 +139,7 @@ def purge(
 ) -> None:
     """Forget models whose files are gone, with all that is known.
 
-    Tags and pictures go with them. No model file is touched, and a model with a file is not forgotten.
+    Tags and images go with them. No model file is touched, and a model with a file is not forgotten.
     """
     from modelkeep.cli.changing import purge_models
     from modelkeep.cli.models_view import purged_lines

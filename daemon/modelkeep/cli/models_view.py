@@ -21,16 +21,14 @@ _STATE_STYLES = {"present": "green", "missing": "yellow", "unreachable": "yellow
 
 
 def models_table(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
-    """Return models as a table; those that a search found do not say how many pictures they have.
+    """Return models as a table; those that a search found do not say how many images they have.
 
     Args:
         rows: the models.
-        width: columns of the output; pictures are counted only where there is room.
+        width: columns of the output; images are counted only where there is room.
     """
     is_wide = width >= _WIDE_COLUMNS
-    made = table(
-        "hash", "name", "type", "size", *(["pictures"] if is_wide else []), "tags", right=("size", "pictures")
-    )
+    made = table("hash", "name", "type", "size", *(["images"] if is_wide else []), "tags", right=("size", "images"))
     made.columns[0].no_wrap = made.columns[3].no_wrap = True
     made.columns[-1].max_width = None if is_wide else _TAG_COLUMNS
     for row in rows:
@@ -58,8 +56,8 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
                 ("size", size(model["size_bytes"])),
                 ("created", local_time(model["created_at"])),
                 *((key, value) for key, value in known.items()),
-                ("pictures", _pictures(details)),
-                *(("not used", f"{picture['file']}: {picture['reason']}") for picture in details["refused"]),
+                ("images", _images(details)),
+                *(("not used", f"{image['file']}: {image['reason']}") for image in details["refused"]),
             ]
         ),
     ]
@@ -70,7 +68,7 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
 
 def purge_table(known: Sequence[Mapping[str, Any]]) -> Table:
     """Return what is forgotten with each of these models."""
-    made = table("hash", "name", "pictures", "tags", "last seen at", right=("pictures", "tags"))
+    made = table("hash", "name", "images", "tags", "last seen at", right=("images", "tags"))
     for details in known:
         model = details["model"]
         made.add_row(
@@ -89,7 +87,7 @@ def purged_lines(purged: Sequence[Mapping[str, Any]]) -> list[Text]:
         Text.assemble(
             named(details["model"]["name"] or details["model"]["path"]),
             " is forgotten, with ",
-            count(len(details["images"]), "picture"),
+            count(len(details["images"]), "image"),
             " and ",
             count(len(details["model"]["tags"]), "tag"),
             ".",
@@ -98,7 +96,7 @@ def purged_lines(purged: Sequence[Mapping[str, Any]]) -> list[Text]:
     ]
 
 
-def _pictures(details: Mapping[str, Any]) -> str:
+def _images(details: Mapping[str, Any]) -> str:
     sizes = ", ".join(f"{image['width']} x {image['height']}" for image in details["images"])
     return f"{len(details['images'])}  ({sizes})" if sizes else ""
 

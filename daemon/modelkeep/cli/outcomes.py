@@ -24,24 +24,24 @@ def _effect(details: Json, outcome: Json) -> str:
     done = [
         f"replaces {', '.join(replaced)}" if replaced else "",
         f"adds {', '.join([*added, *tags])}" if added or tags else "",
-        _picture(outcome["picture"], existing),
+        _image(outcome["image"], existing),
     ]
     lost = _lost(pending, outcome, after)
     of_row = f"loses the row's {', '.join(lost)}" if lost else "" if replaced else "nothing is lost"
     return "; ".join(filter(None, [", ".join(filter(None, done)) or "the model stays as it is", of_row]))
 
 
-def _picture(number: int | None, existing: Json) -> str:
+def _image(number: int | None, existing: Json) -> str:
     if number is None:
         return ""
     is_new = all(image["seq"] != number for image in existing["images"])
-    return f"its picture becomes number {number}" if is_new else f"its picture replaces number {number}"
+    return f"its image becomes number {number}" if is_new else f"its image replaces number {number}"
 
 
 def _lost(pending: Json, outcome: Json, after: Mapping[str, str]) -> list[str]:
     lost = [key for key, value in comparable(pending).items() if key != "tags" and after.get(key) != value]
-    picture = ["picture"] if pending["image"] and outcome["action"] == "deleted" else []
-    return [*lost, *_tags(pending, outcome["model"]), *picture]
+    image = ["image"] if pending["image"] and outcome["action"] == "deleted" else []
+    return [*lost, *_tags(pending, outcome["model"]), *image]
 
 
 def _tags(of: Json, without: Json) -> list[str]:

@@ -170,7 +170,7 @@ def drop(
     row: RowId,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Forget a row and its picture; its file is not touched."""
+    """Forget a row and its image; its file is not touched."""
     call = invocation(context)
     if not yes:
         _ask(call, row)

@@ -46,7 +46,7 @@ def both_sides(details: Mapping[str, Any], now_ms: int) -> RenderableType:
     pending, existing = details["pending"], details["existing"]
     parts: list[RenderableType] = [facts(_facts(pending, now_ms))]
     if existing is None:
-        known = {**comparable(pending), "picture": pending["image"]}
+        known = {**comparable(pending), "image": pending["image"]}
         parts.append(facts([(key, plain(_whole(key, value))) for key, value in known.items()]))
     else:
         parts += ["", _comparison(pending, existing, details["lost_keys"]), ""]
@@ -104,9 +104,9 @@ def _comparison(pending: Mapping[str, Any], existing: Mapping[str, Any], lost_ke
         differs = key in lost_keys or (bool(one) and bool(other) and one != other and key != "tags")
         mark, style = ("≠", "bold yellow") if differs else ("", "")
         made.add_row(mark, plain(key), plain(_cut(one), style), plain(_cut(other), style))
-    pictures = count(len(existing["images"]), "picture") if existing["images"] else ""
-    if pictures or pending["image"]:
-        made.add_row("", "pictures", plain(pending["image"]), pictures)
+    images = count(len(existing["images"]), "image") if existing["images"] else ""
+    if images or pending["image"]:
+        made.add_row("", "images", plain(pending["image"]), images)
     return made
 
 

@@ -55,7 +55,7 @@ def install(context: typer.Context, user: _User = False, system: _System = False
 def uninstall(user: _User = False, system: _System = False) -> None:
     """Stop the service and remove its unit.
 
-    Configuration, catalogue, pictures and journal stay where they are.
+    Configuration, catalogue, images and journal stay where they are.
     """
     from modelkeep.cli.service_install import uninstall_service
 

@@ -6,7 +6,7 @@ from typing import Any
 from modelkeep.domain.description import TEXTS
 
 _NOT_SHOWN = frozenset({"images", "images_count"})
-"""Keys of `meta_json` that are derived; the pictures have a line of their own."""
+"""Keys of `meta_json` that are derived; the images have a line of their own."""
 
 
 def comparable(side: Mapping[str, Any]) -> dict[str, str]:

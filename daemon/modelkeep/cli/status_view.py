@@ -135,7 +135,7 @@ def _headline(status: Mapping[str, Any]) -> Text:
 
 def _counts(status: Mapping[str, Any], pace: Pace | None) -> list[tuple[str, RenderableType]]:
     locations, hashing, journal = status["locations"], status["hashing"], status["journal"]
-    known = [count(status["models"], "model"), count(status["images"], "picture"), count(status["tags"], "tag")]
+    known = [count(status["models"], "model"), count(status["images"], "image"), count(status["tags"], "tag")]
     queued = count(hashing["queued"], "file")
     if hashing["queued"]:
         queued += f", {size(hashing['queued_bytes'])}"

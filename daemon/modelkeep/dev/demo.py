@@ -1,4 +1,4 @@
-"""The demo library: model files, a legacy database and pictures in which every case of a migration occurs."""
+"""The demo library: model files, a legacy database and images in which every case of a migration occurs."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from typing import Any
 
 from modelkeep.dev.demo_contents import LOOK_FOR, MODELS, TAG_COLOURS, Claim, DemoModel
 from modelkeep.dev.demo_files import model_bytes
+from modelkeep.dev.demo_images import draw_preview
 from modelkeep.dev.demo_legacy import FIRST_MS, DemoRow, write_database
-from modelkeep.dev.demo_pictures import draw_preview
 from modelkeep.dev.place import MARKER, is_demo, models_of_demo
 from modelkeep.errors import ModelkeepError
 
@@ -59,7 +59,7 @@ def _write(library: DemoLibrary) -> None:
 
 
 def _rows(library: DemoLibrary) -> Iterator[DemoRow]:
-    """Write the model files and pictures; yield the rows of those that the legacy database knows."""
+    """Write the model files and images; yield the rows of those that the legacy database knows."""
     number = 0
     for model in MODELS:
         content = model_bytes(model.path, model.content or model.path, model.size_kb)
@@ -76,11 +76,11 @@ def _row(library: DemoLibrary, model: DemoModel, content: bytes, number: int) ->
     path = library.models / model.path
     type_ = model.path.split("/", 1)[0]
     extra: dict[str, Any] = dict(model.extra)
-    if model.picture:
-        name = f"model_{number}_{FIRST_MS + number}_preview.{_ENDINGS.get(model.picture, 'png')}"
+    if model.image:
+        name = f"model_{number}_{FIRST_MS + number}_preview.{_ENDINGS.get(model.image, 'png')}"
         # The font that Pillow ships has no Japanese.
         title = path.stem if path.stem.isascii() else path.parent.name
-        draw_preview(model.picture, f"{title} #{number}", library.images / name)
+        draw_preview(model.image, f"{title} #{number}", library.images / name)
         extra["images"] = [f"/media/{name}"]
     tags = [(type_, None), *((tag, TAG_COLOURS.get(tag)) for tag in model.tags)]
     return DemoRow(str(path), path.name, type_, len(content), _claim(model.claim, content), extra, tags)

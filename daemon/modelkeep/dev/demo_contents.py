@@ -16,7 +16,7 @@ class Claim(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DemoModel:
-    """One model file. `content` names its bytes (empty: those of its own), `picture` is a kind of picture or empty.
+    """One model file. `content` names its bytes (empty: those of its own), `image` is a kind of image or empty.
 
     `is_known` tells whether the legacy database has a row of it, `is_there` whether the file is there.
     """
@@ -27,7 +27,7 @@ class DemoModel:
     claim: Claim = Claim.NONE
     tags: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
-    picture: str = ""
+    image: str = ""
     is_known: bool = True
     is_there: bool = True
 
@@ -52,7 +52,7 @@ MODELS = (
             "prompts": {"positive": "masterpiece, best quality", "negative": "lowres, blurry"},
             "params": {"steps": 28, "sampler": "dpmpp_2m", "cfg": 7.0},
         },
-        picture="large png",
+        image="large png",
     ),
     DemoModel("checkpoints/sd15/anything-v3.ckpt", 220, tags=("to sort",)),
     DemoModel(
@@ -62,10 +62,10 @@ MODELS = (
         claim=Claim.RIGHT,
         tags=("photo",),
         extra={"description": "Photographs. 832x1216 works best."},
-        picture="lying jpeg",
+        image="lying jpeg",
     ),
     DemoModel("checkpoints/sdxl/backup/juggernautXL_v9.safetensors", 300, content="juggernaut", tags=("to sort",)),
-    DemoModel("checkpoints/flux/flux1-dev-Q4_K_S.gguf", 280, claim=Claim.RIGHT, picture="png"),
+    DemoModel("checkpoints/flux/flux1-dev-Q4_K_S.gguf", 280, claim=Claim.RIGHT, image="png"),
     DemoModel("checkpoints/turbo/sd_turbo.safetensors", 200),
     DemoModel("checkpoints/new/mystery_merge.safetensors", 180, is_known=False),
     DemoModel(
@@ -74,17 +74,17 @@ MODELS = (
         claim=Claim.UPPER_CASE,
         tags=("style", "favourite"),
         extra={"description": "Wet on wet.", "params": {"weight": 0.6, "clip_skip": 2}},
-        picture="webp",
+        image="webp",
     ),
     DemoModel(
-        "loras/style/水彩スタイル.safetensors", 70, tags=("style",), extra={"description": "水彩"}, picture="png"
+        "loras/style/水彩スタイル.safetensors", 70, tags=("style",), extra={"description": "水彩"}, image="png"
     ),
     DemoModel(
         "loras/style/pixel-art-xl.safetensors",
         80,
         tags=("style",),
         extra={"prompts": {"positive": "pixel art, 16 bit", "negative": "3d render"}, "trigger": "pixel art"},
-        picture="gif",
+        image="gif",
     ),
     DemoModel(
         "loras/style/ink_wash.safetensors",
@@ -102,7 +102,7 @@ MODELS = (
             "prompts": {"positive": "hero, cape", "negative": ""},
             "params": {"weight": 0.8},
         },
-        picture="png",
+        image="png",
     ),
     DemoModel(
         "loras/char/from a friend/hero_v12.safetensors",
@@ -110,20 +110,20 @@ MODELS = (
         content="hero",
         tags=("hero", "to sort"),
         extra={"description": "Somebody sent me this one; ask for the licence."},
-        picture="jpeg",
+        image="jpeg",
     ),
     DemoModel("loras/detail/add_detail.safetensors", 55, claim=Claim.WRONG, extra={"description": "Sharper skin."}),
     DemoModel("loras/detail/age_slider.safetensors", 50, extra={"description": "From -5 to 5."}, is_there=False),
-    DemoModel("loras/detail/hand_fix.safetensors", 65, tags=("to sort",), picture="text"),
+    DemoModel("loras/detail/hand_fix.safetensors", 65, tags=("to sort",), image="text"),
     DemoModel("loras/speed/lcm-lora-sdv1-5.safetensors", 110, claim=Claim.RIGHT),
     DemoModel("loras/new/just_downloaded.safetensors", 85, is_known=False),
     DemoModel("vae/vae-ft-mse-840000.safetensors", 120, claim=Claim.RIGHT),
     DemoModel("vae/sdxl_vae.safetensors", 130),
-    DemoModel("controlnet/canny_fp16.safetensors", 150, extra={"description": "Edges."}, picture="png"),
+    DemoModel("controlnet/canny_fp16.safetensors", 150, extra={"description": "Edges."}, image="png"),
     DemoModel("controlnet/openpose/control_v11p_openpose.pth", 160),
     DemoModel("embeddings/badhand_v4.pt", 50, tags=("favourite",), extra={"prompts": {"negative": "badhand_v4"}}),
     DemoModel("embeddings/negative/EasyNegative.safetensors", 52, claim=Claim.RIGHT),
-    DemoModel("upscale_models/4x-UltraSharp.pth", 140, claim=Claim.RIGHT, tags=("favourite",), picture="jpeg"),
+    DemoModel("upscale_models/4x-UltraSharp.pth", 140, claim=Claim.RIGHT, tags=("favourite",), image="jpeg"),
     DemoModel("upscale_models/RealESRGAN_x2plus.pth", 145),
 )
 
@@ -133,7 +133,7 @@ LOOK_FOR = (
     "loras/char: hero_v12 is there twice with different descriptions; that is a conflict for you to decide",
     "checkpoints/sdxl: a backup copy with nothing of its own to say joins its model",
     "loras/detail/age_slider: its file is gone; what is known of it stays",
-    "loras/detail/hand_fix: its preview is no picture; the row is taken without it",
+    "loras/detail/hand_fix: its preview is no image; the row is taken without it",
     "loras/new, checkpoints/new: two files that the old database does not know are found",
-    "pictures: one lies on its side, one is animated, one is transparent, one has more than two megapixels",
+    "images: one lies on its side, one is animated, one is transparent, one has more than two megapixels",
 )

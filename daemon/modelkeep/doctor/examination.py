@@ -14,9 +14,9 @@ from modelkeep.doctor.database import (
     judge_absence,
 )
 from modelkeep.doctor.findings import Finding, Severity, are_fine, problem
+from modelkeep.doctor.image_folder import check_images, check_leftovers, check_originals, find_defects
 from modelkeep.doctor.knowledge import Knowledge, opened, read_knowledge, size_of
 from modelkeep.doctor.models import check_models, read_refuted_claims
-from modelkeep.doctor.picture_folder import check_leftovers, check_originals, check_pictures, find_defects
 from modelkeep.doctor.premises import Premises, take_premises
 from modelkeep.doctor.queue import check_queue
 from modelkeep.doctor.records import check_journal
@@ -118,12 +118,12 @@ def _check_content(premises: Premises, knowledge: Knowledge) -> Iterator[Finding
     claims = partial(read_refuted_claims, premises.directory.journal)
     yield from _guarded("models", lambda: check_models(knowledge, claims()))
     yield from check_queue(premises, knowledge)
-    yield from _guarded("pictures", partial(_check_pictures, premises, knowledge))
+    yield from _guarded("images", partial(_check_images, premises, knowledge))
 
 
-def _check_pictures(premises: Premises, knowledge: Knowledge) -> Iterator[Finding]:
+def _check_images(premises: Premises, knowledge: Knowledge) -> Iterator[Finding]:
     defects, shelves = find_defects(premises, knowledge, partial(know, premises))
-    yield from check_pictures(premises, knowledge, defects, shelves)
+    yield from check_images(premises, knowledge, defects, shelves)
     yield from check_originals(knowledge, defects)
 
 

@@ -79,5 +79,5 @@ def examples(names: Sequence[str], most: int = 5) -> str:
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun: `1 picture`, `1,204 pictures`."""
+    """Return a number with its noun: `1 image`, `1,204 images`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -48,7 +48,7 @@ class Knowledge:
     """What the catalogue holds, as far as the checks look at it.
 
     `contents` are the hashes of those models that a row in conflict names. `refused` are the base names of originals
-    that could not be used. `planned` maps the names of pictures that committed migrations publish to their staged
+    that could not be used. `planned` maps the names of images that committed migrations publish to their staged
     names, `planned_originals` are the originals and `planned_removals` the published files that those remove: of a
     daemon at work, and of one that was killed, some of that is still to be done. `misplaced` are models whose main
     path is not one of their present locations though they have one, `nowhere` those without any location.

@@ -68,7 +68,7 @@ def _judge(damages: Sequence[Damage], torn: TornTail | None) -> Iterator[Finding
         places = examples([f"{damage.segment} at byte {damage.offset}: {damage.reason}" for damage in middle])
         sentence = f"it is damaged in {counted(len(middle), 'record')}: {places}"
         remedy = (
-            "the damaged records are skipped and left as they are; models and pictures do not depend on them;"
+            "the damaged records are skipped and left as they are; models and images do not depend on them;"
             " check the disk (smartctl -a)"
         )
         yield problem("journal", sentence, remedy)

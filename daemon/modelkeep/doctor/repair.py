@@ -17,18 +17,18 @@ from modelkeep.disk.durable import free_path, make_folder, sync_folder
 from modelkeep.doctor.database import is_there
 from modelkeep.doctor.examination import catalogue_faults, know
 from modelkeep.doctor.findings import Finding, counted, examples
+from modelkeep.doctor.image_folder import find_damaged, find_defects, import_copies, look, shown
+from modelkeep.doctor.images import HIGH, ImageDefects
 from modelkeep.doctor.knowledge import Knowledge
-from modelkeep.doctor.picture_folder import find_damaged, find_defects, import_copies, look, shown
-from modelkeep.doctor.pictures import HIGH, PictureDefects
 from modelkeep.doctor.premises import Premises, take_premises
 from modelkeep.doctor.queue import find_queue_defects
 from modelkeep.doctor.records import last_seq
 from modelkeep.doctor.surroundings import user_name
 from modelkeep.domain.acts import ActKind
-from modelkeep.domain.pictures import parse_picture_name, picture_name
+from modelkeep.domain.images import image_name, parse_image_name
 from modelkeep.domain.tag_acts import TagActKind
 from modelkeep.domain.values import ImageRow, LocationState, TierFile
-from modelkeep.errors import CatalogueError, PictureError, SettingsError
+from modelkeep.errors import CatalogueError, ImageError, SettingsError
 from modelkeep.images.store import LOST_AND_FOUND
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
@@ -41,10 +41,10 @@ PURPOSE = "modelkeep doctor --repair"
 _ROWS_AT_ONCE = 500
 
 
-_ORIGINALS = ("original picture", "original pictures")
+_ORIGINALS = ("original image", "original images")
 _ACTS: Mapping[object, str] = {
-    ActKind.IMAGE_REMOVED: "the removal of a picture",
-    ActKind.IMAGE_UPLOADED: "the upload of a picture",
+    ActKind.IMAGE_REMOVED: "the removal of an image",
+    ActKind.IMAGE_UPLOADED: "the upload of an image",
     ActKind.PURGED: "the purge",
     ActKind.EDITED: "an edit",
     TagActKind.ADDED: "the addition",
@@ -172,7 +172,7 @@ class _Repair:
         """The premises of a folder in which nothing moves: it is ours alone."""
         return replace(self.premises, holder="")
 
-    async def _render(self, knowledge: Knowledge, defects: PictureDefects) -> None:
+    async def _render(self, knowledge: Knowledge, defects: ImageDefects) -> None:
         """Make medium and low tiers anew from high ones."""
         damaged = find_damaged(self.holdings.directory.images, knowledge, defects)
         for row in sorted({*defects.lacking, *damaged}, key=lambda row: (row.sha256, row.seq)):
@@ -181,27 +181,27 @@ class _Repair:
                 await self._render_one(row, sorted(unusable))
 
     async def _render_one(self, row: ImageRow, qualities: list[str]) -> None:
-        pictures, what = self.holdings.pictures, f"the {' and '.join(qualities)} tier of picture {shown(row)}"
+        images, what = self.holdings.images, f"the {' and '.join(qualities)} tier of image {shown(row)}"
         try:
-            rendered = await pictures.render(pictures.published_path(row.sha256, row.seq, HIGH), uuid4().hex)
-        except PictureError as error:
+            rendered = await images.render(images.published_path(row.sha256, row.seq, HIGH), uuid4().hex)
+        except ImageError as error:
             self.failed.append(f"{what} could not be rendered again: {error}")
             return
-        files = [TierFile(rendered.staged[each], picture_name(row.sha256, row.seq, each)) for each in qualities]
-        pictures.publish(files)
-        pictures.sync()
-        pictures.discard(name for each, name in rendered.staged.items() if each not in qualities)
+        files = [TierFile(rendered.staged[each], image_name(row.sha256, row.seq, each)) for each in qualities]
+        images.publish(files)
+        images.sync()
+        images.discard(name for each, name in rendered.staged.items() if each not in qualities)
         finals = [file.final for file in files]
         self._note(
             f"rendered {what} again", what="tiers rendered again from the high one", sha256=row.sha256, files=finals
         )
 
-    def _put_strays_aside(self, defects: PictureDefects) -> None:
+    def _put_strays_aside(self, defects: ImageDefects) -> None:
         images = self.holdings.directory.images
         for name in sorted(defects.strays):
-            parsed = parse_picture_name(name)
+            parsed = parse_image_name(name)
             about = {"sha256": parsed[0]} if parsed else {}
-            self._put_aside(images / name, "a picture that belongs to no model was moved to lost+found", about)
+            self._put_aside(images / name, "an image that belongs to no model was moved to lost+found", about)
 
     def _put_aside(self, path: Path, what: str, about: Mapping[str, object]) -> None:
         folder = path.parent / LOST_AND_FOUND
@@ -261,7 +261,7 @@ def _recovery_sentence(record: Mapping[str, object]) -> str:
             return f"completed {_ACTS[record['action']]} of {path}"
         case "recovery.rolled_back" if record.get("action") in _ACTS:
             return f"undid {_ACTS[record['action']]} of {path}"
-        case "recovery.rolled_forward" if path:  # without: it had come to its end, and lost its pictures since
+        case "recovery.rolled_forward" if path:  # without: it had come to its end, and lost its images since
             lost = f" ({record['error']})" if record.get("error") else ""
             return f"completed the migration of {path}{lost}"
         case "recovery.rolled_back":

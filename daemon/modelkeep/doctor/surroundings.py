@@ -96,7 +96,7 @@ def check_rights(premises: Premises) -> Iterator[Finding]:
 
 
 def _places(premises: Premises) -> Iterator[Path]:
-    """Yield what the daemon has to write; of single pictures there may be a million, and their folders count."""
+    """Yield what the daemon has to write; of single images there may be a million, and their folders count."""
     directory = premises.directory
     images = directory.images
     yield directory.path

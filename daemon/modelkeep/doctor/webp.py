@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from modelkeep.domain.pictures import HIGH_PIXELS, Tier, tier_size
+from modelkeep.domain.images import HIGH_PIXELS, Tier, tier_size
 from modelkeep.domain.values import ImageRow
 
 HEADER_BYTES = 30
 
 
 def fault_of_tier(path: Path, row: ImageRow, tier: Tier) -> str:
-    """Return what is wrong with a published picture as far as its header tells, empty when nothing is.
+    """Return what is wrong with a published image as far as its header tells, empty when nothing is.
 
     Raises:
         OSError: it cannot be read.

@@ -1,6 +1,6 @@
-"""What the owner does to pictures and models by hand, decided from what is known. Pure, as `planning` is.
+"""What the owner does to images and models by hand, decided from what is known. Pure, as `planning` is.
 
-Most of these acts touch two places, the catalogue and the picture files, so each is planned, committed and published
+Most of these acts touch two places, the catalogue and the image files, so each is planned, committed and published
 as a migration is: staged files get their published names, and published ones that nothing names any more go.
 """
 
@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.edits import Edit, edited
-from modelkeep.domain.pictures import QUALITIES, picture_name
+from modelkeep.domain.images import QUALITIES, image_name
 from modelkeep.domain.planning import next_seq
-from modelkeep.domain.values import ImageRow, LocationState, Model, RenderedPicture, Tag, TierFile
+from modelkeep.domain.values import ImageRow, LocationState, Model, RenderedImage, Tag, TierFile
 from modelkeep.errors import Conflict, NotFound, Outdated
 
 
@@ -29,7 +29,7 @@ class ActKind(StrEnum):
 class ActOrder:
     """One act on one model.
 
-    `migration` is its id, `seq` the picture to remove, `picture` the staged tiers of the one to add, `lost` those of
+    `migration` is its id, `seq` the image to remove, `image` the staged tiers of the one to add, `lost` those of
     the model's published files that are not there. `edit` is what the model shall say, and `is_current` tells whether
     it is still as whoever asks knows it.
     """
@@ -38,7 +38,7 @@ class ActOrder:
     kind: ActKind
     sha256: str
     seq: int = 0
-    picture: RenderedPicture | None = None
+    image: RenderedImage | None = None
     lost: frozenset[str] = frozenset()
     edit: Edit | None = None
     is_current: Callable[[ModelDetails], bool] = lambda _: True
@@ -48,7 +48,7 @@ class ActOrder:
 class ActPlan:
     """What an act does.
 
-    `images` are the model's pictures as they stand afterwards, `seq` the one that is removed or added. `links` says
+    `images` are the model's images as they stand afterwards, `seq` the one that is removed or added. `links` says
     which published file each staged name has to stand for before the act may commit; `files` get their published
     names after it, then the published files in `removed` and the pending originals in `originals` go. `model` is how
     the model is, `edited` how an edit leaves it. `changes` is False when all is as it shall be already.
@@ -67,7 +67,7 @@ class ActPlan:
 
     @property
     def moved_down(self) -> int:
-        """How many later pictures close the gap of the one that is removed."""
+        """How many later images close the gap of the one that is removed."""
         return len(self.links) // len(QUALITIES)
 
 
@@ -80,7 +80,7 @@ def plan_act(order: ActOrder, known: ModelDetails, tags: Mapping[int, Tag] | Non
         tags: those of the tags which an edit names that there are.
 
     Raises:
-        NotFound: the model has no such picture, or there is no such tag.
+        NotFound: the model has no such image, or there is no such tag.
         Outdated: the model is no longer as whoever asks knows it.
         Conflict: the model cannot be purged or has no file at a path, with the reason.
         OutsideRoots: no root contains a path.
@@ -99,8 +99,8 @@ def plan_act(order: ActOrder, known: ModelDetails, tags: Mapping[int, Tag] | Non
 
 
 def published_names(images: Sequence[ImageRow]) -> list[str]:
-    """Return the base names of the published files of pictures."""
-    return [picture_name(image.sha256, image.seq, quality) for image in images for quality in QUALITIES]
+    """Return the base names of the published files of images."""
+    return [image_name(image.sha256, image.seq, quality) for image in images for quality in QUALITIES]
 
 
 def refuse_purge(known: ModelDetails) -> None:
@@ -119,16 +119,16 @@ def refuse_purge(known: ModelDetails) -> None:
 
 
 def _plan_removal(order: ActOrder, known: ModelDetails) -> ActPlan:
-    """Remove a picture; each later one takes the next lower number."""
+    """Remove an image; each later one takes the next lower number."""
     if all(image.seq != order.seq for image in known.images):
-        raise NotFound(f"{known.model.name or order.sha256[:12]} has no picture number {order.seq}")
+        raise NotFound(f"{known.model.name or order.sha256[:12]} has no image number {order.seq}")
     later = [image for image in known.images if image.seq > order.seq]
     links, files = {}, []
     for image in later:
         for quality in QUALITIES:
             staged = f"{order.migration}_{image.seq}_{quality}.webp"
-            links[staged] = picture_name(image.sha256, image.seq, quality)
-            files.append(TierFile(staged, picture_name(image.sha256, image.seq - 1, quality)))
+            links[staged] = image_name(image.sha256, image.seq, quality)
+            files.append(TierFile(staged, image_name(image.sha256, image.seq - 1, quality)))
     given_up = published_names([image for image in known.images if image.seq >= order.seq])
     taken = {file.final for file in files}
     return ActPlan(
@@ -143,22 +143,22 @@ def _plan_removal(order: ActOrder, known: ModelDetails) -> ActPlan:
 
 
 def _plan_upload(order: ActOrder, known: ModelDetails) -> ActPlan:
-    """Add a picture as the next one; one that is there already is the answer itself, unless its files are lost."""
-    picture = order.picture
-    assert picture is not None, "nobody orders it without"  # noqa: S101 - a fact of the program, not of its input
-    for image in known.images:
-        if image.source_digest == picture.source_digest:
-            if order.lost.isdisjoint(published_names([image])):
-                return ActPlan(order, known.model, image.seq, known.images, changes=False)
-            return ActPlan(order, known.model, image.seq, known.images, files=_files_of(picture, order, image.seq))
+    """Add an image as the next one; one that is there already is the answer itself, unless its files are lost."""
+    image = order.image
+    assert image is not None, "nobody orders it without"  # noqa: S101 - a fact of the program, not of its input
+    for held in known.images:
+        if held.source_digest == image.source_digest:
+            if order.lost.isdisjoint(published_names([held])):
+                return ActPlan(order, known.model, held.seq, known.images, changes=False)
+            return ActPlan(order, known.model, held.seq, known.images, files=_files_of(image, order, held.seq))
     seq = next_seq(known.images)
-    row = ImageRow(order.sha256, seq, picture.width, picture.height, picture.source_digest)
-    return ActPlan(order, known.model, seq, (*known.images, row), files=_files_of(picture, order, seq))
+    row = ImageRow(order.sha256, seq, image.width, image.height, image.source_digest)
+    return ActPlan(order, known.model, seq, (*known.images, row), files=_files_of(image, order, seq))
 
 
 def _plan_purge(order: ActOrder, known: ModelDetails) -> ActPlan:
     refuse_purge(known)
-    originals = tuple(picture.file for picture in known.refused)
+    originals = tuple(image.file for image in known.refused)
     return ActPlan(order, known.model, removed=tuple(published_names(known.images)), originals=originals)
 
 
@@ -166,7 +166,5 @@ def _without(images: Sequence[ImageRow], seq: int) -> list[ImageRow]:
     return [replace(image, seq=image.seq - 1) if image.seq > seq else image for image in images if image.seq != seq]
 
 
-def _files_of(picture: RenderedPicture, order: ActOrder, seq: int) -> tuple[TierFile, ...]:
-    return tuple(
-        TierFile(staged, picture_name(order.sha256, seq, quality)) for quality, staged in picture.staged.items()
-    )
+def _files_of(image: RenderedImage, order: ActOrder, seq: int) -> tuple[TierFile, ...]:
+    return tuple(TierFile(staged, image_name(order.sha256, seq, quality)) for quality, staged in image.staged.items())

@@ -12,13 +12,13 @@ from modelkeep.domain.values import CLAIM_SOURCE, Fingerprint, JsonObject, Pendi
 class Statement(Description):
     """What an older database says of a file for which it holds a hash: kept until the file has been read.
 
-    `kind` is the importer's, `tags` are ids, `picture` is the digest of its source picture or empty.
+    `kind` is the importer's, `tags` are ids, `image` is the digest of its source image or empty.
     """
 
     claim: str
     kind: str = CLAIM_SOURCE
     tags: tuple[int, ...] = ()
-    picture: str = ""
+    image: str = ""
 
     def as_json(self) -> JsonObject:
         """Return the shape in which the catalogue holds it."""
@@ -55,8 +55,8 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedPicture:
-    """A published picture that has to follow a file whose claim is refuted."""
+class ClaimedImage:
+    """A published image that has to follow a file whose claim is refuted."""
 
     sha256: str
     seq: int
@@ -68,7 +68,7 @@ class Judgement:
 
     `path` is where the file lies now, `confirmed` the hash that is true, `refuted` those that are not, `row` the row
     of the queue that says of the file what was said with the refuted ones. `displaced` is the content that the file
-    held when it was read before, and holds no more. `is_outdated`: nothing was decided, for another picture has to
+    held when it was read before, and holds no more. `is_outdated`: nothing was decided, for another image has to
     follow the file than the one that was handed in.
     """
 
@@ -77,5 +77,5 @@ class Judgement:
     refuted: tuple[str, ...] = ()
     displaced: str = ""
     row: PendingImport | None = None
-    takes_picture: bool = False
+    takes_image: bool = False
     is_outdated: bool = False

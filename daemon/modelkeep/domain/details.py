@@ -6,8 +6,8 @@ from modelkeep.domain.values import ImageRow, Location, Model, PendingImport
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedPicture:
-    """A pending row's picture that could not be used; `file` is its base name under `images/pending/`."""
+class RefusedImage:
+    """A pending row's image that could not be used; `file` is its base name under `images/pending/`."""
 
     file: str
     sha256: str
@@ -16,16 +16,16 @@ class RefusedPicture:
 
 @dataclass(frozen=True, slots=True)
 class ModelDetails:
-    """A model with its pictures, its locations, and the pictures that could not be used."""
+    """A model with its images, its locations, and the images that could not be used."""
 
     model: Model
     images: tuple[ImageRow, ...] = ()
     locations: tuple[Location, ...] = ()
-    refused: tuple[RefusedPicture, ...] = ()
+    refused: tuple[RefusedImage, ...] = ()
 
     @property
     def images_count(self) -> int:
-        """Number of pictures; derived, never stored."""
+        """Number of images; derived, never stored."""
         return len(self.images)
 
 

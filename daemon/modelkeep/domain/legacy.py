@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from modelkeep.domain.description import Description
-from modelkeep.domain.values import Fingerprint, RenderedPicture, TierFile
+from modelkeep.domain.values import Fingerprint, RenderedImage, TierFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class LegacyRow(Description):
     """One model as a legacy source knows it.
 
     `key` names the row in its source, `digest` changes when anything the source says of it changes, `path` is where
-    the file lies on this machine (after `--map`), `claim` the hash that the source holds or empty, `picture` the
-    absolute path of its picture or empty. `remarks` tell the owner what was odd about the row though it was taken.
+    the file lies on this machine (after `--map`), `claim` the hash that the source holds or empty, `image` the
+    absolute path of its image or empty. `remarks` tell the owner what was odd about the row though it was taken.
     `is_mapped` tells that `--map` was given for its path, even if that rewrote nothing.
     """
 
@@ -49,7 +49,7 @@ class LegacyRow(Description):
     size_bytes: int = 0
     claim: str = ""
     tags: tuple[LegacyTag, ...] = ()
-    picture: str = ""
+    image: str = ""
     remarks: tuple[str, ...] = ()
     is_mapped: bool = False
 
@@ -82,12 +82,12 @@ class Taking(StrEnum):
 class StagedRow:
     """A row with what was made ready for it.
 
-    `rendered` are the tiers of its picture (rows that become models), `copied` is the base name of the staged byte
+    `rendered` are the tiers of its image (rows that become models), `copied` is the base name of the staged byte
     for byte copy (rows that will be pending), `on_disk` the file's fingerprint when it is there now.
     """
 
     row: LegacyRow
-    rendered: RenderedPicture | None = None
+    rendered: RenderedImage | None = None
     copied: str = ""
     on_disk: Fingerprint | None = None
 
@@ -96,7 +96,7 @@ class StagedRow:
 class TakenRow:
     """What the catalogue did with a row, not yet committed.
 
-    `migration` and `files` are set when the row's picture has to be published, `pending_image` is the base name under
+    `migration` and `files` are set when the row's image has to be published, `pending_image` is the base name under
     `images/pending/` to which the staged copy has to be renamed, `replaced_image` that of the one it replaces.
     """
 
@@ -109,13 +109,13 @@ class TakenRow:
     pending_image: str = ""
     replaced_image: str = ""
     wants_rendering: bool = False
-    """Its picture becomes a model's picture (asked by a dry run, before anything is staged)."""
+    """Its image becomes a model's image (asked by a dry run, before anything is staged)."""
     found: str = ""
     """The hash that the file at its path is known to have, when that is not the one it claims."""
     kept_as: Taking | None = None
     """What became of it under the hash that it claims, though its file has another one and it waits for that."""
     wants_copy: bool = False
-    """Its picture becomes a pending picture."""
+    """Its image becomes a pending image."""
 
     @property
     def is_dropped(self) -> bool:

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from modelkeep.domain.planning import Decision
-from modelkeep.domain.values import Fingerprint, PendingImport, RenderedPicture, Strategy, TierFile
+from modelkeep.domain.values import Fingerprint, PendingImport, RenderedImage, Strategy, TierFile
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationOrder:
     """Everything that is needed to migrate a hashed pending row.
 
-    `picture` are the staged tiers of its picture, `picture_refused` the reason why it has none though the row has a
-    picture, `original` the base name of the picture that either is about, or empty. `fingerprint` is None when no
+    `image` are the staged tiers of its image, `image_refused` the reason why it has none though the row has a
+    image, `original` the base name of the image that either is about, or empty. `fingerprint` is None when no
     file was read: the owner decides about a content that the row was read to be. `suggested_type` is what the path
     says.
     """
@@ -24,8 +24,8 @@ class MigrationOrder:
     sha256: str
     fingerprint: Fingerprint | None
     strategy: Strategy
-    picture: RenderedPicture | None = None
-    picture_refused: str = ""
+    image: RenderedImage | None = None
+    image_refused: str = ""
     original: str = ""
     suggested_type: str = ""
 
@@ -38,11 +38,11 @@ class Outcome(StrEnum):
     GONE = "gone"
     """The row is no longer in the queue."""
     MOVED = "moved"
-    """The row's path or its picture changed meanwhile."""
+    """The row's path or its image changed meanwhile."""
     CLAIMED = "claimed"
     """An older database claims a hash of the file at its path: that has to be judged first."""
-    NEEDS_PICTURE = "needs picture"
-    """Its picture has to be rendered first: what is known changed since it was looked at."""
+    NEEDS_IMAGE = "needs image"
+    """Its image has to be rendered first: what is known changed since it was looked at."""
     FAILED = "failed"
 
 
@@ -55,7 +55,7 @@ class MigrationResult:
     pending: PendingImport | None = None
     decision: Decision | None = None
     files: tuple[TierFile, ...] = field(default=())
-    """Staged pictures that the migration publishes."""
+    """Staged images that the migration publishes."""
     displaced: str = ""
     """The other content that lay at the path before."""
     error: str = ""
@@ -68,9 +68,9 @@ class Committed:
     Args:
         migration: its id; empty when the catalogue holds none for it.
         sha256: its model, empty when nothing tells.
-        files: staged pictures to publish.
-        removed: published pictures to remove after that.
-        originals: pending pictures to remove.
+        files: staged images to publish.
+        removed: published images to remove after that.
+        originals: pending images to remove.
         ending: records that close it in the journal, each with its event and fields.
     """
 

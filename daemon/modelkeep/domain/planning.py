@@ -14,7 +14,7 @@ class Decision:
     """What will be done with a pending row once its hash is known.
 
     `model` is the row as it shall stand afterwards (None: untouched), `image_seq` the sequence number that the
-    pending picture takes (None: it is not stored), `lost_keys` what a merge would have lost (conflicts only).
+    pending image takes (None: it is not stored), `lost_keys` what a merge would have lost (conflicts only).
     """
 
     action: Action
@@ -32,7 +32,7 @@ def decide(
     existing: Model | None,
     existing_paths: Sequence[str],
     images: Sequence[ImageRow],
-    picture_digest: str | None,
+    image_digest: str | None,
     strategy: Strategy,
 ) -> Decision:
     """Return what a migration does.
@@ -43,12 +43,12 @@ def decide(
         size_bytes: size of its file.
         existing: the model of that digest, if the catalogue has it.
         existing_paths: every path at which that model is or was.
-        images: its pictures.
-        picture_digest: digest of the pending row's picture, None when it has none that can be used.
+        images: its images.
+        image_digest: digest of the pending row's image, None when it has none that can be used.
         strategy: what to do when the model exists.
     """
     if existing is None:
-        return _create(pending, sha256, size_bytes, picture_digest)
+        return _create(pending, sha256, size_bytes, image_digest)
     if pending.knows_nothing:
         # A copy that nobody described: its path becomes a location, whatever the strategy.
         return Decision(Action.MERGED, model=None, removes_pending=True)
@@ -56,13 +56,13 @@ def decide(
         lost = lost_by_merge(pending, existing, existing_paths)
         if lost:
             return Decision(Action.CONFLICTED, lost_keys=lost)
-        return _merge(pending, existing, existing_paths, images, picture_digest, fill_derived=True)
+        return _merge(pending, existing, existing_paths, images, image_digest, fill_derived=True)
     if strategy is Strategy.ASK:
         return Decision(Action.CONFLICTED, lost_keys=lost_by_merge(pending, existing, existing_paths))
     if strategy is Strategy.MERGE:
-        return _merge(pending, existing, existing_paths, images, picture_digest, fill_derived=False)
+        return _merge(pending, existing, existing_paths, images, image_digest, fill_derived=False)
     if strategy is Strategy.OVERRIDE:
-        return _override(pending, existing, images, picture_digest)
+        return _override(pending, existing, images, image_digest)
     if strategy is Strategy.DELETE:
         return Decision(Action.DELETED, removes_pending=True)
     return Decision(Action.IGNORED)
@@ -73,10 +73,10 @@ def outcomes(
     existing: Model,
     existing_paths: Sequence[str],
     images: Sequence[ImageRow],
-    picture_digest: str | None,
+    image_digest: str | None,
 ) -> dict[Strategy, Decision]:
     """Return what each strategy of the owner would do with a row whose content is known; see `decide`."""
-    known = existing, existing_paths, images, picture_digest
+    known = existing, existing_paths, images, image_digest
     return {
         strategy: decide(pending, existing.sha256, pending.size_bytes, *known, strategy)
         for strategy in (Strategy.MERGE, Strategy.OVERRIDE, Strategy.DELETE, Strategy.IGNORE)
@@ -121,7 +121,7 @@ def join(kind: str, held: PendingImport, fresh: PendingImport) -> PendingImport:
 
 
 def next_seq(images: Sequence[ImageRow]) -> int:
-    """Return the next free sequence number of a model's pictures."""
+    """Return the next free sequence number of a model's images."""
     return max((image.seq for image in images), default=-1) + 1
 
 
@@ -129,14 +129,14 @@ def _differs(incoming: str, held: str) -> bool:
     return bool(incoming) and bool(held) and incoming != held
 
 
-def _create(pending: PendingImport, sha256: str, size_bytes: int, picture_digest: str | None) -> Decision:
+def _create(pending: PendingImport, sha256: str, size_bytes: int, image_digest: str | None) -> Decision:
     model = Model(
         sha256=sha256,
         path=pending.path,
         size_bytes=size_bytes,
         **pending.description | {"name": pending.name or suggested_name(pending.path)},
     )
-    seq = 0 if picture_digest else None
+    seq = 0 if image_digest else None
     return Decision(Action.CREATED, model=model, image_seq=seq, moves_tags=True, removes_pending=True)
 
 
@@ -145,7 +145,7 @@ def _merge(
     existing: Model,
     existing_paths: Sequence[str],
     images: Sequence[ImageRow],
-    picture_digest: str | None,
+    image_digest: str | None,
     *,
     fill_derived: bool,
 ) -> Decision:
@@ -164,12 +164,12 @@ def _merge(
         meta=metadata.merge(existing.meta, pending.meta),
     )
     known = {image.source_digest for image in images}
-    seq = next_seq(images) if picture_digest and picture_digest not in known else None
+    seq = next_seq(images) if image_digest and image_digest not in known else None
     return Decision(Action.MERGED, model=model, image_seq=seq, moves_tags=True, removes_pending=True)
 
 
 def _override(
-    pending: PendingImport, existing: Model, images: Sequence[ImageRow], picture_digest: str | None
+    pending: PendingImport, existing: Model, images: Sequence[ImageRow], image_digest: str | None
 ) -> Decision:
     model = existing.evolve(
         **filled(pending, existing),
@@ -177,5 +177,5 @@ def _override(
         meta=metadata.override(existing.meta, pending.meta),
     )
     known = {image.source_digest for image in images}
-    seq = 0 if picture_digest and picture_digest not in known else None
+    seq = 0 if image_digest and image_digest not in known else None
     return Decision(Action.OVERRIDDEN, model=model, image_seq=seq, moves_tags=True, removes_pending=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 PIECE_BYTES = 1 << 16
 MEMBER_BYTES_MAX = 1 << 22
-"""A longer member (a picture in the metadata, say) is not read to its end: the header then proves nothing."""
+"""A longer member (an image in the metadata, say) is not read to its end: the header then proves nothing."""
 
 MEMBERS_MAX = 300_000
 """Three for each tensor; the largest models have some ten thousand of these in a file."""

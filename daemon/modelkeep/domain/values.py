@@ -179,7 +179,7 @@ class PendingImport(Description):
     due_at: int = 0
     last_error: str = ""
     image: str = ""
-    """Base name of its picture under `images/pending/`, or empty."""
+    """Base name of its image under `images/pending/`, or empty."""
     tags: tuple[Tag, ...] = ()
     verified: bool = False
     """`sha256` is what its file was read to be, and no claim: what it says is about that content ever after."""
@@ -238,7 +238,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """One picture of a model; `width` and `height` in pixels of the high tier."""
+    """One image of a model; `width` and `height` in pixels of the high tier."""
 
     sha256: str
     seq: int
@@ -249,7 +249,7 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class TierFile:
-    """One staged picture file and the name under which it will be published."""
+    """One staged image file and the name under which it will be published."""
 
     staged: str
     final: str
@@ -260,8 +260,8 @@ class TierFile:
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedPicture:
-    """The three tiers of one picture as they lie in the staging folder.
+class RenderedImage:
+    """The three tiers of one image as they lie in the staging folder.
 
     `staged` maps a quality (`high`, `medium`, `low`) to the base name of its file.
     """

@@ -1,1 +1,1 @@
-"""Preview pictures: rendered in tiers, staged, published by rename."""
+"""Preview images: rendered in tiers, staged, published by rename."""

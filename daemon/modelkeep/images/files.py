@@ -1,6 +1,6 @@
-"""The border to the disk: foreign pictures are read with care, own files are written so that they last.
+"""The border to the disk: foreign images are read with care, own files are written so that they last.
 
-A foreign picture that cannot be used is a `PictureError` with a sentence; whatever goes wrong with our own files, or
+A foreign image that cannot be used is a `ImageError` with a sentence; whatever goes wrong with our own files, or
 because this process has run out of descriptors, stays the `OSError` that it is.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from modelkeep.disk.files import open_for_reading
-from modelkeep.domain.pictures import SOURCE_BYTES
-from modelkeep.errors import PictureError, PictureTooLarge
+from modelkeep.domain.images import SOURCE_BYTES
+from modelkeep.errors import ImageError, ImageTooLarge
 
 _CHUNK_BYTES = 1024 * 1024
 _OUR_OWN_SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -23,20 +23,20 @@ def shown_name(path: str) -> str:
     return PurePath(path).name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def read_picture(path: str) -> bytes:
-    """Return the bytes of a picture.
+def read_image(path: str) -> bytes:
+    """Return the bytes of an image.
 
     Raises:
-        PictureError: it is missing, unreadable, no regular file, empty or larger than `SOURCE_BYTES`.
+        ImageError: it is missing, unreadable, no regular file, empty or larger than `SOURCE_BYTES`.
     """
-    return b"".join(picture_chunks(path))
+    return b"".join(image_chunks(path))
 
 
-def picture_chunks(path: str) -> Iterator[bytes]:
-    """Yield the bytes of a picture, piece by piece.
+def image_chunks(path: str) -> Iterator[bytes]:
+    """Yield the bytes of an image, piece by piece.
 
     Raises:
-        PictureError: as `read_picture`.
+        ImageError: as `read_image`.
     """
     name = shown_name(path)
     descriptor = _open_regular(path, name)
@@ -50,7 +50,7 @@ def picture_chunks(path: str) -> Iterator[bytes]:
     finally:
         os.close(descriptor)
     if not read_bytes:
-        raise PictureError(f"{name} is empty; put the picture back, or remove it")
+        raise ImageError(f"{name} is empty; put the image back, or remove it")
 
 
 def remove_file(path: Path) -> None:
@@ -89,13 +89,13 @@ def _open_regular(path: str, name: str) -> int:
     try:
         descriptor = open_for_reading(path)
     except FileNotFoundError as error:
-        raise PictureError(f"{name} is not there (any more)") from error
+        raise ImageError(f"{name} is not there (any more)") from error
     except OSError as error:
         if error.errno == errno.EINVAL:
-            raise PictureError(f"{name} is {_what_it_is(path)}") from error
+            raise ImageError(f"{name} is {_what_it_is(path)}") from error
         raise _unreadable(error, name) from error
     except ValueError as error:  # a null character, or a lone surrogate that no file name can hold
-        raise PictureError(f"{name} is no name that a file can have") from error
+        raise ImageError(f"{name} is no name that a file can have") from error
     try:
         _refuse_large(os.fstat(descriptor).st_size, name)
     except BaseException:
@@ -105,14 +105,14 @@ def _open_regular(path: str, name: str) -> int:
 
 
 def _what_it_is(path: str) -> str:
-    return "a folder, not a picture" if Path(path).is_dir() else "not a regular file, so it is not read"
+    return "a folder, not an image" if Path(path).is_dir() else "not a regular file, so it is not read"
 
 
 def _refuse_large(size_bytes: int, name: str) -> None:
     if size_bytes > SOURCE_BYTES:
         # Rounded up, or a file that is one byte too large would be "64 MB; at most 64 MB".
         size_mb = -(-size_bytes // 2**20)
-        raise PictureTooLarge(f"{name} is {size_mb} MB; at most {SOURCE_BYTES // 2**20} MB are taken")
+        raise ImageTooLarge(f"{name} is {size_mb} MB; at most {SOURCE_BYTES // 2**20} MB are taken")
 
 
 def _read(descriptor: int, name: str) -> bytes:
@@ -125,4 +125,4 @@ def _read(descriptor: int, name: str) -> bytes:
 def _unreadable(error: OSError, name: str) -> Exception:
     if error.errno in _OUR_OWN_SHORTAGE:
         return error
-    return PictureError(f"{name} cannot be read: {error.strerror}")
+    return ImageError(f"{name} cannot be read: {error.strerror}")

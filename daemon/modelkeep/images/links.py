@@ -1,4 +1,4 @@
-"""A second name for one of our own pictures."""
+"""A second name for one of our own images."""
 
 import errno
 import os

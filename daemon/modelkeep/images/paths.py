@@ -1,12 +1,12 @@
-"""Where the pictures lie: published ones by their model, originals of pending rows by their base names."""
+"""Where the images lie: published ones by their model, originals of pending rows by their base names."""
 
 from pathlib import Path
 
-from modelkeep.domain.pictures import parse_picture_name, picture_name
+from modelkeep.domain.images import image_name, parse_image_name
 
 
 class ImagePaths:
-    """Names the files in a folder of pictures; touches none of them.
+    """Names the files in a folder of images; touches none of them.
 
     Args:
         folder: `<data_dir>/images`.
@@ -21,10 +21,10 @@ class ImagePaths:
         return self._pending / plain_name(name)
 
     def published_path(self, sha256: str, seq: int, quality: str) -> Path:
-        """Return where a published picture lies; `ValueError` when that is no picture's name."""
-        name = picture_name(sha256, seq, quality)
-        if parse_picture_name(name) is None:
-            raise ValueError(f"{name!r} is not the name of a picture")
+        """Return where a published image lies; `ValueError` when that is no image's name."""
+        name = image_name(sha256, seq, quality)
+        if parse_image_name(name) is None:
+            raise ValueError(f"{name!r} is not the name of an image")
         return self._folder / name
 
 

@@ -1,6 +1,6 @@
 """Tell whether a PNG holds as many pixels as its header says, without decoding it.
 
-Pillow takes some pictures for whole whose compressed data ends early, and gives the missing pixels as they lie in
+Pillow takes some images for whole whose compressed data ends early, and gives the missing pixels as they lie in
 memory. Format: https://www.w3.org/TR/png-3/
 """
 

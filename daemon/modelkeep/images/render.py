@@ -1,4 +1,4 @@
-"""What runs in a worker: read a picture once, decode it, write its tiers into the staging folder.
+"""What runs in a worker: read an image once, decode it, write its tiers into the staging folder.
 
 Only this and what it names is loaded there. Pillow is imported inside: the daemon's own process imports this module
 to name the functions, and does without Pillow's 10 MB.
@@ -10,55 +10,55 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelkeep.disk.durable import sync_folder, write_durably
-from modelkeep.domain.pictures import QUALITIES
-from modelkeep.domain.values import RenderedPicture
-from modelkeep.errors import PictureError
-from modelkeep.images.files import clear_away, read_picture, shown_name
+from modelkeep.domain.images import QUALITIES
+from modelkeep.domain.values import RenderedImage
+from modelkeep.errors import ImageError
+from modelkeep.images.files import clear_away, read_image, shown_name
 
 DECODE_SECONDS = 60.0
-"""A picture that takes longer is refused."""
+"""An image that takes longer is refused."""
 
 
-def render(source: str, staging: str, stem: str, decode_seconds: float = DECODE_SECONDS) -> RenderedPicture:
-    """Write `<stem>_<quality>.webp` for each tier of a picture into the staging folder, durably.
+def render(source: str, staging: str, stem: str, decode_seconds: float = DECODE_SECONDS) -> RenderedImage:
+    """Write `<stem>_<quality>.webp` for each tier of an image into the staging folder, durably.
 
     Args:
-        source: path of the source picture; it is read once, so the digest is that of the bytes that were decoded.
+        source: path of the source image; it is read once, so the digest is that of the bytes that were decoded.
         staging: the folder to write to.
         stem: beginning of the names of the staged files.
-        decode_seconds: a picture that took longer to decode is refused, and nothing is written.
+        decode_seconds: an image that took longer to decode is refused, and nothing is written.
 
     Raises:
-        PictureError: the source cannot be used. Nothing is left in the staging folder.
+        ImageError: the source cannot be used. Nothing is left in the staging folder.
         OSError: the tiers cannot be written. Nothing is left in the staging folder.
     """
     from modelkeep.images.tiers import render_tiers
 
     started = time.monotonic()
     name = shown_name(source)
-    data = read_picture(source)
+    data = read_image(source)
     tiers = render_tiers(data, name)
     if time.monotonic() - started > decode_seconds:
         # Whoever asked has stopped waiting, and may be at work on these names again.
-        raise PictureError(f"{name} takes longer than {decode_seconds:.0f} s to decode")
+        raise ImageError(f"{name} takes longer than {decode_seconds:.0f} s to decode")
     staged = staged_names(stem)
     _write_all(Path(staging), {staged[quality]: content for quality, content in tiers.files.items()})
-    return RenderedPicture(staged, tiers.width, tiers.height, hashlib.sha256(data).hexdigest())
+    return RenderedImage(staged, tiers.width, tiers.height, hashlib.sha256(data).hexdigest())
 
 
-def check_picture(path: str, name: str) -> None:
-    """Make sure that a file decodes as a picture within the limits.
+def check_image(path: str, name: str) -> None:
+    """Make sure that a file decodes as an image within the limits.
 
     Args:
         path: the file.
         name: what it is called in the error's sentence.
 
     Raises:
-        PictureError: it does not.
+        ImageError: it does not.
     """
-    from modelkeep.images.tiers import require_picture
+    from modelkeep.images.tiers import require_image
 
-    require_picture(read_picture(path), name)
+    require_image(read_image(path), name)
 
 
 def staged_names(stem: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The folder of pictures: staged by a worker, published by rename, originals kept until their migration is done.
+"""The folder of images: staged by a worker, published by rename, originals kept until their migration is done.
 
 `images/` holds the published tiers, `images/pending/` the originals of pending rows byte for byte, `images/.staging/`
 what a migration has prepared. All three lie on one file system, so every move is one atomic rename.
@@ -15,18 +15,18 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from modelkeep.base.failpoints import reach
 from modelkeep.disk.durable import free_path, make_folder, sync_folder, write_durably
-from modelkeep.domain.values import RenderedPicture, TierFile
-from modelkeep.errors import PictureError, WorkerDied
+from modelkeep.domain.values import RenderedImage, TierFile
+from modelkeep.errors import ImageError, WorkerDied
 from modelkeep.images.files import (
     clear_away,
-    picture_chunks,
+    image_chunks,
     remove_file,
     require_writable,
     shown_name,
 )
 from modelkeep.images.links import link_or_copy
 from modelkeep.images.paths import ImagePaths, plain_name
-from modelkeep.images.render import DECODE_SECONDS, check_picture, render, staged_names
+from modelkeep.images.render import DECODE_SECONDS, check_image, render, staged_names
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ _ANSWER_SECONDS = DECODE_SECONDS + 30.0
 """How long a worker may take to answer: starting and writing take a moment more. Then it is ended."""
 
 LOST_AND_FOUND = "lost+found"
-"""Folder beside the published pictures, for those that nothing refers to."""
+"""Folder beside the published images, for those that nothing refers to."""
 
 _PLAIN_EXTENSION = re.compile(r"\.[a-z0-9]{1,9}")
 
@@ -55,11 +55,11 @@ class RunsInWorker(Protocol):
 
 
 class ImageStore(ImagePaths):
-    """Keeps the pictures of models and of pending rows.
+    """Keeps the images of models and of pending rows.
 
     Args:
         folder: `<data_dir>/images`; made when it is not there.
-        pool: decodes pictures outside of this process.
+        pool: decodes images outside of this process.
         answer_seconds: a worker that takes longer to answer counts as hanging.
     """
 
@@ -74,61 +74,61 @@ class ImageStore(ImagePaths):
         self._slots = asyncio.Semaphore(pool.workers)
         self._second_tries = asyncio.Lock()
         self.turn = asyncio.Lock()
-        """Held by whoever commits pictures to the catalogue, until they have their names: of two that did so at once,
-        one could take the files of the other's pictures for its own."""
+        """Held by whoever commits images to the catalogue, until they have their names: of two that did so at once,
+        one could take the files of the other's images for its own."""
 
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
-        """Write the tiers of a picture to the staging folder, durably.
+    async def render(self, source: Path, stem: str) -> RenderedImage:
+        """Write the tiers of an image to the staging folder, durably.
 
         Args:
-            source: the picture.
+            source: the image.
             stem: beginning of the staged files' names; no two calls at a time may share one.
 
         Raises:
-            PictureError: the picture cannot be used.
+            ImageError: the image cannot be used.
             OSError: the tiers cannot be written. In both cases nothing is left in the staging folder.
         """
         plain_name(stem)
         try:
             return await self._in_worker(source, render, str(source), str(self._staging), stem)
-        except PictureError:
+        except ImageError:
             # A worker that was killed in the middle has not cleared away behind itself.
             self.discard(staged_names(stem).values())
             raise
 
     def stage_copy(self, source: Path, stem: str) -> str:
-        """Copy a picture byte for byte to the staging folder, fsync it, and return the copy's base name.
+        """Copy an image byte for byte to the staging folder, fsync it, and return the copy's base name.
 
         Raises:
-            PictureError: the source is missing, unreadable, no regular file, empty or too large.
+            ImageError: the source is missing, unreadable, no regular file, empty or too large.
             OSError: the copy cannot be written. In both cases nothing is left in the staging folder.
         """
         staged = plain_name(stem + _plain_extension(source.name))
-        write_durably(self._staging / staged, picture_chunks(str(source)))
+        write_durably(self._staging / staged, image_chunks(str(source)))
         return staged
 
     async def check_copy(self, staged: str, source: Path) -> None:
-        """Make sure that a staged copy decodes as a picture within the limits: what is none is shown to nobody.
+        """Make sure that a staged copy decodes as an image within the limits: what is none is shown to nobody.
 
         Args:
             staged: base name of the copy.
-            source: of which picture it is, for the error's sentence.
+            source: of which image it is, for the error's sentence.
 
         Raises:
-            PictureError: it is no such picture; the copy has been deleted.
+            ImageError: it is no such image; the copy has been deleted.
         """
         path = self._staging / plain_name(staged)
         try:
-            await self._in_worker(source, check_picture, str(path), shown_name(str(source)))
-        except PictureError:
+            await self._in_worker(source, check_image, str(path), shown_name(str(source)))
+        except ImageError:
             self.discard([staged])
             raise
 
     def place_pending(self, staged: str, name: str) -> None:
         """Move a staged copy to its name among the originals of pending rows."""
-        reach("pending_picture.place.before")
+        reach("pending_image.place.before")
         (self._staging / plain_name(staged)).replace(self.pending_path(name))
-        reach("pending_picture.place.after")
+        reach("pending_image.place.after")
 
     def sync_pending(self) -> None:
         """Make the names of the pending originals outlast a power cut."""
@@ -145,10 +145,10 @@ class ImageStore(ImagePaths):
         """
         for file in files:
             staged, final = self._staging / plain_name(file.staged), self._folder / plain_name(file.final)
-            reach("picture.publish.before")
+            reach("image.publish.before")
             try:
                 staged.replace(final)
-                reach("picture.publish.after")
+                reach("image.publish.after")
             except OSError as error:
                 # A file system that is mounted read-only says so before it has looked for the file.
                 if os.path.lexists(staged):
@@ -158,7 +158,7 @@ class ImageStore(ImagePaths):
                     raise FileNotFoundError(errno.ENOENT, message, str(final)) from error
 
     def require_writable(self) -> None:
-        """Raise OSError when published pictures or pending originals cannot be put in their place or removed."""
+        """Raise OSError when published images or pending originals cannot be put in their place or removed."""
         for folder in (self._folder, self._pending):
             require_writable(folder)
 
@@ -167,42 +167,42 @@ class ImageStore(ImagePaths):
         return {name for name in names if not (self._folder / plain_name(name)).exists()}
 
     def stage_links(self, links: Mapping[str, str]) -> None:
-        """Give published pictures a second, staged name each, durably; a copy where there are no links.
+        """Give published images a second, staged name each, durably; a copy where there are no links.
 
         Args:
             links: published base name by staged base name.
 
         Raises:
-            FileNotFoundError: a picture is not published.
+            FileNotFoundError: an image is not published.
             OSError: it cannot be done. What was staged is left to the caller to discard.
         """
         for staged, published in links.items():
-            reach("picture.link.before")
+            reach("image.link.before")
             link_or_copy(self._folder / plain_name(published), self._staging / plain_name(staged))
-            reach("picture.link.after")
+            reach("image.link.after")
         if links:
             reach("staging.sync.before")
             sync_folder(self._staging)
             reach("staging.sync.after")
 
     def remove_published(self, names: Iterable[str]) -> None:
-        """Remove published pictures; it is fine when some are gone already. `sync` makes it last."""
+        """Remove published images; it is fine when some are gone already. `sync` makes it last."""
         for name in names:
-            reach("picture.remove.before")
+            reach("image.remove.before")
             remove_file(self._folder / plain_name(name))
-            reach("picture.remove.after")
+            reach("image.remove.after")
 
     def sync(self) -> None:
-        """Make the names of the published pictures outlast a power cut."""
-        reach("picture_folder.sync.before")
+        """Make the names of the published images outlast a power cut."""
+        reach("image_folder.sync.before")
         sync_folder(self._folder)
-        reach("picture_folder.sync.after")
+        reach("image_folder.sync.after")
 
     def remove_pending(self, name: str) -> None:
         """Remove the original of a pending row; it is fine when it is gone already."""
-        reach("pending_picture.remove.before")
+        reach("pending_image.remove.before")
         remove_file(self.pending_path(name))
-        reach("pending_picture.remove.after")
+        reach("pending_image.remove.after")
 
     def staged_path(self, name: str) -> Path:
         """Return where a staged file lies; `ValueError` when the name is no base name."""
@@ -241,14 +241,14 @@ class ImageStore(ImagePaths):
         with contextlib.suppress(WorkerDied):
             async with self._slots:
                 return await self._answer(source, function, *args, **kwargs)
-        # One picture that kills its worker takes the pool and all that runs in it along. The second try has the pool
-        # to itself, so that only the picture that is to blame is refused.
+        # One image that kills its worker takes the pool and all that runs in it along. The second try has the pool
+        # to itself, so that only the image that is to blame is refused.
         async with self._whole_pool():
             try:
                 return await self._answer(source, function, *args, **kwargs)
             except WorkerDied as error:
                 name = shown_name(str(source))
-                raise PictureError(f"{name} made the decoder crash, or run out of memory, twice") from error
+                raise ImageError(f"{name} made the decoder crash, or run out of memory, twice") from error
 
     async def _answer(self, source: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -260,7 +260,7 @@ class ImageStore(ImagePaths):
             # What runs in a worker cannot be called off, so the workers are ended; what others run is tried again.
             await asyncio.to_thread(self._pool.abandon)
             name = shown_name(str(source))
-            raise PictureError(f"{name} could not be decoded within {self._answer_seconds:.0f} s") from error
+            raise ImageError(f"{name} could not be decoded within {self._answer_seconds:.0f} s") from error
 
     @contextlib.asynccontextmanager
     async def _whole_pool(self) -> AsyncIterator[None]:

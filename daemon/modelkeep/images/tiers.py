@@ -1,4 +1,4 @@
-"""From the bytes of a foreign picture to its three tiers: everything that touches Pillow, and nothing else.
+"""From the bytes of a foreign image to its three tiers: everything that touches Pillow, and nothing else.
 
 Pillow is a foreign decoder fed with foreign bytes. Only the formats named here are tried (it opens 43), the size that
 the header states is checked before anything is decoded, and whatever it raises becomes a sentence for the owner.
@@ -26,8 +26,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from modelkeep.domain.pictures import SOURCE_PIXELS, SOURCE_SIDE, TIERS, high_size, tier_size
-from modelkeep.errors import PictureError, PictureTooLarge
+from modelkeep.domain.images import SOURCE_PIXELS, SOURCE_SIDE, TIERS, high_size, tier_size
+from modelkeep.errors import ImageError, ImageTooLarge
 from modelkeep.images.png_size import lacks_pixels
 
 T = TypeVar("T")
@@ -63,10 +63,10 @@ _TURNS: Mapping[object, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture of an EXIF orientation upright (EXIF 2.3, tag 0x0112)."""
+"""What makes an image of an EXIF orientation upright (EXIF 2.3, tag 0x0112)."""
 
 _WHITES = (1.0, 255.0, 65_535.0)
-"""Values that stand for white in pictures of whole or real numbers, whose files do not say which is meant."""
+"""Values that stand for white in images of whole or real numbers, whose files do not say which is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +79,23 @@ class Tiers:
 
 
 def render_tiers(data: bytes, name: str) -> Tiers:
-    """Decode a picture and encode its tiers: upright, sRGB, alpha kept, metadata left behind, first frame only.
+    """Decode an image and encode its tiers: upright, sRGB, alpha kept, metadata left behind, first frame only.
 
     Args:
-        data: the bytes of the source picture.
+        data: the bytes of the source image.
         name: its base name, for the error's sentence.
 
     Raises:
-        PictureError: it is no picture of a known format, damaged, or larger than `SOURCE_PIXELS`.
+        ImageError: it is no image of a known format, damaged, or larger than `SOURCE_PIXELS`.
     """
     return _at_the_border(lambda: _encode(_decode(data)), data, name)
 
 
-def require_picture(data: bytes, name: str) -> None:
-    """Make sure that bytes decode as a picture within the limits.
+def require_image(data: bytes, name: str) -> None:
+    """Make sure that bytes decode as an image within the limits.
 
     Raises:
-        PictureError: as `render_tiers`.
+        ImageError: as `render_tiers`.
     """
     _at_the_border(lambda: _open(data).load(), data, name)
 
@@ -103,22 +103,22 @@ def require_picture(data: bytes, name: str) -> None:
 def _at_the_border(work: Callable[[], T], data: bytes, name: str) -> T:
     """Return what decoding gives; whatever it raises becomes a sentence for the owner."""
     with warnings.catch_warnings():
-        # Pictures between half the limit and the limit are fine, and remarks about odd metadata are for nobody.
+        # Images between half the limit and the limit are fine, and remarks about odd metadata are for nobody.
         warnings.simplefilter("ignore")
         try:
             return work()
-        except PictureError as error:
+        except ImageError as error:
             raise type(error)(f"{name} {error}") from error
         except Image.DecompressionBombError as error:
             raise _too_large(data, name) from error
         except UnidentifiedImageError as error:
             raise _unidentified(data, name) from error
         except MemoryError as error:
-            raise PictureError(f"{name} needs more memory to decode than there is") from error
+            raise ImageError(f"{name} needs more memory to decode than there is") from error
         except Exception as error:
             # The decoder's border: damaged bytes make it raise OSError, SyntaxError, ValueError, EOFError, KeyError,
             # struct.error, zlib.error, RecursionError and more, and nothing says that these are all.
-            raise PictureError(f"{name} is cut off or damaged ({error or type(error).__name__})") from error
+            raise ImageError(f"{name} is cut off or damaged ({error or type(error).__name__})") from error
 
 
 def stored_size(width: int, height: int) -> tuple[int, int]:
@@ -135,9 +135,9 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     longest = max(opened.size)
     if longest > SOURCE_SIDE:
         # Whatever is done to so many rows takes long for however few pixels.
-        raise PictureTooLarge(f"has a side of {longest} pixels; at most {SOURCE_SIDE} are taken")
+        raise ImageTooLarge(f"has a side of {longest} pixels; at most {SOURCE_SIDE} are taken")
     if opened.format == "PNG" and lacks_pixels(data):
-        raise PictureError("is cut off or damaged (it holds fewer pixels than it says)")
+        raise ImageError("is cut off or damaged (it holds fewer pixels than it says)")
     return opened
 
 
@@ -147,53 +147,53 @@ def _decode(data: bytes) -> Image.Image:
     turn = _turn(opened)
     profile = opened.info.get("icc_profile")
     # Shrinking comes before turning and colours: on two megapixels instead of a hundred they cost nothing.
-    picture = _shrink(_smooth(opened))
+    image = _shrink(_smooth(opened))
     if turn is not None:
-        picture = picture.transpose(turn)
-    return _to_srgb(picture, profile)
+        image = image.transpose(turn)
+    return _to_srgb(image, profile)
 
 
 def _encode(high: Image.Image) -> Tiers:
     files = {}
-    picture = high
+    image = high
     for tier in TIERS:
         # Each is scaled from the one before: fewer pixels to read, and no difference that could be seen.
         size = tier_size(high.size, tier)
-        if size != picture.size:
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
+        if size != image.size:
+            image = image.resize(size, Image.Resampling.LANCZOS)
         file = io.BytesIO()
-        picture.save(file, "WEBP", quality=tier.webp_quality, method=_WEBP_METHOD)
+        image.save(file, "WEBP", quality=tier.webp_quality, method=_WEBP_METHOD)
         files[tier.quality] = file.getvalue()
     return Tiers(high.width, high.height, files)
 
 
-def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """Return what makes a loaded picture upright.
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return what makes a loaded image upright.
 
-    `ImageOps.exif_transpose` would also write the EXIF block anew, which fails for pictures whose pixels are fine.
+    `ImageOps.exif_transpose` would also write the EXIF block anew, which fails for images whose pixels are fine.
     """
     try:
-        return _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:
         # The decoder's border again: a broken EXIF block raises anything, and is no reason to refuse the pixels.
         return None
 
 
-def _smooth(picture: Image.Image) -> Image.Image:
-    """Return the picture in a mode whose neighbouring pixels can be blended."""
-    if picture.mode.startswith("I;16"):
-        return _from_sixteen_bits(picture)
-    if picture.mode in ("I", "F"):
-        return _from_numbers(picture)
-    if picture.has_transparency_data:
-        return picture if picture.mode == "RGBA" else picture.convert("RGBA")
+def _smooth(image: Image.Image) -> Image.Image:
+    """Return the image in a mode whose neighbouring pixels can be blended."""
+    if image.mode.startswith("I;16"):
+        return _from_sixteen_bits(image)
+    if image.mode in ("I", "F"):
+        return _from_numbers(image)
+    if image.has_transparency_data:
+        return image if image.mode == "RGBA" else image.convert("RGBA")
     # CMYK stays until its colour profile has been seen.
-    return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
+    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 
-def _from_sixteen_bits(picture: Image.Image) -> Image.Image:
+def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     # Pillow's own conversion to 8 bits cuts off at 255: nearly all would be white.
-    values = picture.convert("I")
+    values = image.convert("I")
     grey = values.point([round(value / 257) for value in range(65_536)], "L")
     transparent = grey.info.pop("transparency", None)
     if transparent is not None:
@@ -201,9 +201,9 @@ def _from_sixteen_bits(picture: Image.Image) -> Image.Image:
     return grey
 
 
-def _from_numbers(picture: Image.Image) -> Image.Image:
-    values = picture.convert("F")
-    low, high = (float(extreme) for extreme in picture.getextrema())  # type: ignore[arg-type]  # one band: two numbers
+def _from_numbers(image: Image.Image) -> Image.Image:
+    values = image.convert("F")
+    low, high = (float(extreme) for extreme in image.getextrema())  # type: ignore[arg-type]  # one band: two numbers
     black = min(low, 0.0)
     white = next((white for white in _WHITES if high <= white), high)
     scale = 255.0 / (white - black)
@@ -211,38 +211,38 @@ def _from_numbers(picture: Image.Image) -> Image.Image:
     return values.point(lambda value: value * scale + offset).convert("L")
 
 
-def _shrink(picture: Image.Image) -> Image.Image:
-    size = stored_size(*picture.size)
-    if size == picture.size:
-        return picture
-    # The gap halves very large pictures first; from 3.0 on the result is that of the slow way (Pillow's manual).
-    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+def _shrink(image: Image.Image) -> Image.Image:
+    size = stored_size(*image.size)
+    if size == image.size:
+        return image
+    # The gap halves very large images first; from 3.0 on the result is that of the slow way (Pillow's manual).
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _to_srgb(picture: Image.Image, profile: object) -> Image.Image:
-    has_alpha = picture.mode in ("RGBA", "LA")
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    has_alpha = image.mode in ("RGBA", "LA")
     if not isinstance(profile, bytes):
         mode = "RGBA" if has_alpha else "RGB"
-        return picture if picture.mode == mode else picture.convert(mode)
+        return image if image.mode == mode else image.convert(mode)
     if not has_alpha:
-        return _apply_profile(picture, profile)
-    opaque = _apply_profile(picture.convert(picture.mode.removesuffix("A")), profile)
-    opaque.putalpha(picture.getchannel("A"))
+        return _apply_profile(image, profile)
+    opaque = _apply_profile(image.convert(image.mode.removesuffix("A")), profile)
+    opaque.putalpha(image.getchannel("A"))
     return opaque
 
 
-def _apply_profile(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Return an RGB picture whose colours are sRGB; those of a profile that cannot be used are taken as they are."""
+def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """Return an RGB image whose colours are sRGB; those of a profile that cannot be used are taken as they are."""
     with contextlib.suppress(ImageCms.PyCMSError, ImportError):
         source = ImageCms.getOpenProfile(io.BytesIO(profile))
         if "srgb" not in ImageCms.getProfileDescription(source).lower():
-            converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
             if converted is not None:
                 return converted
-    return picture.convert("RGB")
+    return image.convert("RGB")
 
 
-def _too_large(data: bytes, name: str) -> PictureError:
+def _too_large(data: bytes, name: str) -> ImageError:
     size = None
     # Pillow's refusal does not tell the size; the format's own reader takes it from the header. Those of WebP and GIF
     # refuse by themselves.
@@ -250,14 +250,14 @@ def _too_large(data: bytes, name: str) -> PictureError:
         reader = _READERS.get(_format_by_first_bytes(data))
         size = reader(io.BytesIO(data)).size if reader else None
     stated = f"is {size[0]} x {size[1]} pixels" if size else "has too many pixels"
-    return PictureTooLarge(f"{name} {stated}; at most {SOURCE_PIXELS // 1_000_000} megapixels are taken")
+    return ImageTooLarge(f"{name} {stated}; at most {SOURCE_PIXELS // 1_000_000} megapixels are taken")
 
 
-def _unidentified(data: bytes, name: str) -> PictureError:
+def _unidentified(data: bytes, name: str) -> ImageError:
     format_ = _format_by_first_bytes(data)
     if format_:
-        return PictureError(f"{name} is cut off or damaged (it begins like {format_})")
-    return PictureError(f"{name} is not a picture: it is none of {', '.join(FORMATS)}")
+        return ImageError(f"{name} is cut off or damaged (it begins like {format_})")
+    return ImageError(f"{name} is not an image: it is none of {', '.join(FORMATS)}")
 
 
 def _format_by_first_bytes(data: bytes) -> str:

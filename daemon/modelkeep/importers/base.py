@@ -12,7 +12,7 @@ from modelkeep.domain.naming import PathMap
 class SourceOptions:
     """Where a legacy source lies and how its paths are to be read.
 
-    `images` is the folder of its pictures when it is not where the source's own program keeps it, `scratch` the
+    `images` is the folder of its images when it is not where the source's own program keeps it, `scratch` the
     folder in which a private copy may be made (None: the system's folder for temporary files).
     """
 

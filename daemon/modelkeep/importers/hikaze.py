@@ -1,4 +1,4 @@
-"""Hikaze Model Manager v1: its database and the pictures beside it."""
+"""Hikaze Model Manager v1: its database and the images beside it."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from modelkeep.domain.values import normalise_sha256
 from modelkeep.importers.base import SourceContent, SourceOptions
 from modelkeep.importers.hikaze_meta import HikazeMeta, read_meta
 from modelkeep.importers.hikaze_source import HikazeRecord, find_database, read_records
+from modelkeep.importers.image_folder import ImageFolder
 from modelkeep.importers.legacy_path import is_mapped, local_path
 from modelkeep.importers.legacy_text import TAKEN_AS_UNKNOWN, as_text, clean, milliseconds, whole_number
-from modelkeep.importers.picture_folder import PictureFolder
 from modelkeep.importers.sqlite_copy import opened_copy
 
 
@@ -31,7 +31,7 @@ class HikazeImporter:
             SourceError: the source cannot be read at all.
         """
         database = find_database(options.source)
-        composer = RowComposer(_picture_folder(options, database), options.path_map)
+        composer = RowComposer(_image_folder(options, database), options.path_map)
         with opened_copy(database, options.scratch) as connection, collector_paused():
             composed = [composer.compose(record) for record in read_records(connection, database)]
         rows, refusals = _without_doubles(composed)
@@ -43,7 +43,7 @@ class HikazeImporter:
 class RowComposer:
     """Makes a legacy row out of a database record."""
 
-    pictures: PictureFolder
+    images: ImageFolder
     path_map: PathMap
 
     def compose(self, record: HikazeRecord) -> LegacyRow | Refusal:
@@ -52,11 +52,11 @@ class RowComposer:
         path, reason = local_path(record.path, self.path_map)
         if reason:
             return Refusal(key, original_path, reason)
-        meta = read_meta(record.extra_json, record.meta_json, self.pictures.find)
-        picture = self._choose_picture(meta)
+        meta = read_meta(record.extra_json, record.meta_json, self.images.find)
+        image = self._choose_image(meta)
         return LegacyRow(
             key=key,
-            digest=_digest(record, picture),
+            digest=_digest(record, image),
             path=path,
             original_path=original_path,
             name=clean(record.name),
@@ -66,31 +66,31 @@ class RowComposer:
             claim=_claim(record.hash_hex, meta.remarks),
             meta=meta.value,
             tags=_distinct(record.tags),
-            picture=str(self.pictures.path / picture) if picture else "",
+            image=str(self.images.path / image) if image else "",
             remarks=tuple(meta.remarks),
             is_mapped=is_mapped(record.path, self.path_map),
         )
 
-    def _choose_picture(self, meta: HikazeMeta) -> str:
-        """Return the base name of the first picture that is there; what is not taken becomes a remark."""
+    def _choose_image(self, meta: HikazeMeta) -> str:
+        """Return the base name of the first image that is there; what is not taken becomes a remark."""
         if not meta.references:
             return ""
-        found = list(dict.fromkeys(filter(None, map(self.pictures.find, meta.references))))
-        absent = [clean(reference) for reference in meta.references if not self.pictures.find(reference)]
+        found = list(dict.fromkeys(filter(None, map(self.images.find, meta.references))))
+        absent = [clean(reference) for reference in meta.references if not self.images.find(reference)]
         for reference in absent:
-            meta.remarks.append(f"its picture {reference} is not in {self.pictures.path}")
+            meta.remarks.append(f"its image {reference} is not in {self.images.path}")
         if len(found) > 1:
             meta.remarks.append(
-                f"its first picture, {found[0]}, is taken; in {self.pictures.path} stay {', '.join(found[1:])},"
-                " for a row takes one picture with it"
+                f"its first image, {found[0]}, is taken; in {self.images.path} stay {', '.join(found[1:])},"
+                " for a row takes one image with it"
             )
         return found[0] if found else ""
 
 
-def _picture_folder(options: SourceOptions, database: Path) -> PictureFolder:
+def _image_folder(options: SourceOptions, database: Path) -> ImageFolder:
     if options.images is not None:
-        return PictureFolder.listed(options.images.absolute(), must_exist=True)
-    return PictureFolder.listed(database.parent / "images", must_exist=False)
+        return ImageFolder.listed(options.images.absolute(), must_exist=True)
+    return ImageFolder.listed(database.parent / "images", must_exist=False)
 
 
 def _remarks(source: Path, database: Path) -> tuple[Refusal, ...]:
@@ -158,8 +158,8 @@ def _distinct(tags: tuple[LegacyTag, ...]) -> tuple[LegacyTag, ...]:
     return tags if len(tags) < 2 else tuple({tag.name: tag for tag in tags}.values())
 
 
-def _digest(record: HikazeRecord, picture: str) -> str:
+def _digest(record: HikazeRecord, image: str) -> str:
     """Return what changes when anything changes that the source says of a row, on whatever machine it is read."""
-    said = (*record[1:-1], sorted((tag.name, tag.color) for tag in record.tags), picture)
+    said = (*record[1:-1], sorted((tag.name, tag.color) for tag in record.tags), image)
     # `ascii` writes any mixture of types unmistakably, lone surrogates included, and never differently.
     return hashlib.sha256(ascii(said).encode("ascii")).hexdigest()

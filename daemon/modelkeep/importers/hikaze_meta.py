@@ -1,7 +1,7 @@
 """Make one `meta` object out of the two JSON columns of Hikaze v1, so that nothing of either is lost.
 
-`extra_json` holds what the owner wrote and wins; `meta_json` fills its empty places. References to pictures leave
-the object, for pictures are files of their own; whatever cannot be understood stays under a key of its own.
+`extra_json` holds what the owner wrote and wins; `meta_json` fills its empty places. References to images leave
+the object, for images are files of their own; whatever cannot be understood stays under a key of its own.
 """
 
 import json
@@ -14,9 +14,9 @@ from modelkeep.domain import metadata
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.legacy_text import as_text, clean
 
-PICTURE_PREFIXES = ("/media/", "media/")
-PICTURE_KEYS = ("images", "image", "cover", "preview")
-_LEAVING_KEYS = frozenset(PICTURE_KEYS) | metadata.DERIVED_KEYS
+IMAGE_PREFIXES = ("/media/", "media/")
+IMAGE_KEYS = ("images", "image", "cover", "preview")
+_LEAVING_KEYS = frozenset(IMAGE_KEYS) | metadata.DERIVED_KEYS
 DEPTH_MAX = 100
 """Objects nested deeper stay text: whoever reads them later has a smaller stack than we know."""
 
@@ -28,7 +28,7 @@ TEXT_LENGTH_MAX = 4_000_000
 class HikazeMeta:
     """What the two columns of a row say.
 
-    `value` is the object, `references` name pictures in their order, `unread` are the texts that hold no object by
+    `value` is the object, `references` name images in their order, `unread` are the texts that hold no object by
     the keys under which they are kept, `remarks` tell what was odd.
     """
 
@@ -38,19 +38,19 @@ class HikazeMeta:
     remarks: list[str] = field(default_factory=list)
 
 
-def read_meta(extra_json: object, meta_json: object, find_picture: Callable[[str], str]) -> HikazeMeta:
+def read_meta(extra_json: object, meta_json: object, find_image: Callable[[str], str]) -> HikazeMeta:
     """Return what the two columns say.
 
     Args:
         extra_json: the column as the database holds it.
         meta_json: likewise.
-        find_picture: returns the name of the picture that a text means, or empty when it means none.
+        find_image: returns the name of the image that a text means, or empty when it means none.
     """
     found = HikazeMeta()
     if extra_json is None and meta_json is None:
         return found
-    extra = _parse(extra_json, "extra_json", found, find_picture)
-    below = _parse(meta_json, "meta_json", found, find_picture)
+    extra = _parse(extra_json, "extra_json", found, find_image)
+    below = _parse(meta_json, "meta_json", found, find_image)
     lost = _lost(extra, below)
     found.value = metadata.merge(extra, below)
     if lost:
@@ -61,7 +61,7 @@ def read_meta(extra_json: object, meta_json: object, find_picture: Callable[[str
     return found
 
 
-def _parse(raw: object, column: str, found: HikazeMeta, find_picture: Callable[[str], str]) -> JsonObject:
+def _parse(raw: object, column: str, found: HikazeMeta, find_image: Callable[[str], str]) -> JsonObject:
     """Return a column's object; what is none is kept as text in `found`."""
     text = as_text(raw)
     if not text.strip():
@@ -76,7 +76,7 @@ def _parse(raw: object, column: str, found: HikazeMeta, find_picture: Callable[[
         return {}
     if is_replaced:
         found.remarks.append(f"{column} held NaN, Infinity or broken characters, now null or U+FFFD")
-    return _without_pictures(value or {}, found.references, find_picture)
+    return _without_images(value or {}, found.references, find_image)
 
 
 def _load(text: str) -> tuple[Any, str, bool]:
@@ -149,13 +149,13 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def _without_pictures(value: JsonObject, references: list[str], find_picture: Callable[[str], str]) -> JsonObject:
-    """Return an object without its picture references, which are added to `references`."""
+def _without_images(value: JsonObject, references: list[str], find_image: Callable[[str], str]) -> JsonObject:
+    """Return an object without its image references, which are added to `references`."""
     if _LEAVING_KEYS.isdisjoint(value):
         return value
     taken: dict[str, Any] = {}
-    for key in PICTURE_KEYS:
-        named, rest = _split(value.get(key), find_picture if key == "images" else None)
+    for key in IMAGE_KEYS:
+        named, rest = _split(value.get(key), find_image if key == "images" else None)
         references += [reference for reference in named if reference not in references]
         if named or (key in metadata.DERIVED_KEYS and key in value):
             taken[key] = rest
@@ -165,18 +165,18 @@ def _without_pictures(value: JsonObject, references: list[str], find_picture: Ca
     kept = {key: inner for key, inner in value.items() if key not in taken}
     for key, rest in taken.items():
         if not metadata.is_empty(rest):
-            # `images` of a model is derived from its pictures: what else it held needs another name.
+            # `images` of a model is derived from its images: what else it held needs another name.
             _keep(kept, f"hikaze_{key}" if key in metadata.DERIVED_KEYS else key, rest)
     return kept
 
 
-def _split(value: Any, find_picture: Callable[[str], str] | None) -> tuple[list[str], Any]:
-    """Return the picture references in a value, and the rest of it."""
+def _split(value: Any, find_image: Callable[[str], str] | None) -> tuple[list[str], Any]:
+    """Return the image references in a value, and the rest of it."""
 
     def is_reference(item: Any) -> bool:
         if not isinstance(item, str):
             return False
-        return item.startswith(PICTURE_PREFIXES) or (find_picture is not None and find_picture(item) != "")
+        return item.startswith(IMAGE_PREFIXES) or (find_image is not None and find_image(item) != "")
 
     if isinstance(value, list):
         return [item for item in value if is_reference(item)], [item for item in value if not is_reference(item)]

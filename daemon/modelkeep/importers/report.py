@@ -13,7 +13,7 @@ _PATHS_TOLD = 200
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an import is: `phase` is `reading`, `pictures`, `writing` or `done`; `total` 0 means unknown."""
+    """How far an import is: `phase` is `reading`, `images`, `writing` or `done`; `total` 0 means unknown."""
 
     phase: str
     done: int = 0
@@ -27,7 +27,7 @@ class ImportReport:
     `rows` is the number of rows in the source: each is counted once in `migrated` (it is a model now, merged ones
     included), `pending`, `updated` or `unchanged`, or it is one of `refusals`. `dropped` are those of the unchanged
     that the owner dropped since: they are taken only when that is asked for. `images_processed` is the number of
-    pictures that came with them, `image_errors` tell of those that could not be used, `remarks` what was odd about
+    images that came with them, `image_errors` tell of those that could not be used, `remarks` what was odd about
     rows that were taken.
     """
 
@@ -93,8 +93,8 @@ def report_of(
     Args:
         content: what the source says.
         taken: what the catalogue did with its rows.
-        images_processed: number of pictures that came with them.
-        image_errors: the pictures that could not be used.
+        images_processed: number of images that came with them.
+        image_errors: the images that could not be used.
         files_found: at how many paths of the rows a file lies.
         dry_run: whether nothing was changed.
     """

@@ -15,7 +15,7 @@ from modelkeep.pipeline.parking import Parking
 from modelkeep.pipeline.refusals import DIFFERS
 from modelkeep.pipeline.stages import Stages
 
-_AGAIN = (Outcome.MOVED, Outcome.NEEDS_PICTURE)
+_AGAIN = (Outcome.MOVED, Outcome.NEEDS_IMAGE)
 
 
 class AfterMigrating:

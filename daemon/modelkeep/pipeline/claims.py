@@ -6,12 +6,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from modelkeep.disk.roots import Roots
-from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
+from modelkeep.domain.claims import ClaimedImage, Judgement, Reading
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import PendingImport, Record
-from modelkeep.errors import PictureError
+from modelkeep.errors import ImageError
 from modelkeep.pipeline.jobs import Job
-from modelkeep.pipeline.ports import CopiesPictures, JudgesClaims
+from modelkeep.pipeline.ports import CopiesImages, JudgesClaims
 
 
 class Claims:
@@ -19,7 +19,7 @@ class Claims:
 
     Args:
         catalogue: where they stand.
-        pictures: copies the picture of a model whose claim is refuted.
+        images: copies the image of a model whose claim is refuted.
         note: appends records to the journal.
         roots: the configured ones.
         clock_ms: milliseconds since 1970.
@@ -28,14 +28,14 @@ class Claims:
     def __init__(
         self,
         catalogue: JudgesClaims,
-        pictures: CopiesPictures,
+        images: CopiesImages,
         note: Callable[[Sequence[Record]], object],
         roots: Roots,
         clock_ms: Callable[[], int],
     ) -> None:
         self._roots = roots
         self._catalogue = catalogue
-        self._pictures = pictures
+        self._images = images
         self._note = note
         self._clock_ms = clock_ms
 
@@ -59,26 +59,26 @@ class Claims:
         return judgement.row
 
     async def _judge(self, reading: Reading) -> Judgement:
-        source = await self._catalogue.picture_to_follow(reading)
-        staged = await asyncio.to_thread(self._copy_picture, source) if source is not None else ""
+        source = await self._catalogue.image_to_follow(reading)
+        staged = await asyncio.to_thread(self._copy_image, source) if source is not None else ""
         suffix = Path(staged).suffix
 
         def place(row: PendingImport) -> None:
-            self._pictures.place_pending(staged, row.image)
-            self._pictures.sync_pending()
+            self._images.place_pending(staged, row.image)
+            self._images.sync_pending()
 
         try:
             roots, now_ms = self._roots.configured, self._clock_ms()
             return await self._catalogue.judge_claims(reading, source, suffix, roots, now_ms, place)
         finally:
             if staged:
-                self._pictures.discard([staged])
+                self._images.discard([staged])
 
-    def _copy_picture(self, source: ClaimedPicture) -> str:
-        published = self._pictures.published_path(source.sha256, source.seq, "high")
+    def _copy_image(self, source: ClaimedImage) -> str:
+        published = self._images.published_path(source.sha256, source.seq, "high")
         try:
-            return self._pictures.stage_copy(published, uuid4().hex)
-        except PictureError:  # it is not there: the owner may have removed it meanwhile
+            return self._images.stage_copy(published, uuid4().hex)
+        except ImageError:  # it is not there: the owner may have removed it meanwhile
             return ""
 
 

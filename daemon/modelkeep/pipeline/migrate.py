@@ -1,4 +1,4 @@
-"""Carry hashed rows over into the catalogue, many at a time: pictures are rendered, then all rows are one change."""
+"""Carry hashed rows over into the catalogue, many at a time: images are rendered, then all rows are one change."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,15 +15,15 @@ from modelkeep.domain.faults import why
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint
-from modelkeep.errors import CatalogueError, JournalError, NoWorkers, PictureError
+from modelkeep.errors import CatalogueError, ImageError, JournalError, NoWorkers
 from modelkeep.pipeline.inbox import Inbox
 from modelkeep.pipeline.jobs import Job, Stage
-from modelkeep.pipeline.ports import Migrations, PendingPictures
+from modelkeep.pipeline.ports import Migrations, PendingImages
 
 BATCH_MAX = 512
 
-PICTURES_MAX = 16
-"""Pictures rendered for one batch: a stop waits for the batch in hand, and has ten seconds."""
+IMAGES_MAX = 16
+"""Images rendered for one batch: a stop waits for the batch in hand, and has ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class MigrateStage:
 
     Args:
         catalogue: carries the orders out.
-        pictures: renders pictures.
+        images: renders images.
         changes: commits and publishes.
         clock_ms: milliseconds since 1970.
         type_of: returns the type that a path suggests.
@@ -61,7 +61,7 @@ class MigrateStage:
     def __init__(
         self,
         catalogue: Migrations,
-        pictures: PendingPictures,
+        images: PendingImages,
         changes: Changes,
         clock_ms: Callable[[], int],
         type_of: Callable[[str], str] = lambda _: "",
@@ -70,7 +70,7 @@ class MigrateStage:
         self._type_of = type_of
         self._looks = looks or DiskLooks()
         self._catalogue = catalogue
-        self._pictures = pictures
+        self._images = images
         self._changes = changes
         self._clock_ms = clock_ms
         self._ready: Inbox[Hashed] = Inbox(BATCH_MAX)
@@ -106,14 +106,14 @@ class MigrateStage:
     def _choose(self, ready: Sequence[Hashed]) -> list[Hashed]:
         """Return what is migrated together, and put the others back.
 
-        Of one content only one row, for the second has to see what the first did; and few with pictures, which take
+        Of one content only one row, for the second has to see what the first did; and few with images, which take
         long to render.
         """
         batch: dict[str, Hashed] = {}
-        pictures = 0
+        images = 0
         for hashed in ready:
-            pictures += bool(hashed.job.image)
-            if hashed.sha256 in batch or (hashed.job.image and pictures > PICTURES_MAX):
+            images += bool(hashed.job.image)
+            if hashed.sha256 in batch or (hashed.job.image and images > IMAGES_MAX):
                 self._ready.put(hashed)
             else:
                 batch[hashed.sha256] = hashed
@@ -149,31 +149,31 @@ class MigrateStage:
         )
 
     async def _prepare(self, orders: Sequence[MigrationOrder]) -> list[MigrationOrder | MigrationResult]:
-        """Complete orders: pictures that will be stored are rendered; those that fail are over."""
+        """Complete orders: images that will be stored are rendered; those that fail are over."""
         plain = [order for order in orders if not order.original]
-        pictured = [order for order in orders if order.original]
-        if not pictured:
+        imaged = [order for order in orders if order.original]
+        if not imaged:
             return [*plain]
         try:
-            decisions = await self._catalogue.preview(pictured)
+            decisions = await self._catalogue.preview(imaged)
         except CatalogueError as error:
-            return [*plain, *(_failed(order, str(error)) for order in pictured)]
-        stored = [order for order in pictured if _stores_picture(decisions.get(order.migration))]
-        others = [order for order in pictured if order not in stored]
+            return [*plain, *(_failed(order, str(error)) for order in imaged)]
+        stored = [order for order in imaged if _stores_image(decisions.get(order.migration))]
+        others = [order for order in imaged if order not in stored]
         return [*plain, *others, *await asyncio.gather(*map(self._render, stored))]
 
     async def _render(self, order: MigrationOrder) -> MigrationOrder | MigrationResult:
-        """Render the picture of an order."""
+        """Render the image of an order."""
         try:
-            picture = await self._pictures.render(self._pictures.pending_path(order.original), order.migration)
-        except PictureError as error:
-            return replace(order, picture_refused=str(error))
-        except NoWorkers as error:  # the picture is not to blame: it is tried again with its row
+            image = await self._images.render(self._images.pending_path(order.original), order.migration)
+        except ImageError as error:
+            return replace(order, image_refused=str(error))
+        except NoWorkers as error:  # the image is not to blame: it is tried again with its row
             return _failed(order, str(error))
         except OSError as error:
-            return _failed(order, f"its picture could not be written: {why(error)}")
-        reach("picture.rendered")
-        return replace(order, picture=picture)
+            return _failed(order, f"its image could not be written: {why(error)}")
+        reach("image.rendered")
+        return replace(order, image=image)
 
     async def _commit(self, orders: list[MigrationOrder]) -> list[MigrationResult]:
         if not orders:
@@ -181,7 +181,7 @@ class MigrateStage:
         change: Change[Sequence[MigrationResult]] = Change(
             lambda finished, before: self._catalogue.migrate(orders, finished, self._clock_ms(), before),
             planned,
-            [name for order in orders if order.picture for name in order.picture.staged.values()],
+            [name for order in orders if order.image for name in order.image.staged.values()],
             failed(orders),
         )
         try:
@@ -196,5 +196,5 @@ def _failed(order: MigrationOrder, error: str) -> MigrationResult:
     return MigrationResult(order, Outcome.FAILED, error=error)
 
 
-def _stores_picture(decision: Decision | None) -> bool:
+def _stores_image(decision: Decision | None) -> bool:
     return decision is not None and decision.action in (Action.CREATED, Action.MERGED, Action.OVERRIDDEN)

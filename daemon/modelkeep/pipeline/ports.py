@@ -1,14 +1,14 @@
-"""What stages need of catalogue and pictures where tests hand in doubles, that note, hold up or refuse each step."""
+"""What stages need of catalogue and images where tests hand in doubles, that note, hold up or refuse each step."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading
+from modelkeep.domain.claims import ClaimedImage, Judgement, Reading
 from modelkeep.domain.migration import MigrationOrder, MigrationResult
 from modelkeep.domain.naming import Root
 from modelkeep.domain.planning import Decision
-from modelkeep.domain.values import PendingImport, RenderedPicture
+from modelkeep.domain.values import PendingImport, RenderedImage
 
 
 class Migrations(Protocol):
@@ -27,27 +27,27 @@ class Migrations(Protocol):
         """Carry out orders in one transaction."""
 
 
-class PendingPictures(Protocol):
-    """The pictures of pending rows."""
+class PendingImages(Protocol):
+    """The images of pending rows."""
 
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
-        """Render the tiers of a picture into the staging folder."""
+    async def render(self, source: Path, stem: str) -> RenderedImage:
+        """Render the tiers of an image into the staging folder."""
 
     def pending_path(self, name: str) -> Path:
-        """Return where a pending picture lies."""
+        """Return where a pending image lies."""
 
 
 class JudgesClaims(Protocol):
     """The catalogue as what knows which hashes came from elsewhere."""
 
-    async def picture_to_follow(self, reading: Reading) -> ClaimedPicture | None:
-        """Return the picture that has to follow a file when what was read refutes a claim on it."""
+    async def image_to_follow(self, reading: Reading) -> ClaimedImage | None:
+        """Return the image that has to follow a file when what was read refutes a claim on it."""
 
     async def judge_claims(
         self,
         reading: Reading,
-        source: ClaimedPicture | None,
-        picture: str,
+        source: ClaimedImage | None,
+        image: str,
         roots: Sequence[Root],
         now_ms: int,
         before_commit: Callable[[PendingImport], None],
@@ -55,14 +55,14 @@ class JudgesClaims(Protocol):
         """Hold what was read against the claims on that very file."""
 
 
-class CopiesPictures(Protocol):
-    """The pictures as what copies one of a model for a pending row."""
+class CopiesImages(Protocol):
+    """The images as what copies one of a model for a pending row."""
 
     def published_path(self, sha256: str, seq: int, quality: str) -> Path:
-        """Return where a published picture lies."""
+        """Return where a published image lies."""
 
     def stage_copy(self, source: Path, stem: str) -> str:
-        """Copy a picture into the staging folder; returns its base name."""
+        """Copy an image into the staging folder; returns its base name."""
 
     def place_pending(self, staged: str, name: str) -> None:
         """Give a staged copy its name among the pending originals."""

@@ -56,7 +56,7 @@ class Pipeline:
     Args:
         options: how it works.
         catalogue: the queue, and what is known.
-        pictures: renders and copies.
+        images: renders and copies.
         journal: notes every step.
         changes: commits and publishes.
         hasher: reads files.
@@ -71,7 +71,7 @@ class Pipeline:
         self,
         options: PipelineOptions,
         catalogue: Catalogue,
-        pictures: ImageStore,
+        images: ImageStore,
         journal: Records,
         changes: Changes,
         hasher: Hashing,
@@ -88,10 +88,10 @@ class Pipeline:
         self.settling = SettleStage(options.settle_seconds, time.monotonic, looks)
         self.hashing = HashStage(hasher, roots, readings.put, room.set, manners)
         self.migrating = MigrateStage(
-            catalogue, pictures, changes, clock_ms, lambda path: suggested_type(path, roots.of(path)), looks
+            catalogue, images, changes, clock_ms, lambda path: suggested_type(path, roots.of(path)), looks
         )
         self._stages = stages = Stages(self.jobs, self.settling, self.hashing, self.migrating, options.strategy)
-        claims = Claims(catalogue, pictures, note, roots, clock_ms)
+        claims = Claims(catalogue, images, note, roots, clock_ms)
         parking = Parking(catalogue, note, self.jobs.end, roots, clock_ms, options.retry_base_seconds)
         failures = Failures(stages, parking, troubles, room.set)
         untaken = Untaken(catalogue, looks, note)

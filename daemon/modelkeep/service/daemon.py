@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from modelkeep.dev.mock_hasher import MockHasher
 
 LOOK_AT_ROOTS_SECONDS = 5.0
-PICTURE_WORKERS_IDLE_SECONDS = 60.0
+IMAGE_WORKERS_IDLE_SECONDS = 60.0
 THREAD_TURN_SECONDS = 0.001
 END_SECONDS = 1.0
 """How long threads may take to end when all else has."""
@@ -170,7 +170,7 @@ class Daemon:
         self._pipeline = Pipeline(
             options,
             holdings.catalogue,
-            holdings.pictures,
+            holdings.images,
             holdings.journal,
             holdings.changes,
             hasher,
@@ -189,7 +189,7 @@ class Daemon:
                 Job("sweep", settings.sweep.interval_seconds, self._sweep),
                 Job("rescan", settings.watch.rescan_seconds, self._rescan),
                 Job("roots", LOOK_AT_ROOTS_SECONDS, self._look_around),
-                Job("house", PICTURE_WORKERS_IDLE_SECONDS, self._keep_house),
+                Job("house", IMAGE_WORKERS_IDLE_SECONDS, self._keep_house),
             ]
         )
         self._resting = Resting(
@@ -322,7 +322,7 @@ class Daemon:
             await self._catalogue.prove_writer()
         await self._holdings.changes.tend()
         if self._pipeline.is_idle:
-            await asyncio.to_thread(self._holdings.picture_pool.release)
+            await asyncio.to_thread(self._holdings.image_pool.release)
             if await asyncio.to_thread(write_next_index, self._holdings.directory.journal):
                 await asyncio.to_thread(give_back_memory)
 

@@ -1,4 +1,4 @@
-"""Open what is kept in the data folder, in order, under its lock: journal, catalogue, pictures."""
+"""Open what is kept in the data folder, in order, under its lock: journal, catalogue, images."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.settings.model import Settings
 
-PICTURE_WORKERS_MAX = 4
+IMAGE_WORKERS_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Holdings:
     directory: DataDirectory
     journal: JournalKeeper
     catalogue: Catalogue
-    pictures: ImageStore
-    picture_pool: WorkerPool
+    images: ImageStore
+    image_pool: WorkerPool
     troubles: Troubles
     changes: Changes
 
@@ -54,7 +54,7 @@ async def open_holdings(
         DataDirectoryBusy: another process holds it.
         JournalError: the journal cannot be read or written.
         CatalogueError: the catalogue cannot be opened.
-        StorageError: the folder of pictures cannot be made.
+        StorageError: the folder of images cannot be made.
     """
     directory = DataDirectory(settings.data_dir)
     with suppress(OSError):  # the lock says what is wrong with it
@@ -83,30 +83,30 @@ async def _opened(directory: DataDirectory, journal: JournalKeeper) -> AsyncIter
     troubles = Troubles(lambda event, fields: journal.note(event, **fields))
     journal.on_trouble = lambda error: troubles.report("journal", error) if error else troubles.clear("journal")
     catalogue = Catalogue.open(directory.catalogue)
-    pool = WorkerPool(min(len(os.sched_getaffinity(0)), PICTURE_WORKERS_MAX))
+    pool = WorkerPool(min(len(os.sched_getaffinity(0)), IMAGE_WORKERS_MAX))
     try:
-        pictures = _open_pictures(directory, pool)
-        changes = Changes(catalogue, pictures, journal, troubles)
-        holdings = Holdings(directory, journal, catalogue, pictures, pool, troubles, changes)
+        images = _open_images(directory, pool)
+        changes = Changes(catalogue, images, journal, troubles)
+        holdings = Holdings(directory, journal, catalogue, images, pool, troubles, changes)
         await _recover(holdings)
         yield holdings
     finally:
-        pool.abandon()  # nobody waits for a picture any more
+        pool.abandon()  # nobody waits for an image any more
         catalogue.close()
 
 
-def _open_pictures(directory: DataDirectory, pool: WorkerPool) -> ImageStore:
+def _open_images(directory: DataDirectory, pool: WorkerPool) -> ImageStore:
     try:
         return ImageStore(directory.images, pool)
     except OSError as error:
-        raise StorageError(told(error, "the folders of pictures")) from error
+        raise StorageError(told(error, "the folders of images")) from error
 
 
 async def _recover(holdings: Holdings) -> None:
     journal = holdings.journal
     for damage in journal.damages:
         journal.write("journal.damaged", segment=damage.segment, offset=damage.offset, reason=damage.reason)
-    await recover(holdings.catalogue, holdings.pictures, journal, holdings.changes.publisher)
+    await recover(holdings.catalogue, holdings.images, journal, holdings.changes.publisher)
     for scratch in holdings.directory.path.glob(f"{SCRATCH_PREFIX}*"):
         shutil.rmtree(scratch, ignore_errors=True)
 

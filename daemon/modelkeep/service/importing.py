@@ -12,7 +12,7 @@ from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.faults import STORAGE, told
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.naming import PathMap
-from modelkeep.domain.values import RenderedPicture
+from modelkeep.domain.values import RenderedImage
 from modelkeep.errors import ImportStopped, NotFound, SourceError, StorageError
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.base import SourceOptions
@@ -38,7 +38,7 @@ async def import_stream(
     Raises:
         SourceError: the source cannot be read; before the first value.
         ImportStopped: it was called off.
-        StorageError: pictures cannot be written.
+        StorageError: images cannot be written.
     """
     # Imports are rare: what reads all the sources is loaded for the first of them.
     from modelkeep.importers.reading import read_apart
@@ -47,13 +47,13 @@ async def import_stream(
     importer = importer_for(order.kind)
     options = SourceOptions(
         _absolute(order.source, "the source"),
-        images=_absolute(order.images, "the folder of pictures") if order.images else None,
+        images=_absolute(order.images, "the folder of images") if order.images else None,
         path_map=PathMap(order.path_map),
         scratch=holdings.directory.path,
     )
     stage = StageOne(
         holdings.catalogue,
-        _ImportedPictures(holdings.pictures),
+        _ImportedImages(holdings.images),
         holdings.journal,
         holdings.changes,
         now_ms,
@@ -90,45 +90,45 @@ class Running:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class _ImportedPictures:
-    """The pictures as an import uses them: what the disk refuses is told in a sentence."""
+class _ImportedImages:
+    """The images as an import uses them: what the disk refuses is told in a sentence."""
 
-    def __init__(self, pictures: ImageStore) -> None:
-        self._pictures = pictures
+    def __init__(self, images: ImageStore) -> None:
+        self._images = images
 
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
-        """Render the tiers of a picture."""
+    async def render(self, source: Path, stem: str) -> RenderedImage:
+        """Render the tiers of an image."""
         with _faults_told():
-            return await self._pictures.render(source, stem)
+            return await self._images.render(source, stem)
 
     def stage_copy(self, source: Path, stem: str) -> str:
-        """Copy a picture to the staging folder."""
+        """Copy an image to the staging folder."""
         with _faults_told():
-            return self._pictures.stage_copy(source, stem)
+            return self._images.stage_copy(source, stem)
 
     async def check_copy(self, staged: str, source: Path) -> None:
-        """Make sure that a staged copy is a picture."""
+        """Make sure that a staged copy is an image."""
         with _faults_told():
-            await self._pictures.check_copy(staged, source)
+            await self._images.check_copy(staged, source)
 
     def place_pending(self, staged: str, name: str) -> None:
         """Move a staged copy to its name."""
         with _faults_told():
-            self._pictures.place_pending(staged, name)
+            self._images.place_pending(staged, name)
 
     def sync_pending(self) -> None:
-        """Make the names of pending pictures durable."""
+        """Make the names of pending images durable."""
         with _faults_told():
-            self._pictures.sync_pending()
+            self._images.sync_pending()
 
     def remove_pending(self, name: str) -> None:
-        """Remove a pending picture."""
+        """Remove a pending image."""
         with _faults_told():
-            self._pictures.remove_pending(name)
+            self._images.remove_pending(name)
 
     def discard(self, staged: Iterable[str]) -> None:
         """Delete staged files."""
-        self._pictures.discard(staged)
+        self._images.discard(staged)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def _faults_told() -> Generator[None, None, None]:
     except OSError as error:
         if error.errno not in STORAGE:
             raise
-        raise StorageError(told(error, "the pictures")) from error
+        raise StorageError(told(error, "the images")) from error
 
 
 def is_reading(value: Mapping[str, object]) -> bool:

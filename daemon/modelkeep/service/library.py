@@ -1,4 +1,4 @@
-"""The library: whatever is only read of the catalogue, the pictures and the journal, in the shapes of the interface.
+"""The library: whatever is only read of the catalogue, the images and the journal, in the shapes of the interface.
 
 The daemon answers its HTTP interface from it, and a command that finds no daemon answers itself from it: what is
 asked, at which path of the interface, and what the answer looks like stands here and nowhere else.
@@ -38,7 +38,7 @@ class Library:
 
     Args:
         catalogue: what is known.
-        directory: the data folder, for pictures and journal.
+        directory: the data folder, for images and journal.
         looks: returns what looks at paths, and knows the roots: few questions need it.
         activity: returns what the daemon is doing, None when it does not run.
     """
@@ -52,7 +52,7 @@ class Library:
     ) -> None:
         self._catalogue = catalogue
         self._journal = directory.journal
-        self._pictures = ImagePaths(directory.images)
+        self._images = ImagePaths(directory.images)
         self._looks = looks
         self._activity = activity
         self._answers: Mapping[str, Callable[..., Awaitable[Any]]] = {
@@ -129,7 +129,7 @@ class Library:
         return shapes.model_full(details.model, details.images_count)
 
     async def model_details(self, *, sha256: str) -> Shape:
-        """One model with its pictures and locations."""
+        """One model with its images and locations."""
         return shapes.model_details(await self._known_model(sha256))
 
     async def tags(self) -> Shape:
@@ -153,33 +153,33 @@ class Library:
         there = await self._looks().found(statuses_of, paths)
         return find_duplicates(contents, lambda path: links.get(path, True), there.get)
 
-    # Pictures
+    # Images
 
     async def image_count(self, *, sha256: str) -> Shape:
-        """How many pictures a model has."""
+        """How many images a model has."""
         known = await self._catalogue.model(sha256)
         return {"count": known.images_count if known else 0}
 
     async def image_names(self, *, sha256: str) -> list[str]:
-        """The names under which a model's pictures can be had."""
+        """The names under which a model's images can be had."""
         known = await self._catalogue.model(sha256)
         return [f"{image.sha256}_{image.seq}.webp" for image in known.images] if known else []
 
-    def picture(self, sha256: str, seq: int, quality: str) -> Path:
-        """Return where a picture of a model lies, if there is one."""
-        return self._pictures.published_path(sha256, seq, quality)
+    def image(self, sha256: str, seq: int, quality: str) -> Path:
+        """Return where an image of a model lies, if there is one."""
+        return self._images.published_path(sha256, seq, quality)
 
-    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
-        """Return where the picture of a row of the queue lies; None when it has none, or one of another name.
+    async def pending_image(self, pending_id: int, name: str) -> Path | None:
+        """Return where the image of a row of the queue lies; None when it has none, or one of another name.
 
         Args:
             pending_id: the row.
-            name: base name that the picture has to have; empty: whatever it is called.
+            name: base name that the image has to have; empty: whatever it is called.
         """
         row = await self._catalogue.pending(pending_id)
         if row is None or not row.image or name not in ("", row.image):
             return None
-        return self._pictures.pending_path(row.image)
+        return self._images.pending_path(row.image)
 
     # The queue
 
@@ -191,8 +191,8 @@ class Library:
     async def pending_details(self, *, pending_id: int) -> Shape:
         """A row of the queue, the model that has its content already, and what each strategy would do."""
         details = await self._known_row(pending_id)
-        picture = self._pictures.pending_path(details.pending.image) if details.pending.image else None
-        digest = await asyncio.to_thread(_digest_of, picture) if picture and details.existing else None
+        image = self._images.pending_path(details.pending.image) if details.pending.image else None
+        digest = await asyncio.to_thread(_digest_of, image) if image and details.existing else None
         return shapes.pending_details(details, digest)
 
     async def pending_models(self) -> Shape:
@@ -255,10 +255,10 @@ def resting_library(settings: Settings) -> Iterator[Library]:
         catalogue.close()
 
 
-def _digest_of(picture: Path) -> str | None:
-    """Return the digest by which a picture is known; None when it is not there."""
+def _digest_of(image: Path) -> str | None:
+    """Return the digest by which an image is known; None when it is not there."""
     try:
-        with picture.open("rb") as file:
+        with image.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None

@@ -58,14 +58,14 @@ class OfflineWriter:
         return await self._open.catalogue.wait_again(now_ms(), pending_ids)
 
     async def drop(self, pending_id: int) -> None:
-        """Forget a row of the queue and its picture."""
+        """Forget a row of the queue and its image."""
         holdings = self._open
         row = await holdings.catalogue.pending(pending_id)
         if row is None:
             raise NotFound(f"there is no row {pending_id} in the queue")
         await holdings.catalogue.drop_pending(pending_id)
         if row.image:
-            holdings.pictures.remove_pending(row.image)
+            holdings.images.remove_pending(row.image)
         holdings.journal.write("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
 
     async def purge(self, sha256: str) -> None:
@@ -84,4 +84,4 @@ class OfflineWriter:
     @property
     def _acts(self) -> OwnerActs:
         kept = self._open
-        return OwnerActs(kept.catalogue, kept.pictures, kept.changes, now_ms)
+        return OwnerActs(kept.catalogue, kept.images, kept.changes, now_ms)

@@ -72,7 +72,7 @@ class Operations:
         self._state = state
         self._is_behind = is_behind
         self._after_import = after_import
-        self._acts = OwnerActs(holdings.catalogue, holdings.pictures, holdings.changes, now_ms, looks)
+        self._acts = OwnerActs(holdings.catalogue, holdings.images, holdings.changes, now_ms, looks)
         self._tag_acts = TagActs(holdings.catalogue, holdings.changes, now_ms)
         self._imports = Running()
         self._began = time.monotonic()
@@ -181,10 +181,10 @@ class Operations:
         return count
 
     async def drop(self, pending_id: int) -> None:
-        """Forget a row of the queue and its picture."""
+        """Forget a row of the queue and its image."""
         row = await self._pipeline.drop(pending_id)
         if row.image:
-            self._holdings.pictures.remove_pending(row.image)
+            self._holdings.images.remove_pending(row.image)
         self._journal.note("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
 
     async def edit(self, sha256: str, edit: Edit, is_current: Callable[[Shape], bool]) -> Shape:
@@ -208,13 +208,13 @@ class Operations:
         await self._acts.purge(sha256)
         self._pipeline.sweep()  # a row that was in conflict with it is due
 
-    async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
-        """Add a picture to a model; return its number."""
-        return await self._acts.add_picture(sha256, picture)
+    async def add_image(self, sha256: str, image: BinaryIO) -> int:
+        """Add an image to a model; return its number."""
+        return await self._acts.add_image(sha256, image)
 
-    async def remove_picture(self, sha256: str, seq: int) -> int:
-        """Remove a picture of a model; return how many are left."""
-        return await self._acts.remove_picture(sha256, seq)
+    async def remove_image(self, sha256: str, seq: int) -> int:
+        """Remove an image of a model; return how many are left."""
+        return await self._acts.remove_image(sha256, seq)
 
     async def scan(self) -> dict[str, object]:
         """Look through all roots now."""

@@ -14,7 +14,7 @@ from modelkeep.api.app import create_app, guarded
 from modelkeep.api.shapes import Shape, model_full
 from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedPicture
+from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedImage
 from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.edits import Edit, edited
 from modelkeep.domain.legacy import ImportOrder
@@ -57,7 +57,7 @@ def known_model() -> ModelDetails:
     )
     fingerprint = Fingerprint(1, 2, 5, 3)
     places = (Location(model.path, A, LocationState.PRESENT, fingerprint, first_seen=1, last_seen=2),)
-    return ModelDetails(model, (ImageRow(A, 0, 8, 8, B),), places, (RefusedPicture("7.png", A, "no picture"),))
+    return ModelDetails(model, (ImageRow(A, 0, 8, 8, B),), places, (RefusedImage("7.png", A, "no image"),))
 
 
 def known_row() -> PendingImport:
@@ -90,13 +90,13 @@ class FakeLibrary(Library):
         known = self._backend.details
         return [Duplicate(known.model, (("/a", "/b"), ("/c",)), ("/d",), known.locations)]
 
-    def picture(self, sha256: str, seq: int, quality: str) -> Path:
-        self._backend.asked.append(("picture", sha256, seq, quality))
-        return self._backend.pictures / f"{sha256[:4]}-{seq}-{quality}.webp"
+    def image(self, sha256: str, seq: int, quality: str) -> Path:
+        self._backend.asked.append(("image", sha256, seq, quality))
+        return self._backend.images / f"{sha256[:4]}-{seq}-{quality}.webp"
 
-    async def pending_picture(self, pending_id: int, name: str) -> Path | None:
-        self._backend.asked.append(("pending picture", pending_id, name))
-        return self._backend.pictures / "7.png" if pending_id == 7 and name in ("", "7.png") else None
+    async def pending_image(self, pending_id: int, name: str) -> Path | None:
+        self._backend.asked.append(("pending image", pending_id, name))
+        return self._backend.images / "7.png" if pending_id == 7 and name in ("", "7.png") else None
 
     def records(self, query: Query, most: int) -> list[dict[str, object]]:
         self._backend.asked.append((*astuple(query), most))
@@ -118,7 +118,7 @@ class FakeBackend:
         self.error: Exception | None = None
         self.told: list[Notice | Exception] = []
         self.stream: list[dict[str, object] | Exception] = []
-        self.pictures = Path("/nowhere")
+        self.images = Path("/nowhere")
         self.fates: dict[int, Action | Exception] = {}
 
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
@@ -211,12 +211,12 @@ class FakeBackend:
         self.changes.append(("purge", sha256))
         self.fail()
 
-    async def add_picture(self, sha256: str, picture: BinaryIO) -> int:
-        self.changes.append(("add", sha256, picture.read()))
+    async def add_image(self, sha256: str, image: BinaryIO) -> int:
+        self.changes.append(("add", sha256, image.read()))
         self.fail()
         return 3
 
-    async def remove_picture(self, sha256: str, seq: int) -> int:
+    async def remove_image(self, sha256: str, seq: int) -> int:
         self.changes.append(("remove", sha256, seq))
         self.fail()
         return 2

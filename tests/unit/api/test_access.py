@@ -240,7 +240,7 @@ def test_a_request_without_a_body_needs_no_type() -> None:
     assert status(OPEN, asked("POST", {"content-length": "0"})) == 0
 
 
-def test_a_form_is_taken_where_pictures_are_uploaded_and_nowhere_else() -> None:
+def test_a_form_is_taken_where_images_are_uploaded_and_nowhere_else() -> None:
     form = {"content-type": "multipart/form-data; boundary=x", "content-length": "9"}
     assert status(OPEN, asked("POST", form, path="/api/images/upload")) == 0
     assert status(OPEN, asked("POST", form, path="/api/images/upload/")) == 415

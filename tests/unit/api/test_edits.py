@@ -63,7 +63,7 @@ async def test_a_model_is_not_sent_to_whoever_has_it(client: httpx.AsyncClient, 
     tag = (await client.get(HERO)).headers["etag"]
     answer = await client.get(HERO, headers={"If-None-Match": tag})
     assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
-    backend.details = replace(backend.details, images=())  # the number of pictures is part of what is shown
+    backend.details = replace(backend.details, images=())  # the number of images is part of what is shown
     assert (await client.get(HERO, headers={"If-None-Match": tag})).status_code == 200
 
 

@@ -32,7 +32,7 @@ BODY = {"path": "/srv/models/x.ckpt"}
         (errors.DataDirectoryBusy("s"), 503),
         (errors.SourceError("s"), 400),
         (errors.SettingsError("s"), 400),
-        (errors.PictureError("s"), 415),
+        (errors.ImageError("s"), 415),
         (errors.NotAModel("s"), 400),
         (errors.NoWorkers("s"), 503),
         (errors.WorkerDied("s"), 503),

@@ -1,4 +1,4 @@
-"""Pictures over HTTP: names are parsed, forms are bounded, and a browser may keep what it has."""
+"""Images over HTTP: names are parsed, forms are bounded, and a browser may keep what it has."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +8,8 @@ import pytest
 
 from modelkeep.api.access import AccessRules
 from modelkeep.api.app import create_app
-from modelkeep.domain.pictures import SOURCE_BYTES
-from modelkeep.errors import Busy, Conflict, NotFound, PictureError, PictureTooLarge, StorageError
+from modelkeep.domain.images import SOURCE_BYTES
+from modelkeep.errors import Busy, Conflict, ImageError, ImageTooLarge, NotFound, StorageError
 
 if TYPE_CHECKING:
     from tests.unit.api.conftest import FakeBackend
@@ -20,11 +20,11 @@ B = "b" * 64
 
 @pytest.fixture
 def folder(backend: "FakeBackend", tmp_path: Path) -> Path:
-    backend.pictures = tmp_path
+    backend.images = tmp_path
     return tmp_path
 
 
-async def test_the_number_of_pictures_is_told_and_none_for_a_model_that_is_not_known(
+async def test_the_number_of_images_is_told_and_none_for_a_model_that_is_not_known(
     client: httpx.AsyncClient,
 ) -> None:
     assert (await client.get("/api/images/get_img_count", params={"sha256": A})).json() == {"count": 1}
@@ -34,7 +34,7 @@ async def test_the_number_of_pictures_is_told_and_none_for_a_model_that_is_not_k
     assert answer.json()["error"].startswith("sha256 in the query")
 
 
-async def test_the_names_of_a_models_pictures_are_told(client: httpx.AsyncClient) -> None:
+async def test_the_names_of_a_models_images_are_told(client: httpx.AsyncClient) -> None:
     assert (await client.post("/api/images/get_sample_imgs", json={"hash": A.upper()})).json() == [f"{A}_0.webp"]
     assert (await client.post("/api/images/get_sample_imgs", json={"hash": B})).json() == []
     for body in ({}, {"hash": "x"}, {"hash": 7}):
@@ -53,12 +53,12 @@ async def test_the_names_of_a_models_pictures_are_told(client: httpx.AsyncClient
         (f"{A.upper()}_0.webp", 0, "high"),
     ],
 )
-async def test_a_picture_is_answered_by_each_of_its_names(
+async def test_a_image_is_answered_by_each_of_its_names(
     client: httpx.AsyncClient, folder: Path, asked: str, seq: int, quality: str
 ) -> None:
-    (folder / f"aaaa-{seq}-{quality}.webp").write_bytes(b"picture")
+    (folder / f"aaaa-{seq}-{quality}.webp").write_bytes(b"image")
     answer = await client.get(f"/api/images/{asked}")
-    assert (answer.status_code, answer.content) == (200, b"picture")
+    assert (answer.status_code, answer.content) == (200, b"image")
     assert answer.headers["content-type"] == "image/webp"
     assert answer.headers["x-content-type-options"] == "nosniff"
 
@@ -94,7 +94,7 @@ async def test_a_quality_that_there_is_not_is_named(client: httpx.AsyncClient) -
     assert answer.json()["error"].startswith("quality in the query")
 
 
-async def test_what_the_caller_has_is_not_sent_again_until_it_is_another_picture(
+async def test_what_the_caller_has_is_not_sent_again_until_it_is_another_image(
     client: httpx.AsyncClient, folder: Path
 ) -> None:
     file = folder / "aaaa-0-high.webp"
@@ -104,12 +104,12 @@ async def test_what_the_caller_has_is_not_sent_again_until_it_is_another_picture
         answer = await client.get(f"/api/images/{A}_0.webp", headers={"If-None-Match": known})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
     (folder / "next").write_bytes(b"other")
-    (folder / "next").replace(file)  # as a later picture that moves down
+    (folder / "next").replace(file)  # as a later image that moves down
     answer = await client.get(f"/api/images/{A}_0.webp", headers={"If-None-Match": tag})
     assert (answer.status_code, answer.content) == (200, b"other")
 
 
-async def test_a_link_or_a_folder_in_the_place_of_a_picture_is_not_followed(
+async def test_a_link_or_a_folder_in_the_place_of_a_image_is_not_followed(
     client: httpx.AsyncClient, folder: Path
 ) -> None:
     (folder / "aaaa-0-high.webp").symlink_to("/etc/passwd")
@@ -118,16 +118,14 @@ async def test_a_link_or_a_folder_in_the_place_of_a_picture_is_not_followed(
         assert (await client.get(f"/api/images/{A}_{seq}.webp")).status_code == 404
 
 
-async def test_a_rows_picture_is_answered_by_id_and_by_name_as_it_came(
-    client: httpx.AsyncClient, folder: Path
-) -> None:
+async def test_a_rows_image_is_answered_by_id_and_by_name_as_it_came(client: httpx.AsyncClient, folder: Path) -> None:
     (folder / "7.png").write_bytes(b"<html>")
     for name in ("7", "7.png"):
         answer = await client.get(f"/api/images/pending/{name}")
         assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"<html>", "image/png")
 
 
-async def test_a_picture_is_uploaded(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
+async def test_a_image_is_uploaded(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
     answer = await client.post("/api/images/upload", data={"sha256": A.upper()}, files={"image": b"bytes"})
     assert (answer.status_code, answer.json()) == (200, {"status": "success", "base_name": f"{A}_3"})
     assert backend.changes == [("add", A, b"bytes")]
@@ -192,21 +190,21 @@ async def test_a_form_whose_sender_goes_away_changes_nothing(backend: "FakeBacke
     assert backend.changes == []
 
 
-async def test_a_picture_of_one_byte_too_much_is_413(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
+async def test_a_image_of_one_byte_too_much_is_413(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
     answer = await client.post("/api/images/upload", data={"sha256": A}, files={"image": bytes(SOURCE_BYTES + 1)})
     assert answer.status_code == 413
     assert "64 MB" in answer.json()["error"]
     assert backend.changes == []
 
 
-async def test_a_picture_is_removed(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
+async def test_a_image_is_removed(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
     answer = await client.delete("/api/images/delete", params={"sha256": A, "seq": 0})
     assert answer.json() == {"status": "success", "count": 2}
     assert backend.changes == [("remove", A, 0)]
 
 
 @pytest.mark.parametrize("seq", ["", "-1", "x", "1.5", "9999999999", "9" * 5000])
-async def test_a_number_that_no_picture_can_have_is_named(
+async def test_a_number_that_no_image_can_have_is_named(
     client: httpx.AsyncClient, backend: "FakeBackend", seq: str
 ) -> None:
     answer = await client.delete("/api/images/delete", params={"sha256": A, "seq": seq})
@@ -225,8 +223,8 @@ async def test_a_model_is_purged(client: httpx.AsyncClient, backend: "FakeBacken
     ("error", "status"),
     [
         (NotFound("none"), 404),
-        (PictureError("no picture"), 415),
-        (PictureTooLarge("too many pixels"), 413),
+        (ImageError("no image"), 415),
+        (ImageTooLarge("too many pixels"), 413),
         (Conflict("its file is there"), 409),
         (Busy("wait"), 423),
         (StorageError("the disk is full"), 507),

@@ -19,7 +19,7 @@ BODY = {
     "map": [["D:\\models", "/srv/models"]],
     "dry_run": True,
 }
-PROGRESS: dict[str, object] = {"progress": {"phase": "pictures", "done": 1, "total": 2}}
+PROGRESS: dict[str, object] = {"progress": {"phase": "images", "done": 1, "total": 2}}
 REPORT: dict[str, object] = {"report": {"rows": 17}}
 
 

@@ -70,7 +70,7 @@ def test_a_listed_pending_row_has_exactly_the_keys_of_the_contract() -> None:
     assert shapes.pending_listed(EMPTY_ROW) == {"id": 1, "name": "", "image": "", "type": "", "tags": []}
 
 
-def test_a_full_pending_row_names_its_picture(backend: "FakeBackend") -> None:
+def test_a_full_pending_row_names_its_image(backend: "FakeBackend") -> None:
     assert backend.row is not None
     shape = shapes.pending_full(backend.row.pending)
     assert list(shape) == ["id", "path", "sha256", "name", "type", "size_bytes", "created_at", "meta_json", "tags"]
@@ -92,8 +92,8 @@ def test_both_sides_come_with_what_each_strategy_would_do(backend: "FakeBackend"
     assert list(outcomes) == ["merge", "override", "delete", "ignore"]
     assert [outcome["removes_row"] for outcome in outcomes.values()] == [True, True, True, False]
     numbers = [image.seq for image in backend.details.images]
-    assert outcomes["merge"]["picture"] not in (None, *numbers)
-    assert outcomes["override"]["picture"] == 0
+    assert outcomes["merge"]["image"] not in (None, *numbers)
+    assert outcomes["override"]["image"] == 0
 
 
 def test_the_documentation_describes_the_shapes_as_they_are(backend: "FakeBackend") -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.process_groups import PICTURE_WORKER, children, workers_among
+from tests.process_groups import IMAGE_WORKER, children, workers_among
 from tests.waiting import wait_until, wait_until_async
 
 from modelkeep.base.workers import WorkerPool
@@ -51,7 +51,7 @@ def is_alive(pid: int) -> bool:
 
 
 def children_of(parent: int) -> list[int]:
-    return workers_among(children(parent), PICTURE_WORKER)
+    return workers_among(children(parent), IMAGE_WORKER)
 
 
 async def test_a_function_runs_in_another_process(pool: WorkerPool) -> None:

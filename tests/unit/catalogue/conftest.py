@@ -22,7 +22,7 @@ from modelkeep.domain.values import (
     LocationState,
     Model,
     PendingImport,
-    RenderedPicture,
+    RenderedImage,
     Strategy,
 )
 
@@ -91,9 +91,9 @@ def dated(path: Path, seconds: int) -> Fingerprint:
     return Fingerprint.from_stat(path.stat())
 
 
-def rendered(digest: str) -> RenderedPicture:
+def rendered(digest: str) -> RenderedImage:
     staged = {quality: f"{digest}_{quality}.webp" for quality in ("high", "medium", "low")}
-    return RenderedPicture(staged, 64, 48, digest)
+    return RenderedImage(staged, 64, 48, digest)
 
 
 def order(
@@ -101,7 +101,7 @@ def order(
     sha256: str,
     strategy: Strategy = Strategy.AUTO,
     *,
-    picture: str = "",
+    image: str = "",
     refused: str = "",
     fingerprint: Fingerprint | None = None,
 ) -> MigrationOrder:
@@ -112,8 +112,8 @@ def order(
         sha256=sha256,
         fingerprint=fingerprint or print_of(row.id),
         strategy=strategy,
-        picture=rendered(picture) if picture else None,
-        picture_refused=refused,
+        image=rendered(image) if image else None,
+        image_refused=refused,
     )
 
 
@@ -167,13 +167,13 @@ async def read(
     found: str,
     fingerprint: Fingerprint | None = None,
     *,
-    picture: str = "",
+    image: str = "",
     before_commit: Callable[[PendingImport], None] = lambda _: None,
 ) -> Judgement:
     """Hold what a claimed file was read to be against the claim."""
     reading = Reading(path, found, fingerprint or print_of(1), claim)
-    source = await catalogue.picture_to_follow(reading)
-    return await catalogue.judge_claims(reading, source, picture, ROOTS, NOW + 3, before_commit)
+    source = await catalogue.image_to_follow(reading)
+    return await catalogue.judge_claims(reading, source, image, ROOTS, NOW + 3, before_commit)
 
 
 # Legacy rows
@@ -187,20 +187,20 @@ def legacy(
     tags: Sequence[str | LegacyTag] = (),
     on_disk: Fingerprint | None = None,
     copied: str = "",
-    picture: str = "",
+    image: str = "",
     **values: Any,
 ) -> StagedRow:
-    """Return a legacy row. `picture` is the digest of a rendered one, `copied` the name of a staged copy."""
+    """Return a legacy row. `image` is the digest of a rendered one, `copied` the name of a staged copy."""
     row = LegacyRow(
         key=key,
         digest=digest or f"digest of {key}",
         path=path or f"/m/{key}.pt",
         original_path=path,
         tags=tuple(LegacyTag(tag) if isinstance(tag, str) else tag for tag in tags),
-        picture="/pictures/x.png" if picture or copied else "",
+        image="/images/x.png" if image or copied else "",
         **values,
     )
-    return StagedRow(row, rendered(picture) if picture else None, copied, on_disk)
+    return StagedRow(row, rendered(image) if image else None, copied, on_disk)
 
 
 async def take(

@@ -81,7 +81,7 @@ class TestAFreshRow:
             created_at=5,
             meta={"description": "d"},
             tags=["x"],
-            picture="p1",
+            image="p1",
             on_disk=print_of(1),
         )
         (taken,) = await take(catalogue, row)
@@ -119,7 +119,7 @@ class TestAFreshRow:
         await take(catalogue, legacy("a", claim=A))
         assert (await the_model(catalogue, A)).name == "a.pt"
 
-    async def test_without_a_picture_nothing_is_published(self, catalogue: Catalogue) -> None:
+    async def test_without_a_image_nothing_is_published(self, catalogue: Catalogue) -> None:
         taken = await take(catalogue, legacy("a", claim=A), legacy("b"))
         assert [(row.files, row.migration, row.pending_image) for row in taken] == 2 * [((), "", "")]
         assert not any(row.wants_rendering or row.wants_copy for row in taken)
@@ -178,8 +178,8 @@ class TestOneClaimSeveralTimes:
         row = await the_row(catalogue, "/m/b.pt")
         assert (row.sha256, row.name, row.meta) == (A, "Theirs", {"description": "theirs"})
 
-    async def test_their_pictures_get_sequences_of_their_own_and_none_twice(self, catalogue: Catalogue) -> None:
-        rows = [legacy(name, claim=A, picture=digest) for name, digest in (("a", "p1"), ("b", "p2"), ("c", "p1"))]
+    async def test_their_images_get_sequences_of_their_own_and_none_twice(self, catalogue: Catalogue) -> None:
+        rows = [legacy(name, claim=A, image=digest) for name, digest in (("a", "p1"), ("b", "p2"), ("c", "p1"))]
         taken = await take(catalogue, *rows)
         assert [[file.final for file in row.files][:1] for row in taken] == [
             [f"{A}_0_high.webp"],
@@ -260,7 +260,7 @@ class TestWhatMeetsTheKnown:
         row = await the_row(catalogue, "/m/a.pt")
         assert (row.name, row.sha256) == ("Mine", "")
 
-    async def test_a_row_for_a_path_that_is_known_waits_and_its_picture_too(self, catalogue: Catalogue) -> None:
+    async def test_a_row_for_a_path_that_is_known_waits_and_its_image_too(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, "/m/a.pt", A)
         (taken,) = await take(catalogue, legacy("a", name="Mine", copied="s.png", on_disk=print_of(1)))
         assert taken.taking is Taking.PENDING
@@ -270,7 +270,7 @@ class TestWhatMeetsTheKnown:
 
 class TestADryRun:
     ROWS = (
-        legacy("a", claim=A, name="Mine", tags=["x"], picture="p1"),
+        legacy("a", claim=A, name="Mine", tags=["x"], image="p1"),
         legacy("b", tags=["y"], copied="s.png"),
         legacy("c", claim=A, name="Theirs"),
         legacy("d", "/m/known.pt", name="D", claim=B),
@@ -289,13 +289,13 @@ class TestADryRun:
         assert takings(dry) == takings(real)
         assert [row.pending_id for row in dry] == [row.pending_id for row in real]
 
-    async def test_it_tells_which_pictures_are_needed_before_any_is_made(self, catalogue: Catalogue) -> None:
+    async def test_it_tells_which_images_are_needed_before_any_is_made(self, catalogue: Catalogue) -> None:
         bare = [legacy("a", claim=A), legacy("b"), legacy("c", claim=A, name="Theirs", meta={"d": 1})]
-        with_picture = [
+        with_image = [
             legacy(row.row.key, claim=row.row.claim, name=row.row.name, meta=row.row.meta, copied="x.png")
             for row in bare
         ]
-        dry = await take(catalogue, *with_picture, dry_run=True)
+        dry = await take(catalogue, *with_image, dry_run=True)
         assert [(row.wants_rendering, row.wants_copy) for row in dry] == [(True, False), (False, True), (True, False)]
 
     async def test_nobody_is_asked_before_the_commit_for_there_is_none(self, catalogue: Catalogue) -> None:
@@ -313,7 +313,7 @@ class TestAllOrNothing:
         def fail(_: Sequence[TakenRow]) -> None:
             raise JournalError("the disk is full")
 
-        rows = [legacy("a", claim=A, picture="p1", tags=["x"]), legacy("b", copied="s.png", tags=["y"])]
+        rows = [legacy("a", claim=A, image="p1", tags=["x"]), legacy("b", copied="s.png", tags=["y"])]
         with pytest.raises(JournalError, match="disk is full"):
             await take(catalogue, *rows, before_commit=fail)
         assert dump(file) == before

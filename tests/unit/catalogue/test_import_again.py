@@ -28,7 +28,7 @@ PRESENT, MISSING = LocationState.PRESENT, LocationState.MISSING
 
 def everything() -> list[StagedRow]:
     return [
-        legacy("model", claim=A, name="Model", tags=["x"], picture="p1", on_disk=print_of(1)),
+        legacy("model", claim=A, name="Model", tags=["x"], image="p1", on_disk=print_of(1)),
         legacy("copy", claim=A, name="copy", tags=["y"]),
         legacy("other", claim=A, name="Other", meta={"description": "other"}),
         legacy("waiting", name="Waiting", tags=["z"], copied="s.png", on_disk=print_of(2)),
@@ -51,7 +51,7 @@ class TestUnchanged:
     async def test_what_became_of_the_rows_meanwhile_is_left_alone(self, catalogue: Catalogue, file: Path) -> None:
         await take(catalogue, *everything())
         waiting = await the_row(catalogue, "/m/waiting.pt")
-        await migrate(catalogue, order(waiting, B, picture="p9"))
+        await migrate(catalogue, order(waiting, B, image="p9"))
         await read(catalogue, "/m/model.pt", A, A)
         missing = await the_row(catalogue, "/m/missing.pt")
         await catalogue.drop_pending(missing.id)
@@ -90,7 +90,7 @@ class TestChanged:
         assert [tag.name for tag in row.tags] == ["x", "y"]
         assert takings(await take(catalogue, changed)) == [Taking.UNCHANGED]
 
-    async def test_a_row_that_waits_keeps_its_picture_when_the_new_one_cannot_be_used(
+    async def test_a_row_that_waits_keeps_its_image_when_the_new_one_cannot_be_used(
         self, catalogue: Catalogue
     ) -> None:
         await take(catalogue, legacy("a", copied="s.png"))
@@ -168,7 +168,7 @@ class TestAnotherMap:
         assert takings(await take(catalogue, moved)) == [Taking.UNCHANGED]
 
     async def test_claims_that_were_never_seen_follow(self, catalogue: Catalogue) -> None:
-        await take(catalogue, legacy("a", "/wrong/a.pt", claim=A, name="Mine", picture="p1"))
+        await take(catalogue, legacy("a", "/wrong/a.pt", claim=A, name="Mine", image="p1"))
         (taken,) = await take(catalogue, legacy("a", "/m/a.pt", claim=A, name="Mine", on_disk=print_of(1)))
         assert (taken.taking, taken.sha256) == (Taking.UPDATED, A)
         assert await paths_of(catalogue, A) == {"/m/a.pt": PRESENT}

@@ -9,7 +9,7 @@ import pytest
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.acts import ActKind, ActOrder
 from modelkeep.domain.legacy import LegacyRow, StagedRow
-from modelkeep.domain.values import RenderedPicture
+from modelkeep.domain.values import RenderedImage
 
 A = "a" * 64
 NOW = 1_735_689_600_000
@@ -34,8 +34,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def upload(catalogue: Catalogue, migration: str) -> None:
-    picture = RenderedPicture(STAGED, 1, 1, "d" * 64)
-    await catalogue.act(ActOrder(migration, ActKind.IMAGE_UPLOADED, A, picture=picture), (), NOW, lambda _: None)
+    image = RenderedImage(STAGED, 1, 1, "d" * 64)
+    await catalogue.act(ActOrder(migration, ActKind.IMAGE_UPLOADED, A, image=image), (), NOW, lambda _: None)
 
 
 async def found_at_a_start(folder: Path, copy: Path) -> set[str]:

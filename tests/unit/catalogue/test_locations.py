@@ -35,9 +35,9 @@ async def link(catalogue: Catalogue, path: str, sha256: str, number: int = 500, 
 
 
 async def refute(
-    catalogue: Catalogue, picture: str = "", before_commit: Callable[[PendingImport], None] = lambda _: None
+    catalogue: Catalogue, image: str = "", before_commit: Callable[[PendingImport], None] = lambda _: None
 ) -> PendingImport:
-    judgement = await read(catalogue, "/m/a.pt", A, B, picture=picture, before_commit=before_commit)
+    judgement = await read(catalogue, "/m/a.pt", A, B, image=image, before_commit=before_commit)
     assert judgement.row is not None
     return judgement.row
 
@@ -147,9 +147,7 @@ class TestMissing:
         assert await catalogue.set_missing(["/m/a.pt"], "gone", NOW) == []
 
     async def test_nothing_known_is_lost(self, catalogue: Catalogue) -> None:
-        await take(
-            catalogue, legacy("a", claim=A, name="Mine", tags=["x"], meta={"description": "mine"}, picture="p")
-        )
+        await take(catalogue, legacy("a", claim=A, name="Mine", tags=["x"], meta={"description": "mine"}, image="p"))
         before = await catalogue.model(A)
         assert before is not None
         await catalogue.set_missing(["/m/a.pt"], "gone", NOW)

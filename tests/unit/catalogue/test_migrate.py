@@ -58,9 +58,9 @@ async def described(
 
 
 async def existing(catalogue: Catalogue) -> Model:
-    """Make a model with a name, a tag and a picture."""
+    """Make a model with a name, a tag and an image."""
     row = await described(catalogue, "mine", meta={"description": "mine"}, type="style", created_at=5)
-    await migrate(catalogue, order(row, A, picture="p1"))
+    await migrate(catalogue, order(row, A, image="p1"))
     return await the_model(catalogue, A)
 
 
@@ -82,7 +82,7 @@ class TestANewContent:
     async def test_the_row_becomes_a_model_with_all_that_it_knew(self, catalogue: Catalogue, file: Path) -> None:
         meta = {"description": "d", "odd": [1, None]}
         row = await described(catalogue, "a", tags=["x", "y"], type="style", base="SDXL", created_at=77, meta=meta)
-        (result,) = await migrate(catalogue, order(row, A, picture="p1"))
+        (result,) = await migrate(catalogue, order(row, A, image="p1"))
         assert (result.outcome, result.files) == (Outcome.DONE, files_of(A, 0, "p1"))
         assert result.pending == row
         assert result.decision is not None
@@ -103,7 +103,7 @@ class TestANewContent:
         model = await the_model(catalogue, A)
         assert (model.name, model.type, model.size_bytes, model.created_at) == ("a.pt", "loras", 10, NOW)
 
-    async def test_a_picture_that_cannot_be_used_is_noted_and_does_not_hold_the_model_back(
+    async def test_a_image_that_cannot_be_used_is_noted_and_does_not_hold_the_model_back(
         self, catalogue: Catalogue
     ) -> None:
         row = await described(catalogue, "a")
@@ -113,14 +113,14 @@ class TestANewContent:
         assert details is not None
         assert [(refused.file, refused.reason) for refused in details.refused] == [(row.image, "it is a text")]
         assert details.images == ()
-        assert await catalogue.pending_pictures() == {row.image}
+        assert await catalogue.pending_images() == {row.image}
 
 
 class TestAKnownContent:
-    async def test_merge_fills_what_is_empty_and_adds_the_picture_and_the_tags(self, catalogue: Catalogue) -> None:
+    async def test_merge_fills_what_is_empty_and_adds_the_image_and_the_tags(self, catalogue: Catalogue) -> None:
         mine = await existing(catalogue)
         row = await described(catalogue, "b", base="SDXL", meta={"description": "theirs", "links": "x"})
-        (result,) = await migrate(catalogue, order(row, A, Strategy.MERGE, picture="p2"))
+        (result,) = await migrate(catalogue, order(row, A, Strategy.MERGE, image="p2"))
         assert (result.outcome, result.files) == (Outcome.DONE, files_of(A, 1, "p2"))
         model = await the_model(catalogue, A)
         assert model == mine.evolve(
@@ -131,17 +131,17 @@ class TestAKnownContent:
         assert await paths_of(catalogue, A) == {"/m/mine.pt": PRESENT, "/m/b.pt": PRESENT}
         assert await catalogue.pending_imports() == []
 
-    async def test_merge_does_not_store_the_same_picture_twice(self, catalogue: Catalogue) -> None:
+    async def test_merge_does_not_store_the_same_image_twice(self, catalogue: Catalogue) -> None:
         await existing(catalogue)
         row = await described(catalogue, "b")
-        (result,) = await migrate(catalogue, order(row, A, Strategy.MERGE, picture="p1"))
+        (result,) = await migrate(catalogue, order(row, A, Strategy.MERGE, image="p1"))
         assert (result.outcome, result.files) == (Outcome.DONE, ())
         assert await images_of(catalogue, A) == [(0, "p1")]
 
-    async def test_override_replaces_values_and_the_first_picture(self, catalogue: Catalogue) -> None:
+    async def test_override_replaces_values_and_the_first_image(self, catalogue: Catalogue) -> None:
         mine = await existing(catalogue)
         row = await described(catalogue, "b", meta={"description": "theirs"}, created_at=99)
-        (result,) = await migrate(catalogue, order(row, A, Strategy.OVERRIDE, picture="p2"))
+        (result,) = await migrate(catalogue, order(row, A, Strategy.OVERRIDE, image="p2"))
         assert (result.outcome, result.files) == (Outcome.DONE, files_of(A, 0, "p2"))
         model = await the_model(catalogue, A)
         assert (model.name, model.meta, model.created_at) == ("name of b", {"description": "theirs"}, 99)
@@ -195,7 +195,7 @@ class TestAKnownContent:
         await existing(catalogue)
         row = await described(catalogue, "b")
         await migrate(catalogue, order(row, A, Strategy.ASK))
-        (result,) = await migrate(catalogue, order(row, A, Strategy.MERGE, picture="p2"))
+        (result,) = await migrate(catalogue, order(row, A, Strategy.MERGE, image="p2"))
         assert result.outcome is Outcome.DONE
         assert await catalogue.pending_imports() == []
 
@@ -238,17 +238,17 @@ class TestWhatCannotBeDoneNow:
         assert dump(file) == before
 
     @pytest.mark.parametrize("strategy", [Strategy.AUTO, Strategy.MERGE, Strategy.OVERRIDE])
-    async def test_a_row_whose_picture_was_not_rendered_for_nobody_knew_of_it(
+    async def test_a_row_whose_image_was_not_rendered_for_nobody_knew_of_it(
         self, catalogue: Catalogue, file: Path, strategy: Strategy
     ) -> None:
         row = await described(catalogue, "a")
         before = dump(file)
         (result,) = await migrate(catalogue, order(row, A, strategy))
-        assert result.outcome is Outcome.NEEDS_PICTURE
+        assert result.outcome is Outcome.NEEDS_IMAGE
         assert dump(file) == before
 
     @pytest.mark.parametrize("strategy", [Strategy.DELETE, Strategy.IGNORE, Strategy.ASK])
-    async def test_no_picture_is_needed_where_none_is_stored(self, catalogue: Catalogue, strategy: Strategy) -> None:
+    async def test_no_image_is_needed_where_none_is_stored(self, catalogue: Catalogue, strategy: Strategy) -> None:
         await existing(catalogue)
         row = await described(catalogue, "b")
         (result,) = await migrate(catalogue, order(row, A, strategy))
@@ -272,7 +272,7 @@ class TestManyTogether:
         refuse = f"BEFORE INSERT ON models WHEN NEW.sha256 = '{B}' BEGIN SELECT RAISE(ABORT, 'enough'); END"
         execute(file, f"CREATE TRIGGER refuse {refuse}")
         rows = [await described(catalogue, name) for name in "abc"]
-        orders = [order(row, sha, picture=f"p{sha[0]}") for row, sha in zip(rows, (A, B, C), strict=True)]
+        orders = [order(row, sha, image=f"p{sha[0]}") for row, sha in zip(rows, (A, B, C), strict=True)]
         results = await migrate(catalogue, *orders)
         assert [result.outcome for result in results] == [Outcome.DONE, Outcome.FAILED, Outcome.DONE]
         assert "enough" in results[1].error
@@ -313,9 +313,9 @@ class TestAllOrNothing:
             raise JournalError("the disk is full")
 
         with pytest.raises(JournalError, match="disk is full"):
-            await migrate(catalogue, order(row, A, picture="p1"), before_commit=fail)
+            await migrate(catalogue, order(row, A, image="p1"), before_commit=fail)
         assert dump(file) == before
-        (result,) = await migrate(catalogue, order(row, A, picture="p1"))
+        (result,) = await migrate(catalogue, order(row, A, image="p1"))
         assert result.outcome is Outcome.DONE
 
     async def test_the_results_are_known_before_the_commit(self, catalogue: Catalogue, file: Path) -> None:
@@ -326,14 +326,14 @@ class TestAllOrNothing:
             (models,) = rows_of(file, "SELECT count(*) FROM models")
             seen.extend((result.outcome, result.files, models[0]) for result in results)
 
-        await migrate(catalogue, order(row, A, picture="p1"), before_commit=note)
+        await migrate(catalogue, order(row, A, image="p1"), before_commit=note)
         assert seen == [(Outcome.DONE, files_of(A, 0, "p1"), 0)]
 
 
 class TestIdsOfMigrations:
     async def test_a_committed_migration_is_known_until_its_end_is_durable(self, catalogue: Catalogue) -> None:
         rows = [await described(catalogue, name) for name in "abc"]
-        first, second, third = (order(row, f"{row.id:064x}", picture=f"p{row.id}") for row in rows)
+        first, second, third = (order(row, f"{row.id:064x}", image=f"p{row.id}") for row in rows)
         await migrate(catalogue, first, second)
         assert set(await catalogue.committed_migrations()) == {first.migration, second.migration}
         await migrate(catalogue, third, finished=[first.migration])
@@ -343,12 +343,12 @@ class TestIdsOfMigrations:
 
     async def test_it_tells_what_is_left_to_do(self, catalogue: Catalogue) -> None:
         row = await described(catalogue, "a")
-        await migrate(catalogue, order(row, A, picture="p1"))
+        await migrate(catalogue, order(row, A, image="p1"))
         files = [{"staged": file.staged, "final": file.final} for file in files_of(A, 0, "p1")]
         (left,) = (await catalogue.committed_migrations()).values()
         assert left == {"files": files, "image": row.image}
 
-    async def test_the_original_of_a_picture_that_could_not_be_used_is_not_to_be_removed(
+    async def test_the_original_of_a_image_that_could_not_be_used_is_not_to_be_removed(
         self, catalogue: Catalogue
     ) -> None:
         row = await described(catalogue, "a")
@@ -358,14 +358,14 @@ class TestIdsOfMigrations:
 
     async def test_finished_ones_are_kept_when_the_next_batch_is_rolled_back(self, catalogue: Catalogue) -> None:
         first, second = await described(catalogue, "a"), await described(catalogue, "b")
-        await migrate(catalogue, order(first, A, picture="p1"))
+        await migrate(catalogue, order(first, A, image="p1"))
 
         def fail(_: Sequence[MigrationResult]) -> None:
             raise JournalError("the disk is full")
 
         done = [f"migration-{first.id}"]
         with pytest.raises(JournalError):
-            await migrate(catalogue, order(second, B, picture="p2"), finished=done, before_commit=fail)
+            await migrate(catalogue, order(second, B, image="p2"), finished=done, before_commit=fail)
         assert list(await catalogue.committed_migrations()) == done
 
     async def test_thousands_are_forgotten_at_once(self, catalogue: Catalogue) -> None:
@@ -382,7 +382,7 @@ class TestPreview:
         mine = await described(catalogue, "mine")
         first = order(mine, A)
         assert (await catalogue.preview([first]))[first.migration].action is Action.CREATED
-        await migrate(catalogue, order(mine, A, picture="p1"))
+        await migrate(catalogue, order(mine, A, image="p1"))
         row = await described(catalogue, "b", meta={"description": "theirs"})
         before = dump(file)
         asked = {strategy: replace(order(row, A, strategy), migration=strategy.value) for strategy in Strategy}

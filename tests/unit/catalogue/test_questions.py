@@ -45,15 +45,15 @@ async def library(catalogue: Catalogue) -> Catalogue:
     await take(
         catalogue,
         legacy("d", claim=D, name="delta 100%", type="vae"),
-        legacy("b", claim=B, name="beta_x", type="lora", tags=["x"], picture="p1"),
-        legacy("a", claim=A, name="Alpha", type="lora", tags=["x", "y"], picture="p2"),
+        legacy("b", claim=B, name="beta_x", type="lora", tags=["x"], image="p1"),
+        legacy("a", claim=A, name="Alpha", type="lora", tags=["x", "y"], image="p2"),
         legacy("c", "/m/special/betaQx.pt", claim=C, name="gamma"),
     )
     return catalogue
 
 
 class TestModels:
-    async def test_they_come_by_name_with_their_pictures_counted(self, library: Catalogue) -> None:
+    async def test_they_come_by_name_with_their_images_counted(self, library: Catalogue) -> None:
         listed = await library.models()
         assert [(model.name, count) for model, count in listed] == [
             ("Alpha", 1),
@@ -185,12 +185,12 @@ class TestOtherQuestions:
         name = NOT_UTF8.rsplit("/", 1)[-1]
         assert await catalogue.hashes_by_file_name() == {"a.pt": A, name: B}
 
-    async def test_pictures_that_something_refers_to(self, catalogue: Catalogue) -> None:
+    async def test_images_that_something_refers_to(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", copied="s.png"), legacy("b", copied="s.jpg"), legacy("c"))
         a, b = await the_row(catalogue, "/m/a.pt"), await the_row(catalogue, "/m/b.pt")
-        assert await catalogue.pending_pictures() == {a.image, b.image}
-        await migrate(catalogue, order(a, A, picture="p1"), order(b, B, refused="no picture"))
-        assert await catalogue.pending_pictures() == {b.image}
+        assert await catalogue.pending_images() == {a.image, b.image}
+        await migrate(catalogue, order(a, A, image="p1"), order(b, B, refused="no image"))
+        assert await catalogue.pending_images() == {b.image}
 
     async def test_a_pause_survives_a_restart(self, file: Path) -> None:
         for paused in (True, False, True):

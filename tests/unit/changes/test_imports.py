@@ -1,4 +1,4 @@
-"""Stage 1 against small doubles of the catalogue, the pictures and the journal, which note what happens."""
+"""Stage 1 against small doubles of the catalogue, the images and the journal, which note what happens."""
 
 import asyncio
 import hashlib
@@ -16,8 +16,8 @@ from modelkeep.changes.imports import ImportReport, Progress, StageOne
 from modelkeep.changes.protocol import Changes
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow, Taking
-from modelkeep.domain.values import RenderedPicture, TierFile
-from modelkeep.errors import CatalogueError, JournalError, PictureError, SourceError
+from modelkeep.domain.values import RenderedImage, TierFile
+from modelkeep.errors import CatalogueError, ImageError, JournalError, SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
 
 HASHES = ["aa" * 32, "bb" * 32, "cc" * 32]
@@ -72,16 +72,16 @@ class RowCatalogue:
         return set(asked) if self.landed else set()
 
     def _take(self, staged: StagedRow, number: int, models: set[str]) -> TakenRow:
-        row, has_picture = staged.row, bool(staged.row.picture)
+        row, has_image = staged.row, bool(staged.row.image)
         if row.key in self.known:
             return TakenRow(row, self.known[row.key], pending_id=number, wants_copy=False)
         is_second = row.claim in models
         if not row.claim or (is_second and row.name):
             image = f"{number}{Path(staged.copied).suffix}" if staged.copied else ""
-            return TakenRow(row, Taking.PENDING, "", number, pending_image=image, wants_copy=has_picture)
+            return TakenRow(row, Taking.PENDING, "", number, pending_image=image, wants_copy=has_image)
         models.add(row.claim)
         taking = Taking.MERGED if is_second else Taking.MODEL
-        taken = TakenRow(row, taking, row.claim, wants_rendering=has_picture)
+        taken = TakenRow(row, taking, row.claim, wants_rendering=has_image)
         if staged.rendered is None:
             return taken
         files = tuple(TierFile(name, f"{row.claim}_{number}_{tier}") for tier, name in staged.rendered.staged.items())
@@ -89,8 +89,8 @@ class RowCatalogue:
 
 
 @dataclass
-class PictureShelf:
-    """Keeps pictures by name in sets; a picture whose name begins with `bad` cannot be used."""
+class ImageShelf:
+    """Keeps images by name in sets; an image whose name begins with `bad` cannot be used."""
 
     log: list[str]
     staging: set[str] = field(default_factory=set)
@@ -104,7 +104,7 @@ class PictureShelf:
     may_end: asyncio.Event | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
+    async def render(self, source: Path, stem: str) -> RenderedImage:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.is_rendering.set()
@@ -116,7 +116,7 @@ class PictureShelf:
         staged = {quality: f"{stem}_{quality}.webp" for quality in ("high", "medium", "low")}
         assert not self.staging & set(staged.values())
         self.staging |= set(staged.values())
-        return RenderedPicture(staged, 1, 1, hashlib.sha256(source.name.encode()).hexdigest())
+        return RenderedImage(staged, 1, 1, hashlib.sha256(source.name.encode()).hexdigest())
 
     def stage_copy(self, source: Path, stem: str) -> str:
         self._check(source)
@@ -128,7 +128,7 @@ class PictureShelf:
     async def check_copy(self, staged: str, source: Path) -> None:
         if source.name.startswith("fake"):
             self.staging.remove(staged)
-            raise PictureError(f"{source.name} is not a picture")
+            raise ImageError(f"{source.name} is not an image")
 
     def place_pending(self, staged: str, name: str) -> None:
         if name == self.fails_placing:
@@ -162,7 +162,7 @@ class PictureShelf:
         if self.full:
             raise OSError(28, "No space left on device")
         if source.name.startswith("bad"):
-            raise PictureError(f"{source.name} is no picture")
+            raise ImageError(f"{source.name} is no image")
 
 
 @dataclass
@@ -221,7 +221,7 @@ class World:
     def __init__(self, concurrency: int = 2) -> None:
         self.log: list[str] = []
         self.catalogue = RowCatalogue(self.log)
-        self.shelf = PictureShelf(self.log)
+        self.shelf = ImageShelf(self.log)
         self.journal = RecordList(self.log)
         self.progress: list[Progress] = []
         self.changes = Changes(self.catalogue, self.shelf, self.journal)
@@ -233,15 +233,15 @@ class World:
         return await self.stage_one.run(importer, options, dry_run=dry_run, progress=self.progress.append)
 
 
-def row(key: str, *, claim: str = "", picture: str = "", name: str = "", path: str = "", **more: Any) -> LegacyRow:
+def row(key: str, *, claim: str = "", image: str = "", name: str = "", path: str = "", **more: Any) -> LegacyRow:
     path = path or f"/models/{key}"
-    picture = f"/old/images/{picture}" if picture else ""
-    return LegacyRow(key, f"digest-{key}", path, path, name=name, claim=claim, picture=picture, **more)
+    image = f"/old/images/{image}" if image else ""
+    return LegacyRow(key, f"digest-{key}", path, path, name=name, claim=claim, image=image, **more)
 
 
 async def test_the_order_in_which_things_become_durable() -> None:
     world = World()
-    await world.run(row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"))
+    await world.run(row("1", claim=HASHES[0], image="a.png"), row("2", image="b.png"))
     assert world.log == [
         "import.started",
         "begin",
@@ -261,12 +261,12 @@ async def test_the_order_in_which_things_become_durable() -> None:
     assert len(world.shelf.published) == 3
 
 
-async def test_nobody_else_commits_pictures_until_those_of_the_import_have_their_names() -> None:
+async def test_nobody_else_commits_images_until_those_of_the_import_have_their_names() -> None:
     world = World()
     held: dict[str, bool] = {}
     world.journal.hold = lambda event: held.update({event: world.shelf.turn.locked()})
     async with world.shelf.turn:
-        run = asyncio.ensure_future(world.run(row("1", claim=HASHES[0], picture="a.png")))
+        run = asyncio.ensure_future(world.run(row("1", claim=HASHES[0], image="a.png")))
         await asyncio.wait([run], timeout=0.05)
         assert "commit" not in world.log
     await run
@@ -280,7 +280,7 @@ async def test_nobody_else_commits_pictures_until_those_of_the_import_have_their
 
 async def test_the_plan_says_all_that_is_needed_to_resume_it() -> None:
     world = World()
-    await world.run(row("k7", claim=HASHES[0], picture="a.png"))
+    await world.run(row("k7", claim=HASHES[0], image="a.png"))
     (plan,) = world.journal.of("migration.planned")
     files = plan.pop("files")
     assert plan == {
@@ -301,7 +301,7 @@ async def test_every_row_that_was_taken_has_a_record() -> None:
     world.catalogue.known = {"5": Taking.UPDATED, "6": Taking.UNCHANGED}
     await world.run(
         row("1", claim=HASHES[0]),
-        row("2", claim=HASHES[0], picture="a.png"),
+        row("2", claim=HASHES[0], image="a.png"),
         row("3", claim=HASHES[0], name="otherwise"),
         row("4"),
         row("5"),
@@ -324,7 +324,7 @@ async def test_every_row_that_was_taken_has_a_record() -> None:
     ] == [("3", 3, "import"), ("4", 4, "import"), ("5", 5, "import")]
 
 
-async def test_a_source_without_pictures_needs_neither_a_question_nor_a_barrier() -> None:
+async def test_a_source_without_images_needs_neither_a_question_nor_a_barrier() -> None:
     world = World()
     await world.run(row("1", claim=HASHES[0]), row("2"))
     assert world.catalogue.dry_seen == []
@@ -332,14 +332,14 @@ async def test_a_source_without_pictures_needs_neither_a_question_nor_a_barrier(
     assert [step.phase for step in world.progress] == ["reading", "writing", "done"]
 
 
-async def test_the_question_is_asked_of_rows_with_a_picture_and_of_those_of_the_same_content() -> None:
+async def test_the_question_is_asked_of_rows_with_a_image_and_of_those_of_the_same_content() -> None:
     world = World()
     await world.run(
         row("1", claim=HASHES[0]),
         row("2"),
-        row("3", claim=HASHES[0], picture="a.png", name="otherwise"),
+        row("3", claim=HASHES[0], image="a.png", name="otherwise"),
         row("4", claim=HASHES[1]),
-        row("5", picture="b.png"),
+        row("5", image="b.png"),
     )
     assert [staged.row.key for staged in world.catalogue.dry_seen] == ["1", "3", "5"]
     assert world.shelf.pending == {"3.png", "5.png"}
@@ -350,9 +350,9 @@ async def test_the_report_counts_every_row_once() -> None:
     world.catalogue.known = {"5": Taking.UPDATED, "6": Taking.UNCHANGED}
     refusal = Refusal("9", "D:\\x", "no such drive")
     report = await world.run(
-        row("1", claim=HASHES[0], picture="a.png"),
-        row("2", claim=HASHES[0], picture="bad.png"),
-        row("4", picture="c.gif", remarks=("odd", "odder")),
+        row("1", claim=HASHES[0], image="a.png"),
+        row("2", claim=HASHES[0], image="bad.png"),
+        row("4", image="c.gif", remarks=("odd", "odder")),
         row("5"),
         row("6"),
         refusals=[refusal],
@@ -381,7 +381,7 @@ async def test_the_report_counts_every_row_once() -> None:
             "image_errors": 1,
         },
         "refusals": [{"key": "9", "path": "D:\\x", "reason": "no such drive"}],
-        "image_errors": [{"key": "2", "path": "/old/images/bad.png", "reason": "bad.png is no picture"}],
+        "image_errors": [{"key": "2", "path": "/old/images/bad.png", "reason": "bad.png is no image"}],
         "remarks": [
             {"key": "", "path": "/list", "reason": "about the whole"},
             {"key": "4", "path": "/models/4", "reason": "odd"},
@@ -395,35 +395,35 @@ async def test_the_report_counts_every_row_once() -> None:
 
 async def test_a_dry_run_asks_and_changes_nothing() -> None:
     world = World()
-    report = await world.run(row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"), dry_run=True)
+    report = await world.run(row("1", claim=HASHES[0], image="a.png"), row("2", image="b.png"), dry_run=True)
     assert (report.dry_run, report.migrated, report.pending, report.images_processed) == (True, 1, 1, 2)
     assert world.log == []
     assert (world.shelf.staging, world.shelf.most_at_once) == (set(), 0)
 
 
-async def test_a_picture_that_cannot_be_used_keeps_no_row_back() -> None:
+async def test_a_image_that_cannot_be_used_keeps_no_row_back() -> None:
     world = World()
-    report = await world.run(row("1", claim=HASHES[0], picture="bad.png"), row("2", picture="bad.gif"))
+    report = await world.run(row("1", claim=HASHES[0], image="bad.png"), row("2", image="bad.gif"))
     assert (report.migrated, report.pending, report.images_processed) == (1, 1, 0)
     assert {error.key for error in report.image_errors} == {"1", "2"}
     assert all(staged.rendered is None and not staged.copied for staged in world.catalogue.seen)
 
 
-async def test_the_same_picture_of_two_rows_is_made_ready_for_each() -> None:
+async def test_the_same_image_of_two_rows_is_made_ready_for_each() -> None:
     world = World()
-    await world.run(row("a/b", picture="a.png"), row("a_b", picture="a.png"))
+    await world.run(row("a/b", image="a.png"), row("a_b", image="a.png"))
     copies = [staged.copied for staged in world.catalogue.seen]
     assert len(set(copies)) == 2
     assert all(copy.startswith("import-") and copy.endswith("-a_b.png") for copy in copies)
 
 
-async def test_pictures_are_made_ready_some_at_a_time() -> None:
+async def test_images_are_made_ready_some_at_a_time() -> None:
     world = World(concurrency=3)
-    rows = [row(str(number), claim=f"{number:064x}", picture=f"{number}.png") for number in range(10)]
+    rows = [row(str(number), claim=f"{number:064x}", image=f"{number}.png") for number in range(10)]
     await world.run(*rows)
     assert world.shelf.most_at_once == 3
-    pictures = [step for step in world.progress if step.phase == "pictures"]
-    assert pictures == [Progress("pictures", done, 10) for done in range(11)]
+    images = [step for step in world.progress if step.phase == "images"]
+    assert images == [Progress("images", done, 10) for done in range(11)]
     assert world.progress[-1] == Progress("done", 10, 10)
 
 
@@ -452,10 +452,10 @@ async def test_a_row_knows_whether_its_file_is_there(tmp_path: Path) -> None:
     assert [staged.on_disk for staged in world.catalogue.seen] == [status, status, None, None, None]
 
 
-async def test_a_row_that_changes_sides_meanwhile_keeps_its_picture() -> None:
+async def test_a_row_that_changes_sides_meanwhile_keeps_its_image() -> None:
     world = World()
     world.catalogue.meanwhile = [HASHES[0]]
-    report = await world.run(row("1", claim=HASHES[0], picture="a.png", name="otherwise"))
+    report = await world.run(row("1", claim=HASHES[0], image="a.png", name="otherwise"))
     assert (report.pending, report.images_processed) == (1, 1)
     assert world.shelf.pending == {"1.png"}
     assert world.shelf.staging == set()
@@ -466,7 +466,7 @@ async def test_a_full_disk_ends_the_import_and_leaves_nothing_behind() -> None:
     world = World()
     world.shelf.full = True
     with pytest.raises(OSError, match="No space left"):
-        await world.run(row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"))
+        await world.run(row("1", claim=HASHES[0], image="a.png"), row("2", image="b.png"))
     assert world.log == ["import.started", "import.failed"]
     assert world.journal.of("import.failed")[0]["error"] == "[Errno 28] No space left on device"
 
@@ -475,16 +475,16 @@ async def test_a_journal_that_cannot_be_written_ends_the_import_before_the_commi
     world = World()
     world.journal.broken = "migration.planned"
     with pytest.raises(JournalError):
-        await world.run(row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"))
+        await world.run(row("1", claim=HASHES[0], image="a.png"), row("2", image="b.png"))
     assert "commit" not in world.log
     assert (world.shelf.staging, world.shelf.pending, world.shelf.published) == (set(), set(), set())
 
 
-async def test_pending_pictures_that_were_placed_are_taken_back_when_the_next_cannot_be() -> None:
+async def test_pending_images_that_were_placed_are_taken_back_when_the_next_cannot_be() -> None:
     world = World()
     world.shelf.fails_placing = "3.png"
     with pytest.raises(OSError, match="No space left"):
-        await world.run(*(row(str(number), picture="a.png") for number in (1, 2, 3)))
+        await world.run(*(row(str(number), image="a.png") for number in (1, 2, 3)))
     assert "commit" not in world.log
     assert (world.shelf.pending, world.shelf.staging) == (set(), set())
 
@@ -493,7 +493,7 @@ async def test_pending_pictures_that_were_placed_are_taken_back_when_the_next_ca
 async def test_after_a_commit_that_failed_the_catalogue_is_asked_whether_it_landed(landed: bool) -> None:
     world = World()
     world.catalogue.fails, world.catalogue.landed = CatalogueError("the disk went away"), None
-    rows = (row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"))
+    rows = (row("1", claim=HASHES[0], image="a.png"), row("2", image="b.png"))
     with pytest.raises(CatalogueError):
         await world.run(*rows)
     world.catalogue.landed = landed
@@ -509,7 +509,7 @@ async def test_after_a_commit_that_failed_the_catalogue_is_asked_whether_it_land
 async def test_an_import_that_landed_though_its_commit_failed_has_not_failed() -> None:
     world = World()
     world.catalogue.fails, world.catalogue.landed = CatalogueError("the disk went away"), True
-    report = await world.run(row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"))
+    report = await world.run(row("1", claim=HASHES[0], image="a.png"), row("2", image="b.png"))
     assert (report.migrated, report.pending, report.images_processed) == (1, 1, 2)
     assert "import.failed" not in world.log
     assert (len(world.shelf.published), world.shelf.staging) == (3, set())
@@ -519,17 +519,17 @@ async def test_after_a_commit_of_unknown_outcome_what_the_plan_names_stays() -> 
     world = World()
     world.catalogue.fails = CatalogueError("the disk went away")
     with pytest.raises(CatalogueError):
-        await world.run(row("1", claim=HASHES[0], picture="a.png"), row("2", picture="b.png"))
+        await world.run(row("1", claim=HASHES[0], image="a.png"), row("2", image="b.png"))
     planned = {file["staged"] for file in world.journal.of("migration.planned")[0]["files"]}
     assert world.shelf.staging == planned
     assert world.shelf.pending == {"2.png"}
     assert world.log[-1] == "import.failed"
 
 
-async def test_an_import_that_is_called_off_while_it_makes_pictures_ready_leaves_nothing_behind() -> None:
+async def test_an_import_that_is_called_off_while_it_makes_images_ready_leaves_nothing_behind() -> None:
     world = World()
     world.shelf.may_end = asyncio.Event()
-    rows = [row("1", picture="b.png"), row("2", claim=HASHES[0], picture="a.png")]
+    rows = [row("1", image="b.png"), row("2", claim=HASHES[0], image="a.png")]
     task = asyncio.create_task(world.run(*rows))
     await world.shelf.is_rendering.wait()
     task.cancel()
@@ -549,7 +549,7 @@ async def test_an_import_that_is_called_off_while_it_commits_goes_on_to_its_end(
             assert go_on.wait(30)
 
     world.journal.hold = hold
-    task = asyncio.create_task(world.run(row("1", claim=HASHES[0], picture="a.png")))
+    task = asyncio.create_task(world.run(row("1", claim=HASHES[0], image="a.png")))
     assert await asyncio.to_thread(inside.wait, 30)
     task.cancel()
     await asyncio.sleep(0)
@@ -564,7 +564,7 @@ async def test_an_import_that_is_called_off_while_it_commits_goes_on_to_its_end(
 
 rows_of_a_source = st.lists(
     st.builds(
-        lambda claim, picture, name: (claim, picture, name),
+        lambda claim, image, name: (claim, image, name),
         st.sampled_from(["", *HASHES]),
         st.sampled_from(["", "a.png", "bad.png", "b.gif"]),
         st.sampled_from(["", "one", "two"]),
@@ -574,12 +574,12 @@ rows_of_a_source = st.lists(
 
 
 @given(rows_of_a_source, st.integers(0, 3), st.lists(st.sampled_from(HASHES)), st.booleans())
-def test_every_row_is_counted_once_and_every_usable_picture_is_kept(
+def test_every_row_is_counted_once_and_every_usable_image_is_kept(
     rows: list[tuple[str, str, str]], refused: int, meanwhile: list[str], dry_run: bool
 ) -> None:
     world = World()
     world.catalogue.meanwhile = meanwhile
-    legacy = [row(str(n), claim=claim, picture=picture, name=name) for n, (claim, picture, name) in enumerate(rows)]
+    legacy = [row(str(n), claim=claim, image=image, name=name) for n, (claim, image, name) in enumerate(rows)]
     refusals = [Refusal(f"r{number}", "", "refused") for number in range(refused)]
     report = asyncio.run(world.run(*legacy, refusals=refusals, dry_run=dry_run))
     assert report.rows == len(legacy) + refused
@@ -587,7 +587,7 @@ def test_every_row_is_counted_once_and_every_usable_picture_is_kept(
     if dry_run:
         assert world.log == []
         return
-    usable = sum(1 for _, picture, _ in rows if picture and not picture.startswith("bad"))
+    usable = sum(1 for _, image, _ in rows if image and not image.startswith("bad"))
     assert report.images_processed == usable
     assert len(world.shelf.pending) + len(world.shelf.published) // 3 == usable
     assert world.shelf.staging == set()

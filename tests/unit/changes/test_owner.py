@@ -1,4 +1,4 @@
-"""What the owner does by hand, with a real catalogue, real pictures and a real journal."""
+"""What the owner does by hand, with a real catalogue, real images and a real journal."""
 
 import asyncio
 import errno
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pytest
+from tests.image_files import gigantic_png, png, text_as_image, truncated_png
 from tests.libraries import sha256_of
-from tests.picture_files import gigantic_png, png, text_as_picture, truncated_png
 
 from modelkeep.base.troubles import Troubles
 from modelkeep.catalogue.catalogue import Catalogue
@@ -25,7 +25,7 @@ from modelkeep.domain.acts import ActOrder, ActPlan
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Fingerprint, TierFile
-from modelkeep.errors import Busy, CatalogueError, Conflict, JournalError, NotFound, PictureError, StorageError
+from modelkeep.errors import Busy, CatalogueError, Conflict, ImageError, JournalError, NotFound, StorageError
 from modelkeep.images.store import ImageStore
 from modelkeep.images.tiers import render_tiers
 from modelkeep.journal.keeper import JournalKeeper
@@ -52,7 +52,7 @@ class Threads:
         return True
 
 
-def picture(seed: int) -> bytes:
+def image(seed: int) -> bytes:
     return png(seed, (24, 16))
 
 
@@ -74,18 +74,18 @@ class Bench:
         return OwnerActs(self.catalogue, self.store, changes, lambda: NOW)
 
     async def add(self, sha256: str, *seeds: int) -> list[int]:
-        return [await self.acts.add_picture(sha256, io.BytesIO(picture(seed))) for seed in seeds]
+        return [await self.acts.add_image(sha256, io.BytesIO(image(seed))) for seed in seeds]
 
     async def shown(self, sha256: str) -> list[int]:
-        """Return the seeds of a model's pictures, after looking at every row and every file."""
+        """Return the seeds of a model's images, after looking at every row and every file."""
         details = await self.catalogue.model(sha256)
         rows = details.images if details else ()
         assert [row.seq for row in rows] == list(range(len(rows)))
-        seeds = [next(seed for seed in range(20) if sha256_of(picture(seed)) == row.source_digest) for row in rows]
+        seeds = [next(seed for seed in range(20) if sha256_of(image(seed)) == row.source_digest) for row in rows]
         expected = {
             f"{sha256}_{seq}_{quality}.webp": content
             for seq, seed in enumerate(seeds)
-            for quality, content in render_tiers(picture(seed), "x").files.items()
+            for quality, content in render_tiers(image(seed), "x").files.items()
         }
         found = {path.name: path.read_bytes() for path in (self.folder / "images").glob(f"{sha256}_*")}
         assert found == expected
@@ -142,21 +142,21 @@ def failing(error: Exception, times: int = 1) -> Callable[..., None]:
     return fail
 
 
-async def test_pictures_are_added_and_removed_in_their_order(bench: Bench) -> None:
+async def test_images_are_added_and_removed_in_their_order(bench: Bench) -> None:
     assert await bench.add(A, 1, 2, 3) == [0, 1, 2]
-    assert await bench.acts.remove_picture(A, 1) == 2
+    assert await bench.acts.remove_image(A, 1) == 2
     assert await bench.shown(A) == [1, 3]
     assert await bench.add(A, 2) == [2]
-    assert await bench.acts.remove_picture(A, 0) == 2
+    assert await bench.acts.remove_image(A, 0) == 2
     assert await bench.shown(A) == [3, 2]
-    assert await bench.acts.remove_picture(A, 1) == 1
-    assert await bench.acts.remove_picture(A, 0) == 0
+    assert await bench.acts.remove_image(A, 1) == 1
+    assert await bench.acts.remove_image(A, 0) == 0
     assert await bench.shown(A) == []
     assert bench.staged == []
     assert bench.journal.unfinished == {}
 
 
-async def test_the_same_picture_is_stored_once(bench: Bench) -> None:
+async def test_the_same_image_is_stored_once(bench: Bench) -> None:
     await bench.add(A, 1, 2)
     records = len(bench.events())
     assert await bench.add(A, 1) == [0]
@@ -166,19 +166,19 @@ async def test_the_same_picture_is_stored_once(bench: Bench) -> None:
     assert bench.staged == []
 
 
-@pytest.mark.parametrize("content", [b"", text_as_picture(), truncated_png(), gigantic_png()])
-async def test_what_is_no_picture_is_refused_in_words_and_leaves_nothing(bench: Bench, content: bytes) -> None:
-    with pytest.raises(PictureError, match=r"^what was sent "):
-        await bench.acts.add_picture(A, io.BytesIO(content))
+@pytest.mark.parametrize("content", [b"", text_as_image(), truncated_png(), gigantic_png()])
+async def test_what_is_no_image_is_refused_in_words_and_leaves_nothing(bench: Bench, content: bytes) -> None:
+    with pytest.raises(ImageError, match=r"^what was sent "):
+        await bench.acts.add_image(A, io.BytesIO(content))
     assert bench.staged == []
     assert await bench.shown(A) == []
 
 
 async def test_what_is_not_there_cannot_be_acted_on(bench: Bench) -> None:
     for act in (
-        bench.acts.add_picture("d" * 64, io.BytesIO(picture(1))),
-        bench.acts.remove_picture("d" * 64, 0),
-        bench.acts.remove_picture(A, 0),
+        bench.acts.add_image("d" * 64, io.BytesIO(image(1))),
+        bench.acts.remove_image("d" * 64, 0),
+        bench.acts.remove_image(A, 0),
         bench.acts.purge("d" * 64),
     ):
         with pytest.raises(NotFound):
@@ -189,7 +189,7 @@ async def test_what_is_not_there_cannot_be_acted_on(bench: Bench) -> None:
 async def test_acts_at_once_on_one_model_come_one_after_the_other(bench: Bench) -> None:
     await bench.add(A, 1, 2, 3, 4)
     await asyncio.gather(
-        *(bench.acts.remove_picture(A, 0) for _ in range(3)),
+        *(bench.acts.remove_image(A, 0) for _ in range(3)),
         bench.add(A, 5),
         bench.add(A, 5),
         bench.add(A, 6),
@@ -201,10 +201,10 @@ async def test_acts_at_once_on_one_model_come_one_after_the_other(bench: Bench) 
     assert await bench.shown(B) == [5]
 
 
-async def test_an_act_waits_until_committed_pictures_have_their_names(bench: Bench) -> None:
+async def test_an_act_waits_until_committed_images_have_their_names(bench: Bench) -> None:
     await bench.add(A, 1, 2)
     async with bench.store.turn:
-        act = asyncio.ensure_future(bench.acts.remove_picture(A, 0))
+        act = asyncio.ensure_future(bench.acts.remove_image(A, 0))
         await asyncio.sleep(0.05)
         assert not act.done()
         assert await bench.shown(A) == [1, 2]
@@ -214,7 +214,7 @@ async def test_an_act_waits_until_committed_pictures_have_their_names(bench: Ben
 
 async def test_an_act_is_brought_to_its_end_when_nobody_waits_for_it_any_more(bench: Bench) -> None:
     await bench.add(A, 1, 2)
-    act = asyncio.ensure_future(bench.acts.remove_picture(A, 0))
+    act = asyncio.ensure_future(bench.acts.remove_image(A, 0))
     await asyncio.sleep(0)
     act.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -222,24 +222,24 @@ async def test_an_act_is_brought_to_its_end_when_nobody_waits_for_it_any_more(be
     assert await bench.shown(A) == [2]
 
 
-async def test_without_hard_links_pictures_are_copied(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_hard_links_images_are_copied(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await bench.add(A, 1, 2, 3)
     monkeypatch.setattr(os, "link", failing(OSError(errno.EPERM, "Operation not permitted"), times=100))
-    await bench.acts.remove_picture(A, 0)
+    await bench.acts.remove_image(A, 0)
     assert await bench.shown(A) == [2, 3]
     assert bench.staged == []
 
 
-async def test_a_picture_without_its_file_stops_what_would_move_it(bench: Bench) -> None:
+async def test_a_image_without_its_file_stops_what_would_move_it(bench: Bench) -> None:
     await bench.add(A, 1, 2, 3)
     (bench.folder / "images" / f"{A}_2_low.webp").unlink()
     with pytest.raises(Conflict, match=f"{A}_2_low.webp"):
-        await bench.acts.remove_picture(A, 0)
+        await bench.acts.remove_image(A, 0)
     assert bench.staged == []
     details = await bench.catalogue.model(A)
     assert details is not None
     assert details.images_count == 3
-    assert await bench.acts.remove_picture(A, 2) == 2
+    assert await bench.acts.remove_image(A, 2) == 2
     assert await bench.shown(A) == [1, 2]
 
 
@@ -247,7 +247,7 @@ async def test_a_disk_that_is_full_leaves_all_as_it_was(bench: Bench, monkeypatc
     await bench.add(A, 1, 2)
     monkeypatch.setattr(os, "link", failing(OSError(errno.ENOSPC, "No space left on device"), times=100))
     with pytest.raises(StorageError, match="No space left"):
-        await bench.acts.remove_picture(A, 0)
+        await bench.acts.remove_image(A, 0)
     assert await bench.shown(A) == [1, 2]
     assert bench.staged == []
 
@@ -258,7 +258,7 @@ async def test_a_journal_that_cannot_be_synced_leaves_all_as_it_was(
     await bench.add(A, 1, 2)
     monkeypatch.setattr(bench.journal, "sync", failing(JournalError("it failed")))
     with pytest.raises(JournalError):
-        await bench.acts.remove_picture(A, 0)
+        await bench.acts.remove_image(A, 0)
     assert await bench.shown(A) == [1, 2]
     assert bench.staged == []
     assert bench.journal.unfinished == {}
@@ -286,17 +286,17 @@ async def test_what_a_failed_commit_had_staged_stays_until_it_is_certain(
     monkeypatch.setattr(bench.catalogue, "act", fail_after_the_plan)
     monkeypatch.setattr(bench.catalogue, "landed_migrations", refuse_to_tell)
     with pytest.raises(CatalogueError):
-        await bench.acts.remove_picture(A, 0)
+        await bench.acts.remove_image(A, 0)
     assert len(bench.staged) == 3
     assert len(bench.journal.unfinished) == 1
     monkeypatch.undo()
-    assert await bench.acts.remove_picture(A, 1) == 1
+    assert await bench.acts.remove_image(A, 1) == 1
     assert await bench.shown(A) == [1]
     assert bench.staged == []
     assert bench.journal.unfinished == {}
 
 
-async def test_pictures_that_could_not_be_published_are_later_and_hold_back_their_model(
+async def test_images_that_could_not_be_published_are_later_and_hold_back_their_model(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.add(A, 1, 2, 3)
@@ -308,8 +308,8 @@ async def test_pictures_that_could_not_be_published_are_later_and_hold_back_thei
         publish(files)
 
     monkeypatch.setattr(bench.store, "publish", fail_for_a)
-    assert await bench.acts.remove_picture(A, 0) == 2
-    for act in (bench.acts.remove_picture(A, 0), bench.add(A, 4)):
+    assert await bench.acts.remove_image(A, 0) == 2
+    for act in (bench.acts.remove_image(A, 0), bench.add(A, 4)):
         with pytest.raises(Busy):
             await act
     assert await bench.add(B, 4) == [0]
@@ -321,28 +321,28 @@ async def test_pictures_that_could_not_be_published_are_later_and_hold_back_thei
     assert bench.journal.unfinished == {}
 
 
-async def test_a_recovery_leaves_a_picture_that_has_the_name_of_a_removed_one(bench: Bench) -> None:
+async def test_a_recovery_leaves_a_image_that_has_the_name_of_a_removed_one(bench: Bench) -> None:
     await bench.add(A, 1, 2)
-    await bench.acts.remove_picture(A, 1)
+    await bench.acts.remove_image(A, 1)
     # Nobody tells the catalogue that the removal is finished: it is among those that a start looks at.
-    await bench.fresh_acts().add_picture(A, io.BytesIO(picture(3)))
+    await bench.fresh_acts().add_image(A, io.BytesIO(image(3)))
     await bench.recover()
     assert await bench.shown(A) == [1, 3]
 
 
-async def test_pictures_that_wait_for_the_disk_are_a_trouble_until_they_are_published(
+async def test_images_that_wait_for_the_disk_are_a_trouble_until_they_are_published(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.add(A, 1, 2)
     refused = OSError(errno.EROFS, "Read-only file system", str(bench.folder / "images" / "x.webp"))
     monkeypatch.setattr(bench.store, "remove_published", failing(refused))
-    assert await bench.acts.remove_picture(A, 1) == 1
+    assert await bench.acts.remove_image(A, 1) == 1
     folder = bench.folder / "images"
     sentence = (
-        "pictures that are committed cannot be written: Read-only file system; mount the disk of"
+        "images that are committed cannot be written: Read-only file system; mount the disk of"
         f" {folder} so that it can be written; they are tried again by themselves"
     )
-    assert [(each.part, each.sentence) for each in bench.troubles.current()] == [("pictures", sentence)]
+    assert [(each.part, each.sentence) for each in bench.troubles.current()] == [("images", sentence)]
     monkeypatch.undo()
     bench.publisher.publish()
     assert bench.troubles.current() == []
@@ -352,10 +352,10 @@ async def test_pictures_that_wait_for_the_disk_are_a_trouble_until_they_are_publ
 async def test_what_was_published_is_not_removed_once_more_when_the_folder_could_not_be_synced(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A migration may have given its picture the name of a removed one: it waits for nobody's request."""
+    """A migration may have given its image the name of a removed one: it waits for nobody's request."""
     await bench.add(A, 1, 2)
     monkeypatch.setattr(bench.store, "remove_published", failing(OSError(errno.EIO, "Input/output error")))
-    await bench.acts.remove_picture(A, 1)
+    await bench.acts.remove_image(A, 1)
     monkeypatch.undo()
     names = [f"{A}_1_{quality}.webp" for quality in ("high", "low", "medium")]
     for name in names:
@@ -383,9 +383,9 @@ async def test_an_act_on_a_folder_that_cannot_be_written_changes_nothing(
 
     monkeypatch.setattr(os, "access", may_write)
     sentence = (
-        f"the pictures cannot be written: Permission denied; give the daemon's user the right to write to {folder}"
+        f"the images cannot be written: Permission denied; give the daemon's user the right to write to {folder}"
     )
-    for act in (bench.acts.remove_picture(A, 0), bench.acts.purge(GONE), bench.add(A, 3)):
+    for act in (bench.acts.remove_image(A, 0), bench.acts.purge(GONE), bench.add(A, 3)):
         with pytest.raises(StorageError, match=f"^{sentence}$"):
             await act
     monkeypatch.undo()
@@ -407,7 +407,7 @@ async def test_a_disk_that_refuses_the_upload_itself_is_told_and_not_what_cleari
 
 
 @pytest.mark.parametrize("lost", [("high", "medium", "low"), ("medium",)])
-async def test_the_same_picture_restores_files_that_were_lost(bench: Bench, lost: Sequence[str]) -> None:
+async def test_the_same_image_restores_files_that_were_lost(bench: Bench, lost: Sequence[str]) -> None:
     await bench.add(A, 1, 2, 3)
     for quality in lost:
         (bench.folder / "images" / f"{A}_1_{quality}.webp").unlink()
@@ -425,8 +425,8 @@ async def test_a_recovery_leaves_what_the_disk_does_not_take_to_whoever_tries_ag
     refused = OSError(errno.EROFS, "Read-only file system")
     monkeypatch.setattr(bench.store, "publish", failing(refused, times=100))
     monkeypatch.setattr(bench.store, "remove_published", failing(refused, times=100))
-    await bench.acts.remove_picture(A, 0)
-    await bench.acts.remove_picture(B, 1)
+    await bench.acts.remove_image(A, 0)
+    await bench.acts.remove_image(B, 1)
     monkeypatch.undo()
     (stuck,) = [plan["migration"] for plan in bench.journal.unfinished.values() if plan["sha256"] == A]
     publish = bench.store.publish
@@ -456,7 +456,7 @@ async def test_a_purged_model_leaves_nothing_but_its_story(bench: Bench) -> None
     await bench.add(A, 1)
     original = bench.store.pending_path("7.png")
     original.write_bytes(b"x")
-    bench.execute("INSERT INTO refused_pictures VALUES ('7.png', ?, 'no picture', 1)", GONE)
+    bench.execute("INSERT INTO refused_pictures VALUES ('7.png', ?, 'no image', 1)", GONE)
     bench.execute(
         "INSERT INTO pending_import (path, sha256, state, due_at, attempts) VALUES ('/m/x', ?, 'conflict', 9, 3)",
         GONE,

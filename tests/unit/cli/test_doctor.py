@@ -49,7 +49,7 @@ def test_something_wrong_ends_with_one_and_says_what_to_do(cli: Cli, config: Pat
 
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    place = next(number for number, line in enumerate(lines) if line.startswith("✗ pictures: "))
+    place = next(number for number, line in enumerate(lines) if line.startswith("✗ images: "))
     assert "stray.webp" in lines[place]
     assert lines[place + 1].startswith("    `modelkeep doctor --repair` moves them")
     assert lines[-1] == f"modelkeep --config {config} doctor --repair   repairs 1 of them, with the daemon off"
@@ -139,7 +139,7 @@ def test_a_terminal_that_knows_only_ascii_gets_signs_of_its_own(config: Path, da
     assert done.stdout.isascii()
     lines = done.stdout.decode().splitlines()
     assert "+ settings: " in done.stdout.decode()
-    assert any(line.startswith("x pictures: ") for line in lines)
+    assert any(line.startswith("x images: ") for line in lines)
     assert "\\xff.webp" in done.stdout.decode()
 
 

@@ -61,9 +61,7 @@ def test_an_import_goes_through_the_daemon_with_absolute_paths(
 
 
 def test_the_report_names_what_was_refused_and_why(cli: Cli, daemon: Any, legacy: Path) -> None:
-    stream(
-        daemon, refusals=[entry(7, "a directory")], image_errors=[entry(8, "no picture")], remarks=[entry(9, "odd")]
-    )
+    stream(daemon, refusals=[entry(7, "a directory")], image_errors=[entry(8, "no image")], remarks=[entry(9, "odd")])
 
     result = cli("import", "hikaze", str(legacy))
     stdout = result.stdout
@@ -71,7 +69,7 @@ def test_the_report_names_what_was_refused_and_why(cli: Cli, daemon: Any, legacy
     assert result.exit_code == 0
     assert "Imported from /old.db: 3 rows" in stdout
     assert "7    /m/7[red]\\x1b.ckpt  a directory" in stdout
-    assert "no picture" in stdout
+    assert "no image" in stdout
     assert "odd" in stdout
 
 
@@ -93,7 +91,7 @@ def test_long_lists_are_cut_for_people_and_whole_as_json(cli: Cli, daemon: Any, 
 
 def test_a_long_path_neither_widens_the_report_nor_hides_its_end(cli: Cli, daemon: Any, legacy: Path) -> None:
     path = f"/m/{'folder/' * 60}the end.ckpt"
-    stream(daemon, remarks=[{"key": "k" * 5000, "path": path, "reason": f"its picture {path} is not there"}])
+    stream(daemon, remarks=[{"key": "k" * 5000, "path": path, "reason": f"its image {path} is not there"}])
 
     stdout = cli("import", "hikaze", str(legacy)).stdout
 

@@ -56,13 +56,13 @@ def test_a_line_holds_the_event_the_name_and_a_sentence() -> None:
         ("migration.finished", {"action": "merged", "cause": "by the owner"}, "by the owner: merged into its model"),
         (
             "migration.finished",
-            {"action": "image_removed", "picture": 0, "moved_down": 2, "cause": "by the owner"},
-            "by the owner: picture removed (number 0); 2 later pictures moved down by one",
+            {"action": "image_removed", "image": 0, "moved_down": 2, "cause": "by the owner"},
+            "by the owner: image removed (number 0); 2 later images moved down by one",
         ),
         (
             "import.finished",
             {"kind": "hikaze", "rows": 1200, "migrated": 9, "images_processed": 1, "errors": 0},
-            "import from hikaze finished: 1,200 rows; 9 became models at once, 1 picture taken",
+            "import from hikaze finished: 1,200 rows; 9 became models at once, 1 image taken",
         ),
         (
             "root.unreachable",
@@ -126,7 +126,7 @@ def told(*records: dict[str, object]) -> list[str]:
     return [paragraph.plain for paragraph in story_of(records, NOW, FILE)]
 
 
-def test_a_story_tells_a_finished_migration_as_one_thing_with_its_tags_and_pictures() -> None:
+def test_a_story_tells_a_finished_migration_as_one_thing_with_its_tags_and_images() -> None:
     row = {"tags": ["hero", "loras"], "image": "3.png"}
     files = [{"staged": "x", "final": f"{SHA}_0_{quality}.webp"} for quality in ("high", "low")]
     shown = told(
@@ -137,7 +137,7 @@ def test_a_story_tells_a_finished_migration_as_one_thing_with_its_tags_and_pictu
     )
 
     assert shown[0] == "in /m/loras"
-    assert shown[2].endswith("2 d ago   became a model; tags hero, loras; picture 0 stored")
+    assert shown[2].endswith("2 d ago   became a model; tags hero, loras; image 0 stored")
     assert shown[3] == "4 records; --json shows them as they are."
 
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import Result
 
 from modelkeep.api import shapes
-from modelkeep.domain.details import ModelDetails, RefusedPicture
+from modelkeep.domain.details import ModelDetails, RefusedImage
 from modelkeep.domain.values import ImageRow, Location, LocationState, Model, Tag
 
 Cli = Callable[..., Result]
@@ -31,7 +31,7 @@ DETAILS = ModelDetails(
         Location("/m/checkpoints/a.ckpt", SHA, LocationState.PRESENT, last_seen=1_795_168_800_000),
         Location("/m/old/a.ckpt", SHA, LocationState.MISSING, claimed=True),
     ),
-    refused=(RefusedPicture("7.gif", "ef" * 32, "it has no frames"),),
+    refused=(RefusedImage("7.gif", "ef" * 32, "it has no frames"),),
 )
 
 
@@ -49,7 +49,7 @@ def paged(rows: list[dict[str, Any]]) -> Callable[[dict[str, str]], dict[str, An
     return answer
 
 
-def test_the_list_shows_each_model_with_its_tags_and_pictures(cli: Cli, daemon: Any) -> None:
+def test_the_list_shows_each_model_with_its_tags_and_images(cli: Cli, daemon: Any) -> None:
     daemon.answer("GET", "/api/models", {"models": [shapes.model_listed(MODEL, 1)]})
 
     result = cli("models", "list", "--type", "checkpoints", "--tag", "anime", "--query", "mod")

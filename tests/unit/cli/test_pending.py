@@ -100,11 +100,11 @@ def test_what_each_strategy_would_do_is_said_by_the_planning_itself(cli: Cli, da
     effects = {line.split()[0]: " ".join(line.split()[1:]) for line in shown[:4]}
 
     lost = "loses the row's name, prompts.positive"
-    merged = "adds prompts.negative, tag 'anime', its picture becomes number 0"
+    merged = "adds prompts.negative, tag 'anime', its image becomes number 0"
     assert effects["merge"] == f"{merged}; {lost}"
     assert effects["override"] == f"replaces name, prompts.positive, {merged}"
     assert effects["delete"] == (
-        "the model stays as it is; loses the row's name, prompts.positive, prompts.negative, tag 'anime', picture"
+        "the model stays as it is; loses the row's name, prompts.positive, prompts.negative, tag 'anime', image"
     )
     assert effects["ignore"].startswith("nothing: the row stays")
 

@@ -65,8 +65,8 @@ def test_models_are_forgotten_through_the_daemon(cli: Cli, both: Any) -> None:
     result = cli("models", "purge", "old", "other", "old", "--yes")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
-        "old is forgotten, with 2 pictures and 1 tag.",
-        "other is forgotten, with 2 pictures and 1 tag.",
+        "old is forgotten, with 2 images and 1 tag.",
+        "other is forgotten, with 2 images and 1 tag.",
     ]
     assert deleted(both) == [f"/api/models/{OLD}", f"/api/models/{OTHER}"]
 
@@ -128,7 +128,7 @@ def test_on_the_files_a_model_whose_file_is_there_is_kept(cli: Cli, config: Path
     result = cli("models", "purge", OLD[:8], "/m/other.ckpt", "--yes")
 
     assert result.exit_code == 5, result.output
-    assert result.stdout.splitlines() == ["old is forgotten, with 0 pictures and 0 tags."]
+    assert result.stdout.splitlines() == ["old is forgotten, with 0 images and 0 tags."]
     assert "other is not purged, for its file is there: /m/other.ckpt" in result.stderr
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("SELECT sha256 FROM models").fetchall() == [(OTHER,)]

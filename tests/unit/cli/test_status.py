@@ -142,7 +142,7 @@ def test_people_see_the_running_daemon(cli: Cli, daemon: Any) -> None:
 
     assert result.exit_code == 0
     assert "running" in result.stdout
-    assert "1,204 models, 80 pictures, 9 tags" in result.stdout
+    assert "1,204 models, 80 images, 9 tags" in result.stdout
     assert "about 20 s left" in result.stdout
     assert "\x1b" not in result.stdout
 

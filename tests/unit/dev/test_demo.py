@@ -114,15 +114,15 @@ def test_rows_say_what_a_user_would_have_said(rows: dict[str, dict[str, Any]]) -
     assert all(row["type"] in row["tags"].split(",") for row in rows.values())
 
 
-def test_the_pictures_are_of_every_kind(demo: DemoLibrary) -> None:
+def test_the_images_are_of_every_kind(demo: DemoLibrary) -> None:
     kinds: list[tuple[str | None, bool]] = []
     broken, turned, seen = [], [], set()
     for path in sorted(demo.images.iterdir()):
         try:
-            with Image.open(path) as picture:
-                kinds.append((picture.format, getattr(picture, "n_frames", 1) > 1))
-                upright = ImageOps.exif_transpose(picture)
-                if upright.size != picture.size:
+            with Image.open(path) as image:
+                kinds.append((image.format, getattr(image, "n_frames", 1) > 1))
+                upright = ImageOps.exif_transpose(image)
+                if upright.size != image.size:
                     turned.append(path.name)
                 seen.add(upright.convert("RGB").resize((16, 16)).tobytes())
         except UnidentifiedImageError:

@@ -53,7 +53,7 @@ class NoWorkers:
 class House:
     """A data folder with its root.
 
-    Model A has two pictures and two locations, model B none, model C an original that could not be used. One row of
+    Model A has two images and two locations, model B none, model C an original that could not be used. One row of
     the queue waits with its original, one is in conflict with A.
     """
 
@@ -116,7 +116,7 @@ class House:
         return self.images / f"{sha256}_{seq}_{quality}.webp"
 
     def files(self) -> Snapshot:
-        """Return every picture file with its content."""
+        """Return every image file with its content."""
         return {name: facts[-1:] for name, facts in snapshot(self.images).items() if facts[-1]}
 
     # How it was made
@@ -133,9 +133,9 @@ class House:
 
 class _Furnishing:
     def __init__(
-        self, house: House, catalogue: Catalogue, pictures: ImageStore, journal: JournalWriter, folder: Path
+        self, house: House, catalogue: Catalogue, images: ImageStore, journal: JournalWriter, folder: Path
     ) -> None:
-        self.house, self.catalogue, self.pictures, self.journal = house, catalogue, pictures, journal
+        self.house, self.catalogue, self.images, self.journal = house, catalogue, images, journal
         self.drawings = folder / "drawings"
 
     async def furnish(self) -> None:
@@ -155,16 +155,16 @@ class _Furnishing:
         file = self.house.root / "loras" / f"{name}.safetensors"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(name.encode())
-        picture = self.drawings / f"{number}.png"
-        Image.effect_noise((90 + number, 60), 80).save(picture)
-        copied = "" if name == "plain" else self.pictures.stage_copy(picture, f"copy{number}")
-        legacy = LegacyRow(str(number), f"digest {number}", str(file), str(file), picture=str(picture))
+        image = self.drawings / f"{number}.png"
+        Image.effect_noise((90 + number, 60), 80).save(image)
+        copied = "" if name == "plain" else self.images.stage_copy(image, f"copy{number}")
+        legacy = LegacyRow(str(number), f"digest {number}", str(file), str(file), image=str(image))
         return StagedRow(legacy, None, copied, Fingerprint.from_stat(file.stat()))
 
     def _place(self, taken: Sequence[TakenRow]) -> None:
         for row in taken:
             if row.pending_image:
-                self.pictures.place_pending(f"copy{row.row.key}.png", row.pending_image)
+                self.images.place_pending(f"copy{row.row.key}.png", row.pending_image)
 
     async def _migrate(self, pending_id: int, sha256: str, strategy: Strategy) -> None:
         row = await self.catalogue.pending(pending_id)
@@ -172,15 +172,15 @@ class _Furnishing:
         status = _fingerprint(row.path)
         refused = "it is broken" if sha256 == C else ""
         migration = f"migration{pending_id}"
-        order = MigrationOrder(migration, row.id, row.path, sha256, status, strategy, picture_refused=refused)
+        order = MigrationOrder(migration, row.id, row.path, sha256, status, strategy, image_refused=refused)
         if row.image and not refused and strategy is not Strategy.ASK:
-            source = self.pictures.pending_path(row.image)
+            source = self.images.pending_path(row.image)
             rendered = render(str(source), str(self.house.staging), migration)
             order = MigrationOrder(migration, row.id, row.path, sha256, status, strategy, rendered)
         (result,) = await self.catalogue.migrate([order], [], NOW, self._plan)
-        self.pictures.publish(result.files)
+        self.images.publish(result.files)
         if result.files:
-            self.pictures.remove_pending(row.image)
+            self.images.remove_pending(row.image)
         if result.outcome is Outcome.DONE:
             self.journal.write("migration.finished", migration=migration, path=row.path)
 
@@ -209,7 +209,7 @@ def snapshot(folder: Path) -> Snapshot:
     return found
 
 
-def encoded(picture: Image.Image, **options: Any) -> bytes:
+def encoded(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
-    picture.save(file, "WEBP", **options)
+    image.save(file, "WEBP", **options)
     return file.getvalue()

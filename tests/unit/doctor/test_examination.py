@@ -20,7 +20,7 @@ def test_a_sound_house_is_fine_and_every_check_has_spoken(house: House) -> None:
     assert examination.is_fine
     assert {finding.check for finding in examination.findings} >= {
         *("settings", "data folder", "rights", "free space", "daemon", "address", "sqlite", "catalogue", "models"),
-        *("queue", "pictures", "originals", "leftovers", "journal", "roots", "inotify"),
+        *("queue", "images", "originals", "leftovers", "journal", "roots", "inotify"),
     }
 
 
@@ -82,17 +82,17 @@ def test_every_finding_that_is_wrong_says_what_to_do(house: House) -> None:
 
     wrong = house.wrong()
 
-    assert {finding.check for finding in wrong} == {"pictures", "originals", "leftovers", "queue", "roots"}
+    assert {finding.check for finding in wrong} == {"images", "originals", "leftovers", "queue", "roots"}
     assert all(finding.remedy for finding in wrong)
 
 
-# Pictures
+# Images
 
 
 def test_a_lower_tier_that_is_gone_is_a_problem_that_can_be_repaired(house: House) -> None:
     house.tier("low").unlink()
 
-    finding = house.the_wrong("pictures")
+    finding = house.the_wrong("images")
 
     assert finding.severity is Severity.PROBLEM
     assert f"{A[:12]}…_0 without low" in finding.sentence
@@ -102,7 +102,7 @@ def test_a_lower_tier_that_is_gone_is_a_problem_that_can_be_repaired(house: Hous
 def test_a_high_tier_that_is_gone_can_only_be_told(house: House) -> None:
     house.tier("high", seq=1).unlink()
 
-    finding = house.the_wrong("pictures")
+    finding = house.the_wrong("images")
 
     assert f"{A[:12]}…_1 without high" in finding.sentence
     assert not finding.repairable
@@ -111,7 +111,7 @@ def test_a_high_tier_that_is_gone_can_only_be_told(house: House) -> None:
 def test_an_empty_tier_counts_as_none(house: House) -> None:
     house.tier("medium").write_bytes(b"")
 
-    assert "without medium" in house.the_wrong("pictures").sentence
+    assert "without medium" in house.the_wrong("images").sentence
 
 
 @pytest.mark.parametrize("quality", ["high", "medium", "low"])
@@ -119,7 +119,7 @@ def test_a_tier_that_is_cut_off_is_found_by_its_header(house: House, quality: st
     whole = house.tier(quality).read_bytes()
     house.tier(quality).write_bytes(whole[:-10])
 
-    finding = house.the_wrong("pictures")
+    finding = house.the_wrong("images")
 
     assert f"the {quality} one" in finding.sentence
     assert "cut off" in finding.sentence
@@ -129,23 +129,23 @@ def test_a_tier_that_is_cut_off_is_found_by_its_header(house: House, quality: st
 def test_a_tier_of_another_size_is_found(house: House) -> None:
     shutil.copy(house.tier("low"), house.tier("medium"))
 
-    assert "pixels instead of" in house.the_wrong("pictures").sentence
+    assert "pixels instead of" in house.the_wrong("images").sentence
 
 
 @pytest.mark.parametrize("name", [f"{B}_0_low.webp", f"{A}_7_high.webp", "holiday.png", ".hidden"])
 def test_a_file_without_a_row_is_found(house: House, name: str) -> None:
     (house.images / name).write_bytes(b"x")
 
-    finding = house.the_wrong("pictures")
+    finding = house.the_wrong("images")
 
     assert name in finding.sentence
     assert finding.repairable
 
 
-def test_a_folder_among_the_pictures_is_told_and_left(house: House) -> None:
+def test_a_folder_among_the_images_is_told_and_left(house: House) -> None:
     (house.images / "album").mkdir()
 
-    finding = house.the_wrong("pictures")
+    finding = house.the_wrong("images")
 
     assert "album" in finding.sentence
     assert not finding.repairable
@@ -167,7 +167,7 @@ def test_an_original_that_nothing_names_is_found(house: House) -> None:
 
 
 def test_an_original_that_could_not_be_used_is_no_leftover_and_may_be_gone(house: House) -> None:
-    assert "1 original picture could not be used" in house.notes("originals")[0]
+    assert "1 original image could not be used" in house.notes("originals")[0]
 
     (house.pending / "4.png").unlink()
 
@@ -185,7 +185,7 @@ def test_staged_files_and_copies_of_legacy_databases_are_leftovers(house: House)
     assert all(finding.repairable and finding.severity is Severity.WARNING for finding in wrong)
 
 
-def test_pictures_that_a_committed_migration_is_still_to_publish_are_not_lost(house: House) -> None:
+def test_images_that_a_committed_migration_is_still_to_publish_are_not_lost(house: House) -> None:
     """As after a kill between commit and publishing: the plan of the migration names both names."""
     house.tier("low").rename(house.staging / "migration1_low.webp")
 
@@ -336,7 +336,7 @@ def test_defects_that_stay_are_found_while_the_daemon_runs(at_work: House) -> No
     at_work.tier("low").unlink()
     (at_work.images / f"{B}_3_low.webp").touch()
 
-    assert len(at_work.wrong("pictures")) == 2
+    assert len(at_work.wrong("images")) == 2
 
 
 def test_who_is_at_work_is_known_without_taking_the_lock_from_anybody(house: House) -> None:

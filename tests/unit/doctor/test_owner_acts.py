@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tests.unit.doctor.conftest import House
 
 A, B = "a" * 64, "b" * 64
-ABOUT = {"path": "/m/one.safetensors", "sha256": A, "action": "image_removed", "picture": 2}
+ABOUT = {"path": "/m/one.safetensors", "sha256": A, "action": "image_removed", "image": 2}
 
 
 def plan(house: "House", **files: list[str]) -> None:
@@ -32,7 +32,7 @@ def test_files_that_a_committed_act_is_to_remove_are_no_strays(house: "House") -
     assert {finding.check for finding in house.wrong()} == {"journal"}
     report = house.repair()
 
-    assert "completed the removal of a picture of /m/one.safetensors" in report.done
+    assert "completed the removal of an image of /m/one.safetensors" in report.done
     assert house.wrong() == []
     assert not any((house.images / name).exists() for name in removed)
     assert not (house.pending / "99.png").exists()
@@ -46,6 +46,6 @@ def test_an_act_that_did_not_commit_is_taken_back(house: "House") -> None:
 
     report = house.repair()
 
-    assert "undid the removal of a picture of /m/one.safetensors" in report.done
+    assert "undid the removal of an image of /m/one.safetensors" in report.done
     assert house.wrong() == []
     assert house.files() == {name: facts for name, facts in before.items() if "act_1" not in name}

@@ -7,7 +7,7 @@ from PIL import Image
 from tests.unit.doctor.conftest import QUALITIES, A, B, House, encoded, snapshot
 
 from modelkeep.base.clock import now_ms
-from modelkeep.domain.pictures import TIERS, tier_size
+from modelkeep.domain.images import TIERS, tier_size
 from modelkeep.errors import CatalogueError, DataDirectoryBusy
 from modelkeep.journal.soundness import check
 
@@ -43,20 +43,20 @@ def test_lower_tiers_are_made_anew_from_the_high_one_and_the_others_stay_to_the_
     assert without(house) == catalogue
     ((width, height),) = house.rows(f"SELECT width, height FROM images WHERE sha256 = '{A}' AND seq = 0")
     for tier in TIERS:
-        with Image.open(house.tier(tier.quality)) as picture:
-            assert picture.size == tier_size((width, height), tier)
+        with Image.open(house.tier(tier.quality)) as image:
+            assert image.size == tier_size((width, height), tier)
     (record,) = house.journal("doctor.repaired")
     assert record["sha256"] == A
     assert record["files"] == [house.tier("low").name, house.tier("medium").name]
 
 
-def test_a_picture_without_its_high_tier_is_left_as_it_is(house: House) -> None:
+def test_a_image_without_its_high_tier_is_left_as_it_is(house: House) -> None:
     house.tier("high").unlink()
     files = house.files()
 
     assert house.repair().done == ()
     assert house.files() == files
-    assert len(house.wrong("pictures")) == 1
+    assert len(house.wrong("images")) == 1
 
 
 def test_a_high_tier_that_cannot_be_decoded_changes_nothing_and_is_told(house: House) -> None:
@@ -76,14 +76,14 @@ def test_a_high_tier_that_cannot_be_decoded_changes_nothing_and_is_told(house: H
     assert not any(house.staging.iterdir())
 
 
-def test_nothing_is_made_from_a_high_tier_that_is_another_picture(house: House) -> None:
+def test_nothing_is_made_from_a_high_tier_that_is_another_image(house: House) -> None:
     house.tier("high").write_bytes(encoded(Image.new("RGB", (77, 33))))
     house.tier("low").unlink()
     files = house.files()
 
     assert house.repair().done == ()
     assert house.files() == files
-    assert len(house.wrong("pictures")) == 2
+    assert len(house.wrong("images")) == 2
 
 
 def test_files_that_no_row_names_are_put_aside_and_nothing_is_deleted(house: House) -> None:
@@ -104,7 +104,7 @@ def test_files_that_no_row_names_are_put_aside_and_nothing_is_deleted(house: Hou
     }
     assert len(report.done) == 2
     assert house.wrong() == []
-    assert "3 files of earlier repairs" in house.notes("pictures")[0]
+    assert "3 files of earlier repairs" in house.notes("images")[0]
     assert without(house) == catalogue
     told = {record["file"]: record["to"] for record in house.journal("doctor.repaired")}
     assert told == {

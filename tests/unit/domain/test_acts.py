@@ -5,24 +5,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, plan_act
-from modelkeep.domain.details import ModelDetails, RefusedPicture
-from modelkeep.domain.pictures import QUALITIES, picture_name
-from modelkeep.domain.values import ImageRow, Location, LocationState, Model, RenderedPicture
+from modelkeep.domain.details import ModelDetails, RefusedImage
+from modelkeep.domain.images import QUALITIES, image_name
+from modelkeep.domain.values import ImageRow, Location, LocationState, Model, RenderedImage
 from modelkeep.errors import Conflict, NotFound
 
 A = "a" * 64
-NEW = RenderedPicture({quality: f"new_{quality}.webp" for quality in QUALITIES}, 8, 6, "new")
+NEW = RenderedImage({quality: f"new_{quality}.webp" for quality in QUALITIES}, 8, 6, "new")
 
 
-def known(*seqs: int, places: tuple[Location, ...] = (), refused: tuple[RefusedPicture, ...] = ()) -> ModelDetails:
-    """Return a model whose pictures' digests are their first numbers."""
+def known(*seqs: int, places: tuple[Location, ...] = (), refused: tuple[RefusedImage, ...] = ()) -> ModelDetails:
+    """Return a model whose images' digests are their first numbers."""
     rows = tuple(ImageRow(A, seq, 10 + seq, 10, f"of {seq}") for seq in seqs)
     return ModelDetails(Model(A, "/m/a.pt", name="Hero"), rows, places, refused)
 
 
 def files_of(rows: tuple[ImageRow, ...]) -> dict[str, str]:
     """Return what each published file shows, when every row has its own."""
-    names = {picture_name(row.sha256, row.seq, quality): (row, quality) for row in rows for quality in QUALITIES}
+    names = {image_name(row.sha256, row.seq, quality): (row, quality) for row in rows for quality in QUALITIES}
     return {name: f"{row.source_digest} {quality}" for name, (row, quality) in names.items()}
 
 
@@ -50,27 +50,27 @@ def test_a_removal_closes_the_gap_and_leaves_each_row_its_files(seqs: set[int], 
 @given(st.sets(st.integers(0, 9)))
 def test_an_upload_takes_the_next_number(seqs: set[int]) -> None:
     before = known(*sorted(seqs))
-    plan = plan_act(ActOrder("m", ActKind.IMAGE_UPLOADED, A, picture=NEW), before)
+    plan = plan_act(ActOrder("m", ActKind.IMAGE_UPLOADED, A, image=NEW), before)
     assert plan.seq == max(seqs, default=-1) + 1
     assert plan.images == (*before.images, ImageRow(A, plan.seq, 8, 6, "new"))
     assert carried_out(plan, files_of(before.images)) == files_of(plan.images)
 
 
-def test_the_same_picture_is_the_one_that_is_there() -> None:
-    same = RenderedPicture(NEW.staged, 8, 6, "of 1")
-    plan = plan_act(ActOrder("m", ActKind.IMAGE_UPLOADED, A, picture=same), known(0, 1, 2))
+def test_the_same_image_is_the_one_that_is_there() -> None:
+    same = RenderedImage(NEW.staged, 8, 6, "of 1")
+    plan = plan_act(ActOrder("m", ActKind.IMAGE_UPLOADED, A, image=same), known(0, 1, 2))
     assert (plan.changes, plan.seq, plan.files, plan.removed) == (False, 1, (), ())
 
 
 @pytest.mark.parametrize("seqs", [(), (0, 1), (1, 3)])
-def test_a_picture_that_is_not_there_cannot_be_removed(seqs: tuple[int, ...]) -> None:
-    with pytest.raises(NotFound, match="Hero has no picture number 2"):
+def test_a_image_that_is_not_there_cannot_be_removed(seqs: tuple[int, ...]) -> None:
+    with pytest.raises(NotFound, match="Hero has no image number 2"):
         plan_act(ActOrder("m", ActKind.IMAGE_REMOVED, A, 2), known(*seqs))
 
 
 def test_a_purge_takes_every_file_along() -> None:
     before = known(
-        0, 1, places=(Location("/m/a.pt", A, LocationState.MISSING),), refused=(RefusedPicture("7.png", A, "x"),)
+        0, 1, places=(Location("/m/a.pt", A, LocationState.MISSING),), refused=(RefusedImage("7.png", A, "x"),)
     )
     plan = plan_act(ActOrder("m", ActKind.PURGED, A), before)
     assert set(plan.removed) == set(files_of(before.images))

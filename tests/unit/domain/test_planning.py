@@ -76,7 +76,7 @@ class TestNoSuchModel:
             removes_pending=True,
         )
 
-    def test_without_a_picture_there_is_no_sequence(self) -> None:
+    def test_without_a_image_there_is_no_sequence(self) -> None:
         assert plan(Strategy.AUTO, existing=None, paths=(), digest=None).image_seq is None
 
     def test_a_row_without_a_name_gets_that_of_its_file(self) -> None:
@@ -118,14 +118,14 @@ class TestOverride:
         pending = PENDING.evolve(name="", type="", base="", created_at=0, meta={"description": "", "prompts": {}})
         assert plan(Strategy.OVERRIDE, pending=pending).model == MODEL
 
-    def test_its_picture_replaces_sequence_zero_though_others_follow(self) -> None:
+    def test_its_image_replaces_sequence_zero_though_others_follow(self) -> None:
         assert plan(Strategy.OVERRIDE, images=(image(0, "a"), image(1, "b"))).image_seq == 0
 
     @pytest.mark.parametrize("seq", [0, 3])
-    def test_the_same_picture_is_not_stored_twice(self, seq: int) -> None:
+    def test_the_same_image_is_not_stored_twice(self, seq: int) -> None:
         assert plan(Strategy.OVERRIDE, images=(image(seq, "p1"),)).image_seq is None
 
-    def test_without_a_picture_the_pictures_stay(self) -> None:
+    def test_without_a_image_the_images_stay(self) -> None:
         assert plan(Strategy.OVERRIDE, images=(image(0, "a"),), digest=None).image_seq is None
 
 
@@ -166,12 +166,12 @@ class TestMerge:
             ((image(0, "a"), image(1, "p1")), None),
         ],
     )
-    def test_the_picture_takes_the_next_free_sequence_once(
+    def test_the_image_takes_the_next_free_sequence_once(
         self, held: tuple[ImageRow, ...], expected: int | None
     ) -> None:
         assert plan(Strategy.MERGE, images=held).image_seq == expected
 
-    def test_without_a_picture_nothing_is_stored(self) -> None:
+    def test_without_a_image_nothing_is_stored(self) -> None:
         assert plan(Strategy.MERGE, digest=None).image_seq is None
 
 

@@ -7,42 +7,42 @@ from pathlib import Path
 import pytest
 from tests.fakes import limited, without_rights
 
-from modelkeep.domain.pictures import SOURCE_BYTES
-from modelkeep.errors import PictureError
-from modelkeep.images.files import picture_chunks, read_picture, shown_name
+from modelkeep.domain.images import SOURCE_BYTES
+from modelkeep.errors import ImageError
+from modelkeep.images.files import image_chunks, read_image, shown_name
 
 
 def refusal_of(path: Path | str) -> str:
-    with pytest.raises(PictureError) as caught:
-        read_picture(str(path))
+    with pytest.raises(ImageError) as caught:
+        read_image(str(path))
     return str(caught.value)
 
 
 def test_the_bytes_are_read_as_they_are(tmp_path: Path) -> None:
     content = os.urandom(3 * 2**20 + 17)
-    picture = tmp_path / "a.png"
-    picture.write_bytes(content)
-    assert read_picture(str(picture)) == content
+    image = tmp_path / "a.png"
+    image.write_bytes(content)
+    assert read_image(str(image)) == content
 
 
-def test_a_link_to_a_picture_is_followed(tmp_path: Path) -> None:
+def test_a_link_to_a_image_is_followed(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"content")
     (tmp_path / "b.png").symlink_to("a.png")
-    assert read_picture(str(tmp_path / "b.png")) == b"content"
+    assert read_image(str(tmp_path / "b.png")) == b"content"
 
 
-def test_a_missing_picture_is_named(tmp_path: Path) -> None:
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
     assert refusal_of(tmp_path / "gone.png") == "gone.png is not there (any more)"
 
 
-def test_a_dangling_link_is_a_missing_picture(tmp_path: Path) -> None:
+def test_a_dangling_link_is_a_missing_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to("nowhere")
     assert refusal_of(tmp_path / "a.png") == "a.png is not there (any more)"
 
 
 def test_a_folder_is_named_as_such(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
-    assert refusal_of(tmp_path / "a.png") == "a.png is a folder, not a picture"
+    assert refusal_of(tmp_path / "a.png") == "a.png is a folder, not an image"
 
 
 @pytest.mark.timeout(10)
@@ -55,16 +55,16 @@ def test_a_device_is_refused() -> None:
     assert refusal_of("/dev/zero") == "zero is not a regular file, so it is not read"
 
 
-def test_what_the_kernel_makes_up_is_no_picture() -> None:
+def test_what_the_kernel_makes_up_is_no_image() -> None:
     assert refusal_of("/proc/self/status") == "status is not a regular file, so it is not read"
 
 
-def test_a_picture_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    picture = tmp_path / "a.png"
-    picture.write_bytes(b"content")
-    picture.chmod(0)
+def test_a_image_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    image = tmp_path / "a.png"
+    image.write_bytes(b"content")
+    image.chmod(0)
     with without_rights():
-        assert refusal_of(picture) == "a.png cannot be read: Permission denied"
+        assert refusal_of(image) == "a.png cannot be read: Permission denied"
 
 
 def test_links_in_a_ring_are_refused(tmp_path: Path) -> None:
@@ -77,36 +77,36 @@ def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
     assert refusal_of(tmp_path / "file" / "a.png") == "a.png cannot be read: Not a directory"
 
 
-def test_an_empty_picture_is_refused(tmp_path: Path) -> None:
+def test_an_empty_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     assert refusal_of(tmp_path / "a.png").startswith("a.png is empty")
 
 
-def test_a_picture_is_refused_from_the_first_byte_too_many(tmp_path: Path) -> None:
-    picture = tmp_path / "a.png"
-    with picture.open("wb") as file:
+def test_a_image_is_refused_from_the_first_byte_too_many(tmp_path: Path) -> None:
+    image = tmp_path / "a.png"
+    with image.open("wb") as file:
         file.truncate(SOURCE_BYTES)
-    assert sum(map(len, picture_chunks(str(picture)))) == SOURCE_BYTES
-    with picture.open("r+b") as file:
+    assert sum(map(len, image_chunks(str(image)))) == SOURCE_BYTES
+    with image.open("r+b") as file:
         file.truncate(SOURCE_BYTES + 1)
-    assert refusal_of(picture) == "a.png is 65 MB; at most 64 MB are taken"
+    assert refusal_of(image) == "a.png is 65 MB; at most 64 MB are taken"
 
 
-def test_a_picture_that_is_far_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_image_that_is_far_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with (tmp_path / "a.png").open("wb") as file:
         file.truncate(2**30)
     assert refusal_of(tmp_path / "a.png") == "a.png is 1024 MB; at most 64 MB are taken"
 
 
-def test_a_picture_that_grows_too_large_while_it_is_read_is_refused(tmp_path: Path) -> None:
-    picture = tmp_path / "a.png"
-    with picture.open("wb") as file:
+def test_a_image_that_grows_too_large_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    image = tmp_path / "a.png"
+    with image.open("wb") as file:
         file.truncate(SOURCE_BYTES)
-    chunks = picture_chunks(str(picture))
+    chunks = image_chunks(str(image))
     next(chunks)
-    with picture.open("r+b") as file:
+    with image.open("r+b") as file:
         file.truncate(SOURCE_BYTES + 2**20)
-    with pytest.raises(PictureError, match="at most 64 MB"):
+    with pytest.raises(ImageError, match="at most 64 MB"):
         list(chunks)
 
 
@@ -120,23 +120,23 @@ def test_a_name_that_is_not_utf8_is_shown_and_can_be_stored(tmp_path: Path) -> N
     assert refusal_of(path) == "caf\\udce9.png is not there (any more)"
     refusal_of(path).encode("utf-8")
     Path(path).write_bytes(b"content")
-    assert read_picture(path) == b"content"
+    assert read_image(path) == b"content"
 
 
 def test_only_the_base_name_is_shown() -> None:
     assert shown_name("/a/b/c d.png") == "c d.png"
 
 
-def test_running_out_of_descriptors_is_no_fault_of_the_picture(tmp_path: Path) -> None:
+def test_running_out_of_descriptors_is_no_fault_of_the_image(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"content")
     with limited(resource.RLIMIT_NOFILE, 0), pytest.raises(OSError, match="Too many open files"):
-        read_picture(str(tmp_path / "a.png"))
+        read_image(str(tmp_path / "a.png"))
 
 
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"content")
     (tmp_path / "folder").mkdir()
     before = len(list(Path("/proc/self/fd").iterdir()))
-    read_picture(str(tmp_path / "a.png"))
+    read_image(str(tmp_path / "a.png"))
     refusal_of(tmp_path / "folder")
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,4 +1,4 @@
-"""Second names for published pictures, on file systems of all kinds."""
+"""Second names for published images, on file systems of all kinds."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from modelkeep.images.links import link_or_copy
 
 def test_a_second_name_takes_no_room(tmp_path: Path) -> None:
     source, target = tmp_path / "a", tmp_path / "b"
-    source.write_bytes(b"picture")
+    source.write_bytes(b"image")
     link_or_copy(source, target)
     assert target.samefile(source)
 
@@ -27,9 +27,9 @@ def test_where_there_are_no_links_a_durable_copy_is_made(
     monkeypatch.setattr(os, "link", refuse)
     monkeypatch.setattr(os, "fsync", synced.append)
     source, target = tmp_path / "a", tmp_path / "b"
-    source.write_bytes(b"picture")
+    source.write_bytes(b"image")
     link_or_copy(source, target)
-    assert target.read_bytes() == b"picture"
+    assert target.read_bytes() == b"image"
     assert not target.samefile(source)
     assert len(synced) == 1
 

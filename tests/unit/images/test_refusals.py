@@ -12,15 +12,15 @@ from collections.abc import Callable
 import pytest
 from PIL import Image, ImageFile, features
 
-from modelkeep.domain.pictures import TIERS
-from modelkeep.errors import PictureError
+from modelkeep.domain.images import TIERS
+from modelkeep.errors import ImageError
 from modelkeep.images.tiers import FORMATS, render_tiers
 
 Encode = Callable[..., bytes]
 
 AVIF = pytest.param("AVIF", marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF"))
 DAMAGED = r"^a\.png is cut off or damaged \(.+\)$"
-NO_PICTURE = r"^a\.png is not a picture: it is none of PNG, JPEG, WEBP, GIF, BMP, TIFF(, AVIF)?$"
+NO_IMAGE = r"^a\.png is not an image: it is none of PNG, JPEG, WEBP, GIF, BMP, TIFF(, AVIF)?$"
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -80,20 +80,20 @@ def test_a_bomb_is_refused_from_its_header_without_its_memory(data: bytes, state
     assert refusal_with_memory_for(200, data) == f"a.png {stated}; at most 100 megapixels are taken"
 
 
-def test_a_picture_that_does_not_fit_into_memory_is_refused() -> None:
+def test_a_image_that_does_not_fit_into_memory_is_refused() -> None:
     assert refusal_with_memory_for(200, bmp_bomb(9000, 9000)) == "a.png needs more memory to decode than there is"
 
 
 def refusal_with_memory_for(megabytes: int, data: bytes) -> str:
-    """Return the sentence with which a process that cannot allocate more than this refuses a picture."""
+    """Return the sentence with which a process that cannot allocate more than this refuses an image."""
     program = (
         "import resource, sys\n"
-        "from modelkeep.errors import PictureError\n"
+        "from modelkeep.errors import ImageError\n"
         "from modelkeep.images.tiers import render_tiers\n"
         f"resource.setrlimit(resource.RLIMIT_DATA, ({megabytes} * 2**20, {megabytes} * 2**20))\n"
         "try:\n"
         "    render_tiers(sys.stdin.buffer.read(), 'a.png')\n"
-        "except PictureError as error:\n"
+        "except ImageError as error:\n"
         "    print(error)\n"
     )
     answer = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, timeout=30, check=True)
@@ -107,18 +107,18 @@ def test_as_many_pixels_as_allowed_are_taken(encode: Encode) -> None:
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", AVIF])
 @pytest.mark.parametrize("share", [0.05, 0.25, 0.5, 0.75, 0.95])
-def test_a_picture_that_is_cut_off_is_refused(format_: str, share: float, photo: Image.Image, encode: Encode) -> None:
+def test_a_image_that_is_cut_off_is_refused(format_: str, share: float, photo: Image.Image, encode: Encode) -> None:
     data = encode(photo, format_)
-    with pytest.raises(PictureError, match=DAMAGED):
+    with pytest.raises(ImageError, match=DAMAGED):
         render_tiers(data[: int(len(data) * share)], "a.png")
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", AVIF])
 @pytest.mark.parametrize("kept_bytes", [16, 24, 33, 60])
-def test_a_picture_that_is_cut_in_its_header_is_refused(
+def test_a_image_that_is_cut_in_its_header_is_refused(
     format_: str, kept_bytes: int, photo: Image.Image, encode: Encode
 ) -> None:
-    with pytest.raises(PictureError, match=DAMAGED):
+    with pytest.raises(ImageError, match=DAMAGED):
         render_tiers(encode(photo, format_)[:kept_bytes], "a.png")
 
 
@@ -127,7 +127,7 @@ def test_a_jpeg_that_lacks_its_last_rows_is_refused(
     options: dict[str, int], photo: Image.Image, encode: Encode
 ) -> None:
     data = encode(photo, "JPEG", **options)
-    with pytest.raises(PictureError, match=DAMAGED):
+    with pytest.raises(ImageError, match=DAMAGED):
         render_tiers(data[:-200], "a.png")
 
 
@@ -135,7 +135,7 @@ def test_a_jpeg_that_lacks_its_last_rows_is_refused(
 def test_a_compressed_tiff_that_is_cut_off_is_refused(compression: str, photo: Image.Image, encode: Encode) -> None:
     data = encode(photo, "TIFF", compression=compression)
     assert render_tiers(data, "a.png").width == 320
-    with pytest.raises(PictureError, match=DAMAGED):
+    with pytest.raises(ImageError, match=DAMAGED):
         render_tiers(data[: len(data) // 2], "a.png")
 
 
@@ -156,15 +156,15 @@ def test_pillow_is_not_told_to_take_what_is_cut_off() -> None:
         b"\xff\n\xfa\x07\x10 a JPEG XL codestream",
     ],
 )
-def test_what_is_no_picture_is_named_as_such(data: bytes) -> None:
-    with pytest.raises(PictureError, match=NO_PICTURE):
+def test_what_is_no_image_is_named_as_such(data: bytes) -> None:
+    with pytest.raises(ImageError, match=NO_IMAGE):
         render_tiers(data, "a.png")
 
 
 @pytest.mark.parametrize("format_", ["PPM", "PCX", "TGA", "ICO", "SGI", "JPEG2000", "EPS", "DDS", "ICNS"])
 def test_formats_that_pillow_knows_and_nobody_asked_for_are_refused(format_: str, encode: Encode) -> None:
     data = encode(Image.new("RGB", (64, 64), (255, 0, 0)), format_)
-    with pytest.raises(PictureError, match=NO_PICTURE):
+    with pytest.raises(ImageError, match=NO_IMAGE):
         render_tiers(data, "a.png")
 
 
@@ -175,12 +175,12 @@ def test_a_format_is_told_by_its_bytes_and_not_by_its_name(encode: Encode) -> No
 def test_a_damaged_png_chunk_is_refused(photo: Image.Image, encode: Encode) -> None:
     data = bytearray(encode(photo, "PNG"))
     data[len(data) // 2] ^= 0xFF
-    with pytest.raises(PictureError, match=DAMAGED):
+    with pytest.raises(ImageError, match=DAMAGED):
         render_tiers(bytes(data), "a.png")
 
 
 def test_a_side_of_nothing_is_refused() -> None:
-    with pytest.raises(PictureError, match=DAMAGED):
+    with pytest.raises(ImageError, match=DAMAGED):
         render_tiers(png_bomb(0, 10), "a.png")
 
 
@@ -188,23 +188,23 @@ def test_a_png_text_bomb_is_refused() -> None:
     bomb = zlib.compress(bytes(200_000_000), 9)
     data = png_bomb(4, 4)
     data = data[:33] + png_chunk(b"zTXt", b"key\0\0" + bomb) + data[33:]
-    with pytest.raises(PictureError, match=DAMAGED):
+    with pytest.raises(ImageError, match=DAMAGED):
         render_tiers(data, "a.png")
 
 
 def test_the_sentence_is_one_line(photo: Image.Image, encode: Encode) -> None:
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         render_tiers(encode(photo, "PNG")[:-500], "preview of my model.png")
     assert re.fullmatch(r"preview of my model\.png is cut off or damaged \([^\n]+\)", str(caught.value))
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_flipped_and_missing_bytes_give_a_picture_or_a_sentence(format_: str, encode: Encode) -> None:
+def test_flipped_and_missing_bytes_give_a_image_or_a_sentence(format_: str, encode: Encode) -> None:
     chance = random.Random(format_)
-    picture = Image.effect_noise((24, 16), 90).convert("RGB")
+    image = Image.effect_noise((24, 16), 90).convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6
-    whole = encode(picture, format_, **({} if format_ in ("GIF", "BMP") else {"exif": exif}))
+    whole = encode(image, format_, **({} if format_ in ("GIF", "BMP") else {"exif": exif}))
     outcomes = {"taken": 0, "refused": 0}
     for _ in range(200):
         data = bytearray(whole)
@@ -217,6 +217,6 @@ def test_flipped_and_missing_bytes_give_a_picture_or_a_sentence(format_: str, en
         try:
             assert len(render_tiers(bytes(data), "a.png").files) == len(TIERS)
             outcomes["taken"] += 1
-        except PictureError:
+        except ImageError:
             outcomes["refused"] += 1
     assert outcomes["refused"] > 0

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from tests.fakes import limited
 
-from modelkeep.domain.pictures import TIERS, high_size, tier_size
-from modelkeep.errors import PictureError
+from modelkeep.domain.images import TIERS, high_size, tier_size
+from modelkeep.errors import ImageError
 from modelkeep.images.render import render
 
 Encode = Callable[..., bytes]
@@ -49,8 +49,8 @@ def test_three_tiers_are_staged_under_the_stem(source: Path, staging: Path) -> N
     assert names_in(staging) == sorted(rendered.staged.values())
     assert (rendered.width, rendered.height) == (320, 200)
     for tier in TIERS:
-        with Image.open(staging / rendered.staged[tier.quality]) as picture:
-            assert picture.size == tier_size((320, 200), tier)
+        with Image.open(staging / rendered.staged[tier.quality]) as image:
+            assert image.size == tier_size((320, 200), tier)
 
 
 def test_the_digest_is_that_of_the_source_file(source: Path, staging: Path) -> None:
@@ -83,26 +83,26 @@ def test_what_an_earlier_try_left_is_replaced(source: Path, staging: Path) -> No
     ("content", "sentence"),
     [
         (b"", "a.png is empty"),
-        (b"only text", "a.png is not a picture"),
+        (b"only text", "a.png is not an image"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a.png is cut off or damaged"),
     ],
 )
-def test_nothing_is_staged_for_a_picture_that_is_refused(
+def test_nothing_is_staged_for_a_image_that_is_refused(
     content: bytes, sentence: str, tmp_path: Path, staging: Path
 ) -> None:
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(PictureError, match=sentence):
+    with pytest.raises(ImageError, match=sentence):
         render(str(tmp_path / "a.png"), str(staging), "s")
     assert names_in(staging) == []
 
 
-def test_nothing_is_staged_for_a_picture_that_took_too_long(source: Path, staging: Path) -> None:
-    with pytest.raises(PictureError, match=r"^photo\.png takes longer than 0 s to decode$"):
+def test_nothing_is_staged_for_a_image_that_took_too_long(source: Path, staging: Path) -> None:
+    with pytest.raises(ImageError, match=r"^photo\.png takes longer than 0 s to decode$"):
         render(str(source), str(staging), "s", decode_seconds=0.0)
     assert names_in(staging) == []
 
 
-def test_a_full_disk_is_no_fault_of_the_picture_and_leaves_nothing(source: Path, staging: Path) -> None:
+def test_a_full_disk_is_no_fault_of_the_image_and_leaves_nothing(source: Path, staging: Path) -> None:
     # The low tier would fit, so the failure comes when files have been written already.
     with limited(resource.RLIMIT_FSIZE, 20_000), pytest.raises(OSError, match="File too large") as caught:
         render(str(source), str(staging), "s")
@@ -110,7 +110,7 @@ def test_a_full_disk_is_no_fault_of_the_picture_and_leaves_nothing(source: Path,
     assert names_in(staging) == []
 
 
-def test_a_staging_folder_that_is_gone_is_no_fault_of_the_picture(source: Path, tmp_path: Path) -> None:
+def test_a_staging_folder_that_is_gone_is_no_fault_of_the_image(source: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         render(str(source), str(tmp_path / "gone"), "s")
 

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from modelkeep.base.workers import WorkerPool
-from modelkeep.domain.pictures import QUALITIES, SOURCE_BYTES
+from modelkeep.domain.images import QUALITIES, SOURCE_BYTES
 from modelkeep.domain.values import TierFile
-from modelkeep.errors import PictureError, WorkerDied
+from modelkeep.errors import ImageError, WorkerDied
 from modelkeep.images.store import ImageStore
 
 P = ParamSpec("P")
@@ -88,7 +88,7 @@ def tier_files(stem: str, seq: int = 0) -> list[TierFile]:
 
 
 class DeadlyPool:
-    """A real pool in which pictures whose name begins with "killer" end their worker, as a crashing decoder would."""
+    """A real pool in which images whose name begins with "killer" end their worker, as a crashing decoder would."""
 
     def __init__(self, pool: WorkerPool) -> None:
         self.pool = pool
@@ -117,7 +117,7 @@ class DeadlyPool:
 
 
 class EndlessPool(SteadyPool):
-    """A pool in which pictures whose name begins with "endless" are worked at for ever."""
+    """A pool in which images whose name begins with "endless" are worked at for ever."""
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if Path(str(args[0])).name.startswith("endless"):
@@ -140,7 +140,7 @@ class SilentPool:
         return True
 
 
-async def test_a_picture_is_rendered_in_a_worker_published_and_found(
+async def test_a_image_is_rendered_in_a_worker_published_and_found(
     store: ImageStore, source: Path, source_digest: str, staging: Path
 ) -> None:
     rendered = await store.render(source, "m1")
@@ -151,17 +151,17 @@ async def test_a_picture_is_rendered_in_a_worker_published_and_found(
     store.sync()
     assert names_in(staging) == []
     for quality in QUALITIES:
-        with Image.open(store.published_path(SHA256, 0, quality)) as picture:
-            assert picture.format == "WEBP"
+        with Image.open(store.published_path(SHA256, 0, quality)) as image:
+            assert image.format == "WEBP"
 
 
 async def test_a_refusal_crosses_the_process_border_as_its_sentence(
     store: ImageStore, tmp_path: Path, staging: Path
 ) -> None:
     (tmp_path / "text.png").write_bytes(b"only text")
-    with pytest.raises(PictureError, match=r"^text\.png is not a picture: "):
+    with pytest.raises(ImageError, match=r"^text\.png is not an image: "):
         await store.render(tmp_path / "text.png", "m1")
-    with pytest.raises(PictureError, match=r"^gone\.png is not there"):
+    with pytest.raises(ImageError, match=r"^gone\.png is not there"):
         await store.render(tmp_path / "gone.png", "m1")
     assert names_in(staging) == []
 
@@ -170,33 +170,33 @@ async def test_a_name_that_is_not_utf8_is_rendered_and_refused_like_any_other(
     store: ImageStore, tmp_path: Path, photo: Image.Image
 ) -> None:
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
-    with pytest.raises(PictureError, match=r"caf\\udce9\.png is not there"):
+    with pytest.raises(ImageError, match=r"caf\\udce9\.png is not there"):
         await store.render(odd, "m1")
     photo.save(odd)
     assert (await store.render(odd, "m1")).width == 320
 
 
-async def test_an_error_in_writing_is_no_fault_of_the_picture(
+async def test_an_error_in_writing_is_no_fault_of_the_image(
     store: ImageStore, source: Path, staging_gone: None
 ) -> None:
     with pytest.raises(FileNotFoundError):
         await store.render(source, "m1")
 
 
-async def test_a_picture_that_kills_its_worker_is_refused_and_those_beside_it_are_not(
+async def test_a_image_that_kills_its_worker_is_refused_and_those_beside_it_are_not(
     tmp_path: Path, pool: WorkerPool, source: Path
 ) -> None:
     deadly = DeadlyPool(pool)
     store = ImageStore(tmp_path / "images", deadly)
     killers = [tmp_path / f"killer{number}.png" for number in range(2)]
-    pictures = [killers[0], source, source, killers[1], source, source]
+    images = [killers[0], source, source, killers[1], source, source]
     outcomes = await asyncio.gather(
-        *(store.render(picture, f"m{number}") for number, picture in enumerate(pictures)), return_exceptions=True
+        *(store.render(image, f"m{number}") for number, image in enumerate(images)), return_exceptions=True
     )
-    for picture, outcome in zip(pictures, outcomes, strict=True):
-        if picture in killers:
-            assert isinstance(outcome, PictureError)
-            assert str(outcome) == f"{picture.name} made the decoder crash, or run out of memory, twice"
+    for image, outcome in zip(images, outcomes, strict=True):
+        if image in killers:
+            assert isinstance(outcome, ImageError)
+            assert str(outcome) == f"{image.name} made the decoder crash, or run out of memory, twice"
         else:
             assert not isinstance(outcome, BaseException), outcome
     assert deadly.deaths >= 4
@@ -212,7 +212,7 @@ async def test_a_second_try_has_the_pool_to_itself(tmp_path: Path, pool: WorkerP
     late = [asyncio.create_task(store.render(tmp_path / f"killer{number}.png", f"m{number}")) for number in (2, 3, 4)]
     assert (await innocent).width == 320
     for task in (guilty, *late):
-        with pytest.raises(PictureError, match="made the decoder crash"):
+        with pytest.raises(ImageError, match="made the decoder crash"):
             await task
 
 
@@ -220,7 +220,7 @@ async def test_what_a_killed_worker_left_is_removed(tmp_path: Path, pool: Worker
     store = ImageStore(tmp_path / "images", DeadlyPool(pool))
     half_written = tmp_path / "images" / ".staging" / "m1_high.webp"
     half_written.write_bytes(b"half a file")
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         await store.render(tmp_path / "killer.png", "m1")
     assert not half_written.exists()
 
@@ -235,28 +235,26 @@ async def test_no_more_run_at_once_than_there_are_workers(tmp_path: Path, pool: 
 async def test_a_worker_that_never_answers_is_not_waited_for(tmp_path: Path, source: Path) -> None:
     silent = SilentPool()
     store = ImageStore(tmp_path / "images", silent, answer_seconds=0.01)
-    with pytest.raises(PictureError, match=r"^Photo\.PNG could not be decoded within 0 s$"):
+    with pytest.raises(ImageError, match=r"^Photo\.PNG could not be decoded within 0 s$"):
         await store.render(source, "m1")
     assert silent.ends == 1
 
 
-async def test_a_worker_that_never_answers_is_ended_and_holds_up_no_other_picture(
-    tmp_path: Path, source: Path
-) -> None:
+async def test_a_worker_that_never_answers_is_ended_and_holds_up_no_other_image(tmp_path: Path, source: Path) -> None:
     endless = EndlessPool(1)
     store = ImageStore(tmp_path / "images", endless, answer_seconds=3.0)
-    with pytest.raises(PictureError, match="could not be decoded within 3 s"):
+    with pytest.raises(ImageError, match="could not be decoded within 3 s"):
         await store.render(tmp_path / "endless.png", "m1")
     assert (await store.render(source, "m2")).width == 320
     endless.abandon()
 
 
-async def test_a_copy_that_is_no_picture_is_deleted(
+async def test_a_copy_that_is_no_image_is_deleted(
     store: ImageStore, source: Path, private_key: Path, staging: Path
 ) -> None:
     await store.check_copy(store.stage_copy(source, "7"), source)
     assert names_in(staging) == ["7.png"]
-    with pytest.raises(PictureError, match=r"^id_rsa is not a picture"):
+    with pytest.raises(ImageError, match=r"^id_rsa is not an image"):
         await store.check_copy(store.stage_copy(private_key, "8"), private_key)
     assert names_in(staging) == ["7.png"]
 
@@ -308,12 +306,12 @@ def test_a_source_that_cannot_be_copied_is_refused_and_leaves_nothing(
         ("large.png", "at most 64 MB"),
         ("gone.png", "not there"),
     ]:
-        with pytest.raises(PictureError, match=f"^{name} .*{reason}"):
+        with pytest.raises(ImageError, match=f"^{name} .*{reason}"):
             store.stage_copy(tmp_path / name, "7")
     assert names_in(staging) == []
 
 
-def test_a_copy_that_cannot_be_written_is_no_fault_of_the_picture(
+def test_a_copy_that_cannot_be_written_is_no_fault_of_the_image(
     store: ImageStore, source: Path, staging_gone: None
 ) -> None:
     with pytest.raises(FileNotFoundError):
@@ -359,7 +357,7 @@ def test_publishing_again_changes_nothing(store: ImageStore, staging: Path) -> N
         assert store.published_path(SHA256, 0, quality).read_bytes() == f"m1_{quality}.webp".encode()
 
 
-def test_publishing_replaces_the_picture_of_that_number(store: ImageStore, staging: Path) -> None:
+def test_publishing_replaces_the_image_of_that_number(store: ImageStore, staging: Path) -> None:
     for stem in ("old", "new"):
         for file in tier_files(stem):
             (staging / file.staged).write_bytes(stem.encode())
@@ -444,6 +442,6 @@ async def test_a_name_that_is_no_base_name_is_refused_everywhere(name: str, stor
     ("sha256", "seq", "quality"),
     [("../" + SHA256[3:], 0, "high"), (SHA256.upper(), 0, "high"), (SHA256, -1, "high"), (SHA256, 0, "best")],
 )
-def test_only_names_of_pictures_have_a_published_path(sha256: str, seq: int, quality: str, store: ImageStore) -> None:
-    with pytest.raises(ValueError, match="is not the name of a picture"):
+def test_only_names_of_images_have_a_published_path(sha256: str, seq: int, quality: str, store: ImageStore) -> None:
+    with pytest.raises(ValueError, match="is not the name of an image"):
         store.published_path(sha256, seq, quality)

@@ -1,4 +1,4 @@
-"""What `render_tiers` makes of good pictures: colours, sizes, alpha, orientation, first frames, no metadata."""
+"""What `render_tiers` makes of good images: colours, sizes, alpha, orientation, first frames, no metadata."""
 
 import io
 import struct
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin, features
 
-from modelkeep.domain.pictures import TIERS, high_size, tier_size
+from modelkeep.domain.images import TIERS, high_size, tier_size
 from modelkeep.images.tiers import Tiers, render_tiers, stored_size
 
 Encode = Callable[..., bytes]
@@ -19,15 +19,15 @@ RED, BLUE, GREY, WHITE = (255, 0, 0), (0, 0, 255), (128, 128, 128), (255, 255, 2
 
 
 def opened(tiers: Tiers, quality: str = "high") -> Image.Image:
-    picture = Image.open(io.BytesIO(tiers.files[quality]))
-    assert picture.format == "WEBP"
-    picture.load()
-    return picture
+    image = Image.open(io.BytesIO(tiers.files[quality]))
+    assert image.format == "WEBP"
+    image.load()
+    return image
 
 
-def colour_at(picture: Image.Image, x: float, y: float) -> tuple[int, ...]:
+def colour_at(image: Image.Image, x: float, y: float) -> tuple[int, ...]:
     """Return the colour at a place given as shares of the sides."""
-    pixel = picture.getpixel((int(picture.width * x), int(picture.height * y)))
+    pixel = image.getpixel((int(image.width * x), int(image.height * y)))
     assert isinstance(pixel, tuple)
     return pixel
 
@@ -39,9 +39,9 @@ def assert_alike(found: tuple[int, ...], expected: tuple[int, ...], tolerance: i
 
 def assert_halves(tiers: Tiers, left: tuple[int, ...], right: tuple[int, ...]) -> None:
     for tier in TIERS:
-        picture = opened(tiers, tier.quality)
-        assert_alike(colour_at(picture, 0.2, 0.5), left)
-        assert_alike(colour_at(picture, 0.8, 0.5), right)
+        image = opened(tiers, tier.quality)
+        assert_alike(colour_at(image, 0.2, 0.5), left)
+        assert_alike(colour_at(image, 0.8, 0.5), right)
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", AVIF])
@@ -86,7 +86,7 @@ def test_every_mode_comes_out_in_its_colours(
     assert_halves(render_tiers(data, "a"), expected_left, expected_right)
 
 
-def test_dark_sixteen_bit_picture_is_not_brightened(encode: Encode, halves: Halves) -> None:
+def test_dark_sixteen_bit_image_is_not_brightened(encode: Encode, halves: Halves) -> None:
     data = encode(halves("I;16", 0, 10 * 257), "PNG")
     assert_halves(render_tiers(data, "a"), (0, 0, 0), (10, 10, 10))
 
@@ -108,9 +108,9 @@ def test_palette_with_a_transparent_entry_keeps_it_transparent(format_: str, enc
     transparent = paletted.getpixel((60, 20))
     data = encode(paletted, format_, transparency=transparent)
     assert Image.open(io.BytesIO(data)).mode == "P"
-    picture = opened(render_tiers(data, "a"))
-    assert_alike(colour_at(picture, 0.2, 0.5), (*RED, 255))
-    assert colour_at(picture, 0.8, 0.5)[3] == 0
+    image = opened(render_tiers(data, "a"))
+    assert_alike(colour_at(image, 0.2, 0.5), (*RED, 255))
+    assert colour_at(image, 0.8, 0.5)[3] == 0
 
 
 def test_palette_with_many_alphas_keeps_them(encode: Encode, halves: Halves) -> None:
@@ -120,9 +120,9 @@ def test_palette_with_many_alphas_keeps_them(encode: Encode, halves: Halves) -> 
     assert isinstance(left, int)
     assert isinstance(right, int)
     alphas[left], alphas[right] = 255, 100
-    picture = opened(render_tiers(encode(paletted, "PNG", transparency=bytes(alphas)), "a"))
-    assert_alike(colour_at(picture, 0.2, 0.5), (*RED, 255))
-    assert_alike(colour_at(picture, 0.8, 0.5), (*BLUE, 100))
+    image = opened(render_tiers(encode(paletted, "PNG", transparency=bytes(alphas)), "a"))
+    assert_alike(colour_at(image, 0.2, 0.5), (*RED, 255))
+    assert_alike(colour_at(image, 0.8, 0.5), (*BLUE, 100))
 
 
 @pytest.mark.parametrize(
@@ -132,23 +132,23 @@ def test_palette_with_many_alphas_keeps_them(encode: Encode, halves: Halves) -> 
 def test_a_single_transparent_colour_becomes_alpha(
     mode: str, left: Any, right: Any, transparent: Any, encode: Encode, halves: Halves
 ) -> None:
-    picture = opened(render_tiers(encode(halves(mode, left, right), "PNG", transparency=transparent), "a"))
-    assert_alike(colour_at(picture, 0.2, 0.5), (*GREY, 255))
-    assert colour_at(picture, 0.8, 0.5)[3] == 0
+    image = opened(render_tiers(encode(halves(mode, left, right), "PNG", transparency=transparent), "a"))
+    assert_alike(colour_at(image, 0.2, 0.5), (*GREY, 255))
+    assert colour_at(image, 0.8, 0.5)[3] == 0
 
 
 def test_transparent_pixels_do_not_bleed_their_colour_when_scaled(encode: Encode) -> None:
-    picture = Image.new("RGBA", (300, 300), (0, 255, 0, 0))
+    image = Image.new("RGBA", (300, 300), (0, 255, 0, 0))
     for x in range(0, 300, 2):
-        picture.paste((*RED, 255), (x, 0, x + 1, 300))
-    low = opened(render_tiers(encode(picture, "PNG"), "a"), "low")
+        image.paste((*RED, 255), (x, 0, x + 1, 300))
+    low = opened(render_tiers(encode(image, "PNG"), "a"), "low")
     red, green, _blue, _alpha = colour_at(low, 0.5, 0.5)
     assert red > 200
     assert green < 40
 
 
 CORNERS = {1: (0, 0), 2: (1, 0), 3: (1, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (1, 1), 8: (0, 1)}
-"""Where the stored picture's upper left corner lies in the upright one (EXIF 2.3, tag Orientation)."""
+"""Where the stored image's upper left corner lies in the upright one (EXIF 2.3, tag Orientation)."""
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", AVIF])
@@ -162,13 +162,13 @@ def test_every_orientation_comes_out_upright(format_: str, orientation: int, enc
     assert (tiers.width, tiers.height) == ((96, 64) if orientation < 5 else (64, 96))
     right, bottom = CORNERS[orientation]
     for tier in TIERS:
-        picture = opened(tiers, tier.quality)
-        assert_alike(colour_at(picture, 0.2 + 0.6 * right, 0.2 + 0.6 * bottom), RED, 40)
-        assert_alike(colour_at(picture, 0.8 - 0.6 * right, 0.2 + 0.6 * bottom), WHITE, 40)
-        assert_alike(colour_at(picture, 0.2 + 0.6 * right, 0.8 - 0.6 * bottom), WHITE, 40)
+        image = opened(tiers, tier.quality)
+        assert_alike(colour_at(image, 0.2 + 0.6 * right, 0.2 + 0.6 * bottom), RED, 40)
+        assert_alike(colour_at(image, 0.8 - 0.6 * right, 0.2 + 0.6 * bottom), WHITE, 40)
+        assert_alike(colour_at(image, 0.2 + 0.6 * right, 0.8 - 0.6 * bottom), WHITE, 40)
 
 
-def test_a_large_turned_picture_is_shrunk_and_turned(encode: Encode) -> None:
+def test_a_large_turned_image_is_shrunk_and_turned(encode: Encode) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     tiers = render_tiers(encode(Image.new("RGB", (3000, 2000), RED), "JPEG", exif=exif), "a")
@@ -243,7 +243,7 @@ def riff_chunks(data: bytes) -> set[bytes]:
     return chunks
 
 
-def loaded_with_metadata(format_: str, picture: Image.Image, encode: Encode) -> bytes:
+def loaded_with_metadata(format_: str, image: Image.Image, encode: Encode) -> bytes:
     exif = Image.Exif()
     exif[ExifTags.Base.Artist] = "secret artist"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -255,7 +255,7 @@ def loaded_with_metadata(format_: str, picture: Image.Image, encode: Encode) -> 
         options["pnginfo"] = text
     else:
         options["xmp"] = b"<x:xmpmeta>secret place</x:xmpmeta>"
-    return encode(picture, format_, **options)
+    return encode(image, format_, **options)
 
 
 @pytest.mark.parametrize(
@@ -312,6 +312,6 @@ def test_a_profile_that_cannot_be_used_is_ignored(
     assert tiers.width == 64
 
 
-def test_a_profile_for_other_colours_than_the_pictures_is_ignored(encode: Encode, halves: Halves) -> None:
+def test_a_profile_for_other_colours_than_the_images_is_ignored(encode: Encode, halves: Halves) -> None:
     data = encode(halves("L", 128, 255), "PNG", icc_profile=swapped_profile())
     assert_halves(render_tiers(data, "a"), GREY, WHITE)

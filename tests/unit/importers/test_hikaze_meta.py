@@ -12,8 +12,8 @@ from modelkeep.domain.metadata import is_empty
 from modelkeep.importers.hikaze_meta import DEPTH_MAX, TEXT_LENGTH_MAX, HikazeMeta, read_meta
 
 
-def found_in(extra: object, meta: object = None, pictures: tuple[str, ...] = ()) -> HikazeMeta:
-    return read_meta(extra, meta, lambda text: text if text in pictures else "")
+def found_in(extra: object, meta: object = None, images: tuple[str, ...] = ()) -> HikazeMeta:
+    return read_meta(extra, meta, lambda text: text if text in images else "")
 
 
 def test_two_empty_columns_say_nothing() -> None:
@@ -88,7 +88,7 @@ def test_characters_that_every_encoder_takes_stay() -> None:
     assert (found.value, found.remarks) == ({"a": "\U0001f600 水彩 é"}, [])
 
 
-def test_picture_references_leave_and_their_order_stays() -> None:
+def test_image_references_leave_and_their_order_stays() -> None:
     found = found_in(
         '{"images": ["/media/b.png", "/media/a.png"], "cover": "/media/c.png", "images_count": 2}',
         '{"images": ["/media/d.png", "/media/a.png"], "image": "media/e.png"}',
@@ -111,8 +111,8 @@ def test_what_else_the_derived_keys_held_is_kept_under_another_name() -> None:
     }
 
 
-def test_a_bare_name_among_the_images_is_a_reference_when_that_picture_is_there() -> None:
-    found = found_in('{"images": ["a.png", "b.png"], "cover": "a.png"}', pictures=("a.png",))
+def test_a_bare_name_among_the_images_is_a_reference_when_that_image_is_there() -> None:
+    found = found_in('{"images": ["a.png", "b.png"], "cover": "a.png"}', images=("a.png",))
     assert found.references == ["a.png"]
     assert found.value == {"hikaze_images": ["b.png"], "cover": "a.png"}
 

@@ -17,7 +17,7 @@ from modelkeep.domain.naming import PathMap
 from modelkeep.importers.base import SourceContent, SourceOptions
 from modelkeep.importers.hikaze import HikazeImporter, RowComposer
 from modelkeep.importers.hikaze_source import HikazeRecord
-from modelkeep.importers.picture_folder import PictureFolder
+from modelkeep.importers.image_folder import ImageFolder
 from modelkeep.importers.report import report_of
 
 MakeDatabase = Callable[..., Path]
@@ -31,9 +31,7 @@ def read(database: Path, *pairs: tuple[str, str], images: Path | None = None) ->
 def compose(*pairs: tuple[str, str], **columns: Any) -> LegacyRow | Refusal:
     values = {"id": 1, "path": "/models/a.safetensors", "hash_hex": "", **columns}
     record = HikazeRecord(**{"tags": (), **dict.fromkeys(HikazeRecord._fields[:-1]), **values})
-    return RowComposer(PictureFolder(Path("/images"), frozenset({"a.png", "b c.png"})), PathMap(pairs)).compose(
-        record
-    )
+    return RowComposer(ImageFolder(Path("/images"), frozenset({"a.png", "b c.png"})), PathMap(pairs)).compose(record)
 
 
 def taken(*pairs: tuple[str, str], **columns: Any) -> LegacyRow:
@@ -179,32 +177,32 @@ def test_a_time_that_is_none_becomes_zero_and_is_told(stored: object) -> None:
     assert "is no time" in row.remarks[0]
 
 
-def test_the_first_picture_that_is_there_is_taken_and_the_others_are_told() -> None:
+def test_the_first_image_that_is_there_is_taken_and_the_others_are_told() -> None:
     images = ["/media/gone.png", "/media/b%20c.png", "/media/a.png"]
     row = taken(extra_json=json.dumps({"images": images}))
-    assert row.picture == "/images/b c.png"
+    assert row.image == "/images/b c.png"
     assert row.remarks == (
-        "its picture /media/gone.png is not in /images",
-        "its first picture, b c.png, is taken; in /images stay a.png, for a row takes one picture with it",
+        "its image /media/gone.png is not in /images",
+        "its first image, b c.png, is taken; in /images stay a.png, for a row takes one image with it",
     )
 
 
-def test_the_same_picture_named_twice_is_one_picture() -> None:
+def test_the_same_image_named_twice_is_one_image() -> None:
     row = taken(
         extra_json='{"images": ["/media/a.png", "/media/a.png?rev=2"]}', meta_json='{"image": "/media/a.png"}'
     )
-    assert (row.picture, row.remarks, row.meta) == ("/images/a.png", (), {})
+    assert (row.image, row.remarks, row.meta) == ("/images/a.png", (), {})
 
 
 @pytest.mark.parametrize("reference", ["/media/../../etc/passwd", "/media/%2e%2e%2fpasswd", "/media/..", "/media/"])
 def test_a_reference_that_climbs_finds_nothing(reference: str) -> None:
     row = taken(extra_json=json.dumps({"images": [reference]}))
-    assert row.picture == ""
+    assert row.image == ""
     assert "is not in /images" in row.remarks[0]
 
 
 def test_a_reference_that_climbs_to_a_name_that_is_there_finds_that_one() -> None:
-    assert taken(extra_json='{"images": ["/media/../../elsewhere/a.png"]}').picture == "/images/a.png"
+    assert taken(extra_json='{"images": ["/media/../../elsewhere/a.png"]}').image == "/images/a.png"
 
 
 def test_a_tag_is_named_once_and_never_empty(make_database: MakeDatabase) -> None:

@@ -32,14 +32,14 @@ def test_paths_are_mapped_and_every_file_but_the_lost_one_is_found(sample: Path)
     assert gone == ["/srv/models/loras/detail/sliders/age.safetensors"]
 
 
-def test_what_the_owner_wrote_arrives_and_picture_references_do_not(sample: Path) -> None:
+def test_what_the_owner_wrote_arrives_and_image_references_do_not(sample: Path) -> None:
     row = read(sample).rows[6]
     assert row.meta == {
         "description": "the hero",
         "prompts": {"positive": "hero, cape", "negative": ""},
         "params": {"weight": 0.8},
     }
-    assert row.picture == str(sample / "data/images/model_7_1735689600007_preview.png")
+    assert row.image == str(sample / "data/images/model_7_1735689600007_preview.png")
     assert (row.name, row.type, row.size_bytes, row.created_at) == (
         "hero (v1.2).safetensors",
         "loras",
@@ -56,9 +56,9 @@ def test_tags_keep_their_names_colours_and_times_and_the_type_stays_one_of_them(
     )
 
 
-def test_all_six_pictures_are_found(sample: Path) -> None:
-    pictures = [Path(row.picture) for row in read(sample).rows if row.picture]
-    assert sorted(pictures) == sorted((sample / "data/images").iterdir())
+def test_all_six_images_are_found(sample: Path) -> None:
+    images = [Path(row.image) for row in read(sample).rows if row.image]
+    assert sorted(images) == sorted((sample / "data/images").iterdir())
 
 
 @pytest.mark.parametrize("source", ["data", ".", "data/hikaze_mm.sqlite3"])

@@ -162,29 +162,29 @@ def test_a_half_written_transaction_in_a_journal_is_rolled_back(make_database: M
     assert {path: path.read_bytes() for path in victim.parent.iterdir()} == kept
 
 
-def test_a_symbolic_link_to_a_database_finds_the_wal_and_pictures_beside_the_target(sample: Path) -> None:
+def test_a_symbolic_link_to_a_database_finds_the_wal_and_images_beside_the_target(sample: Path) -> None:
     link = sample.parent / "link.sqlite3"
     link.symlink_to(sample / "data/hikaze_mm.sqlite3")
     content = read(link)
     assert len(content.rows) == 17
-    assert sum(1 for row in content.rows if row.picture) == 6
+    assert sum(1 for row in content.rows if row.image) == 6
 
 
-def test_pictures_are_looked_for_where_the_owner_says(sample: Path) -> None:
-    elsewhere = sample / "pictures"
+def test_images_are_looked_for_where_the_owner_says(sample: Path) -> None:
+    elsewhere = sample / "images"
     (sample / "data/images").rename(elsewhere)
     without = read(sample)
-    assert [row.picture for row in without.rows if row.picture] == []
+    assert [row.image for row in without.rows if row.image] == []
     assert sum(len(row.remarks) for row in without.rows) == 6
     content = read(sample, elsewhere)
-    assert {Path(row.picture).parent for row in content.rows if row.picture} == {elsewhere}
+    assert {Path(row.image).parent for row in content.rows if row.image} == {elsewhere}
 
 
-def test_a_picture_folder_that_does_not_exist_is_told_when_it_was_named(sample: Path) -> None:
+def test_a_image_folder_that_does_not_exist_is_told_when_it_was_named(sample: Path) -> None:
     assert "does not exist" in refusal(sample, sample / "nowhere")
 
 
-def test_a_picture_folder_that_is_a_file_is_told(sample: Path) -> None:
+def test_a_image_folder_that_is_a_file_is_told(sample: Path) -> None:
     text = refusal(sample, sample / "data/hikaze_mm.sqlite3")
     assert "cannot be read: Not a directory" in text
 

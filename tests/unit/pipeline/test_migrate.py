@@ -1,4 +1,4 @@
-"""The stage that migrates, with a real catalogue, real pictures and a real journal; every step is noted."""
+"""The stage that migrates, with a real catalogue, real images and a real journal; every step is noted."""
 
 import asyncio
 import errno
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from tests.fakes import NOT_UTF8
+from tests.image_files import png, text_as_image
 from tests.libraries import safetensors, sha256_of
-from tests.picture_files import png, text_as_picture
 from tests.waiting import wait_until, wait_until_async
 
 from modelkeep.base.workers import WorkerPool
@@ -26,7 +26,7 @@ from modelkeep.domain.values import (
     Action,
     PendingState,
     Priority,
-    RenderedPicture,
+    RenderedImage,
     Strategy,
     TierFile,
 )
@@ -97,15 +97,15 @@ class NotedCatalogue:
         return await self._catalogue.landed_migrations(asked)
 
 
-class NotedPictures:
-    """The real pictures."""
+class NotedImages:
+    """The real images."""
 
     def __init__(self, store: ImageStore, steps: Steps) -> None:
         self._store = store
         self._steps = steps
         self.turn = store.turn
 
-    async def render(self, source: Path, stem: str) -> RenderedPicture:
+    async def render(self, source: Path, stem: str) -> RenderedImage:
         self._steps.reach("render")
         return await self._store.render(source, stem)
 
@@ -120,7 +120,7 @@ class NotedPictures:
         self._store.remove_published(names)
 
     def sync(self) -> None:
-        self._steps.reach("sync pictures")
+        self._steps.reach("sync images")
         self._store.sync()
 
     def remove_pending(self, name: str) -> None:
@@ -169,34 +169,34 @@ class Bench:
         self.writer = JournalWriter.open(folder / "journal")
         self.journal = JournalKeeper(lambda: self.writer)
         self.done: list[Migrated] = []
-        catalogue, pictures = NotedCatalogue(self.catalogue, self.steps), NotedPictures(self.store, self.steps)
-        self.changes = Changes(catalogue, pictures, NotedJournal(self.journal, self.steps))
-        self.stage = MigrateStage(catalogue, pictures, self.changes, lambda: NOW)
+        catalogue, images = NotedCatalogue(self.catalogue, self.steps), NotedImages(self.store, self.steps)
+        self.changes = Changes(catalogue, images, NotedJournal(self.journal, self.steps))
+        self.stage = MigrateStage(catalogue, images, self.changes, lambda: NOW)
 
     async def take(self, done: Sequence[Migrated]) -> None:
         self.done += done
 
-    async def queue(self, file: str, content: bytes = b"", picture: bytes = b"", **values: Any) -> Hashed:
+    async def queue(self, file: str, content: bytes = b"", image: bytes = b"", **values: Any) -> Hashed:
         """Put a model file and a described row for it into the queue; returns it as hashed."""
         path = self.folder / "models" / file
         write(path, content or safetensors(file.encode("utf-8", "replace")))
         number = len(self.steps.done)
-        suffix = ".png" if picture else ""
+        suffix = ".png" if image else ""
         row = LegacyRow(
             key="1",
             digest=str(number),
             path=str(path),
             original_path=str(path),
             tags=(LegacyTag("x"),),
-            picture="x.png" if picture else "",
+            image="x.png" if image else "",
             **{"name": "Chosen", **values},
         )
         fingerprint = fingerprint_of(str(path))
         assert fingerprint is not None
-        staged = StagedRow(row, copied=f"staged{suffix}" if picture else "", on_disk=fingerprint)
+        staged = StagedRow(row, copied=f"staged{suffix}" if image else "", on_disk=fingerprint)
         (taken,) = await self.catalogue.import_rows("hikaze-v1", f"{path} {number}", [staged], NOW, lambda _: None)
         if taken.pending_image:
-            write(self.store.pending_path(taken.pending_image), picture)
+            write(self.store.pending_path(taken.pending_image), image)
         return await self.hashed(path)
 
     async def hashed(self, path: Path) -> Hashed:
@@ -219,7 +219,7 @@ class Bench:
     def records(self, event: str = "") -> list[dict[str, object]]:
         return [record for record in read(self.folder / "journal") if not event or record["event"] == event]
 
-    def pictures(self) -> list[str]:
+    def images(self) -> list[str]:
         return sorted(entry.name for entry in (self.folder / "images").iterdir() if entry.is_file())
 
     def originals(self) -> list[str]:
@@ -266,7 +266,7 @@ async def bench(tmp_path: Path, pool: WorkerPool) -> AsyncIterator[Bench]:
 
 class TestTheProtocol:
     async def test_every_step_comes_after_that_on_which_it_relies(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         (done,) = await bench.migrate(hashed)
         assert bench.steps.done == [
             "preview",
@@ -277,27 +277,27 @@ class TestTheProtocol:
             "committed",
             "migration.committed",
             "publish",
-            "sync pictures",
+            "sync images",
             "remove original",
             "image.published",
             "migration.finished",
         ]
         assert (done.result.outcome, done.hashed) == (Outcome.DONE, hashed)
-        assert bench.pictures() == tiers(hashed.sha256)
+        assert bench.images() == tiers(hashed.sha256)
         assert (bench.originals(), bench.staged()) == ([], [])
         assert bench.writer.unfinished == {}
         details = await bench.catalogue.model(hashed.sha256)
         assert details is not None
         assert [image.seq for image in details.images] == [0]
 
-    async def test_nobody_else_commits_pictures_until_those_of_the_batch_have_their_names(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+    async def test_nobody_else_commits_images_until_those_of_the_batch_have_their_names(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", image=png())
         held: list[bool] = []
-        for step in ("migration.planned", "sync pictures"):
+        for step in ("migration.planned", "sync images"):
             bench.steps.at[step] = lambda: held.append(bench.store.turn.locked())
         async with bench.store.turn:
             migrated = asyncio.ensure_future(bench.migrate(hashed))
-            await wait_until_async(lambda: "render" in bench.steps.done, 10, "the picture to be rendered")
+            await wait_until_async(lambda: "render" in bench.steps.done, 10, "the image to be rendered")
             await asyncio.sleep(0.05)
             assert "migration.planned" not in bench.steps.done
         await migrated
@@ -305,7 +305,7 @@ class TestTheProtocol:
         assert not bench.store.turn.locked()
 
     async def test_the_plan_holds_everything(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png(), meta={"description": "d"}, base="SDXL")
+        hashed = await bench.queue("a.safetensors", image=png(), meta={"description": "d"}, base="SDXL")
         (done,) = await bench.migrate(hashed)
         (plan,) = bench.records("migration.planned")
         assert plan["migration"] == done.result.order.migration
@@ -322,9 +322,9 @@ class TestTheProtocol:
         )
         assert pending["tags"] == ["x"]
 
-    async def test_without_a_picture_nothing_is_rendered_or_synced_for_it(self, bench: Bench) -> None:
+    async def test_without_a_image_nothing_is_rendered_or_synced_for_it(self, bench: Bench) -> None:
         await bench.migrate(await bench.queue("a.safetensors"))
-        assert {"render", "publish", "sync pictures", "remove original"}.isdisjoint(bench.steps.done)
+        assert {"render", "publish", "sync images", "remove original"}.isdisjoint(bench.steps.done)
         assert bench.steps.done[-1] == "migration.finished"
 
     async def test_a_batch_shares_its_barriers(self, bench: Bench) -> None:
@@ -335,17 +335,17 @@ class TestTheProtocol:
         assert bench.steps.done.count("sync journal") == bench.steps.done.count("commit")
         assert bench.steps.done.count("migration.finished") == 40
 
-    async def test_a_batch_has_few_pictures_for_a_stop_waits_for_it(
+    async def test_a_batch_has_few_images_for_a_stop_waits_for_it(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(migrate_stage, "PICTURES_MAX", 2)
-        pictured = [await bench.queue(f"p{number}.safetensors", picture=png(number)) for number in range(3)]
+        monkeypatch.setattr(migrate_stage, "IMAGES_MAX", 2)
+        imaged = [await bench.queue(f"p{number}.safetensors", image=png(number)) for number in range(3)]
         plain = [await bench.queue(f"{number}.safetensors") for number in range(3)]
-        done = await bench.migrate(*pictured, *plain)
+        done = await bench.migrate(*imaged, *plain)
         assert set(outcomes(done)) == {Outcome.DONE}
         rendered_and_committed = [step for step in bench.steps.done if step in ("render", "commit")]
         assert rendered_and_committed == ["render", "render", "commit", "render", "commit"]
-        assert bench.pictures() == sorted(name for hashed in pictured for name in tiers(hashed.sha256))
+        assert bench.images() == sorted(name for hashed in imaged for name in tiers(hashed.sha256))
 
     async def test_the_id_stays_in_the_catalogue_until_its_end_is_durable(self, bench: Bench) -> None:
         (first,) = await bench.migrate(await bench.queue("a.safetensors"))
@@ -354,19 +354,19 @@ class TestTheProtocol:
         assert set(await bench.catalogue.committed_migrations()) == {second.result.order.migration}
 
     async def test_names_of_whatever_bytes_go_all_the_way(self, bench: Bench) -> None:
-        hashed = await bench.queue(NOT_UTF8, picture=png(), name="N\udcff")
+        hashed = await bench.queue(NOT_UTF8, image=png(), name="N\udcff")
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.DONE
         assert bench.records("migration.finished")[0]["path"] == hashed.job.path
 
 
-class TestPictures:
-    async def test_a_picture_that_is_a_text_does_not_hold_the_model_back(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=text_as_picture())
+class TestImages:
+    async def test_a_image_that_is_a_text_does_not_hold_the_model_back(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", image=text_as_image())
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.DONE
         assert bench.originals() == [hashed.job.image]
-        assert (bench.pictures(), bench.staged()) == ([], [])
+        assert (bench.images(), bench.staged()) == ([], [])
         (ending,) = bench.records("migration.finished")
         assert ending["kept"] == f"images/pending/{hashed.job.image}"
         assert hashed.job.image in str(ending["error"])
@@ -375,38 +375,38 @@ class TestPictures:
         assert [refused.file for refused in details.refused] == [hashed.job.image]
         assert details.refused[0].reason == ending["error"]
 
-    async def test_a_picture_that_is_gone_does_not_hold_the_model_back(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+    async def test_a_image_that_is_gone_does_not_hold_the_model_back(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.store.remove_pending(hashed.job.image)
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.DONE
 
     async def test_a_full_disk_puts_the_row_off_and_no_other(self, bench: Bench) -> None:
-        rows = [await bench.queue("a.safetensors", picture=png()), await bench.queue("b.safetensors")]
+        rows = [await bench.queue("a.safetensors", image=png()), await bench.queue("b.safetensors")]
         bench.steps.fail_at("render", OSError(errno.ENOSPC, "No space left on device"))
         done = await bench.migrate(*rows)
         assert outcomes(done) == [Outcome.FAILED, Outcome.DONE]
-        assert done[0].result.error.startswith("its picture could not be written: No space left on device; make room")
+        assert done[0].result.error.startswith("its image could not be written: No space left on device; make room")
         assert await bench.catalogue.pending(rows[0].job.pending_id) is not None
         assert bench.originals() == [rows[0].job.image]
         (again,) = await bench.migrate(rows[0])
         assert again.result.outcome is Outcome.DONE
 
-    async def test_the_same_picture_of_two_copies_is_stored_once(self, bench: Bench) -> None:
+    async def test_the_same_image_of_two_copies_is_stored_once(self, bench: Bench) -> None:
         content = safetensors("same")
         first = await bench.queue("a.safetensors", content, png(), name="")
         second = await bench.queue("b.safetensors", content, png(), name="")
         await bench.migrate(first)
         (done,) = await bench.migrate(second)
         assert (done.result.outcome, done.result.files) == (Outcome.DONE, ())
-        assert bench.pictures() == tiers(first.sha256)
+        assert bench.images() == tiers(first.sha256)
         assert (bench.originals(), bench.staged()) == ([], [])
 
-    async def test_a_row_of_which_a_picture_became_known_meanwhile_is_looked_at_again(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+    async def test_a_row_of_which_a_image_became_known_meanwhile_is_looked_at_again(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", image=png())
         unaware = replace(hashed, job=replace(hashed.job, image=""))
         (done,) = await bench.migrate(unaware)
-        assert done.result.outcome in (Outcome.MOVED, Outcome.NEEDS_PICTURE)
+        assert done.result.outcome in (Outcome.MOVED, Outcome.NEEDS_IMAGE)
         assert bench.originals() == [hashed.job.image]
         assert await bench.catalogue.pending(hashed.job.pending_id) is not None
 
@@ -469,21 +469,21 @@ class TestFilesThatChange:
 
 class TestFailures:
     async def test_when_the_plans_cannot_be_made_durable_nothing_has_happened(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at("sync journal", JournalError("the disk is full"))
         (done,) = await bench.migrate(hashed)
         assert (done.result.outcome, done.result.error) == (Outcome.FAILED, "the disk is full")
         assert await bench.catalogue.model(hashed.sha256) is None
         assert await bench.catalogue.committed_migrations() == {}
-        assert (bench.pictures(), bench.staged()) == ([], [])
+        assert (bench.images(), bench.staged()) == ([], [])
         assert bench.originals() == [hashed.job.image]
         (again,) = await bench.migrate(hashed)
         assert again.result.outcome is Outcome.DONE
-        assert bench.pictures() == tiers(hashed.sha256)
+        assert bench.images() == tiers(hashed.sha256)
 
     async def test_a_commit_that_fails_leaves_the_row_and_its_plan_is_closed(self, bench: Bench) -> None:
         """A plan that stays open keeps the journal's segments until the next start."""
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at("commit", CatalogueError("the disk is full"))
         (done,) = await bench.migrate(hashed)
         assert (done.result.outcome, done.result.error) == (Outcome.FAILED, "the disk is full")
@@ -493,10 +493,8 @@ class TestFailures:
         (again,) = await bench.migrate(hashed)
         assert again.result.outcome is Outcome.DONE
 
-    async def test_while_nobody_can_tell_whether_a_commit_landed_its_pictures_and_plan_stay(
-        self, bench: Bench
-    ) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+    async def test_while_nobody_can_tell_whether_a_commit_landed_its_images_and_plan_stay(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at("commit", CatalogueError("the disk is full"))
         bench.steps.fail_at("ask", CatalogueError("the disk is still full"), times=2)
         (done,) = await bench.migrate(hashed)
@@ -514,22 +512,22 @@ class TestFailures:
         assert bench.writer.unfinished == {}
 
     async def test_a_commit_that_landed_though_it_failed_is_carried_on(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at("committed", CatalogueError("the connection was lost"))
         (done,) = await bench.migrate(hashed)
         assert (done.result.outcome, done.result.error) == (Outcome.DONE, "")
-        assert bench.pictures() == tiers(hashed.sha256)
+        assert bench.images() == tiers(hashed.sha256)
         assert (bench.originals(), bench.staged(), bench.writer.unfinished) == ([], [], {})
 
     async def test_a_commit_that_is_later_found_to_have_landed_is_carried_on_then(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at("committed", CatalogueError("the connection was lost"))
         bench.steps.fail_at("ask", CatalogueError("nobody answers"))
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.FAILED
-        assert (len(bench.staged()), bench.pictures()) == (3, [])
+        assert (len(bench.staged()), bench.images()) == (3, [])
         await bench.changes.tend()
-        assert bench.pictures() == tiers(hashed.sha256)
+        assert bench.images() == tiers(hashed.sha256)
         assert (bench.originals(), bench.staged(), bench.writer.unfinished) == ([], [], {})
 
     async def test_finished_ids_are_handed_in_again_after_a_commit_that_failed(self, bench: Bench) -> None:
@@ -542,28 +540,28 @@ class TestFailures:
         assert set(await bench.catalogue.committed_migrations()) == {again.result.order.migration}
 
     async def test_a_catalogue_that_cannot_be_asked_fails_the_row_and_not_the_stage(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at("preview", CatalogueError("locked"))
         (done,) = await bench.migrate(hashed)
         assert (done.result.outcome, done.result.error) == (Outcome.FAILED, "locked")
         (again,) = await bench.migrate(hashed)
         assert again.result.outcome is Outcome.DONE
 
-    @pytest.mark.parametrize("step", ["publish", "sync pictures", "remove original"])
+    @pytest.mark.parametrize("step", ["publish", "sync images", "remove original"])
     async def test_what_is_left_to_do_after_a_commit_is_done_later(self, bench: Bench, step: str) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at(step, OSError(errno.EIO, "Input/output error"))
         (done,) = await bench.migrate(hashed)
         assert done.result.outcome is Outcome.DONE
         assert bench.records("migration.finished") == []
         assert list(bench.writer.unfinished) == [done.result.order.migration]
         bench.changes.publisher.publish()
-        assert bench.pictures() == tiers(hashed.sha256)
+        assert bench.images() == tiers(hashed.sha256)
         assert (bench.originals(), bench.writer.unfinished) == ([], {})
         assert len(bench.records("migration.finished")) == 1
 
-    async def test_an_id_is_not_forgotten_while_its_pictures_wait_to_be_published(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+    async def test_an_id_is_not_forgotten_while_its_images_wait_to_be_published(self, bench: Bench) -> None:
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at("publish", OSError(errno.EIO, "Input/output error"), times=2)
         (first,) = await bench.migrate(hashed)
         (second,) = await bench.migrate(await bench.queue("b.safetensors"))
@@ -571,22 +569,22 @@ class TestFailures:
         assert set(await bench.catalogue.committed_migrations()) == ids
 
     async def test_the_next_batch_publishes_what_waits(self, bench: Bench) -> None:
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         bench.steps.fail_at("publish", OSError(errno.EIO, "Input/output error"))
         await bench.migrate(hashed)
         await bench.migrate(await bench.queue("b.safetensors"))
-        assert bench.pictures() == tiers(hashed.sha256)
+        assert bench.images() == tiers(hashed.sha256)
         assert bench.writer.unfinished == {}
 
-    async def test_a_picture_that_can_never_be_published_does_not_hold_back_the_others(self, bench: Bench) -> None:
-        lost = await bench.queue("lost.safetensors", picture=png(1))
+    async def test_a_image_that_can_never_be_published_does_not_hold_back_the_others(self, bench: Bench) -> None:
+        lost = await bench.queue("lost.safetensors", image=png(1))
         bench.steps.at["committed"] = bench.lose_staged
         await bench.migrate(lost)
         del bench.steps.at["committed"]
-        good = await bench.queue("good.safetensors", picture=png(2))
+        good = await bench.queue("good.safetensors", image=png(2))
         (done,) = await bench.migrate(good)
         assert done.result.outcome is Outcome.DONE
-        assert bench.pictures() == tiers(good.sha256)
+        assert bench.images() == tiers(good.sha256)
         assert bench.originals() == [lost.job.image]
         assert [record["sha256"] for record in bench.records("migration.finished")] == [good.sha256]
 
@@ -594,14 +592,14 @@ class TestFailures:
 class TestTogether:
     async def test_two_who_publish_at_once_publish_once(self, bench: Bench) -> None:
         """As the housekeeping and the end of a batch may."""
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         begun, go_on = threading.Event(), threading.Event()
 
         def hold() -> None:
             begun.set()
             assert go_on.wait(10)
 
-        bench.steps.at["sync pictures"] = hold
+        bench.steps.at["sync images"] = hold
         bench.stage.put(hashed)
         await asyncio.to_thread(begun.wait, 10)
         other = asyncio.ensure_future(asyncio.to_thread(bench.changes.publisher.publish))
@@ -612,11 +610,11 @@ class TestTogether:
         await wait_until_async(lambda: bench.done and not bench.stage.busy)
         assert len(bench.records("migration.finished")) == 1
         assert len(bench.records("image.published")) == 1
-        assert bench.pictures() == tiers(hashed.sha256)
+        assert bench.images() == tiers(hashed.sha256)
 
     async def test_a_stop_waits_for_the_batch_in_hand(self, tmp_path: Path, pool: WorkerPool) -> None:
         bench = Bench(tmp_path, pool)
-        hashed = await bench.queue("a.safetensors", picture=png())
+        hashed = await bench.queue("a.safetensors", image=png())
         begun, go_on = threading.Event(), threading.Event()
 
         def hold() -> None:
@@ -634,7 +632,7 @@ class TestTogether:
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert bench.pictures() == tiers(hashed.sha256)
+        assert bench.images() == tiers(hashed.sha256)
         assert bench.writer.unfinished == {}
         assert outcomes(bench.done) == [Outcome.DONE]
         bench.catalogue.close()

@@ -32,7 +32,7 @@ from modelkeep.domain.values import (
     PendingImport,
     PendingState,
     Priority,
-    RenderedPicture,
+    RenderedImage,
     Strategy,
 )
 from modelkeep.errors import (
@@ -521,16 +521,16 @@ class TestTheSweep:
         assert claimed is not None
         assert (claimed.model.name, claimed.locations) == ("Mine", ())
 
-    async def test_a_refuted_claim_leaves_the_picture_of_a_row_that_waits_for_the_file(self, line: Line) -> None:
+    async def test_a_refuted_claim_leaves_the_image_of_a_row_that_waits_for_the_file(self, line: Line) -> None:
         path = line.file("a.safetensors")
-        tiers = RenderedPicture({"high": "staged.webp"}, 1, 1, "digest")
-        claim = LegacyRow("k", "d", path, path, name="Mine", claim="ab" * 32, picture="/x.webp")
+        tiers = RenderedImage({"high": "staged.webp"}, 1, 1, "digest")
+        claim = LegacyRow("k", "d", path, path, name="Mine", claim="ab" * 32, image="/x.webp")
         claimed = StagedRow(claim, tiers, on_disk=fingerprint_of(path))
         await line.catalogue.import_rows("hikaze-v1", "s", [claimed], NOW, lambda _: None)
-        line.store.published_path("ab" * 32, 0, "high").write_bytes(b"the picture of the claimed model")
-        described = StagedRow(LegacyRow("k", "d", path, path, name="Theirs", picture="/y.webp"), copied="s.webp")
+        line.store.published_path("ab" * 32, 0, "high").write_bytes(b"the image of the claimed model")
+        described = StagedRow(LegacyRow("k", "d", path, path, name="Theirs", image="/y.webp"), copied="s.webp")
         (taken,) = await line.catalogue.import_rows("hikaze-v1", "other", [described], NOW, lambda _: None)
-        line.store.pending_path(taken.pending_image).write_bytes(b"its own picture")
+        line.store.pending_path(taken.pending_image).write_bytes(b"its own image")
         await line.catalogue.park([Parked(taken.pending_id, path, PendingState.FAILED, "later", NOW + 10**9, 1)])
         line.pipeline.sweep()
         await line.hashing(path)
@@ -539,7 +539,7 @@ class TestTheSweep:
         with patch.object(line.pipeline.migrating, "put"):
             line.pool.end(path, digest=Digest("cd" * 32, fingerprint))
             await wait_until_async(lambda: line.records("claim.refuted"))
-        assert line.store.pending_path(taken.pending_image).read_bytes() == b"its own picture"
+        assert line.store.pending_path(taken.pending_image).read_bytes() == b"its own image"
 
 
 async def _reaches(line: Line, pending_id: int, attempts: int) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.image_files import jpeg
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
-from tests.picture_files import jpeg
 
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import StorageError
@@ -25,7 +25,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[Holdings]:
 
 @pytest.fixture
 def hero(tmp_path: Path) -> Path:
-    """A model's file that the source knows with its hash and a picture."""
+    """A model's file that the source knows with its hash and an image."""
     return put(tmp_path / "models" / "hero.pt", safetensors("hero"))
 
 
@@ -45,7 +45,7 @@ async def run(kept: Holdings, source: str) -> None:
         pass
 
 
-async def test_committed_pictures_that_the_disk_does_not_take_are_told_and_published_later(
+async def test_committed_images_that_the_disk_does_not_take_are_told_and_published_later(
     kept: Holdings, source: str, hero: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sha256 = sha256_of(hero)
@@ -53,7 +53,7 @@ async def test_committed_pictures_that_the_disk_does_not_take_are_told_and_publi
         patch.setattr(Path, "replace", refuse)
         await run(kept, source)
     (trouble,) = kept.troubles.current()
-    assert (trouble.part, "Read-only file system; mount" in trouble.sentence) == ("pictures", True)
+    assert (trouble.part, "Read-only file system; mount" in trouble.sentence) == ("images", True)
     assert kept.changes.publisher.waits_for(sha256)
     assert not list(kept.directory.images.glob("*.webp"))
     assert len(await kept.catalogue.committed_migrations()) == 1
@@ -62,7 +62,7 @@ async def test_committed_pictures_that_the_disk_does_not_take_are_told_and_publi
     assert len(list(kept.directory.images.glob(f"{sha256}_0_*.webp"))) == 3
 
 
-async def test_an_import_whose_pictures_cannot_be_staged_says_where_and_why(
+async def test_an_import_whose_images_cannot_be_staged_says_where_and_why(
     kept: Holdings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = LegacyLibrary()
@@ -71,7 +71,7 @@ async def test_an_import_whose_pictures_cannot_be_staged_says_where_and_why(
     with monkeypatch.context() as patch:
         patch.setattr("modelkeep.images.store.write_durably", lambda path, _: refuse(path))
         with pytest.raises(
-            StorageError, match=r"the pictures cannot be written: Read-only .* mount the disk of"
+            StorageError, match=r"the images cannot be written: Read-only .* mount the disk of"
         ) as caught:
             await run(kept, database)
     failed = [record for record in read(kept.directory.journal) if record["event"] == "import.failed"]

@@ -6,9 +6,9 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
 from modelkeep.catalogue.store.details import model_details
+from modelkeep.catalogue.store.images import put_image_rows
 from modelkeep.catalogue.store.import_origin import forget_model
 from modelkeep.catalogue.store.models import upsert_model
-from modelkeep.catalogue.store.pictures import put_image_rows
 from modelkeep.catalogue.store.tags import put_tags, tags_by_id
 from modelkeep.catalogue.tables import images, models, pending_import
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, plan_act
@@ -32,7 +32,7 @@ def act(
             raises, nothing has happened. It is not called for an act that changes nothing.
 
     Raises:
-        NotFound: there is no such model, no such picture of it, or no such tag.
+        NotFound: there is no such model, no such image of it, or no such tag.
         ModelkeepError: whatever `plan_act` refuses.
     """
     known = model_details(connection, order.sha256)
@@ -63,7 +63,7 @@ def _write_images(connection: sa.Connection, plan: ActPlan) -> None:
 
 
 def _purge(connection: sa.Connection, sha256: str, now_ms: int) -> None:
-    """Delete a model with all that belongs to it; its tags, locations and pictures go by cascade."""
+    """Delete a model with all that belongs to it; its tags, locations and images go by cascade."""
     forget_model(connection, sha256)
     connection.execute(sa.delete(models).where(models.c.sha256 == sha256))
     # A row that was in conflict with it has nothing to be in conflict with any more.

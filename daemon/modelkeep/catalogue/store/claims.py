@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.store.images import images_of
 from modelkeep.catalogue.store.locations import (
     fingerprint_values,
     forget_location,
@@ -19,11 +20,10 @@ from modelkeep.catalogue.store.locations import (
 )
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.pending import detect, get_pending, get_pending_by_path, insert_pending, update_pending
-from modelkeep.catalogue.store.pictures import images_of
 from modelkeep.catalogue.store.statements import forget_statements, statements_at
 from modelkeep.catalogue.store.tags import tag_pending
 from modelkeep.catalogue.tables import locations, models, tags
-from modelkeep.domain.claims import ClaimedPicture, Judgement, Reading, Statement
+from modelkeep.domain.claims import ClaimedImage, Judgement, Reading, Statement
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root
 from modelkeep.domain.planning import join
@@ -62,23 +62,23 @@ def mark_claims(
     return wanted
 
 
-def picture_to_follow(connection: sa.Connection, reading: Reading) -> ClaimedPicture | None:
-    """Return the published picture that has to follow a file when what was read refutes a claim on it."""
+def image_to_follow(connection: sa.Connection, reading: Reading) -> ClaimedImage | None:
+    """Return the published image that has to follow a file when what was read refutes a claim on it."""
     place = _claimed_place(connection, reading)
     if place is None:
         return None
     for statement in _refuted(connection, place, reading.found):
         for image in images_of(connection, statement.claim):
-            if statement.picture == image.source_digest:
-                return ClaimedPicture(statement.claim, image.seq)
+            if statement.image == image.source_digest:
+                return ClaimedImage(statement.claim, image.seq)
     return None
 
 
 def judge_claims(
     connection: sa.Connection,
     reading: Reading,
-    source: ClaimedPicture | None,
-    picture: str,
+    source: ClaimedImage | None,
+    image: str,
     roots: Sequence[Root],
     now_ms: int,
     before_commit: BeforeCommit,
@@ -88,16 +88,16 @@ def judge_claims(
     Args:
         connection: the writer's connection.
         reading: what was read, and who asked.
-        source: the picture that was copied to follow the file.
-        picture: ending of the copy, empty when there is none.
+        source: the image that was copied to follow the file.
+        image: ending of the copy, empty when there is none.
         roots: the configured roots.
         now_ms: time of the transaction.
-        before_commit: gets the file's row inside the transaction to place the copied picture, if it takes it.
+        before_commit: gets the file's row inside the transaction to place the copied image, if it takes it.
     """
     place = _claimed_place(connection, reading)
     if place is None:
         return Judgement(reading.path)
-    if picture_to_follow(connection, reading) != source:
+    if image_to_follow(connection, reading) != source:
         return Judgement(place.path, is_outdated=True)
     said = statements_at(connection, place.path)
     refuted = _refuted(connection, place, reading.found)
@@ -115,10 +115,10 @@ def judge_claims(
     confirmed = reading.found if reading.found in claimed else ""
     if not (hashes or displaced):
         return Judgement(place.path, confirmed)
-    row, takes_picture = _queue(connection, place.path, refuted, reading, picture, roots, now_ms)
-    if takes_picture:
+    row, takes_image = _queue(connection, place.path, refuted, reading, image, roots, now_ms)
+    if takes_image:
         before_commit(row)
-    return Judgement(place.path, confirmed, tuple(hashes), displaced, row, takes_picture)
+    return Judgement(place.path, confirmed, tuple(hashes), displaced, row, takes_image)
 
 
 def _claimed_place(connection: sa.Connection, reading: Reading) -> Location | None:
@@ -150,13 +150,13 @@ def _said_of_only_file(connection: sa.Connection, place: Location) -> list[State
     others = (other for other in locations_of(connection, place.sha256) if other.path != place.path)
     if model is None or not all(other.claimed for other in others):
         return []
-    pictures = [image.source_digest for image in images_of(connection, place.sha256)]
+    images = [image.source_digest for image in images_of(connection, place.sha256)]
     return [
         Statement(
             place.sha256,
             **model.description,
             tags=tuple(tag.id for tag in model.tags),
-            picture=next(iter(pictures), ""),
+            image=next(iter(images), ""),
         )
     ]
 
@@ -166,11 +166,11 @@ def _queue(
     path: str,
     refuted: Sequence[Statement],
     reading: Reading,
-    picture: str,
+    image: str,
     roots: Sequence[Root],
     now_ms: int,
 ) -> tuple[PendingImport, bool]:
-    """Have the row of a file say what was said with refuted claims; tells whether it takes the copied picture."""
+    """Have the row of a file say what was said with refuted claims; tells whether it takes the copied image."""
     size_bytes = reading.fingerprint.size_bytes
     held = get_pending_by_path(connection, path)
     if not refuted:
@@ -182,12 +182,12 @@ def _queue(
     assert row is not None  # noqa: S101 - there is a statement
     row = row.evolve(sha256=reading.found, verified=True)
     row = row.evolve(id=held.id if held is not None else insert_pending(connection, row))
-    takes_picture = bool(picture) and not row.image
-    if takes_picture:
-        row = row.evolve(image=f"{row.id}{picture}")
+    takes_image = bool(image) and not row.image
+    if takes_image:
+        row = row.evolve(image=f"{row.id}{image}")
     update_pending(connection, row)
     tag_pending(connection, row.id, _existing(connection, [tag for said in refuted for tag in said.tags]))
-    return get_pending(connection, row.id) or row, takes_picture
+    return get_pending(connection, row.id) or row, takes_image
 
 
 def _existing(connection: sa.Connection, tag_ids: Sequence[int]) -> list[int]:

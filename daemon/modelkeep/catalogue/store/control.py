@@ -75,9 +75,9 @@ def migration_values(
     Args:
         migration: its id.
         now_ms: time of the transaction.
-        files: staged pictures that it publishes.
+        files: staged images that it publishes.
         image: base name of the pending original that it removes.
-        removed: base names of published pictures that it removes.
+        removed: base names of published images that it removes.
         originals: further pending originals that it removes.
     """
     plan = {"files": [file.as_json() for file in files], "image": image}

@@ -2,16 +2,16 @@
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.store.images import images_of, refused_names, refused_of
 from modelkeep.catalogue.store.locations import locations_of
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.pending import get_pending, image_names
-from modelkeep.catalogue.store.pictures import images_of, refused_names, refused_of
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.planning import lost_by_merge
 
 
 def model_details(connection: sa.Connection, sha256: str) -> ModelDetails | None:
-    """Return a model with its pictures and locations."""
+    """Return a model with its images and locations."""
     model = get_model(connection, sha256)
     if model is None:
         return None
@@ -35,6 +35,6 @@ def pending_details(connection: sa.Connection, pending_id: int) -> PendingDetail
     return PendingDetails(row, existing, lost_by_merge(row, existing.model, paths))
 
 
-def pending_pictures(connection: sa.Connection) -> set[str]:
+def pending_images(connection: sa.Connection) -> set[str]:
     """Return the base names under `images/pending/` that something refers to."""
     return image_names(connection) | refused_names(connection)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from modelkeep.catalogue.store.control import migration_values, note_migrations
+from modelkeep.catalogue.store.images import images_of, put_image
 from modelkeep.catalogue.store.import_run import (
     Earlier,
     ImportRun,
@@ -15,7 +16,7 @@ from modelkeep.catalogue.store.import_run import (
     queue_all,
     statement_of,
     waiting_row,
-    with_picture,
+    with_image,
 )
 from modelkeep.catalogue.store.locations import location_of, locations_of, put_location
 from modelkeep.catalogue.store.models import choose_main_paths, get_model, upsert_model
@@ -25,7 +26,6 @@ from modelkeep.catalogue.store.pending import (
     get_pending_by_path,
     update_pending,
 )
-from modelkeep.catalogue.store.pictures import images_of, put_image
 from modelkeep.catalogue.store.statements import keep_statements, statements_at
 from modelkeep.catalogue.store.tags import tag_model, tag_pending
 from modelkeep.catalogue.tables import (
@@ -74,11 +74,11 @@ def _take_again(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow 
         fresh = _still_about(pending, pending_of(run, staged, pending.id, pending.image))
         if _is_shared(run, row.key, pending.id):
             return _update_shared(run, staged, pending)
-        # A picture that was taken already stays unless the row itself changed.
+        # An image that was taken already stays unless the row itself changed.
         image = fresh.image if before.digest != row.digest else pending.image
         update_pending(run.connection, fresh.evolve(image=image or pending.image))
         tag_pending(run.connection, pending.id, run.tags_of(row) if before.digest != row.digest else [])
-        taken = waiting_row(staged, Taking.UPDATED, fresh, picture=before.digest != row.digest)
+        taken = waiting_row(staged, Taking.UPDATED, fresh, image=before.digest != row.digest)
         return replace(taken, replaced_image=pending.image) if taken.pending_image else taken
     if before.digest != row.digest:
         return None
@@ -125,7 +125,7 @@ def _update_shared(run: ImportRun, staged: StagedRow, pending: PendingImport) ->
     fresh = join(run.kind, pending, pending_of(run, staged, pending.id))
     update_pending(run.connection, fresh)
     tag_pending(run.connection, pending.id, run.tags_of(staged.row))
-    return waiting_row(staged, Taking.UPDATED, fresh, picture=not pending.image)
+    return waiting_row(staged, Taking.UPDATED, fresh, image=not pending.image)
 
 
 def _follow_claim(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow | None:
@@ -164,17 +164,17 @@ def _take_as_model(run: ImportRun, staged: StagedRow) -> TakenRow | None:
     row = staged.row
     existing = get_model(run.connection, row.claim)
     if existing is None:
-        model, taken = model_of(row), with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0)
+        model, taken = model_of(row), with_image(row, Taking.MODEL, row.claim, staged.rendered, 0)
     else:
         decision = _decide(run, staged, existing)
         if decision.action is not Action.MERGED or decision.model is None:
             return None
         model = decision.model
-        taken = with_picture(row, Taking.MERGED, row.claim, staged.rendered, decision.image_seq)
+        taken = with_image(row, Taking.MERGED, row.claim, staged.rendered, decision.image_seq)
     upsert_model(run.connection, model)
     for tag_id in run.tags_of(row):
         tag_model(run.connection, row.claim, tag_id)
-    return _store_picture(run, taken, staged)
+    return _store_image(run, taken, staged)
 
 
 def _is_refuted(place: Location, claim: str) -> bool:
@@ -209,7 +209,7 @@ def _joined(model: TakenRow, waiting: TakenRow) -> TakenRow:
 def _decide(run: ImportRun, staged: StagedRow, existing: Model) -> Decision:
     row = staged.row
     incoming = pending_of(run, staged, 0)
-    digest = staged.rendered.source_digest if staged.rendered else ("unknown" if row.picture else None)
+    digest = staged.rendered.source_digest if staged.rendered else ("unknown" if row.image else None)
     return decide(
         incoming,
         row.claim,
@@ -232,7 +232,7 @@ def _keep_main_path(run: ImportRun, sha256: str, old: str, new: str) -> None:
     choose_main_paths(run.connection, [sha256])
 
 
-def _store_picture(run: ImportRun, taken: TakenRow, staged: StagedRow) -> TakenRow:
+def _store_image(run: ImportRun, taken: TakenRow, staged: StagedRow) -> TakenRow:
     if taken.files and staged.rendered is not None:
         seq = int(taken.files[0].final.split("_")[1])
         put_image(run.connection, taken.sha256, seq, staged.rendered)

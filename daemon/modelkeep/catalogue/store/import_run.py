@@ -23,9 +23,9 @@ from modelkeep.catalogue.tables import (
     tags,
 )
 from modelkeep.domain.claims import Statement
+from modelkeep.domain.images import image_name
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, Taking
 from modelkeep.domain.naming import suggested_name
-from modelkeep.domain.pictures import picture_name
 from modelkeep.domain.planning import join
 from modelkeep.domain.values import (
     Location,
@@ -33,7 +33,7 @@ from modelkeep.domain.values import (
     Model,
     PendingImport,
     PendingState,
-    RenderedPicture,
+    RenderedImage,
     TierFile,
 )
 
@@ -166,12 +166,12 @@ def _queue_known(run: ImportRun, rows: Sequence[tuple[StagedRow, PendingImport]]
     _UPDATE.run(run.connection, [pending_values(row) | {"b_id": row.id} for _, _, row in fresh])
     tagged = [(row.id, tag) for staged, _, row in fresh for tag in run.tags_of(staged.row)]
     _TAG_KNOWN.run(run.connection, [{"model_id": pending_id, "tag_id": tag} for pending_id, tag in tagged])
-    return [waiting_row(staged, Taking.PENDING, row, picture=not held.image) for staged, held, row in fresh]
+    return [waiting_row(staged, Taking.PENDING, row, image=not held.image) for staged, held, row in fresh]
 
 
 def queue_new(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
     """Put rows into the queue, each of another path at which none waits."""
-    # The picture of a row is named by its id, so that is known before the row is written.
+    # The image of a row is named by its id, so that is known before the row is written.
     ids = next_ids(run.connection, pending_import, len(rows))
     queued = [(staged, pending_of(run, staged, new_id)) for new_id, staged in zip(ids, rows, strict=True)]
     _QUEUE.run(run.connection, [pending_values(row) | {"id": row.id} for _, row in queued])
@@ -238,7 +238,7 @@ def claimed_location(staged: StagedRow, sha256: str) -> Location:
 def pending_of(run: ImportRun, staged: StagedRow, pending_id: int, held_image: str = "") -> PendingImport:
     """Return the row of the queue that a legacy row becomes.
 
-    `held_image` is the picture that it has already. One without an id names no picture.
+    `held_image` is the image that it has already. One without an id names no image.
     """
     row = staged.row
     absent = staged.on_disk is None
@@ -258,25 +258,25 @@ def pending_of(run: ImportRun, staged: StagedRow, pending_id: int, held_image: s
 
 
 def _image_name(pending_id: int, suffix: str, held: str) -> str:
-    # Never that of the picture that is replaced: until the commit, and after a crash before it, the row means that.
+    # Never that of the image that is replaced: until the commit, and after a crash before it, the row means that.
     name = f"{pending_id}{suffix}"
     return name if name != held else f"{pending_id}-again{suffix}"
 
 
-def with_picture(
-    row: LegacyRow, taking: Taking, sha256: str, rendered: RenderedPicture | None, seq: int | None
+def with_image(
+    row: LegacyRow, taking: Taking, sha256: str, rendered: RenderedImage | None, seq: int | None
 ) -> TakenRow:
-    """Return a taken row with the files that its picture publishes as that sequence number; None: it has none."""
-    taken = TakenRow(row, taking, sha256, wants_rendering=bool(row.picture) and seq is not None)
+    """Return a taken row with the files that its image publishes as that sequence number; None: it has none."""
+    taken = TakenRow(row, taking, sha256, wants_rendering=bool(row.image) and seq is not None)
     if rendered is None or seq is None:
         return taken
-    files = tuple(TierFile(staged, picture_name(sha256, seq, quality)) for quality, staged in rendered.staged.items())
+    files = tuple(TierFile(staged, image_name(sha256, seq, quality)) for quality, staged in rendered.staged.items())
     return replace(taken, migration=uuid4().hex, files=files)
 
 
-def waiting_row(staged: StagedRow, taking: Taking, pending: PendingImport, *, picture: bool = True) -> TakenRow:
+def waiting_row(staged: StagedRow, taking: Taking, pending: PendingImport, *, image: bool = True) -> TakenRow:
     """Return what is told of a row that waits in the queue now."""
-    wants_copy = picture and bool(staged.row.picture)
+    wants_copy = image and bool(staged.row.image)
     return TakenRow(
         staged.row,
         taking,

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from modelkeep.base.collector import collector_paused
 from modelkeep.catalogue.store.control import forget_migrations, migration_values
+from modelkeep.catalogue.store.images import image_values
 from modelkeep.catalogue.store.import_care import take_with_care
 from modelkeep.catalogue.store.import_run import (
     ImportRun,
@@ -20,12 +21,11 @@ from modelkeep.catalogue.store.import_run import (
     queue_all,
     remember,
     statement_of,
-    with_picture,
+    with_image,
     write_gathered,
 )
 from modelkeep.catalogue.store.locations import location_values
 from modelkeep.catalogue.store.models import model_values
-from modelkeep.catalogue.store.pictures import image_values
 from modelkeep.catalogue.store.statements import said_json
 from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
 
@@ -95,7 +95,7 @@ def _gather_model(run: ImportRun, staged: StagedRow) -> TakenRow:
     place = location_values(claimed_location(staged, row.claim), run.now_ms)
     run.new_locations.append({**place, "said_json": said_json([statement_of(run, staged)])})
     run.new_model_tags += [{"model_hash": row.claim, "tag_id": tag_id} for tag_id in run.tags_of(row)]
-    taken = with_picture(row, Taking.MODEL, row.claim, staged.rendered, 0)
+    taken = with_image(row, Taking.MODEL, row.claim, staged.rendered, 0)
     if taken.files and staged.rendered is not None:
         run.new_images.append(image_values(row.claim, 0, staged.rendered))
         run.new_migrations.append(migration_values(taken.migration, run.now_ms, taken.files))

@@ -13,18 +13,18 @@ import sqlalchemy as sa
 from modelkeep.catalogue.dialect import insert_missing
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
+from modelkeep.catalogue.store.images import image_values, images_of_all, put_images, refuse_images
 from modelkeep.catalogue.store.import_origin import FORGET_PENDING
 from modelkeep.catalogue.store.locations import locations_at, locations_of_all, put_locations
 from modelkeep.catalogue.store.models import choose_main_paths, get_models, upsert_models
 from modelkeep.catalogue.store.pending import delete_pendings, get_pendings
-from modelkeep.catalogue.store.pictures import image_values, images_of_all, put_images, refuse_pictures
 from modelkeep.catalogue.store.statements import paths_with_statements
 from modelkeep.catalogue.tables import model_tags, pending_import
 from modelkeep.domain.conflicts import conflict_reason, replaced_reason
-from modelkeep.domain.details import RefusedPicture
+from modelkeep.domain.details import RefusedImage
+from modelkeep.domain.images import image_name
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.naming import suggested_name
-from modelkeep.domain.pictures import picture_name
 from modelkeep.domain.planning import Decision, decide, lost_by_merge
 from modelkeep.domain.values import (
     Action,
@@ -39,7 +39,7 @@ from modelkeep.domain.values import (
 
 BeforeCommit = Callable[[Sequence[MigrationResult]], None]
 
-_STORES_PICTURE = frozenset({Action.CREATED, Action.MERGED, Action.OVERRIDDEN})
+_STORES_IMAGE = frozenset({Action.CREATED, Action.MERGED, Action.OVERRIDDEN})
 
 _TAG = Bulk(insert_missing(model_tags))
 _PARK = (
@@ -74,7 +74,7 @@ class _Writes:
     models: list[Model] = field(default_factory=list)
     locations: list[Location] = field(default_factory=list)
     images: list[dict[str, object]] = field(default_factory=list)
-    refused: list[RefusedPicture] = field(default_factory=list)
+    refused: list[RefusedImage] = field(default_factory=list)
     tags: list[dict[str, object]] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     dropped: list[dict[str, object]] = field(default_factory=list)
@@ -85,7 +85,7 @@ class _Writes:
 
 
 def preview(connection: sa.Connection, orders: Sequence[MigrationOrder]) -> dict[str, Decision]:
-    """Return what migrations would do now, without their pictures, by their ids; nothing where the row is gone."""
+    """Return what migrations would do now, without their images, by their ids; nothing where the row is gone."""
     known = _read(connection, orders)
     rows = {order.migration: (order, known.pending.get(order.pending_id)) for order in orders}
     return {name: _decide(order, row, known) for name, (order, row) in rows.items() if row is not None}
@@ -177,7 +177,7 @@ def _decide(order: MigrationOrder, pending: PendingImport, known: _Known) -> Dec
         known.models.get(order.sha256),
         known.paths.get(order.sha256, []),
         known.images.get(order.sha256, []),
-        order.picture.source_digest if order.picture else None,
+        order.image.source_digest if order.image else None,
         order.strategy,
     )
 
@@ -196,9 +196,9 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     if not pending.is_about(order.sha256):
         return _migrate_other(order, pending, known, writes, now_ms)
     decision = _decide(order, pending, known)
-    lacks_picture = pending.image and order.picture is None and not order.picture_refused
-    if decision.action in _STORES_PICTURE and lacks_picture:
-        return MigrationResult(order, Outcome.NEEDS_PICTURE, pending, decision)
+    lacks_image = pending.image and order.image is None and not order.image_refused
+    if decision.action in _STORES_IMAGE and lacks_image:
+        return MigrationResult(order, Outcome.NEEDS_IMAGE, pending, decision)
     if decision.model is not None:
         writes.models.append(decision.model)
     displaced = _note_location(order, known, writes)
@@ -206,11 +206,11 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
         reason = conflict_reason(order.sha256, known.models.get(order.sha256), decision)
         writes.parked.append({"b_id": pending.id, "b_sha256": order.sha256, "b_reason": reason})
         return MigrationResult(order, Outcome.CONFLICTED, pending, decision, displaced=displaced)
-    files = _note_pictures(order, pending, decision, writes)
+    files = _note_images(order, pending, decision, writes)
     if decision.moves_tags and pending.tags:
         writes.tags += [{"model_hash": order.sha256, "tag_id": tag.id} for tag in pending.tags]
     _remove_row(pending.id, decision, writes)
-    image = pending.image if not order.picture_refused else ""
+    image = pending.image if not order.image_refused else ""
     writes.migrations.append(migration_values(order.migration, now_ms, files, image))
     return MigrationResult(order, Outcome.DONE, pending, decision, files, displaced)
 
@@ -237,7 +237,7 @@ def _migrate_other(
     reason = replaced_reason(pending, existing, lost)
     writes.parked.append({"b_id": pending.id, "b_sha256": pending.sha256, "b_reason": reason})
     writes.migrations.append(migration_values(order.migration, now_ms, ()))
-    own = replace(order, picture_refused="")
+    own = replace(order, image_refused="")
     return MigrationResult(own, Outcome.DONE, _bare(order), decision, displaced=displaced)
 
 
@@ -263,17 +263,17 @@ def _note_location(order: MigrationOrder, known: _Known, writes: _Writes) -> str
     return displaced
 
 
-def _note_pictures(
+def _note_images(
     order: MigrationOrder, pending: PendingImport, decision: Decision, writes: _Writes
 ) -> tuple[TierFile, ...]:
-    if pending.image and order.picture_refused and decision.action in _STORES_PICTURE:
-        writes.refused.append(RefusedPicture(pending.image, order.sha256, order.picture_refused))
-    if order.picture is None or decision.image_seq is None:
+    if pending.image and order.image_refused and decision.action in _STORES_IMAGE:
+        writes.refused.append(RefusedImage(pending.image, order.sha256, order.image_refused))
+    if order.image is None or decision.image_seq is None:
         return ()
-    writes.images.append(image_values(order.sha256, decision.image_seq, order.picture))
+    writes.images.append(image_values(order.sha256, decision.image_seq, order.image))
     return tuple(
-        TierFile(staged, picture_name(order.sha256, decision.image_seq, quality))
-        for quality, staged in order.picture.staged.items()
+        TierFile(staged, image_name(order.sha256, decision.image_seq, quality))
+        for quality, staged in order.image.staged.items()
     )
 
 
@@ -281,7 +281,7 @@ def _write(connection: sa.Connection, writes: _Writes, now_ms: int) -> None:
     upsert_models(connection, writes.models)
     put_locations(connection, writes.locations, now_ms)
     put_images(connection, writes.images)
-    refuse_pictures(connection, writes.refused, now_ms)
+    refuse_images(connection, writes.refused, now_ms)
     _TAG.run(connection, writes.tags)
     for statement, rows in ((FORGET_PENDING, writes.dropped), (_PARK, writes.parked)):
         if rows:

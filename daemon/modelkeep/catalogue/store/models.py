@@ -52,7 +52,7 @@ def list_models(
     limit: int = 0,
     offset: int = 0,
 ) -> list[tuple[Model, int]]:
-    """Return models by name, each with the number of its pictures.
+    """Return models by name, each with the number of its images.
 
     Args:
         connection: a connection in a transaction.

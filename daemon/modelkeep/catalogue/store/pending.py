@@ -259,7 +259,7 @@ def waiting_bytes(connection: sa.Connection) -> int:
 
 
 def image_names(connection: sa.Connection) -> set[str]:
-    """Return the base names of all pending pictures."""
+    """Return the base names of all pending images."""
     query = sa.select(pending_import.c.image).where(pending_import.c.image != "")
     return set(connection.execute(query).scalars())
 

@@ -1,4 +1,4 @@
-"""Answer with a picture's file: its bytes, or that the caller has them already."""
+"""Answer with an image's file: its bytes, or that the caller has them already."""
 
 import errno
 import os
@@ -25,12 +25,12 @@ _MEDIA_TYPES = {
 }
 """What browsers show; whatever else an original was called, they shall only save it."""
 
-_NO_PICTURE = frozenset({errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO})
+_NO_IMAGE = frozenset({errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 """Nothing is there, or a link, a folder, a socket: nothing that modelkeep put there."""
 
 
 def answer_with_file(path: Path, known_tags: str | None) -> Response:
-    """Return the answer to a question for a picture. It reads a file: it is called from another thread.
+    """Return the answer to a question for an image. It reads a file: it is called from another thread.
 
     Args:
         path: the file.
@@ -43,8 +43,8 @@ def answer_with_file(path: Path, known_tags: str | None) -> Response:
         with open(path, "rb", opener=_open_no_link) as file:
             return _answer(file, path.suffix, known_tags)
     except OSError as error:
-        if error.errno in _NO_PICTURE:
-            raise NotFound("There is no such picture.") from error
+        if error.errno in _NO_IMAGE:
+            raise NotFound("There is no such image.") from error
         raise
 
 
@@ -55,8 +55,8 @@ def _open_no_link(path: str, flags: int) -> int:
 def _answer(file: BinaryIO, suffix: str, known_tags: str | None) -> Response:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
-        raise NotFound("There is no such picture.")
-    # Of the file that is open, not of its name: that may have gone to the next picture meanwhile.
+        raise NotFound("There is no such image.")
+    # Of the file that is open, not of its name: that may have gone to the next image meanwhile.
     tag = f'"{status.st_ino:x}-{status.st_size:x}-{status.st_mtime_ns:x}"'
     if is_known(tag, known_tags):
         return Response(status_code=304, headers=_headers(tag))
@@ -66,5 +66,5 @@ def _answer(file: BinaryIO, suffix: str, known_tags: str | None) -> Response:
 
 
 def _headers(tag: str) -> Mapping[str, str]:
-    # A name may stand for another picture tomorrow, so a browser has to ask each time.
+    # A name may stand for another image tomorrow, so a browser has to ask each time.
     return {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}

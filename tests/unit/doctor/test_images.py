@@ -8,26 +8,26 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.unit.doctor.conftest import encoded
 
-from modelkeep.doctor.pictures import PictureDefects, Shelves, compare, spread
+from modelkeep.doctor.images import ImageDefects, Shelves, compare, spread
 from modelkeep.doctor.webp import HEADER_BYTES, fault_of_tier, webp_size
-from modelkeep.domain.pictures import QUALITIES, TIERS, picture_name
+from modelkeep.domain.images import QUALITIES, TIERS, image_name
 from modelkeep.domain.values import ImageRow
 
 ROWS = [ImageRow(digit * 64, seq, 10, 10, "d") for digit in "ab" for seq in range(2)]
-NAMES = [picture_name(row.sha256, row.seq, quality) for row in ROWS for quality in QUALITIES]
+NAMES = [image_name(row.sha256, row.seq, quality) for row in ROWS for quality in QUALITIES]
 
 
-@given(st.sets(st.sampled_from([*NAMES, "stray", picture_name("c" * 64, 0, "low")])))
+@given(st.sets(st.sampled_from([*NAMES, "stray", image_name("c" * 64, 0, "low")])))
 def test_each_name_is_lacking_or_there_or_a_stray(published: set[str]) -> None:
     defects = compare(ROWS, Shelves(frozenset(published)), (), (), {})
 
-    lacking = {picture_name(row.sha256, row.seq, each) for row, lacks in defects.lacking.items() for each in lacks}
+    lacking = {image_name(row.sha256, row.seq, each) for row, lacks in defects.lacking.items() for each in lacks}
     assert lacking == set(NAMES) - published
     assert defects.strays == published - set(NAMES)
     assert bool(defects) == (published != set(NAMES))
 
 
-def test_pictures_are_sorted_by_whether_they_can_be_made_whole() -> None:
+def test_images_are_sorted_by_whether_they_can_be_made_whole() -> None:
     whole = frozenset(NAMES) - {NAMES[0], NAMES[4], NAMES[6], NAMES[7], NAMES[8]}
 
     defects = compare(ROWS, Shelves(whole), (), (), {})
@@ -46,13 +46,13 @@ def test_originals_are_lost_or_unclaimed() -> None:
 
 
 def test_what_only_one_of_two_looks_saw_was_work_in_motion() -> None:
-    first = PictureDefects(
+    first = ImageDefects(
         {ROWS[0]: frozenset({"low", "high"}), ROWS[1]: frozenset({"low"})},
         frozenset({"a", "b"}),
         frozenset({"1"}),
         frozenset({"7", "8"}),
     )
-    second = PictureDefects({ROWS[0]: frozenset({"low"})}, frozenset({"b", "c"}), frozenset(), frozenset({"7", "8"}))
+    second = ImageDefects({ROWS[0]: frozenset({"low"})}, frozenset({"b", "c"}), frozenset(), frozenset({"7", "8"}))
 
     still = first.and_still(second).without_young({"8"})
 

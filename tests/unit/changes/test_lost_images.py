@@ -1,4 +1,4 @@
-"""Pictures of a committed change that are gone: told and closed by the next start, held until then."""
+"""Images of a committed change that are gone: told and closed by the next start, held until then."""
 
 from pathlib import Path
 
@@ -45,5 +45,5 @@ def test_a_start_publishes_what_is_left_and_tells_what_is_lost(tmp_path: Path) -
     assert publisher.pop_finished() == ["m"]
     assert sha256_of(tmp_path / "images" / f"{A}_0_high.webp") == sha256_of(b"high")
     told, finished = read(tmp_path / "journal")
-    assert (told["event"], told["error"]) == ("recovery.rolled_forward", f"these pictures are gone: {A}_0_low.webp")
+    assert (told["event"], told["error"]) == ("recovery.rolled_forward", f"these images are gone: {A}_0_low.webp")
     assert (finished["event"], "error" in finished) == ("migration.finished", False)

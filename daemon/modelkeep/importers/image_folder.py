@@ -1,4 +1,4 @@
-"""Find the pictures that a legacy source refers to, and nothing outside the folder in which they lie."""
+"""Find the images that a legacy source refers to, and nothing outside the folder in which they lie."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from modelkeep.importers.sqlite_copy import unreadable
 
 
-class PictureFolder:
+class ImageFolder:
     """The regular files of one folder, listed once: looking up a hundred thousand names costs no system call.
 
     Args:

@@ -1,4 +1,4 @@
-"""Checks of the picture folder: three files for each picture, each original that a row names, and nothing else."""
+"""Checks of the image folder: three files for each image, each original that a row names, and nothing else."""
 
 import os
 import stat
@@ -8,27 +8,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelkeep.doctor.findings import Finding, counted, examples, fine, note, problem, warning
+from modelkeep.doctor.images import HIGH, ImageDefects, Shelves, compare, spread
 from modelkeep.doctor.knowledge import Knowledge
-from modelkeep.doctor.pictures import HIGH, PictureDefects, Shelves, compare, spread
 from modelkeep.doctor.premises import Premises
 from modelkeep.doctor.webp import fault_of_tier
-from modelkeep.domain.pictures import TIERS, Tier, picture_name
+from modelkeep.domain.images import TIERS, Tier, image_name
 from modelkeep.domain.values import ImageRow
 from modelkeep.images.store import LOST_AND_FOUND
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
 
-SAMPLE_PICTURES = 200
+SAMPLE_IMAGES = 200
 YOUNG_SECONDS = 600.0
 """How long an import may take from placing originals to the commit of the rows that name them."""
 
 _OWN_FOLDERS = frozenset({"pending", ".staging", LOST_AND_FOUND})
-_FROM_BACKUP = "restore them from a backup of images/, or give those models a new picture"
+_FROM_BACKUP = "restore them from a backup of images/, or give those models a new image"
 _CLEARED = "the next start of the daemon removes them, and so does `modelkeep doctor --repair`"
 _MOVED = f"`modelkeep doctor --repair` moves them to images/{LOST_AND_FOUND}/; nothing is deleted"
 
 
 def look(images: Path) -> Shelves:
-    """Return what lies in the picture folder.
+    """Return what lies in the image folder.
 
     Raises:
         OSError: it cannot be read.
@@ -65,8 +65,8 @@ def _files(folder: Path) -> tuple[dict[str, int], set[str]]:
 
 def find_defects(
     premises: Premises, knowledge: Knowledge, know_again: Callable[[], Knowledge]
-) -> tuple[PictureDefects, Shelves]:
-    """Return where the catalogue and the picture folder do not agree, and what lies there.
+) -> tuple[ImageDefects, Shelves]:
+    """Return where the catalogue and the image folder do not agree, and what lies there.
 
     Args:
         premises: tells whether somebody is at work: then only what two looks agree on counts.
@@ -82,7 +82,7 @@ def find_defects(
     return defects.without_young(_young(images / "pending", defects.unclaimed)), shelves
 
 
-def _compared(knowledge: Knowledge, shelves: Shelves) -> PictureDefects:
+def _compared(knowledge: Knowledge, shelves: Shelves) -> ImageDefects:
     queued = {row.image for row in knowledge.queue if row.image}
     # What a committed migration is still to remove is no leftover; what could not be used may be gone.
     kept = knowledge.refused | knowledge.planned_originals
@@ -104,10 +104,10 @@ def _young(folder: Path, names: frozenset[str]) -> set[str]:
     return young
 
 
-def check_pictures(
-    premises: Premises, knowledge: Knowledge, defects: PictureDefects, shelves: Shelves
+def check_images(
+    premises: Premises, knowledge: Knowledge, defects: ImageDefects, shelves: Shelves
 ) -> Iterator[Finding]:
-    """Tell of published pictures."""
+    """Tell of published images."""
     damaged = find_damaged(premises.directory.images, knowledge, defects)
     findings = [
         *_incomplete(defects),
@@ -116,15 +116,15 @@ def check_pictures(
     ]
     yield from findings
     if not any(finding.is_wrong for finding in findings):
-        looked = min(len(knowledge.images), SAMPLE_PICTURES)
+        looked = min(len(knowledge.images), SAMPLE_IMAGES)
         opened = f"; the headers of {looked:,} were read" if looked < len(knowledge.images) else ""
-        yield fine("pictures", f"{counted(len(knowledge.images), 'picture')}, three whole files each{opened}")
+        yield fine("images", f"{counted(len(knowledge.images), 'image')}, three whole files each{opened}")
 
 
-def find_damaged(images: Path, knowledge: Knowledge, defects: PictureDefects) -> Mapping[ImageRow, Mapping[str, str]]:
-    """Return, of a sample of the pictures, those with files that are damaged: quality and what is wrong."""
+def find_damaged(images: Path, knowledge: Knowledge, defects: ImageDefects) -> Mapping[ImageRow, Mapping[str, str]]:
+    """Return, of a sample of the images, those with files that are damaged: quality and what is wrong."""
     damaged: dict[ImageRow, dict[str, str]] = {}
-    for row in {*spread(knowledge.images, SAMPLE_PICTURES), *defects.lacking}:
+    for row in {*spread(knowledge.images, SAMPLE_IMAGES), *defects.lacking}:
         lacks = defects.lacking.get(row, ())
         faults = {tier.quality: _fault(images, row, tier) for tier in TIERS if tier.quality not in lacks}
         if any(faults.values()):
@@ -134,22 +134,22 @@ def find_damaged(images: Path, knowledge: Knowledge, defects: PictureDefects) ->
 
 def _fault(images: Path, row: ImageRow, tier: Tier) -> str:
     try:
-        return fault_of_tier(images / picture_name(row.sha256, row.seq, tier.quality), row, tier)
+        return fault_of_tier(images / image_name(row.sha256, row.seq, tier.quality), row, tier)
     except FileNotFoundError:  # replaced or still staged at this moment
         return ""
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
 
 
-def _incomplete(defects: PictureDefects) -> Iterator[Finding]:
+def _incomplete(defects: ImageDefects) -> Iterator[Finding]:
     for rows, remedy, repairable in (
         (defects.renderable, "`modelkeep doctor --repair` renders them again from the high tier", True),
         (defects.unrecoverable, _FROM_BACKUP, False),
     ):
         if rows:
             names = [f"{shown(row)} without {', '.join(sorted(lacks))}" for row, lacks in rows.items()]
-            sentence = f"{counted(len(rows), 'picture lacks', 'pictures lack')} files: {examples(names)}"
-            yield problem("pictures", sentence, remedy, repairable=repairable)
+            sentence = f"{counted(len(rows), 'image lacks', 'images lack')} files: {examples(names)}"
+            yield problem("images", sentence, remedy, repairable=repairable)
 
 
 def _damaged(damaged: Mapping[ImageRow, Mapping[str, str]]) -> Iterator[Finding]:
@@ -157,40 +157,40 @@ def _damaged(damaged: Mapping[ImageRow, Mapping[str, str]]) -> Iterator[Finding]
         sentence = "; ".join(f"the {quality} one of {shown(row)} {fault}" for quality, fault in faults.items())
         repairable = HIGH not in faults
         remedy = "`modelkeep doctor --repair` renders it again from the high tier" if repairable else _FROM_BACKUP
-        yield problem("pictures", sentence, remedy, repairable=repairable)
+        yield problem("images", sentence, remedy, repairable=repairable)
 
 
-def _surplus(defects: PictureDefects, shelves: Shelves) -> Iterator[Finding]:
+def _surplus(defects: ImageDefects, shelves: Shelves) -> Iterator[Finding]:
     if defects.strays:
-        sentence = f"{counted(len(defects.strays), 'file')} in images/ without a picture in the catalogue"
-        yield problem("pictures", f"{sentence}: {examples(sorted(defects.strays))}", _MOVED, repairable=True)
+        sentence = f"{counted(len(defects.strays), 'file')} in images/ without an image in the catalogue"
+        yield problem("images", f"{sentence}: {examples(sorted(defects.strays))}", _MOVED, repairable=True)
     if shelves.others:
         sentence = f"images/ contains what modelkeep did not put there: {examples(sorted(shelves.others))}"
-        yield warning("pictures", sentence, "move it elsewhere")
+        yield warning("images", sentence, "move it elsewhere")
     if shelves.put_aside:
         sentence = f"images/{LOST_AND_FOUND}/ contains {counted(len(shelves.put_aside), 'file')} of earlier repairs"
-        yield note("pictures", sentence, "delete what you do not need")
+        yield note("images", sentence, "delete what you do not need")
 
 
 def shown(row: ImageRow) -> str:
-    """Return a picture as the owner finds it in the folder."""
+    """Return an image as the owner finds it in the folder."""
     return f"{row.sha256[:12]}…_{row.seq}"
 
 
-def check_originals(knowledge: Knowledge, defects: PictureDefects) -> Iterator[Finding]:
+def check_originals(knowledge: Knowledge, defects: ImageDefects) -> Iterator[Finding]:
     """Tell of the originals of rows in the queue."""
     if defects.lost:
         rows = {row.image: f"row {row.id} ({row.image})" for row in knowledge.queue}
         names = [rows.get(name, name) for name in sorted(defects.lost)]
-        sentence = f"{counted(len(defects.lost), 'original picture')} gone from images/pending/: {examples(names)}"
+        sentence = f"{counted(len(defects.lost), 'original image')} gone from images/pending/: {examples(names)}"
         yield problem(
-            "originals", sentence, "restore them from a backup; without it the rows are migrated without a picture"
+            "originals", sentence, "restore them from a backup; without it the rows are migrated without an image"
         )
     if defects.unclaimed:
         sentence = f"{counted(len(defects.unclaimed), 'file')} in images/pending/ without a row in the catalogue"
         yield warning("originals", f"{sentence}: {examples(sorted(defects.unclaimed))}", _CLEARED, repairable=True)
     if knowledge.refused:
-        sentence = f"{counted(len(knowledge.refused), 'original picture')} could not be used; kept in images/pending/"
+        sentence = f"{counted(len(knowledge.refused), 'original image')} could not be used; kept in images/pending/"
         yield note("originals", sentence, "`modelkeep models show MODEL` gives the reason")
     if not (defects.lost or defects.unclaimed):
         waiting = sum(1 for row in knowledge.queue if row.image)

@@ -1,4 +1,4 @@
-"""Whether published pictures are what the product promises, judged by their pixels."""
+"""Whether published images are what the product promises, judged by their pixels."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ COLOUR_TOLERANCE = 24.0
 
 
 def is_usable(source: Path) -> bool:
-    """Tell whether a source picture can be decoded and is not larger than 100 megapixels."""
+    """Tell whether a source image can be decoded and is not larger than 100 megapixels."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -28,7 +28,7 @@ def is_usable(source: Path) -> bool:
 
 
 def faults_of_published(folder: Path, image: Mapping[str, Any], source: Path | None) -> Iterator[str]:
-    """Yield what is wrong with the three files of a picture; `image` is its row in the catalogue."""
+    """Yield what is wrong with the three files of an image; `image` is its row in the catalogue."""
     upright = _upright(source) if source is not None else None
     high = (image["width"], image["height"])
     if upright is not None and not _is_high_size(high, upright.size):
@@ -78,16 +78,16 @@ def _upright(source: Path) -> Image.Image | None:
         return turned.convert("RGBA" if turned.has_transparency_data else "RGB")
 
 
-def _has_alpha(picture: Image.Image) -> bool:
-    return picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255)
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode == "RGBA" and image.getchannel("A").getextrema() != (255, 255)
 
 
 def _difference(one: Image.Image, other: Image.Image) -> float:
-    small = [_flat(picture).resize((16, 16), Image.Resampling.BOX) for picture in (one, other)]
+    small = [_flat(image).resize((16, 16), Image.Resampling.BOX) for image in (one, other)]
     return max(ImageStat.Stat(ImageChops.difference(*small)).mean)
 
 
-def _flat(picture: Image.Image) -> Image.Image:
-    """Return the picture on white, so that colours under full transparency do not count."""
-    whole = picture.convert("RGBA")
+def _flat(image: Image.Image) -> Image.Image:
+    """Return the image on white, so that colours under full transparency do not count."""
+    whole = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")

@@ -1,4 +1,4 @@
-"""Names and sizes of preview pictures: `<sha256>_<seq>_<quality>.webp` in three tiers."""
+"""Names and sizes of preview images: `<sha256>_<seq>_<quality>.webp` in three tiers."""
 
 import re
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ HIGH_PIXELS = 2_000_000
 """Most pixels of the high tier."""
 
 SOURCE_PIXELS = 100_000_000
-"""A source picture of more pixels is refused before it is decoded."""
+"""A source image of more pixels is refused before it is decoded."""
 
 SOURCE_SIDE = 65_535
-"""A source picture with a longer side is refused before it is decoded; a JPEG cannot have one."""
+"""A source image with a longer side is refused before it is decoded; a JPEG cannot have one."""
 
 SOURCE_BYTES = 64 * 1024 * 1024
-"""A source picture of more bytes is refused before it is read."""
+"""A source image of more bytes is refused before it is read."""
 
 SEQ_MAX = 999_999_999
-"""The largest sequence number that a picture's name can hold."""
+"""The largest sequence number that an image's name can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,13 @@ QUALITIES = tuple(tier.quality for tier in TIERS)
 _NAME = re.compile(r"(?P<sha256>[0-9a-f]{64})_(?P<seq>0|[1-9][0-9]{0,8})_(?P<quality>high|medium|low)\.webp")
 
 
-def picture_name(sha256: str, seq: int, quality: str) -> str:
-    """Return the base name of a published picture."""
+def image_name(sha256: str, seq: int, quality: str) -> str:
+    """Return the base name of a published image."""
     return f"{sha256}_{seq}_{quality}.webp"
 
 
-def parse_picture_name(name: str) -> tuple[str, int, str] | None:
-    """Return (sha256, seq, quality) of a published picture's base name, or None when it is none."""
+def parse_image_name(name: str) -> tuple[str, int, str] | None:
+    """Return (sha256, seq, quality) of a published image's base name, or None when it is none."""
     match = _NAME.fullmatch(name)
     return (match["sha256"], int(match["seq"]), match["quality"]) if match else None
 

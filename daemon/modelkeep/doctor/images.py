@@ -1,9 +1,9 @@
-"""Compare what the catalogue says of pictures with the files that are there. Pure."""
+"""Compare what the catalogue says of images with the files that are there. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from modelkeep.domain.pictures import QUALITIES, picture_name
+from modelkeep.domain.images import QUALITIES, image_name
 from modelkeep.domain.values import ImageRow
 
 HIGH = QUALITIES[0]
@@ -11,7 +11,7 @@ HIGH = QUALITIES[0]
 
 @dataclass(frozen=True, slots=True)
 class Shelves:
-    """The files of the picture folder by their base names; empty files count as none.
+    """The files of the image folder by their base names; empty files count as none.
 
     `others` are entries of the folder that are no regular files and not the product's own folders.
     """
@@ -25,10 +25,10 @@ class Shelves:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureDefects:
+class ImageDefects:
     """Where rows and files do not agree.
 
-    `lacking` maps each picture that is not whole to the qualities whose files are gone or empty. `strays` are files
+    `lacking` maps each image that is not whole to the qualities whose files are gone or empty. `strays` are files
     among the published ones that no row names, `lost` originals that a row of the queue names and that are gone,
     `unclaimed` originals that nothing names.
     """
@@ -41,28 +41,28 @@ class PictureDefects:
     def __bool__(self) -> bool:
         return bool(self.lacking or self.strays or self.lost or self.unclaimed)
 
-    def and_still(self, later: "PictureDefects") -> "PictureDefects":
+    def and_still(self, later: "ImageDefects") -> "ImageDefects":
         """Return the defects that a later look found too: the others were work in motion."""
         lacking = {row: lacks & later.lacking.get(row, frozenset()) for row, lacks in self.lacking.items()}
-        return PictureDefects(
+        return ImageDefects(
             {row: lacks for row, lacks in lacking.items() if lacks},
             self.strays & later.strays,
             self.lost & later.lost,
             self.unclaimed & later.unclaimed,
         )
 
-    def without_young(self, young: Collection[str]) -> "PictureDefects":
+    def without_young(self, young: Collection[str]) -> "ImageDefects":
         """Return the defects without originals that were put there a moment ago: their rows may be on their way."""
-        return PictureDefects(self.lacking, self.strays, self.lost, self.unclaimed.difference(young))
+        return ImageDefects(self.lacking, self.strays, self.lost, self.unclaimed.difference(young))
 
     @property
     def renderable(self) -> Mapping[ImageRow, frozenset[str]]:
-        """The pictures that can be made whole: their high tier is there."""
+        """The images that can be made whole: their high tier is there."""
         return {row: lacks for row, lacks in self.lacking.items() if HIGH not in lacks}
 
     @property
     def unrecoverable(self) -> Mapping[ImageRow, frozenset[str]]:
-        """The pictures that cannot."""
+        """The images that cannot."""
         return {row: lacks for row, lacks in self.lacking.items() if HIGH in lacks}
 
 
@@ -72,11 +72,11 @@ def compare(
     queued_originals: Collection[str],
     kept_originals: Collection[str],
     planned: Mapping[str, str],
-) -> PictureDefects:
+) -> ImageDefects:
     """Return where rows and files do not agree.
 
     Args:
-        rows: the pictures that the catalogue knows.
+        rows: the images that the catalogue knows.
         shelves: the files that are there.
         queued_originals: base names of the originals that rows of the queue name: they have to be there.
         kept_originals: further ones that may be there.
@@ -86,7 +86,7 @@ def compare(
     named: set[str] = set()
     lacking: dict[ImageRow, frozenset[str]] = {}
     for row in rows:
-        names = {quality: picture_name(row.sha256, row.seq, quality) for quality in QUALITIES}
+        names = {quality: image_name(row.sha256, row.seq, quality) for quality in QUALITIES}
         named.update(names.values())
         lacks = {
             quality
@@ -95,7 +95,7 @@ def compare(
         }
         if lacks:
             lacking[row] = frozenset(lacks)
-    return PictureDefects(
+    return ImageDefects(
         lacking,
         shelves.published - named,
         frozenset(queued_originals) - shelves.originals,

@@ -1,4 +1,4 @@
-"""References find the pictures of one folder, and nothing else."""
+"""References find the images of one folder, and nothing else."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.errors import SourceError
-from modelkeep.importers.picture_folder import PictureFolder
+from modelkeep.importers.image_folder import ImageFolder
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ def folder(tmp_path: Path) -> Path:
     ],
 )
 def test_a_reference_is_looked_up_as_it_is_and_unquoted(folder: Path, reference: str, name: str) -> None:
-    assert PictureFolder.listed(folder, must_exist=True).find(reference) == name
+    assert ImageFolder.listed(folder, must_exist=True).find(reference) == name
 
 
 def test_only_regular_files_count(folder: Path) -> None:
     (folder / "sub.png").mkdir()
     os.mkfifo(folder / "pipe.png")
-    pictures = PictureFolder.listed(folder, must_exist=True)
-    assert [pictures.find(name) for name in ("sub.png", "pipe.png")] == ["", ""]
+    images = ImageFolder.listed(folder, must_exist=True)
+    assert [images.find(name) for name in ("sub.png", "pipe.png")] == ["", ""]
 
 
 def test_a_link_counts_only_when_it_stays_in_the_folder(folder: Path, tmp_path: Path) -> None:
@@ -52,26 +52,26 @@ def test_a_link_counts_only_when_it_stays_in_the_folder(folder: Path, tmp_path: 
     (folder / "outside.png").symlink_to(tmp_path / "secret.png")
     (folder / "inside.png").symlink_to("a.png")
     (folder / "broken.png").symlink_to("nothing.png")
-    pictures = PictureFolder.listed(folder, must_exist=True)
-    found = [pictures.find(name) for name in ("outside.png", "inside.png", "broken.png")]
+    images = ImageFolder.listed(folder, must_exist=True)
+    found = [images.find(name) for name in ("outside.png", "inside.png", "broken.png")]
     assert found == ["", "inside.png", ""]
 
 
 def test_the_folder_itself_may_be_a_link(folder: Path, tmp_path: Path) -> None:
     (folder / "inside.png").symlink_to("a.png")
     (tmp_path / "link").symlink_to(folder)
-    assert PictureFolder.listed(tmp_path / "link", must_exist=True).find("/media/inside.png") == "inside.png"
+    assert ImageFolder.listed(tmp_path / "link", must_exist=True).find("/media/inside.png") == "inside.png"
 
 
 def test_a_name_that_is_no_utf_8_is_found(folder: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     (folder / name).touch()
-    pictures = PictureFolder.listed(folder, must_exist=True)
-    assert pictures.find(f"/media/{name}") == name
-    assert pictures.find("/media/caf%E9.png") == name
+    images = ImageFolder.listed(folder, must_exist=True)
+    assert images.find(f"/media/{name}") == name
+    assert images.find("/media/caf%E9.png") == name
 
 
 def test_a_missing_folder_is_empty_unless_it_was_asked_for(tmp_path: Path) -> None:
-    assert PictureFolder.listed(tmp_path / "gone", must_exist=False).find("a.png") == ""
+    assert ImageFolder.listed(tmp_path / "gone", must_exist=False).find("a.png") == ""
     with pytest.raises(SourceError, match="gone does not exist"):
-        PictureFolder.listed(tmp_path / "gone", must_exist=True)
+        ImageFolder.listed(tmp_path / "gone", must_exist=True)

@@ -1,4 +1,4 @@
-"""Pictures to migrate: of several formats, lying on their side, animated, with alpha, and broken in several ways."""
+"""Images to migrate: of several formats, lying on their side, animated, with alpha, and broken in several ways."""
 
 import io
 import struct
@@ -10,8 +10,8 @@ ORIENTATION = 0x0112
 """The EXIF tag; 6 means: turn it right by a quarter."""
 
 
-def picture(seed: int = 0, size: tuple[int, int] = (120, 80), mode: str = "RGB") -> Image.Image:
-    """Return a picture no side of which looks like another: red left, green right, a blue top left corner."""
+def image(seed: int = 0, size: tuple[int, int] = (120, 80), mode: str = "RGB") -> Image.Image:
+    """Return an image no side of which looks like another: red left, green right, a blue top left corner."""
     width, height = size
     made = Image.new("RGB", size, (200, 30, 30))
     draw = ImageDraw.Draw(made)
@@ -28,38 +28,38 @@ def picture(seed: int = 0, size: tuple[int, int] = (120, 80), mode: str = "RGB")
 
 
 def png(seed: int = 0, size: tuple[int, int] = (120, 80), mode: str = "RGB") -> bytes:
-    """Return a PNG with a text in it, as picture generators leave their prompts."""
+    """Return a PNG with a text in it, as image generators leave their prompts."""
     about = PngImagePlugin.PngInfo()
     about.add_text("parameters", f"seed {seed}")
-    return _encoded(picture(seed, size, mode), "PNG", pnginfo=about)
+    return _encoded(image(seed, size, mode), "PNG", pnginfo=about)
 
 
 def jpeg(seed: int = 0, size: tuple[int, int] = (120, 80)) -> bytes:
     """Return a JPEG."""
-    return _encoded(picture(seed, size), "JPEG", quality=92)
+    return _encoded(image(seed, size), "JPEG", quality=92)
 
 
 def lying_jpeg(seed: int = 0, size: tuple[int, int] = (120, 80)) -> bytes:
     """Return a JPEG that EXIF turns upright: what is stored is wide, what is meant is high."""
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    return _encoded(picture(seed, size), "JPEG", quality=92, exif=exif)
+    return _encoded(image(seed, size), "JPEG", quality=92, exif=exif)
 
 
 def webp(seed: int = 0, size: tuple[int, int] = (120, 80), mode: str = "RGBA") -> bytes:
     """Return a WebP with alpha."""
-    return _encoded(picture(seed, size, mode), "WEBP", lossless=True)
+    return _encoded(image(seed, size, mode), "WEBP", lossless=True)
 
 
 def gif(seed: int = 0, size: tuple[int, int] = (120, 80)) -> bytes:
-    """Return an animation whose second frame is another picture."""
-    first, second = picture(seed, size), Image.new("RGB", size, (255, 255, 0))
+    """Return an animation whose second frame is another image."""
+    first, second = image(seed, size), Image.new("RGB", size, (255, 255, 0))
     return _encoded(first, "GIF", save_all=True, append_images=[second], duration=100, loop=0)
 
 
 def bmp(seed: int = 0, size: tuple[int, int] = (120, 80)) -> bytes:
     """Return a BMP."""
-    return _encoded(picture(seed, size), "BMP")
+    return _encoded(image(seed, size), "BMP")
 
 
 def truncated_png(seed: int = 0) -> bytes:
@@ -68,8 +68,8 @@ def truncated_png(seed: int = 0) -> bytes:
     return whole[: len(whole) // 2]
 
 
-def text_as_picture() -> bytes:
-    """Return what a broken download leaves under a picture's name."""
+def text_as_image() -> bytes:
+    """Return what a broken download leaves under an image's name."""
     return b"<html><body>404 Not Found</body></html>\n"
 
 

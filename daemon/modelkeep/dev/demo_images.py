@@ -1,4 +1,4 @@
-"""Preview pictures for the demo library: a coloured gradient, some circles and a title, in several formats."""
+"""Preview images for the demo library: a coloured gradient, some circles and a title, in several formats."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ Colour = tuple[int, int, int]
 
 
 def draw_preview(kind: str, title: str, path: Path) -> None:
-    """Write a preview picture.
+    """Write a preview image.
 
     Args:
         kind: one of `KINDS`.
@@ -43,9 +43,9 @@ def _jpeg(title: str, path: Path) -> None:
 
 
 def _webp_with_alpha(title: str, path: Path) -> None:
-    picture = _drawn(title, (512, 512)).convert("RGBA")
-    picture.putalpha(ImageOps.invert(Image.radial_gradient("L").resize(picture.size)))
-    picture.save(path, "WEBP", quality=80)
+    image = _drawn(title, (512, 512)).convert("RGBA")
+    image.putalpha(ImageOps.invert(Image.radial_gradient("L").resize(image.size)))
+    image.save(path, "WEBP", quality=80)
 
 
 def _animated_gif(title: str, path: Path) -> None:
@@ -53,7 +53,7 @@ def _animated_gif(title: str, path: Path) -> None:
     frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=200, loop=0)
 
 
-def _no_picture(title: str, path: Path) -> None:
+def _no_image(title: str, path: Path) -> None:
     path.write_text(f"404 Not Found: the preview of {title} was never downloaded\n", encoding="utf-8")
 
 
@@ -64,15 +64,15 @@ KINDS: Mapping[str, Callable[[str, Path], None]] = {
     "lying jpeg": _lying_jpeg,
     "webp": _webp_with_alpha,
     "gif": _animated_gif,
-    "text": _no_picture,
+    "text": _no_image,
 }
 
 
 def _drawn(title: str, size: tuple[int, int]) -> Image.Image:
     chosen = hashlib.sha256(title.encode()).digest()
     dark, bright = _colour(chosen, 0, 0), _colour(chosen, 3, 128)
-    picture = ImageOps.colorize(Image.linear_gradient("L").resize(size), dark, bright)
-    draw = ImageDraw.Draw(picture)
+    image = ImageOps.colorize(Image.linear_gradient("L").resize(size), dark, bright)
+    draw = ImageDraw.Draw(image)
     width, height = size
     for index in range(5):
         across, down, radius = (chosen[6 + 3 * index + offset] / 255 for offset in range(3))
@@ -82,7 +82,7 @@ def _drawn(title: str, size: tuple[int, int]) -> Image.Image:
     draw.text(
         (width / 2, height / 2), title, fill="white", font=font, anchor="mm", stroke_width=2, stroke_fill="black"
     )
-    return picture
+    return image
 
 
 def _colour(chosen: bytes, start: int, least: int) -> Colour:

@@ -1,4 +1,4 @@
-"""S9: pictures into their three tiers, beside the three saves alone."""
+"""S9: images into their three tiers, beside the three saves alone."""
 
 import multiprocessing
 import os
@@ -13,24 +13,24 @@ from tests.bench.measuring import Measured, side_by_side
 from tests.bench.scene import Scene
 from tests.libraries import LegacyLibrary
 
-from modelkeep.domain.pictures import TIERS, high_size, tier_size
+from modelkeep.domain.images import TIERS, high_size, tier_size
 
-PICTURES, SIZE = 200, (1024, 1536)
+IMAGES, SIZE = 200, (1024, 1536)
 
 
 def tiers(scene: Scene) -> Iterator[Measured]:
-    """S9: the pictures of an import, from the request to the report."""
-    count = scene.sized(PICTURES)
+    """S9: the images of an import, from the request to the report."""
+    count = scene.sized(IMAGES)
     library = LegacyLibrary()
     for number in range(count):
         path = f"/srv/models/loras/model {number}.safetensors"
-        library.add(path, (".png", _picture(number)), hash_hex=f"{number + 1:064x}")
+        library.add(path, (".png", _image(number)), hash_hex=f"{number + 1:064x}")
     source = library.write(scene.folder / "legacy")
     files = sorted((scene.folder / "legacy" / "images").iterdir())
     compared = side_by_side(lambda: _import(scene, source), {"the saves alone": lambda: _saves(files)}, scene.rounds)
     ratio = compared.ratios["the saves alone"]
     yield Measured(
-        "render pictures",
+        "render images",
         f"{count:,} PNG of {SIZE[0]} x {SIZE[1]}",
         compared.seconds,
         "s",
@@ -41,8 +41,8 @@ def tiers(scene: Scene) -> Iterator[Measured]:
     )
 
 
-def _picture(number: int) -> bytes:
-    """Return a picture with soft areas and some grain, as generated ones have."""
+def _image(number: int) -> bytes:
+    """Return an image with soft areas and some grain, as generated ones have."""
     grain = Image.effect_noise((SIZE[0] // 8, SIZE[1] // 8), 60 + number % 7).resize(SIZE, Image.Resampling.BICUBIC)
     fine = Image.effect_noise(SIZE, 12)
     soft = Image.radial_gradient("L").resize(SIZE)
@@ -75,10 +75,10 @@ def _save_share(files: list[Path]) -> float:
         with Image.open(path) as opened:
             size = high_size(*opened.size)
             high = opened.convert("RGB").resize(size)
-        pictures = [(high.resize(tier_size(size, tier)), tier) for tier in TIERS]
+        images = [(high.resize(tier_size(size, tier)), tier) for tier in TIERS]
         with Path(os.devnull).open("wb") as sink:
             began = time.perf_counter()
-            for picture, tier in pictures:
-                picture.save(sink, "WEBP", quality=tier.webp_quality)
+            for image, tier in images:
+                image.save(sink, "WEBP", quality=tier.webp_quality)
             seconds += time.perf_counter() - began
     return seconds

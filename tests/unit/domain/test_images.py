@@ -1,17 +1,17 @@
-"""Names of pictures are parsed, never joined; sizes stay within their bounds."""
+"""Names of images are parsed, never joined; sizes stay within their bounds."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkeep.domain.pictures import (
+from modelkeep.domain.images import (
     HIGH_PIXELS,
     QUALITIES,
     TIERS,
     Tier,
     high_size,
-    parse_picture_name,
-    picture_name,
+    image_name,
+    parse_image_name,
     tier_size,
 )
 
@@ -22,7 +22,7 @@ SIDES = st.integers(1, 100_000)
 
 @given(HASHES, st.integers(0, 999_999_999), st.sampled_from(QUALITIES))
 def test_a_name_gives_back_what_it_was_made_of(sha256: str, seq: int, quality: str) -> None:
-    assert parse_picture_name(picture_name(sha256, seq, quality)) == (sha256, seq, quality)
+    assert parse_image_name(image_name(sha256, seq, quality)) == (sha256, seq, quality)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ def test_a_name_gives_back_what_it_was_made_of(sha256: str, seq: int, quality: s
         f"{SHA}_0_high.webp\0",
     ],
 )
-def test_what_is_no_picture_name_is_not_parsed(name: str) -> None:
-    assert parse_picture_name(name) is None
+def test_what_is_no_image_name_is_not_parsed(name: str) -> None:
+    assert parse_image_name(name) is None
 
 
 @given(st.text(max_size=90))
 def test_no_text_parses_to_anything_but_itself(name: str) -> None:
-    parsed = parse_picture_name(name)
-    assert parsed is None or picture_name(*parsed) == name
+    parsed = parse_image_name(name)
+    assert parsed is None or image_name(*parsed) == name
 
 
 @given(SIDES, SIDES)
@@ -67,13 +67,13 @@ def test_the_high_tier_has_at_most_two_megapixels_and_is_never_larger_than_its_s
 
 
 @given(st.integers(500, 9_000), st.integers(500, 9_000))
-def test_shrinking_keeps_the_shape_of_a_picture(width: int, height: int) -> None:
+def test_shrinking_keeps_the_shape_of_a_image(width: int, height: int) -> None:
     high = high_size(width, height)
     assert high[0] / high[1] == pytest.approx(width / height, rel=0.01)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2000, 1000), (1414, 1414)])
-def test_a_picture_within_the_bound_keeps_its_size(size: tuple[int, int]) -> None:
+def test_a_image_within_the_bound_keeps_its_size(size: tuple[int, int]) -> None:
     assert high_size(*size) == size
 
 
