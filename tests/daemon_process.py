@@ -171,7 +171,7 @@ class DaemonProcess:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def has_failed_inside(self) -> bool:
-        """Tell whether the program wrote a traceback of its own; Python writes one when a killed parent is missed."""
+        """Return whether the program wrote a traceback; Python writes its own when a killed parent is missed."""
         return _OWN_FRAME.search(self.said()) is not None
 
     def last_words(self) -> str:
@@ -215,7 +215,7 @@ class DaemonProcess:
         ]
 
     def is_idle(self) -> bool:
-        """Tell whether nothing is on its way and no claim waits to be confirmed."""
+        """Return whether nothing is on its way and no claim waits to be confirmed."""
         status = self.status()
         pending, hashing = status["pending"], status["hashing"]
         if pending["waiting"] or pending["hashing"] or hashing["active"] or hashing["queued"]:

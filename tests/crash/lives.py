@@ -50,7 +50,7 @@ T = TypeVar("T")
 TOLD_FAILURE, UNTOLD_FAILURE = 1, 2
 PATIENCE_SECONDS = 20.0
 Acknowledge = Callable[[str], bool]
-"""Writes down that a phase is over; tells whether the life goes on."""
+"""Writes down that a phase is over; returns whether the life goes on."""
 
 
 def main(argument: str) -> None:
@@ -206,7 +206,7 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
         kept.troubles,
         on_touched=lambda _: None,
     )
-    context = Context(kept.catalogue, pipeline, kept.journal.note_many, looks, (".safetensors",))
+    context = Context(kept.catalogue, pipeline, kept.journal.append_many, looks, (".safetensors",))
     intake = Intake(context, lambda _: None)
     running = asyncio.create_task(pipeline.run())
     try:

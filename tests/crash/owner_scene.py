@@ -77,7 +77,7 @@ class OwnerScene:
         _live_well(self.nursery, job)
 
     def crash(self, job: Job, point: str) -> bool:
-        """Live a job until a fail point; tells whether it was reached."""
+        """Live a job until a fail point; returns whether it was reached."""
         status = self.nursery.live(job.but(fail_point=point))
         assert status in (0, KILLED), f"it ended with {status} at {point}; it said:\n{said(job)}"
         return status == KILLED

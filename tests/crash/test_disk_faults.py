@@ -104,7 +104,7 @@ def hold(daemon: DaemonProcess, seconds: float, models: Path) -> None:
 
 
 def wait_stays(daemon: DaemonProcess, seconds: float) -> bool:
-    """Wait that long, or until the daemon has ended; tells whether it has."""
+    """Wait that long, or until the daemon has ended; returns whether it has."""
     try:
         daemon.wait(seconds)
     except subprocess.TimeoutExpired:

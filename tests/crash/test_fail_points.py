@@ -46,7 +46,7 @@ def test_a_kill_at_every_point_leaves_nothing_half_and_comes_to_the_same_end(
 
 
 def _is_of(scene: str, name: str) -> bool:
-    """Tell whether a point is one for which a scene is made."""
+    """Return whether a point is one for which a scene is made."""
     return any(part in name for part in WANTED[scene])
 
 

@@ -36,7 +36,7 @@ def films(filmed: Filmed) -> dict[str, Film]:
 
 
 def notices(name: str, film: Film, place: str) -> bool:
-    """Tell whether a power cut shows that a place has stopped to sync."""
+    """Return whether a power cut shows that a place has stopped to sync."""
     judge = PROGRAMMES[name].judge
     syncs = [number for number, call in enumerate(film.calls) if call.is_sync and not call.path.endswith("-shm")]
     muted = [number for number in syncs if place_of(film.calls[number]) == place]

@@ -144,7 +144,7 @@ def _killed_again_at(scene: Scene, crashed: Job, point: str) -> Callable[[], lis
 
 
 def crash(scene: Scene, job: Job, point: str) -> bool:
-    """Live a job until a point; tells whether it was reached."""
+    """Live a job until a point; returns whether it was reached."""
     status = scene.nursery.live(job.but(fail_point=point))
     assert status in (0, KILLED), f"it ended with {status} at {point}; it said:\n{said(job)}"
     return status == KILLED

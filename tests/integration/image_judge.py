@@ -14,7 +14,7 @@ COLOUR_TOLERANCE = 24.0
 
 
 def is_usable(source: Path) -> bool:
-    """Tell whether a source image can be decoded and is not larger than 100 megapixels."""
+    """Return whether a source image can be decoded and is not larger than 100 megapixels."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

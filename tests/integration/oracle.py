@@ -63,7 +63,7 @@ def assert_none(complaints: list[str]) -> None:
 
 
 def is_understandable(reason: str) -> bool:
-    """Tell whether a reason is a sentence for a person and not for a programmer."""
+    """Return whether a reason is a sentence for a person and not for a programmer."""
     return len(reason) >= 15 and " " in reason and not _TECHNICAL.search(reason)
 
 
@@ -161,12 +161,12 @@ class _Case:
             self.complain(row, f"nobody is told why its image {row.image.name} was not taken")
 
     def _is_told(self, row: LegacyFacts) -> bool:
-        """Tell whether the import's report says why the row's image was not taken."""
+        """Return whether the import's report says why the row's image was not taken."""
         errors = self.report.get("image_errors", ())
         return any(error["key"] == str(row.id) and is_understandable(error["reason"]) for error in errors)
 
     def _is_refused(self, row: LegacyFacts, content: str) -> bool:
-        """Tell whether the catalogue says why, and the original is kept."""
+        """Return whether the catalogue says why, and the original is kept."""
         assert row.image is not None
         for refused in self.kept.refused.get(content, ()):
             original = self.data_dir / "images" / "pending" / refused["file"]

@@ -276,7 +276,7 @@ def test_a_file_that_nobody_can_look_at_is_not_missing(
     daemon.must("import", "hikaze", str(library.write(tmp_path / "legacy")))
     query = "SELECT last_error FROM pending_import WHERE state = 'failed'"
     (row,) = wait_until(lambda: daemon.rows(query), what="the row to be put off")
-    assert "nobody can tell whether its file is there" in row["last_error"]
+    assert "it is unknown whether its file is there" in row["last_error"]
     daemon.must("scan")
     assert [place["state"] for place in daemon.rows("SELECT state FROM locations")] == ["present"]
     assert daemon.command("models", "purge", "--yes", sha256).status == 5

@@ -60,7 +60,7 @@ def is_silent(daemon: DaemonProcess, root: Path) -> bool:
 
 
 def waits_in(pid: int, place: str) -> bool:
-    """Tell whether a thread of a process waits at such a place of the kernel."""
+    """Return whether a thread of a process waits at such a place of the kernel."""
     return any(place in (thread / "stack").read_text() for thread in Path(f"/proc/{pid}/task").iterdir())
 
 

@@ -370,7 +370,7 @@ class TreeMachine(RuleBasedStateMachine):
             time.sleep(pause)
 
     def fits(self, old: Path, new: Path) -> bool:
-        """Tell whether a half still can be told from a whole under another name."""
+        """Return whether a half still can be told from a whole under another name."""
         return new.suffix in PROVABLE or not (old.is_symlink() or self.is_half(old))
 
     def make_room(self, path: Path) -> None:
@@ -379,7 +379,7 @@ class TreeMachine(RuleBasedStateMachine):
             path.unlink()
 
     def is_half(self, path: Path) -> bool:
-        """Tell whether a file is not complete."""
+        """Return whether a file is not complete."""
         return path.is_file() and sha256_of(path) not in WHOLE
 
     def kept_at(self, root: Path) -> Path:

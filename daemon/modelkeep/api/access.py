@@ -142,12 +142,12 @@ def deny_unfit(rules: AccessRules, asked: Asked) -> Denial | None:
 
 
 def is_owner(rules: AccessRules, transport: Transport) -> bool:
-    """Tell whether an admitted request is the owner's: it came through his socket, or had to show the token."""
+    """Return whether an admitted request is the owner's: it came through his socket, or had to show the token."""
     return transport is Transport.UNIX or bool(rules.token)
 
 
 def may_name(rules: AccessRules, *paths: str) -> bool:
-    """Tell whether anybody may have these paths read; links are resolved on the disk, an empty path is none."""
+    """Return whether anybody may have these paths read; links are resolved on the disk, an empty path is none."""
     folders = [os.path.realpath(folder) for folder in rules.import_folders]
     return all(_is_in_one(path, folders) for path in paths if path)
 
@@ -165,13 +165,13 @@ def too_large(asked: Asked) -> Denial:
 
 
 def is_allowed_origin(rules: AccessRules, asked: Asked) -> bool:
-    """Tell whether the request is made for a page of this server, or one that the owner allowed."""
+    """Return whether the request is made for a page of this server, or one that the owner allowed."""
     origin = asked.header("origin")
     return origin is not None and (origin in rules.allowed_origins or _is_own_origin(rules, asked, origin))
 
 
 def is_loopback(client: str | None) -> bool:
-    """Tell whether an address is this machine's own."""
+    """Return whether an address is this machine's own."""
     try:
         address = ipaddress.ip_address(client or "")
     except ValueError:

@@ -14,13 +14,13 @@ def etag_of(shape: Shape) -> str:
 
 
 def is_known(tag: str, if_none_match: str | None) -> bool:
-    """Tell whether a version is among those that a caller has, compared as `If-None-Match` is."""
+    """Return whether a version is among those that a caller has, compared as `If-None-Match` is."""
     known = {known.strip().removeprefix("W/") for known in (if_none_match or "").split(",")}
     return bool(known & {tag, "*"})
 
 
 def is_expected(tag: str, if_match: str | None) -> bool:
-    """Tell whether a version is the one that a caller means to change; one who names none means any."""
+    """Return whether a version is the one that a caller means to change; one who names none means any."""
     return if_match is None or bool({known.strip() for known in if_match.split(",")} & {tag, "*"})
 
 

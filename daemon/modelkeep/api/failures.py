@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from modelkeep import errors
 from modelkeep.api.responses import failure
-from modelkeep.domain.faults import UNWRITABLE, told
+from modelkeep.domain.faults import UNWRITABLE, explained
 
 log = structlog.get_logger("modelkeep.api")
 
-UNEXPECTED = "Something went wrong inside modelkeep; its log tells what."
+UNEXPECTED = "Something went wrong inside modelkeep; its log says what."
 
 _STATUS: dict[type[BaseException], int] = {
     errors.NotFound: 404,
@@ -55,7 +55,7 @@ _PROBLEMS_MAX = 5
 
 
 def sentence_of(error: errors.ModelkeepError) -> str:
-    """Return what the caller is told about an error.
+    """Return what the caller reads about an error.
 
     Of a path outside the roots nothing is told, not even whether it exists.
     """
@@ -70,7 +70,7 @@ def status_of(error: errors.ModelkeepError) -> int:
 def expected_fault(error: BaseException) -> str | None:
     """Return the sentence for a disk that is full or read-only; None for any other error."""
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
-        return told(error, "files of modelkeep")
+        return explained(error, "files of modelkeep")
     return None
 
 

@@ -22,7 +22,7 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_
 
 
 def leads_to_journald(stream: TextIO) -> bool:
-    """Tell whether a stream is the one that systemd connected with journald (systemd.exec(5), `$JOURNAL_STREAM`)."""
+    """Return whether a stream is the one that systemd connected with journald (systemd.exec(5), $JOURNAL_STREAM)."""
     try:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):

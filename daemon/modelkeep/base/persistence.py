@@ -69,6 +69,6 @@ async def do_for_all(
 
 
 def unforeseen(error: Exception | str) -> str:
-    """Return what the owner is told of an error that nobody foresaw."""
+    """Return what the owner reads about an error that nobody foresaw."""
     what = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     return f"an error that nobody foresaw: {what}; please report it"

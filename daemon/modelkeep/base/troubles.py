@@ -36,7 +36,7 @@ class Troubles:
         self._lock = Lock()
 
     def report(self, part: str, error: Exception | str) -> None:
-        """Note that a part does not work; told once, until it changes or is cleared."""
+        """Record that a part does not work; told once, until it changes or is cleared."""
         sentence = str(error)
         with self._lock:
             held = self._current.get(part)
@@ -47,7 +47,7 @@ class Troubles:
         self._tell("trouble.began", {"part": part, "error": sentence})
 
     def clear(self, part: str) -> None:
-        """Note that a part works."""
+        """Record that a part works."""
         if part not in self._current:  # the usual case, without the lock
             return
         with self._lock:

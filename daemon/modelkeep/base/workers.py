@@ -82,7 +82,7 @@ class WorkerPool:
             self._running -= 1
 
     def shutdown(self) -> bool:
-        """End the workers; tells whether all have ended.
+        """End the workers; returns whether all have ended.
 
         Work that waits is dropped; work that runs must have been called off by its own means. A worker that does not
         end is killed, and one that cannot be killed, for its disk does not answer, is left behind.
@@ -90,7 +90,7 @@ class WorkerPool:
         return self._end(END_SECONDS, END_SECONDS)
 
     def abandon(self, wait_seconds: float = 0.0) -> bool:
-        """Kill the workers, whatever they do; the next call starts new ones. Tells whether they are gone by then."""
+        """Kill the workers, whatever they do; the next call starts new ones. Whether they are gone by then."""
         return self._end(0.0, wait_seconds)
 
     def release(self) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.types import TypeDecorator
 
-from modelkeep.domain.values import told_ns
+from modelkeep.domain.values import bounded_ns
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class Nanoseconds(TypeDecorator[int]):
     """A file's time in nanoseconds since 1970, in SQLite's signed 64 bits.
 
     They end in 2262, ext4's dates in 2446: what lies beyond is wrapped around to before any file system's past, as
-    `domain.values.told_ns` does with dates beyond all bounds.
+    `domain.values.bounded_ns` does with dates beyond all bounds.
     """
 
     impl = sa.BigInteger
@@ -133,7 +133,7 @@ class Nanoseconds(TypeDecorator[int]):
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
         """Give it back as it was."""
-        return None if value is None else told_ns(value)
+        return None if value is None else bounded_ns(value)
 
 
 def signed(number: int) -> int:

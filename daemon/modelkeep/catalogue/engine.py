@@ -110,10 +110,10 @@ class translated_errors:  # noqa: N801 - reads as a statement
 
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ERRORS) and not isinstance(error, BROKEN_RULES):
-            raise told_error(error, self._path, "the catalogue cannot be read or written now") from error
+            raise explained_error(error, self._path, "the catalogue cannot be read or written now") from error
 
 
-def told_error(error: Exception, path: Path, what: str) -> CatalogueError:
+def explained_error(error: Exception, path: Path, what: str) -> CatalogueError:
     """Return a failure of the database as a sentence that says what would help, of the kind that fits."""
     cause = getattr(error, "orig", None) or error
     match failure_of(cause):

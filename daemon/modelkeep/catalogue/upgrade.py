@@ -17,7 +17,7 @@ from modelkeep.catalogue.dialect import (
     undo_what_was_cut_short,
     writing_engine,
 )
-from modelkeep.catalogue.engine import told_error
+from modelkeep.catalogue.engine import explained_error
 from modelkeep.catalogue.tables import metadata
 from modelkeep.disk.durable import sync_folder
 from modelkeep.errors import CatalogueError
@@ -54,7 +54,7 @@ def upgrade(path: Path) -> str | None:
         backup = None if current is None else back_up(path, current)
         _upgrade_to_head(path)
     except ERRORS as error:
-        raise told_error(error, path, f"{path} cannot be opened as a catalogue") from error
+        raise explained_error(error, path, f"{path} cannot be opened as a catalogue") from error
     return backup
 
 

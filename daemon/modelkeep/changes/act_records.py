@@ -1,4 +1,4 @@
-"""What the journal is told of what the owner does by hand, and what is left to do after the commit."""
+"""What the journal records of what the owner does by hand, and what is left to do after the commit."""
 
 from modelkeep.changes.protocol import Planned
 from modelkeep.domain.acts import ActPlan

@@ -1,4 +1,4 @@
-"""What the journal is told of the rows that an import took, and what is left to do after the commit."""
+"""What the journal records of the rows that an import took, and what is left to do after the commit."""
 
 from collections.abc import Iterable, Iterator
 

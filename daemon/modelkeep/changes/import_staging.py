@@ -83,7 +83,7 @@ class ImageStaging:
         self._count = 0
 
     async def stage(self, needs: Mapping[Need, LegacyRow], on_done: Callable[[int], None]) -> None:
-        """Make images ready; one that cannot be used is noted in `errors` and left out.
+        """Make images ready; one that cannot be used is recorded in `errors` and left out.
 
         Args:
             needs: what is to be made, of the images of which rows.

@@ -46,7 +46,7 @@ class StageOne:
     Args:
         catalogue: takes the rows.
         images: takes their images.
-        journal: is told of it.
+        journal: records it.
         changes: commits and publishes.
         clock: returns the time in ms since 1970.
         concurrency: how many images are made ready at a time; 0 = one per core.

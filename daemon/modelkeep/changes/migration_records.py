@@ -1,4 +1,4 @@
-"""What the journal is told of migrations, and what is left to do after their commit."""
+"""What the journal records of migrations, and what is left to do after their commit."""
 
 from collections.abc import Iterator, Sequence
 

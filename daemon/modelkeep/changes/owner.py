@@ -21,7 +21,7 @@ from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, published_names, refuse_purge
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.edits import Edit
-from modelkeep.domain.faults import told
+from modelkeep.domain.faults import explained
 from modelkeep.domain.values import Fingerprint, LocationState, RenderedImage
 from modelkeep.errors import Busy, Conflict, ImageError, ModelkeepError, NotFound, StorageError
 from modelkeep.images.store import ImageStore
@@ -135,7 +135,7 @@ class OwnerActs:
         except ImageError as error:
             raise type(error)(str(error).replace(source.name, "what was sent")) from error
         except OSError as error:
-            raise_as_told(error)
+            raise_explained(error)
         finally:
             self._images.discard([source.name])
 
@@ -152,11 +152,11 @@ class OwnerActs:
                     order = await self._knowing_lost(order)
             except (ModelkeepError, OSError) as error:
                 self._images.discard(staged)
-                raise_as_told(error)
+                raise_explained(error)
             try:
                 return await self._changes.make(self._change(order, staged))
             except (ModelkeepError, OSError) as error:
-                raise_as_told(error)
+                raise_explained(error)
 
     async def _knowing_lost(self, order: ActOrder) -> ActOrder:
         """Return the order with the files that its model has lost."""
@@ -168,7 +168,7 @@ class OwnerActs:
         publisher = self._changes.publisher
         publisher.publish()
         if publisher.waits_for(sha256):
-            raise Busy("images of this model wait to be published: `modelkeep status` tells why; try again later")
+            raise Busy("images of this model wait to be published: `modelkeep status` shows why; try again later")
 
     def _change(self, order: ActOrder, staged: list[str]) -> Change[ActPlan]:
         def plan(act: ActPlan) -> Planned:
@@ -189,14 +189,14 @@ class OwnerActs:
             self._images.stage_links(plan.links)
         except FileNotFoundError as error:
             raise Conflict(
-                f"a later image has lost its file {error.filename}: `modelkeep doctor` tells what can be done"
+                f"a later image has lost its file {error.filename}: `modelkeep doctor` shows what can be done"
             ) from error
 
 
-def raise_as_told(error: ModelkeepError | OSError) -> NoReturn:
+def raise_explained(error: ModelkeepError | OSError) -> NoReturn:
     """Raise an error as whoever asked is told of it."""
     if isinstance(error, OSError):
-        raise StorageError(told(error, "the images")) from error
+        raise StorageError(explained(error, "the images")) from error
     raise error
 
 
@@ -213,7 +213,7 @@ def _why_kept(missing: Mapping[str, Fingerprint | None], paths: Sequence[str]) -
 
 
 def _untold(path: str, reason: str) -> str:
-    return f"nobody can tell whether its file at {path} is gone: {reason}"
+    return f"it is unknown whether its file at {path} is gone: {reason}"
 
 
 def _save(image: BinaryIO, path: Path) -> None:

@@ -21,8 +21,8 @@ class Records(Protocol):
     def write_many(self, records: Sequence[Record]) -> int:
         """Append records."""
 
-    def note_many(self, records: Sequence[Record]) -> bool:
-        """Append records now, or later when that is not possible; tells whether they are written."""
+    def append_many(self, records: Sequence[Record]) -> bool:
+        """Append records now, or later when that is not possible; returns whether they are written."""
 
     def sync(self) -> None:
         """Make what was written durable."""

@@ -65,8 +65,8 @@ class Changes:
     Args:
         catalogue: tells which of them it has.
         images: the files.
-        journal: is told of every step.
-        troubles: is told while committed images wait to be published.
+        journal: records every step.
+        troubles: holds a report while committed images wait to be published.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Changes:
         its end, or taken back, as soon as the catalogue can be asked.
 
         Raises:
-            CatalogueError: it could not be committed, or nobody can tell what became of an earlier one.
+            CatalogueError: it could not be committed, or it is unknown what became of an earlier one.
             JournalError: the plans could not be made durable.
         """
         attempt = _Attempt(change, self._journal)
@@ -124,7 +124,7 @@ class Changes:
         await asyncio.to_thread(self.publisher.publish)
 
     async def _landed_after(self, attempt: "_Attempt[Any]", error: BaseException) -> bool:
-        """Tell whether a change is committed whose commit failed; what is certainly not is taken back."""
+        """Return whether a change is committed whose commit failed; what is certainly not is taken back."""
         if attempt.is_durable:
             self._doubtful.append(attempt)
         if not isinstance(error, Exception):  # called off: who comes next asks
@@ -135,7 +135,7 @@ class Changes:
         try:
             await self._settle()
         except CatalogueError as unknown:
-            _log.warning("nobody can tell whether a change was committed; it is asked again: %s", unknown)
+            _log.warning("it is unknown whether a change was committed; it is asked again: %s", unknown)
         return attempt.has_landed
 
     async def _settle(self) -> None:
@@ -161,7 +161,7 @@ class Changes:
         published = {file.staged for item in planned.committed for file in item.files}
         self._images.discard([name for name in attempt.change.staged if name not in published])
         if planned.records:
-            self._journal.note_many(planned.records)
+            self._journal.append_many(planned.records)
         self.publisher.add(planned.committed)
         self.publisher.publish()
 
@@ -171,7 +171,7 @@ class Changes:
         failed = attempt.planned.failed if attempt.planned else attempt.change.failed
         if failed:
             # An open plan would keep the journal's segments, and be rolled back at the next start.
-            self._journal.note_many([(event, {**fields, "error": attempt.error}) for event, fields in failed])
+            self._journal.append_many([(event, {**fields, "error": attempt.error}) for event, fields in failed])
 
 
 class _Attempt(Generic[R]):

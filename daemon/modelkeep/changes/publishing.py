@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from modelkeep.base.troubles import Troubles
 from modelkeep.changes.ports import Images, Records
-from modelkeep.domain.faults import told
+from modelkeep.domain.faults import explained
 from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import TierFile
 
@@ -34,8 +34,8 @@ class Publisher:
 
     Args:
         images: the files.
-        journal: is told of each end.
-        troubles: is told while something waits because of the disk.
+        journal: records each end.
+        troubles: holds a report while something waits because of the disk.
     """
 
     def __init__(self, images: Images, journal: Records, troubles: Troubles | None = None) -> None:
@@ -71,7 +71,7 @@ class Publisher:
             return [waiting.item for waiting in self._waiting]
 
     def waits_for(self, sha256: str) -> bool:
-        """Tell whether something is left to do for a model."""
+        """Return whether something is left to do for a model."""
         with self._publishing:
             return any(waiting.item.sha256 == sha256 for waiting in self._waiting)
 
@@ -102,7 +102,7 @@ class Publisher:
             return stuck | {waiting.item.sha256: error for waiting in published}
         concluded = [waiting for waiting in published if self._has_removed_originals(waiting.item, stuck)]
         records = [record for waiting in concluded for record in waiting.item.ending]
-        if not records or self._journal.note_many(records):
+        if not records or self._journal.append_many(records):
             # An id leaves the catalogue only when its end is in the journal; else the next start takes care of both.
             self.give_back([waiting.item.migration for waiting in concluded])
         done = set(concluded)
@@ -161,7 +161,7 @@ class Publisher:
             return
         passing = [error for error in stuck.values() if not isinstance(error, FileNotFoundError)]
         if passing:
-            sentence = told(passing[0], "images that are committed")
+            sentence = explained(passing[0], "images that are committed")
             self._troubles.report(IMAGES, f"{sentence}; they are tried again by themselves")
         elif stuck:
             lost = next(iter(stuck.values()))

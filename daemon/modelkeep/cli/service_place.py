@@ -115,7 +115,7 @@ def needed_to_run() -> list[str]:
 
 
 def put(path: Path, text: str) -> bool:
-    """Write a file if its text is another one; tells whether it was."""
+    """Write a file if its text is another one; returns whether it was."""
     if path.is_file() and path.read_text("utf-8", errors="surrogateescape") == text:
         return False
     if not path.parent.is_dir():

@@ -57,17 +57,17 @@ _OTHER_MACHINES = "# `api.host` lets other machines in; the token says who may.\
 
 
 def can_stand_in_unit(path: str) -> bool:
-    """Tell whether a path can be written in a unit; all others are read-only without being named."""
+    """Return whether a path can be written in a unit; all others are read-only without being named."""
     return path.isprintable()
 
 
 def is_hidden(path: str) -> bool:
-    """Tell whether a path lies where the service sees a folder of its own instead."""
+    """Return whether a path lies where the service sees a folder of its own instead."""
     return any(Path(path).is_relative_to(folder) for folder in _HIDDEN)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address is reached from this machine alone."""
+    """Return whether an address is reached from this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -134,7 +134,7 @@ class Quiet:
         self._since = 0.0
 
     def is_reached(self, status: Json, now: float) -> bool:
-        """Tell whether the work is done, or does not go on."""
+        """Return whether the work is done, or does not go on."""
         seen = (
             status["state"],
             status["models"],

@@ -17,5 +17,5 @@ def models_of_demo(folder: Path) -> Path:
 
 
 def is_demo(folder: Path) -> bool:
-    """Tell whether a folder is a whole demo library."""
+    """Return whether a folder is a whole demo library."""
     return (folder / MARKER).is_file()

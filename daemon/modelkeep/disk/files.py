@@ -29,7 +29,7 @@ def fingerprint_of(path: str) -> Fingerprint | None:
 
 
 def _is_kernels(seen: Seen, path_or_descriptor: str | int) -> bool:
-    """Tell whether a file is none of anybody's, but made up by the kernel (/proc, /sys): those take no space."""
+    """Return whether a file is none of anybody's, but made up by the kernel (/proc, /sys): those take no space."""
     return not (seen.takes_space or os.major(seen.fingerprint.device)) and is_pseudo_file(path_or_descriptor)
 
 
@@ -50,7 +50,7 @@ def age_seconds(fingerprint: Fingerprint) -> float:
 
 
 def why_unseen(path: str) -> str:
-    """Return why nobody can tell what lies at a path; empty when that is plain: a file, or none."""
+    """Return why it is unknown what lies at a path; empty when that is plain: a file, or none."""
     reached(path)
     try:
         os.stat(path)
@@ -62,7 +62,7 @@ def why_unseen(path: str) -> str:
 
 
 def leads_through_link(path: str, roots: Sequence[Root]) -> bool:
-    """Tell whether a path leads to its file by a symbolic link, its own or that of a folder below its root."""
+    """Return whether a path leads to its file by a symbolic link, its own or that of a folder below its root."""
     root = root_of(path, roots)
     base = root.path.rstrip("/") if root is not None else os.path.dirname(path)
     return os.path.realpath(path) != os.path.realpath(base) + path[len(base) :]
@@ -137,7 +137,7 @@ def _has_holes(descriptor: int, size_bytes: int) -> bool:
 
 
 def _is_being_written(descriptor: int) -> bool | None:
-    """Tell whether anybody holds the file open for writing; None where the kernel does not say.
+    """Return whether anybody holds the file open for writing; None where the kernel does not say.
 
     A read lease is granted only when nobody does (fcntl(2), "Leases"). It is given back at once, and changes nothing.
     """

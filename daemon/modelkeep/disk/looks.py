@@ -133,7 +133,7 @@ class _Lane:
         self.sentence = sentence
 
     def answered(self, look: _Look) -> None:
-        """Note that a look was answered: what has been hanging before it does so for reasons of its own."""
+        """Record that a look was answered: what has been hanging before it does so for reasons of its own."""
         if self._hanging and look.began_at > self._asked_at:
             self._given_up += self._hanging
             self._hanging = []
@@ -212,7 +212,7 @@ class DiskLooks:
         return found
 
     def is_silent(self, path: str) -> bool:
-        """Tell whether looks at the root of a path hang."""
+        """Return whether looks at the root of a path hang."""
         lane = self._lanes.get(self._root_of(path))
         return lane is not None and lane.is_silent
 

@@ -53,7 +53,7 @@ def _ask(device: int, folder: str) -> Medium:
 
 
 def is_rotating(device: int, sysfs: Path = _SYSFS) -> bool:
-    """Tell whether a device number is that of a rotating disk (Documentation/ABI/stable/sysfs-block)."""
+    """Return whether a device number is that of a rotating disk (Documentation/ABI/stable/sysfs-block)."""
     folder = (sysfs / f"dev/block/{os.major(device)}:{os.minor(device)}").resolve()
     return any(_rotates(disk) for disk in _disks_below(folder))
 

@@ -55,12 +55,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def is_pseudo_file(path_or_descriptor: str | bytes | int) -> bool:
-    """Tell whether a path, or what is open, lies on a file system that shows the kernel and no files of anybody."""
+    """Return whether a path, or what is open, lies on a file system that shows the kernel and no files of anybody."""
     return _file_system_number(path_or_descriptor) in _PSEUDO_NUMBERS
 
 
 def is_pseudo_file_system(folder: str | bytes) -> bool:
-    """Tell whether a folder shows the kernel or its devices, and no files of anybody."""
+    """Return whether a folder shows the kernel or its devices, and no files of anybody."""
     number = _file_system_number(folder)
     # /dev has the number of any file system in memory.
     return number in _PSEUDO_NUMBERS or (number == _TMPFS and file_system_of(os.fsdecode(folder)) == "devtmpfs")
@@ -77,12 +77,12 @@ def _file_system_number(path_or_descriptor: str | bytes | int) -> int:
 
 
 def is_network_file_system(path: str, mountinfo: Path = _MOUNTINFO) -> bool:
-    """Tell whether changes under a path may be made by another machine, unseen by the kernel."""
+    """Return whether changes under a path may be made by another machine, unseen by the kernel."""
     return is_network_kind(file_system_of(path, mountinfo))
 
 
 def is_network_kind(kind: str) -> bool:
-    """Tell whether file systems of this type may lie on another machine."""
+    """Return whether file systems of this type may lie on another machine."""
     return kind.startswith(NETWORK_FILE_SYSTEMS) and kind not in _LOCAL_FUSE
 
 
@@ -107,7 +107,7 @@ def mounted_devices(mountinfo: Path = _MOUNTINFO) -> set[int]:
 
 
 def is_unplugged(path: str, device: int, mounted: Collection[int]) -> bool:
-    """Tell whether the drive on which a file lay is gone: not mounted, and another one's folder in its place."""
+    """Return whether the drive on which a file lay is gone: not mounted, and another one's folder in its place."""
     folder = os.path.dirname(path)
     while True:
         try:
@@ -139,7 +139,7 @@ def mounts_below(path: str, mountinfo: Path = _MOUNTINFO) -> frozenset[tuple[int
 
 
 def may_be_away(path: str, fstab: Path = _FSTAB) -> bool:
-    """Tell whether fstab(5) says that the machine starts without the drive that a path lies on."""
+    """Return whether fstab(5) says that the machine starts without the drive that a path lies on."""
     try:
         lines = fstab.read_bytes().splitlines()
     except OSError:

@@ -19,7 +19,7 @@ def look_at_pressure(proc: Path = _PROC, sys: Path = _SYS) -> Pressure:
 
 
 def _is_on_battery(supplies: Path) -> bool:
-    """Tell whether the machine's own battery is being emptied (Documentation/ABI/testing/sysfs-class-power)."""
+    """Return whether the machine's own battery is being emptied (Documentation/ABI/testing/sysfs-class-power)."""
     is_discharging = False
     for supply in sorted(supplies.glob("*")):
         kind = _text(supply / "type")

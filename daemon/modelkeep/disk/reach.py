@@ -55,7 +55,7 @@ def unseen(path: str) -> HashError:
     reason = files.why_unseen(path)
     if not reason:
         return missing(path)
-    return HashError(f"nobody can tell whether its file is there ({reason}): check its folder's rights, or its disk")
+    return HashError(f"it is unknown whether its file is there ({reason}): check its folder's rights, or its disk")
 
 
 def reading_error(path: str, error: OSError) -> HashError:

@@ -63,12 +63,12 @@ class Roots:
     # Which of them is there
 
     def follow(self, path: str, identity: Identity) -> None:
-        """Note which folder is followed at a root's path."""
+        """Record which folder is followed at a root's path."""
         self._known[path].identity = identity
         self._known[path].doubtful = False
 
     def lose(self, path: str) -> None:
-        """Note that a root is not there, or not followed."""
+        """Record that a root is not there, or not followed."""
         if path in self._known:
             self._known[path].identity = None
 
@@ -78,7 +78,7 @@ class Roots:
         return known.identity if known is not None else None
 
     def is_reachable(self, root: Root) -> bool:
-        """Tell whether a root was there when it was last looked at."""
+        """Return whether a root was there when it was last looked at."""
         return self.identity(root.path) is not None
 
     def is_same(self, root: Root) -> bool:
@@ -101,7 +101,7 @@ class Roots:
                 self.ask_check()
 
     def take_doubt(self, path: str) -> bool:
-        """Tell whether a root that is there may not have been there at some moment since this was last asked."""
+        """Return whether a root that is there may not have been there at some moment since this was last asked."""
         known = self._known.get(path)
         if known is None or known.identity is None or not known.doubtful:
             return False

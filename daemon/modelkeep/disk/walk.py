@@ -83,7 +83,7 @@ def _take_files(folder: str, files: "Sequence[os.DirEntry[str]]", looks: Looks, 
 
 
 def _is_ordinary(file: "os.DirEntry[str]", listing: Listing) -> bool:
-    """Tell whether no link leads from there to a file that the kernel makes up."""
+    """Return whether no link leads from there to a file that the kernel makes up."""
     if not file.is_symlink() or not is_pseudo_file(file.path):
         return True
     listing.not_followed.append((file.path, f"it leads to a file of the kernel ({file_system_of(file.path)})"))
@@ -212,7 +212,7 @@ def _identities_above(folder: str, root: str) -> set[tuple[int, int]]:
 
 
 def _leads_into(link: str, root: str) -> bool:
-    """Tell whether a link leads to a folder of the root itself that is not hidden there: it is found at its place."""
+    """Return whether a link leads to a folder of the root itself that is not hidden there: it is found as itself."""
     target, base = os.path.realpath(link), os.path.realpath(root)
     return Root(base).contains(target) and not is_hidden_below(os.path.join(target, "file"), base)
 

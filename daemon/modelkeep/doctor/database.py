@@ -39,7 +39,7 @@ def check_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Find
 
 
 def is_there(premises: Premises) -> bool:
-    """Tell whether there is a catalogue's file that holds anything."""
+    """Return whether there is a catalogue's file that holds anything."""
     path = premises.directory.catalogue
     return bool(size_of(path) or size_of(wal_of(path)))
 

@@ -68,7 +68,7 @@ def problem(check: str, sentence: str, remedy: str, *, repairable: bool = False)
 
 
 def are_fine(findings: Iterable[Finding]) -> bool:
-    """Tell whether nothing has to be done."""
+    """Return whether nothing has to be done."""
     return not any(finding.is_wrong for finding in findings)
 
 

@@ -82,7 +82,7 @@ def count_folders(
 
 
 def ignores_case(folder: str) -> bool:
-    """Tell whether one of a folder's entries is found under its name in other letters too; only looks."""
+    """Return whether one of a folder's entries is found under its name in other letters too; only looks."""
     with os.scandir(folder) as entries:
         named = next((entry.name for entry in entries if entry.name.swapcase() != entry.name), None)
     if named is None:
@@ -95,5 +95,5 @@ def ignores_case(folder: str) -> bool:
 
 
 def _are_both_listed(folder: str, name: str) -> bool:
-    """Tell whether both spellings are entries of their own: then they are hard links of one file."""
+    """Return whether both spellings are entries of their own: then they are hard links of one file."""
     return name.swapcase() in os.listdir(folder)  # noqa: PTH208

@@ -46,7 +46,7 @@ def take_premises(settings: Settings) -> Premises:
 
 
 def may_enter(folder: Path) -> bool:
-    """Tell whether this user may look into a folder, should it be there."""
+    """Return whether this user may look into a folder, should it be there."""
     return not folder.is_dir() or os.access(folder, os.R_OK | os.X_OK)
 
 

@@ -82,7 +82,7 @@ def _check_root(look: RootLook, polling: str) -> Iterator[Finding]:
 
 
 def is_polled(look: RootLook, polling: str) -> bool:
-    """Tell whether the daemon polls a root instead of having the kernel tell it of changes."""
+    """Return whether the daemon polls a root instead of having the kernel tell it of changes."""
     return polling == "always" or (polling == "auto" and look.is_network)
 
 

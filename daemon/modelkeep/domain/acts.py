@@ -113,7 +113,7 @@ def refuse_purge(known: ModelDetails) -> None:
             )
         if place.state is LocationState.UNREACHABLE:
             raise Conflict(
-                f"{name} is not purged, for nobody can tell whether its file is gone: {place.path} is on a drive that"
+                f"{name} is not purged, for it is unknown whether its file is gone: {place.path} is on a drive that"
                 " is not there; connect the drive first"
             )
 

@@ -1,4 +1,4 @@
-"""What the owner is told of a row of the queue that waits for a decision."""
+"""What the owner reads about a row of the queue that waits for a decision."""
 
 from collections.abc import Sequence
 

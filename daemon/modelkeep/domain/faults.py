@@ -27,7 +27,7 @@ _WORKER_ADVICE: Mapping[int, str] = {
 _ADVICE_ELSE = "look at the disk of {folder}"
 
 
-def told(error: OSError, what: str, folder: PurePath | None = None) -> str:
+def explained(error: OSError, what: str, folder: PurePath | None = None) -> str:
     """Return one sentence: what cannot be written, why, where, and what would help.
 
     Args:

@@ -13,7 +13,7 @@ DERIVED_KEYS = frozenset({"images_count", "images"})
 
 
 def is_empty(value: Any) -> bool:
-    """Tell whether a value says nothing. Zero and False say something."""
+    """Return whether a value says nothing. Zero and False say something."""
     if value is None or value in ("", [], {}):
         return True
     return isinstance(value, dict) and all(is_empty(inner) for inner in value.values())

@@ -33,7 +33,7 @@ class Root:
     type: str = ""
 
     def contains(self, path: str) -> bool:
-        """Tell whether a path is the root or lies below it, by spelling."""
+        """Return whether a path is the root or lies below it, by spelling."""
         return path == self.path or path.startswith(self.path.rstrip("/") + "/")
 
 
@@ -47,17 +47,17 @@ def root_of(path: str, roots: Iterable[Root]) -> Root | None:
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether a file of this base name waits for a rename before it counts."""
+    """Return whether a file of this base name waits for a rename before it counts."""
     return name.startswith(".") or name.lower().endswith(TEMPORARY_SUFFIXES)
 
 
 def is_hidden_below(path: str, root: str) -> bool:
-    """Tell whether a folder between a root and a file begins with a dot (caches, trash, version control)."""
+    """Return whether a folder between a root and a file begins with a dot (caches, trash, version control)."""
     return any(part.startswith(".") for part in path[len(root) :].split("/")[:-1])
 
 
 def is_model_file(name: str, extensions: Sequence[str]) -> bool:
-    """Tell whether a base name is that of a model; `extensions` are lower-case with their dot."""
+    """Return whether a base name is that of a model; `extensions` are lower-case with their dot."""
     return name.lower().endswith(tuple(extensions)) and not is_temporary(name)
 
 
@@ -85,12 +85,12 @@ def in_brief(text: str, length: int = 120) -> str:
 
 
 def is_name_from_path(name: str, paths: Iterable[str]) -> bool:
-    """Tell whether a name says no more than one of these paths does (base name, with or without its ending)."""
+    """Return whether a name says no more than one of these paths does (base name, with or without its ending)."""
     return any(name in (base, base.rsplit(".", 1)[0]) for base in map(suggested_name, paths))
 
 
 def is_type_from_path(type_: str, paths: Iterable[str]) -> bool:
-    """Tell whether a type says no more than the folders of one of these paths do."""
+    """Return whether a type says no more than the folders of one of these paths do."""
     return any(type_ in path.split("/")[:-1] for path in paths)
 
 
@@ -113,7 +113,7 @@ class PathMap:
         return path
 
     def covers(self, path: str) -> bool:
-        """Tell whether a prefix matches."""
+        """Return whether a prefix matches."""
         return any(_below(path, old) is not None for old, _ in self.pairs)
 
 
@@ -122,7 +122,7 @@ _WINDOWS = re.compile(r"[A-Za-z]:(?:[\\/]|$)|\\\\")
 
 
 def is_windows_path(path: str) -> bool:
-    """Tell whether a path was written by a Windows machine (drive letter or network share)."""
+    """Return whether a path was written by a Windows machine (drive letter or network share)."""
     return _WINDOWS.match(path) is not None
 
 

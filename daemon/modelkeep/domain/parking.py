@@ -7,7 +7,7 @@ from modelkeep.domain.values import PendingState
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """What is noted on a row; `path` is its file's, and `pending_id` 0 when only a location is concerned."""
+    """What is recorded on a row; `path` is its file's, and `pending_id` 0 when only a location is concerned."""
 
     pending_id: int
     path: str

@@ -104,7 +104,7 @@ def _note_present(location: Location, status: Fingerprint, found: Differences) -
 
 
 def is_touched(location: Location, status: Fingerprint) -> bool:
-    """Tell whether something happened to a known file that may have changed what it holds, and it is not known yet.
+    """Return whether something happened to a known file that may have changed what it holds, and it is not known yet.
 
     A claim waits to be read anyway.
     """
@@ -123,10 +123,10 @@ class Looks(Protocol):
         """Return when a name in the folder of a path was given or taken last; None for a symbolic link."""
 
     def was_written(self, path: str) -> bool:
-        """Tell whether an event says that somebody wrote at a path just now."""
+        """Return whether an event says that somebody wrote at a path just now."""
 
     def was_removed(self, path: str) -> bool:
-        """Tell whether an event says that the name at a path was taken away just now."""
+        """Return whether an event says that the name at a path was taken away just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def find_twin(path: str, fingerprint: Fingerprint, candidates: Iterable[Location
 
 
 def is_explained(location: Location, status: Fingerprint, others: Iterable[Location], disk: Looks) -> bool:
-    """Tell whether names that were given or taken are why a known file has another ctime: it needs no reading then.
+    """Return whether names that were given or taken are why a known file has another ctime: it needs no reading then.
 
     Args:
         location: what is known of it.
@@ -204,12 +204,12 @@ def is_explained(location: Location, status: Fingerprint, others: Iterable[Locat
 
 
 def _is_as_new(fingerprint: Fingerprint, other: Fingerprint) -> bool:
-    """Tell whether a file was looked at after the last that is known to have happened to another name of it."""
+    """Return whether a file was looked at after the last that is known to have happened to another name of it."""
     return (fingerprint.ctime_ns or 0) >= (other.ctime_ns or 0)
 
 
 def _explains(path: str, status: Fingerprint, disk: Looks) -> bool:
-    """Tell whether the last thing that happened to a file may be that it got its name at a path."""
+    """Return whether the last thing that happened to a file may be that it got its name at a path."""
     named_ns = disk.named_at(path)
     if named_ns is None or status.ctime_ns is None or disk.was_written(path):
         return False
@@ -217,7 +217,7 @@ def _explains(path: str, status: Fingerprint, disk: Looks) -> bool:
 
 
 def looks_unmounted(on_disk: Mapping[str, Fingerprint], device: int, known: Iterable[Location]) -> bool:
-    """Tell whether a folder is empty because its drive is not mounted: it was full, on another device."""
+    """Return whether a folder is empty because its drive is not mounted: it was full, on another device."""
     devices = {
         location.fingerprint.device
         for location in known

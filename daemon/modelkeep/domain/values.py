@@ -88,7 +88,7 @@ _EARLIEST_NS = -3_000_000_000_000_000_000
 """The year 1874; the oldest date that most file systems can hold is in 1901."""
 
 
-def told_ns(ns: int) -> int:
+def bounded_ns(ns: int) -> int:
     """Return a file's time as 64 bits can hold it: a file system may tell dates of billions of years.
 
     What lies beyond 2459 is wrapped around, and so is what lies before 1874: the same time stays the same number.
@@ -120,8 +120,8 @@ class Fingerprint:
         cls, device: int, inode: int, size_bytes: int, mtime_ns: int, ctime_ns: int, birth_ns: int | None = None
     ) -> Self:
         """Make one of what a file system tells, however absurd its times are."""
-        birth_ns = None if birth_ns is None else told_ns(birth_ns)
-        return cls(device, inode, size_bytes, told_ns(mtime_ns), told_ns(ctime_ns), birth_ns)
+        birth_ns = None if birth_ns is None else bounded_ns(birth_ns)
+        return cls(device, inode, size_bytes, bounded_ns(mtime_ns), bounded_ns(ctime_ns), birth_ns)
 
     @classmethod
     def from_stat(cls, status: os.stat_result) -> Self:
@@ -129,7 +129,7 @@ class Fingerprint:
         return cls.of(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def same_file_at_same_path(self, other: "Fingerprint | None") -> bool:
-        """Tell whether an unmoved path still holds the same file, which may have been touched since.
+        """Return whether an unmoved path still holds the same file, which may have been touched since.
 
         The device number is left out: it may change with every mount, and the path has not moved.
         """
@@ -138,7 +138,7 @@ class Fingerprint:
         return (self.inode, self.size_bytes, self.mtime_ns) == (other.inode, other.size_bytes, other.mtime_ns)
 
     def is_untouched_since(self, known: "Fingerprint | None") -> bool:
-        """Tell whether an unmoved path still holds the same content: nothing at all happened to the file.
+        """Return whether an unmoved path still holds the same content: nothing at all happened to the file.
 
         When it was touched last is not compared where it was not known.
         """
@@ -147,11 +147,11 @@ class Fingerprint:
         return None in (self.ctime_ns, known.ctime_ns) or self.ctime_ns == known.ctime_ns
 
     def is_same_inode(self, other: "Fingerprint | None") -> bool:
-        """Tell whether two paths that were looked at now lead to one file."""
+        """Return whether two paths that were looked at now lead to one file."""
         return other is not None and (self.device, self.inode) == (other.device, other.inode)
 
     def is_surely_born_with(self, other: "Fingerprint") -> bool:
-        """Tell whether two fingerprints are of one file and not of one that was given the other's inode number."""
+        """Return whether two fingerprints are of one file and not of one that was given the other's inode number."""
         return self.birth_ns is not None and self.birth_ns == other.birth_ns
 
 
@@ -185,7 +185,7 @@ class PendingImport(Description):
     """`sha256` is what its file was read to be, and no claim: what it says is about that content ever after."""
 
     def is_about(self, sha256: str) -> bool:
-        """Tell whether what this row says may be said of a content."""
+        """Return whether what this row says may be said of a content."""
         return not self.verified or self.sha256 == sha256
 
     @property

@@ -1,4 +1,4 @@
-"""Tell whether a PNG holds as many pixels as its header says, without decoding it.
+"""Return whether a PNG holds as many pixels as its header says, without decoding it.
 
 Pillow takes some images for whole whose compressed data ends early, and gives the missing pixels as they lie in
 memory. Format: https://www.w3.org/TR/png-3/
@@ -20,7 +20,7 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def lacks_pixels(data: bytes) -> bool:
-    """Tell whether the data of a PNG inflates to less than its size needs; what is no PNG lacks nothing."""
+    """Return whether the data of a PNG inflates to less than its size needs; what is no PNG lacks nothing."""
     chunks = _chunks(data)
     kind, header = next(chunks, (b"", b""))
     if kind != b"IHDR" or len(header) < _HEADER.size:

@@ -51,7 +51,7 @@ class RunsInWorker(Protocol):
         """Run a function in a worker; `WorkerDied` when the worker, or one beside it, was killed meanwhile."""
 
     def abandon(self) -> bool:
-        """Kill the workers, whatever they do; the next call starts new ones. Tells whether they are gone at once."""
+        """Kill the workers, whatever they do; the next call starts new ones. Whether they are gone at once."""
 
 
 class ImageStore(ImagePaths):

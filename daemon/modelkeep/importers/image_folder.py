@@ -53,7 +53,7 @@ def _unquoted(text: str) -> str:
 
 
 def _is_inside(entry: os.DirEntry[str], folder: Path) -> bool:
-    """Tell whether an entry is a regular file; a symbolic link counts only when it stays in the folder."""
+    """Return whether an entry is a regular file; a symbolic link counts only when it stays in the folder."""
     if not entry.is_symlink():
         return entry.is_file(follow_symlinks=False)
     target = Path(os.path.realpath(entry.path))

@@ -29,7 +29,7 @@ def local_path(stored: object, path_map: PathMap) -> tuple[str, str]:
 
 
 def is_mapped(stored: object, path_map: PathMap) -> bool:
-    """Tell whether the owner wants the path that a source stored rewritten; as for `local_path`."""
+    """Return whether the owner wants the path that a source stored rewritten; as for `local_path`."""
     if not path_map.pairs:
         return False
     path = stored.decode("utf-8", "surrogateescape") if isinstance(stored, bytes) else str(stored)
@@ -48,4 +48,4 @@ def _foreign(path: str) -> str:
             f"{path} lies on a Windows {place}; run again with --map '{windows.anchor}=/where/it/is',"
             " naming the folder in which its files lie on this machine"
         )
-    return f"{path} is not an absolute path, so nobody can tell which file it means"
+    return f"{path} is not an absolute path, so it is unknown which file it means"

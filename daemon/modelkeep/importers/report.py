@@ -126,7 +126,7 @@ def _some_paths(content: SourceContent) -> list[str]:
 
 
 def _loses_nothing(remark: Refusal) -> bool:
-    """Tell whether a remark may stand after those that tell of something lost."""
+    """Return whether a remark may stand after those that tell of something lost."""
     return remark.reason.endswith(TAKEN_AS_UNKNOWN)
 
 

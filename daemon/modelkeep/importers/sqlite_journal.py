@@ -43,7 +43,7 @@ def disarm(journal: Path, copy: Path, database: Path) -> None:
 
 
 def _grows(header: bytes, known_bytes: int) -> bool:
-    """Tell whether a journal speaks of more pages than the database and the journal hold together."""
+    """Return whether a journal speaks of more pages than the database and the journal hold together."""
     if len(header) < _HEADER.size or not header.startswith(JOURNAL_MAGIC):
         return False
     _, _, _, pages, _, page_bytes = _HEADER.unpack(header)

@@ -42,7 +42,7 @@ class Contents:
     names: bytes = b""
 
     def may_answer(self, query: Query) -> bool:
-        """Tell whether a record in it may be wanted, leaving `model` aside."""
+        """Return whether a record in it may be wanted, leaving `model` aside."""
         return (
             (not query.since_ts or self.last_ts >= query.since_ts)
             and (not query.event or any(fnmatchcase(event, query.event) for event in self.events))
@@ -50,11 +50,11 @@ class Contents:
         )
 
     def may_hold(self, keys: Iterable[Spelled]) -> bool:
-        """Tell whether a record in it may have one of these keys."""
+        """Return whether a record in it may have one of these keys."""
         return any(self._has(checksum_of(key)) for key in keys)
 
     def may_name(self, text: str) -> bool:
-        """Tell whether a text may be a part of a name, or of a hash, in it."""
+        """Return whether a text may be a part of a name, or of a hash, in it."""
         return _folded(text) in self.names
 
     def _has(self, checksum: int) -> bool:

@@ -1,8 +1,8 @@
 """The journal as the running daemon uses it: it outlives a full disk and a failed fsync.
 
-Records that say what happened may be written later (`note`, `note_many`); those that say what will be done must be on
-the disk first (`write_many`, `sync`). After a failed fsync nobody can tell what is on the disk, so the open file is
-given up, and the journal is opened and read anew, from what is there.
+Records of what happened may be written later (`append`, `append_many`); those of what will be done must be on the
+disk first (`write_many`, `sync`). After a failed fsync it is unknown what is on the disk, so the open file is given
+up, and the journal is opened and read anew, from what is there.
 """
 
 import time
@@ -81,12 +81,12 @@ class JournalKeeper:
 
     # What may be written later
 
-    def note(self, event: str, **fields: object) -> bool:
-        """Write one record now or, when that is not possible, later; tells whether it is written."""
-        return self.note_many([(event, fields)])
+    def append(self, event: str, **fields: object) -> bool:
+        """Write one record now or, when that is not possible, later; returns whether it is written."""
+        return self.append_many([(event, fields)])
 
-    def note_many(self, records: Iterable[Record]) -> bool:
-        """Write records now or, when that is not possible, later; tells whether all are written."""
+    def append_many(self, records: Iterable[Record]) -> bool:
+        """Write records now or, when that is not possible, later; returns whether all are written."""
         noted = list(self._heard(records))
         try:
             self._write(noted)

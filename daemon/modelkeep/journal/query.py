@@ -40,7 +40,7 @@ class Query:
     limit: int = 0
 
     def wants(self, record: Mapping[str, object]) -> bool:
-        """Tell whether a record is wanted, leaving `model` and `limit` aside: they take more than one record."""
+        """Return whether a record is wanted, leaving `model` and `limit` aside: they take more than one record."""
         seq, event, ts = record["seq"], str(record["event"]), str(record["ts"])
         return (
             isinstance(seq, int)
@@ -66,12 +66,12 @@ class Query:
 
 
 def is_failing(event: str) -> bool:
-    """Tell whether an event by itself means that something went wrong."""
+    """Return whether an event by itself means that something went wrong."""
     return event.endswith(_FAILING_ENDINGS) or event in _FAILING_EVENTS
 
 
 def tells_of_failure(record: Mapping[str, object]) -> bool:
-    """Tell whether a record says that something went wrong."""
+    """Return whether a record says that something went wrong."""
     return is_failing(str(record.get("event", ""))) or bool(record.get("error"))
 
 

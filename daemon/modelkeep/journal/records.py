@@ -129,7 +129,7 @@ def decode(line: bytes) -> dict[str, object]:
 
 
 def is_sound(line: bytes) -> bool:
-    """Tell whether a line ends as lines do and its checksum fits, without parsing it."""
+    """Return whether a line ends as lines do and its checksum fits, without parsing it."""
     return line[-SEAL_BYTES:] == b'"crc":"%08x"}\n' % crc32(line[:-SEAL_BYTES])
 
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from modelkeep.base.failpoints import reach
 from modelkeep.disk.durable import write_durably
-from modelkeep.domain.faults import told
+from modelkeep.domain.faults import explained
 from modelkeep.errors import JournalError
 from modelkeep.journal.segments import Segment
 
@@ -149,7 +149,7 @@ class SegmentFile:
 
 def unwritable(folder: Path, error: OSError) -> JournalError:
     """Return what is raised when a file of the journal cannot be written."""
-    return JournalError(told(error, f"the journal in {folder}", folder))
+    return JournalError(explained(error, f"the journal in {folder}", folder))
 
 
 def sweep_drafts(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tell whether the journal is what was written: checksums, numbers without a gap, a whole last line."""
+"""Return whether the journal is what was written: checksums, numbers without a gap, a whole last line."""
 
 from pathlib import Path
 

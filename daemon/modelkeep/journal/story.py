@@ -40,7 +40,7 @@ class Story:
         self._fresh: set[Key] = set()
 
     def takes(self, record: Mapping[str, object]) -> bool:
-        """Tell whether a record belongs to the story; what it is connected to then belongs to it too."""
+        """Return whether a record belongs to the story; what it is connected to then belongs to it too."""
         keys = _keys_of(record)
         if not keys or (keys.isdisjoint(self._keys) and not self._is_named_in(record)):
             return False

@@ -52,7 +52,7 @@ def take_survey(folder: Path) -> Survey:
             sealed.remember(segment, summary)
         _take(segment, summary, survey)
     sealed.save()
-    _tell_torn_tail(survey, newest_line_offset)
+    _find_torn_tail(survey, newest_line_offset)
     return survey
 
 
@@ -83,7 +83,7 @@ def _read_segment(segment: Segment) -> tuple[Summary, int]:
     return Summary(offset, next_seq, tuple(damages), unfinished.opened, tuple(closed)), line_offset
 
 
-def _tell_torn_tail(survey: Survey, newest_line_offset: int) -> None:
+def _find_torn_tail(survey: Survey, newest_line_offset: int) -> None:
     """Take the damage out of the list that is the newest segment's last line."""
     if not survey.damages:
         return

@@ -107,7 +107,7 @@ class JournalWriter:
         with self._syncing:
             seq, file = self._flushed_seq, self._sink.file
             file.sync()
-            self._note_durable(Mark(file.segment.first_seq, seq))
+            self._mark_durable(Mark(file.segment.first_seq, seq))
 
     def write_anew(self) -> None:
         """Put a copy in the place of the newest segment, after a failed sync: what is read from it may not last.
@@ -128,7 +128,7 @@ class JournalWriter:
             file, was_open = self._sink.file, not self.is_given_up
             file.sync_and_close()
             if was_open:
-                self._note_durable(Mark(file.segment.first_seq, self._flushed_seq))
+                self._mark_durable(Mark(file.segment.first_seq, self._flushed_seq))
 
     @property
     def seq(self) -> int:
@@ -216,13 +216,13 @@ class JournalWriter:
                 new.close()
                 raise
             reach("journal.rotate.after")
-            self._note_durable(Mark(new.segment.first_seq, self._flushed_seq))
+            self._mark_durable(Mark(new.segment.first_seq, self._flushed_seq))
             self._sealed[old.segment] = old.size_bytes
             self._sink.file = new
             old.close()
         self._remove_oldest()
 
-    def _note_durable(self, mark: Mark) -> None:
+    def _mark_durable(self, mark: Mark) -> None:
         if mark != self._mark and mark.seq:
             self._mark = mark
             write_mark(self._folder, mark)

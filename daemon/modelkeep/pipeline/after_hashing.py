@@ -45,8 +45,8 @@ class AfterHashing:
         untaken: looks again at files that could not be read.
         failures: lets go of jobs.
         looks: looks at paths of the roots.
-        troubles: is told when no file can be hashed.
-        note: appends records to the journal.
+        troubles: holds a report when no file can be hashed.
+        record: appends records to the journal.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class AfterHashing:
         failures: Failures,
         looks: DiskLooks,
         troubles: Troubles,
-        note: Callable[[Sequence[Record]], object],
+        record: Callable[[Sequence[Record]], object],
     ) -> None:
         self._readings = readings
         self._stages = stages
@@ -69,7 +69,7 @@ class AfterHashing:
         self._failures = failures
         self._looks = looks
         self._troubles = troubles
-        self._note = note
+        self._record = record
         self._claims_failed: dict[str, str] = {}
 
     async def run(self) -> None:
@@ -106,7 +106,7 @@ class AfterHashing:
         changed = [replace(item, outcome=digest) for item, digest in now if isinstance(digest, HashError)]
         told = [(item, digest) for item, digest in now if isinstance(digest, Digest)]
         await self._take_failed(changed)
-        self._note([("hash.finished", _facts(item, digest)) for item, digest in told])
+        self._record([("hash.finished", _facts(item, digest)) for item, digest in told])
         for item, digest in told:
             job = item.job
             job.answer_digest(digest)
@@ -181,13 +181,13 @@ class AfterHashing:
             return silent
 
     def _note_claim_failed(self, job: Job, error: HashError) -> None:
-        """Note why a claim, or a doubt, stays one: it is tried again with the next sweep."""
+        """Record why a claim, or a doubt, stays one: it is tried again with the next sweep."""
         is_known = self._claims_failed.get(job.path) == str(error)  # that it failed again is no news
-        if not isinstance(error, FileVanished):  # a file that is gone is noted by its events
+        if not isinstance(error, FileVanished):  # a file that is gone is recorded by its events
             self._claims_failed[job.path] = str(error)
             if not is_known:
                 fields = {"path": job.path, "sha256": job.claim, "error": str(error)}
-                self._note([("hash.failed", fields)])
+                self._record([("hash.failed", fields)])
 
 
 def _job_of(item: Read) -> Job:

@@ -27,7 +27,7 @@ class AfterMigrating:
         claims: are held against what was read.
         parking: puts rows back into the queue.
         failures: lets go of jobs.
-        note: appends records to the journal.
+        record: appends records to the journal.
         ask: says that there is room for more.
     """
 
@@ -38,7 +38,7 @@ class AfterMigrating:
         claims: Claims,
         parking: Parking,
         failures: Failures,
-        note: Callable[[Sequence[Record]], object],
+        record: Callable[[Sequence[Record]], object],
         ask: Callable[[], object],
     ) -> None:
         self._catalogue = catalogue
@@ -46,7 +46,7 @@ class AfterMigrating:
         self._claims = claims
         self._parking = parking
         self._failures = failures
-        self._note = note
+        self._record = record
         self._ask = ask
 
     async def take(self, done: Sequence[Migrated]) -> None:
@@ -118,7 +118,7 @@ class AfterMigrating:
             if item.hashed.job.knows_nothing and item.result.order.fingerprint
         }
         offered = await self._catalogue.offer(new) if new else []
-        self._note([("pending.offered", _offer_facts(row.path, row.id, path)) for row, path in offered])
+        self._record([("pending.offered", _offer_facts(row.path, row.id, path)) for row, path in offered])
 
 
 def _job_of(item: Migrated) -> Job:

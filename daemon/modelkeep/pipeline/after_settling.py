@@ -24,7 +24,7 @@ class AfterSettling:
         parking: puts rows back into the queue.
         untaken: looks again at files that are not taken.
         failures: lets go of jobs.
-        note: appends records to the journal.
+        record: appends records to the journal.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class AfterSettling:
         parking: Parking,
         untaken: Untaken,
         failures: Failures,
-        note: Callable[[Sequence[Record]], object],
+        record: Callable[[Sequence[Record]], object],
     ) -> None:
         self._catalogue = catalogue
         self._stages = stages
         self._parking = parking
         self._untaken = untaken
         self._failures = failures
-        self._note = note
+        self._record = record
 
     async def taken(self, taken: Taken) -> None:
         """Have complete files hashed."""
@@ -55,7 +55,7 @@ class AfterSettling:
         paths = {job: job.path for job, _ in taken}
         known = await self._catalogue.locations_at(list(paths.values()))
         here = [item for item in taken if item[0] in self._stages.jobs and item[0].stage is Stage.SETTLING]
-        self._note([("file.settled", {"path": job.path, "pending_id": job.pending_id}) for job, _ in here])
+        self._record([("file.settled", {"path": job.path, "pending_id": job.pending_id}) for job, _ in here])
         for job, fingerprint in here:
             place = known.get(paths[job])
             if place is not None and place.is_read and fingerprint.is_untouched_since(place.fingerprint):

@@ -20,7 +20,7 @@ class Claims:
     Args:
         catalogue: where they stand.
         images: copies the image of a model whose claim is refuted.
-        note: appends records to the journal.
+        record: appends records to the journal.
         roots: the configured ones.
         clock_ms: milliseconds since 1970.
     """
@@ -29,14 +29,14 @@ class Claims:
         self,
         catalogue: JudgesClaims,
         images: CopiesImages,
-        note: Callable[[Sequence[Record]], object],
+        record: Callable[[Sequence[Record]], object],
         roots: Roots,
         clock_ms: Callable[[], int],
     ) -> None:
         self._roots = roots
         self._catalogue = catalogue
         self._images = images
-        self._note = note
+        self._record = record
         self._clock_ms = clock_ms
 
     async def judge(self, job: Job, digest: Digest) -> PendingImport | None:
@@ -54,8 +54,8 @@ class Claims:
         if judgement.confirmed:
             told.append(("claim.confirmed", {**about, "sha256": digest.sha256, "claimed": judgement.confirmed}))
         if judgement.row is not None:
-            told += _told_of_refuted(judgement, judgement.row, digest.sha256)
-        self._note(told)
+            told += _refuted_records(judgement, judgement.row, digest.sha256)
+        self._record(told)
         return judgement.row
 
     async def _judge(self, reading: Reading) -> Judgement:
@@ -82,7 +82,7 @@ class Claims:
             return ""
 
 
-def _told_of_refuted(judgement: Judgement, row: PendingImport, found: str) -> list[Record]:
+def _refuted_records(judgement: Judgement, row: PendingImport, found: str) -> list[Record]:
     """Return what the journal says of hashes that a file does not have."""
     about: dict[str, object] = {"path": judgement.path, "pending_id": row.id}
     told: list[Record] = []

@@ -24,7 +24,7 @@ class Failures:
     Args:
         stages: hold the jobs.
         parking: puts rows back into the queue.
-        troubles: is told when the catalogue cannot be read or written.
+        troubles: holds a report when the catalogue cannot be read or written.
         ask: has the queue looked at again.
     """
 

@@ -90,7 +90,7 @@ class FileBeingRead:
         return buffer[: os.preadv(self._descriptor, [buffer], self.bytes_done)]
 
     def done(self, count: int) -> None:
-        """Note that the next bytes are hashed."""
+        """Record that the next bytes are hashed."""
         before = self.bytes_done // WINDOW_BYTES
         self.bytes_done += count
         if before < self.bytes_done // WINDOW_BYTES and before < len(self._was_cached):

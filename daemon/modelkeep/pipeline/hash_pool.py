@@ -64,7 +64,7 @@ class _Slot:
         self.idle: asyncio.TimerHandle | None = None
 
     def takes(self, device: int) -> bool:
-        """Tell whether it has room for more files of a device."""
+        """Return whether it has room for more files of a device."""
         is_ahead = self.bytes >= AHEAD_BYTES and len(self.files) >= SIDE_BY_SIDE
         return not self.files or (self.device == device and len(self.files) < AHEAD_FILES and not is_ahead)
 

@@ -126,7 +126,7 @@ class HashWorker:
             self._tell()
 
     def _listen(self) -> bool:
-        """Take what the daemon says; waits for it when there is nothing to do. Tells whether it is there still."""
+        """Take what the daemon says; waits for it when there is nothing to do. Returns whether it is there still."""
         is_idle = not (self._waiting or self._opened or any(lane.file for lane in self._lanes))
         if is_idle:
             self._tell_results()
@@ -175,7 +175,7 @@ class HashWorker:
                 lane.data = lane.buffer[:0]
 
     def _fill(self, lane: Lane) -> bool:
-        """Have bytes of a file in a lane, of the next one when one is read; tells whether there are any."""
+        """Have bytes of a file in a lane, of the next one when one is read; returns whether there are any."""
         while not lane.data:
             if lane.file is None and not self._may_open():
                 return False
@@ -196,7 +196,7 @@ class HashWorker:
                 self._results.append([number, 0.0, _failure(error)])
 
     def _may_open(self) -> bool:
-        """Tell whether one more file may be read now."""
+        """Return whether one more file may be read now."""
         reads_two = self._sha256.takes_two and not self._one_by_one and not self._pace.waits_for_disk
         busy = sum(lane.file is not None for lane in self._lanes)
         if busy >= (LANES if reads_two else 1):

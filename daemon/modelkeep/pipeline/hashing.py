@@ -118,7 +118,7 @@ class HashStage:
         self._put(_Queued(job.priority, magnitude, next(self._order), job, fingerprint))
 
     def withdraw(self, job: Job) -> bool:
-        """Take a file out of the queue; tells whether it waited there."""
+        """Take a file out of the queue; returns whether it waited there."""
         return self._queued.pop(job, None) is not None
 
     def dispatch(self) -> None:
@@ -243,7 +243,7 @@ class HashStage:
         self.dispatch()
 
     def _tries_again(self, item: _Queued, error: HashError) -> bool:
-        """Tell whether a file is read once more, as that may answer."""
+        """Return whether a file is read once more, as that may answer."""
         if isinstance(error, FileVanished) and item.job.path != item.job.read_at:
             self._put(item)  # it was renamed before the worker had opened it
             return True

@@ -51,7 +51,7 @@ class Manners:
         self._take("")
 
     def _take(self, reason: str) -> bool:
-        """Note a reason, or that there is none; tells whether that is a change."""
+        """Note a reason, or that there is none; returns whether that is a change."""
         was_back, self.reason = bool(self.reason), reason
         if was_back == bool(reason):
             return False

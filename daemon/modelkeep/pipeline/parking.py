@@ -16,7 +16,7 @@ class Parking:
 
     Args:
         catalogue: the queue.
-        note: appends records to the journal.
+        record: appends records to the journal.
         end: takes a job out of hand and tells whoever waits for it.
         roots: are looked at again when a file was put off because its root is away.
         clock_ms: milliseconds since 1970.
@@ -26,14 +26,14 @@ class Parking:
     def __init__(
         self,
         catalogue: Catalogue,
-        note: Callable[[Sequence[Record]], object],
+        record: Callable[[Sequence[Record]], object],
         end: Callable[[Job, HashError], None],
         roots: Roots,
         clock_ms: Callable[[], int],
         retry_base_seconds: float,
     ) -> None:
         self._catalogue = catalogue
-        self._note = note
+        self._record = record
         self._end = end
         self._roots = roots
         self._clock_ms = clock_ms
@@ -60,7 +60,7 @@ class Parking:
     async def _park(self, parked: Sequence[Parked], event: str) -> None:
         # A row that stays as it was is no news: the journal is not filled with a missing file at every sweep.
         news = await self._catalogue.park(parked) if parked else []
-        self._note([(event, _facts(item)) for item in news])
+        self._record([(event, _facts(item)) for item in news])
 
     def _parked(self, pending_id: int, path: str, attempts: int, error: HashError, now: int) -> Parked:
         state = PendingState.MISSING if isinstance(error, FileVanished) else PendingState.FAILED

@@ -31,7 +31,7 @@ class Refill:
         arrivals: where it goes.
         parking: notes on rows why they cannot be taken up now.
         clock_ms: milliseconds since 1970.
-        troubles: is told when the catalogue cannot be read or written.
+        troubles: holds a report when the catalogue cannot be read or written.
         looks: looks at paths of the roots.
         asked: is set when there is room for more, or there may be more.
     """

@@ -45,13 +45,13 @@ class Untaken:
     Args:
         catalogue: what was known of their paths.
         looks: looks at paths of the roots.
-        note: appends records to the journal.
+        record: appends records to the journal.
     """
 
-    def __init__(self, catalogue: Catalogue, looks: DiskLooks, note: Callable[[Sequence[Record]], object]) -> None:
+    def __init__(self, catalogue: Catalogue, looks: DiskLooks, record: Callable[[Sequence[Record]], object]) -> None:
         self._catalogue = catalogue
         self._looks = looks
-        self._note = note
+        self._record = record
 
     async def why_unseen(self, jobs: Sequence[Job]) -> dict[Job, HashError | None]:
         """Return why the files of jobs are not seen, None for one that is; they may be renamed while one looks."""
@@ -77,4 +77,6 @@ class Untaken:
         replaced = [path for path in known if not present[path].same_file_at_same_path(known[path].fingerprint)]
         lost = await self._catalogue.lose_content(replaced) if replaced else []
         cause = "it was replaced by a file that cannot be taken yet"
-        self._note([("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause}) for place in lost])
+        self._record(
+            [("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause}) for place in lost]
+        )

@@ -30,7 +30,7 @@ class Requests:
         catalogue: the queue, and what is known.
         stages: hold the jobs.
         parking: puts rows back into the queue.
-        note: appends records to the journal.
+        record: appends records to the journal.
         clock_ms: milliseconds since 1970.
         looks: looks at paths of the roots.
     """
@@ -40,7 +40,7 @@ class Requests:
         catalogue: Catalogue,
         stages: Stages,
         parking: Parking,
-        note: Callable[[Sequence[Record]], object],
+        record: Callable[[Sequence[Record]], object],
         clock_ms: Callable[[], int],
         looks: DiskLooks,
     ) -> None:
@@ -50,7 +50,7 @@ class Requests:
         self._jobs = stages.jobs
         self._hashing = stages.hashing
         self._parking = parking
-        self._note = note
+        self._record = record
         self._clock_ms = clock_ms
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -240,7 +240,7 @@ class Requests:
         job.refresh(await self._catalogue.relocate(job.pending_id, path, self._clock_ms()))
         self._jobs.rename(job, path)
         fields = {"path": path, "old_path": old, "pending_id": job.pending_id, "cause": "said by the owner"}
-        self._note([("file.moved", fields)])
+        self._record([("file.moved", fields)])
 
     async def _require_model(self, path: str) -> None:
         """Raise HashError for a file that is no model, or not yet: that somebody asks for it changes nothing."""

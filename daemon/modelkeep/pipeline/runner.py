@@ -61,7 +61,7 @@ class Pipeline:
         changes: commits and publishes.
         hasher: reads files.
         looks: looks at paths of the roots.
-        troubles: is told when the catalogue cannot be read or written.
+        troubles: holds a report when the catalogue cannot be read or written.
         on_touched: has a file looked at again to which something happened while it was on its way.
         clock_ms: milliseconds since 1970.
         manners: tells when background hashing steps back; None: never.
@@ -81,7 +81,7 @@ class Pipeline:
         clock_ms: Callable[[], int] = now_ms,
         manners: Manners | None = None,
     ) -> None:
-        roots, note = looks.roots, journal.note_many
+        roots, record = looks.roots, journal.append_many
         room = asyncio.Event()
         self._readings = readings = Readings()
         self.jobs = Jobs(on_touched)
@@ -91,18 +91,18 @@ class Pipeline:
             catalogue, images, changes, clock_ms, lambda path: suggested_type(path, roots.of(path)), looks
         )
         self._stages = stages = Stages(self.jobs, self.settling, self.hashing, self.migrating, options.strategy)
-        claims = Claims(catalogue, images, note, roots, clock_ms)
-        parking = Parking(catalogue, note, self.jobs.end, roots, clock_ms, options.retry_base_seconds)
+        claims = Claims(catalogue, images, record, roots, clock_ms)
+        parking = Parking(catalogue, record, self.jobs.end, roots, clock_ms, options.retry_base_seconds)
         failures = Failures(stages, parking, troubles, room.set)
-        untaken = Untaken(catalogue, looks, note)
+        untaken = Untaken(catalogue, looks, record)
         self._arrivals = Arrivals(stages)
         self._refill = Refill(catalogue, self._arrivals, parking, clock_ms, troubles, looks, room)
-        self._requests = Requests(catalogue, stages, parking, note, clock_ms, looks)
-        self._after_settling = AfterSettling(catalogue, stages, parking, untaken, failures, note)
+        self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)
+        self._after_settling = AfterSettling(catalogue, stages, parking, untaken, failures, record)
         self._after_hashing = AfterHashing(
-            readings, stages, claims, parking, untaken, failures, looks, troubles, note
+            readings, stages, claims, parking, untaken, failures, looks, troubles, record
         )
-        self._after_migrating = AfterMigrating(catalogue, stages, claims, parking, failures, note, room.set)
+        self._after_migrating = AfterMigrating(catalogue, stages, claims, parking, failures, record, room.set)
 
     # Running
 

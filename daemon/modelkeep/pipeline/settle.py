@@ -67,7 +67,7 @@ class SettleStage:
         return job in self._held
 
     def withdraw(self, job: Job) -> bool:
-        """Hold a file no longer; tells whether it was held."""
+        """Hold a file no longer; returns whether it was held."""
         return self._held.pop(job, None) is not None
 
     def renamed(self, job: Job) -> None:

@@ -22,7 +22,7 @@ class Stages:
     strategy: Strategy
 
     def withdraw(self, job: Job) -> bool:
-        """Take a job out of the stage in which it only waits; tells whether it did."""
+        """Take a job out of the stage in which it only waits; returns whether it did."""
         return self.settling.withdraw(job) or self.hashing.withdraw(job)
 
     def end(self, job: Job, error: ModelkeepError) -> None:

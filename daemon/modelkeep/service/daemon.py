@@ -97,7 +97,7 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level
 
 
 def _hangs(threads: ThreadPoolExecutor) -> bool:
-    """Tell whether something is left that waits for a disk; the interpreter would wait for it too."""
+    """Return whether something is left that waits for a disk; the interpreter would wait for it too."""
 
     def end() -> bool:
         threads.shutdown(cancel_futures=True)
@@ -179,7 +179,7 @@ class Daemon:
             on_touched=lambda path: self._events.put(FileAppeared(path)),
             manners=Manners(look_at_pressure) if settings.hashing.yield_under_pressure else None,
         )
-        context = Context(holdings.catalogue, self._pipeline, holdings.journal.note_many, self._looks, extensions)
+        context = Context(holdings.catalogue, self._pipeline, holdings.journal.append_many, self._looks, extensions)
         self._intake = Intake(context, self._lost_track)
         self._keeper = RootKeeper(
             context, self._watcher, self._intake.scans, holdings.troubles, on_return=self._pipeline.sweep
@@ -214,7 +214,7 @@ class Daemon:
     async def start(self) -> None:
         """Start the parts in order: nothing is taken in before all that follows can take it on."""
         self._http.bind()
-        self._journal.note("daemon.started", **identity(), reason="modelkeep run")
+        self._journal.append("daemon.started", **identity(), reason="modelkeep run")
         await self._http.start()
         if await self._catalogue.is_paused():
             self._pipeline.pause()
@@ -238,7 +238,7 @@ class Daemon:
         done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         for task in done - {stopping}:
-            self._journal.note("daemon.stopped", **identity(), reason=f"{task.get_name()} ended by an error")
+            self._journal.append("daemon.stopped", **identity(), reason=f"{task.get_name()} ended by an error")
             await task
 
     async def stop(self) -> None:
@@ -255,7 +255,7 @@ class Daemon:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._http.stop()
         await self._pool.close()
-        self._journal.note("daemon.stopped", **identity(), reason="asked to stop")
+        self._journal.append("daemon.stopped", **identity(), reason="asked to stop")
 
     async def reload(self) -> None:
         """Read the configuration again: roots are added and removed; what else changed needs a restart."""
@@ -293,7 +293,7 @@ class Daemon:
             await persist(partial(self._intake.apply, events), self._holdings.troubles)
 
     def _lost_track(self, root: str) -> None:
-        self._journal.note("watch.overflowed", root=root, overflows=self._watcher.overflows)
+        self._journal.append("watch.overflowed", root=root, overflows=self._watcher.overflows)
         self._roots.ask_rescan(root)
 
     async def _sweep(self) -> None:
@@ -302,13 +302,13 @@ class Daemon:
             # Set forward, it makes rows due early, and that is all. Set back, what was due has to be so by it too.
             back_ms = min(0, jump.shift_ms)
             rows = await self._catalogue.shift_due(jump.before_ms + back_ms, back_ms) if back_ms else 0
-            self._journal.note("clock.jumped", shift_ms=jump.shift_ms, rows=rows)
+            self._journal.append("clock.jumped", shift_ms=jump.shift_ms, rows=rows)
         before = len(self._pipeline.in_hand)
         self._pipeline.sweep()
         await self._keeper.look_outside()
         counts = await self._catalogue.counts()
         if before or counts["pending"]["waiting"]:  # rows that wait for the owner are no news
-            self._journal.note("sweep.finished", in_hand=before, **counts["pending"])
+            self._journal.append("sweep.finished", in_hand=before, **counts["pending"])
 
     async def _rescan(self) -> None:
         await self._keeper.rescan_all("scheduled")

@@ -14,7 +14,7 @@ from modelkeep.changes.protocol import Changes
 from modelkeep.changes.recovery import recover
 from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.durable import make_folder
-from modelkeep.domain.faults import told
+from modelkeep.domain.faults import explained
 from modelkeep.domain.values import Record
 from modelkeep.errors import StorageError
 from modelkeep.images.store import ImageStore
@@ -80,7 +80,7 @@ async def open_holdings(
 
 @asynccontextmanager
 async def _opened(directory: DataDirectory, journal: JournalKeeper) -> AsyncIterator[Holdings]:
-    troubles = Troubles(lambda event, fields: journal.note(event, **fields))
+    troubles = Troubles(lambda event, fields: journal.append(event, **fields))
     journal.on_trouble = lambda error: troubles.report("journal", error) if error else troubles.clear("journal")
     catalogue = Catalogue.open(directory.catalogue)
     pool = WorkerPool(min(len(os.sched_getaffinity(0)), IMAGE_WORKERS_MAX))
@@ -99,7 +99,7 @@ def _open_images(directory: DataDirectory, pool: WorkerPool) -> ImageStore:
     try:
         return ImageStore(directory.images, pool)
     except OSError as error:
-        raise StorageError(told(error, "the folders of images")) from error
+        raise StorageError(explained(error, "the folders of images")) from error
 
 
 async def _recover(holdings: Holdings) -> None:

@@ -9,7 +9,7 @@ from modelkeep.base.clock import now_ms
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.imports import CALLED_OFF, StageOne
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.faults import STORAGE, told
+from modelkeep.domain.faults import STORAGE, explained
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import RenderedImage
@@ -78,7 +78,7 @@ class Running:
         self._tasks: set[asyncio.Task[ImportReport]] = set()
 
     def note(self, work: asyncio.Task[ImportReport]) -> None:
-        """Note an import until it is done."""
+        """Record an import until it is done."""
         self._tasks.add(work)
         work.add_done_callback(self._tasks.discard)
 
@@ -98,32 +98,32 @@ class _ImportedImages:
 
     async def render(self, source: Path, stem: str) -> RenderedImage:
         """Render the tiers of an image."""
-        with _faults_told():
+        with _faults_explained():
             return await self._images.render(source, stem)
 
     def stage_copy(self, source: Path, stem: str) -> str:
         """Copy an image to the staging folder."""
-        with _faults_told():
+        with _faults_explained():
             return self._images.stage_copy(source, stem)
 
     async def check_copy(self, staged: str, source: Path) -> None:
         """Make sure that a staged copy is an image."""
-        with _faults_told():
+        with _faults_explained():
             await self._images.check_copy(staged, source)
 
     def place_pending(self, staged: str, name: str) -> None:
         """Move a staged copy to its name."""
-        with _faults_told():
+        with _faults_explained():
             self._images.place_pending(staged, name)
 
     def sync_pending(self) -> None:
         """Make the names of pending images durable."""
-        with _faults_told():
+        with _faults_explained():
             self._images.sync_pending()
 
     def remove_pending(self, name: str) -> None:
         """Remove a pending image."""
-        with _faults_told():
+        with _faults_explained():
             self._images.remove_pending(name)
 
     def discard(self, staged: Iterable[str]) -> None:
@@ -132,18 +132,18 @@ class _ImportedImages:
 
 
 @contextmanager
-def _faults_told() -> Generator[None, None, None]:
+def _faults_explained() -> Generator[None, None, None]:
     """Turn what a disk answers that is full or may not be written into a sentence."""
     try:
         yield
     except OSError as error:
         if error.errno not in STORAGE:
             raise
-        raise StorageError(told(error, "the images")) from error
+        raise StorageError(explained(error, "the images")) from error
 
 
 def is_reading(value: Mapping[str, object]) -> bool:
-    """Tell whether a value of the stream says no more than that the source is being read."""
+    """Return whether a value of the stream says no more than that the source is being read."""
     progress = value.get("progress")
     return isinstance(progress, dict) and progress["phase"] == "reading"
 

@@ -185,7 +185,7 @@ class Operations:
         row = await self._pipeline.drop(pending_id)
         if row.image:
             self._holdings.images.remove_pending(row.image)
-        self._journal.note("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
+        self._journal.append("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
 
     async def edit(self, sha256: str, edit: Edit, is_current: Callable[[Shape], bool]) -> Shape:
         """Change what a model says; return it as it is then."""

@@ -51,7 +51,7 @@ def comfyui_roots(folder: Path) -> list[Root]:
 
 
 def adds_nothing(root: Root, others: Iterable[Root]) -> bool:
-    """Tell whether the files in a root have the same type by another root around it."""
+    """Return whether the files in a root have the same type by another root around it."""
     around = [other for other in others if other.path != root.path and other.contains(root.path)]
     innermost = max(around, key=lambda other: len(other.path), default=None)
     return innermost is not None and suggested_type(f"{root.path}/any", innermost) == root.type

@@ -82,7 +82,7 @@ def default_data_dir() -> Path:
 
 
 def leaves_data_dir_to_systemd(file: ConfigurationFile) -> bool:
-    """Tell whether a file's `data_dir` gives way to `$STATE_DIRECTORY`.
+    """Return whether a file's `data_dir` gives way to `$STATE_DIRECTORY`.
 
     The checkout's own file says `data` for a daemon started by hand. A sandboxed one may write nowhere but in its
     state directory; what the owner changed or wrote elsewhere holds there too.

@@ -276,7 +276,7 @@ def _merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str,
 
 
 def _overlap(root: Path, data_dir: Path) -> bool:
-    """Tell whether one lies in the other, as they are spelled or where they really are."""
+    """Return whether one lies in the other, as they are spelled or where they really are."""
     for one, other in ((root, data_dir), (_resolved(root), Path(os.path.realpath(data_dir)))):
         if one.is_relative_to(other) or other.is_relative_to(one):
             return True

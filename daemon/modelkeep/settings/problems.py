@@ -27,7 +27,7 @@ class Source:
     variables: Mapping[Key, str] = field(default_factory=dict)
 
     def holds(self, key: Key) -> bool:
-        """Tell whether this source gives a value to a key or to something in it."""
+        """Return whether this source gives a value to a key or to something in it."""
         value: Any = self.values
         for part in key:
             if isinstance(value, Mapping) and part in value:
@@ -123,7 +123,7 @@ def _suggestion(wrong: str, meant: Mapping[str, str]) -> str:
 
 
 def _may_be_secret(key: Key, settings: type[BaseModel]) -> bool:
-    """Tell whether a value may be the token: its own, that of a misspelt key, or of the whole table around it."""
+    """Return whether a value may be the token: its own, that of a misspelt key, or of the whole table around it."""
     known = all_keys(settings)
     if key[:1] == ("api",):
         return key[:2] in (("api",), ("api", "token")) or key[:2] not in known

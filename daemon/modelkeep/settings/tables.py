@@ -25,7 +25,7 @@ _STRATEGIES = [f'"{strategy}"' for strategy in Strategy]
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine and cannot be reached from another."""
+    """Return whether a host is this machine and cannot be reached from another."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Note which files are gone; not those whose drive or root is: of what lies there nobody knows."""
+"""Record which files are gone; not those whose drive or root is: of what lies there nobody knows."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,8 +18,8 @@ class Absences:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def note(self, paths: Sequence[str]) -> set[Fingerprint]:
-        """Note that files are gone; those that are there after all are not.
+    async def mark(self, paths: Sequence[str]) -> set[Fingerprint]:
+        """Record that files are gone; those that are there after all are not.
 
         Returns:
             What is known of the files that are gone: other names of them may be too.
@@ -52,7 +52,7 @@ class Absences:
         return [path for path in paths if there[root_by_path[path]]]
 
     async def _without_unplugged(self, paths: Sequence[str]) -> list[str]:
-        """Note which files lay on a drive that is not mounted any more; returns those that did not."""
+        """Record which files lay on a drive that is not mounted any more; returns those that did not."""
         known = await self._context.catalogue.locations_at(paths) if paths else {}
         unplugged = {
             path

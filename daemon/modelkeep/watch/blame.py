@@ -24,15 +24,15 @@ class Blame:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def note(self, path: str, error: Exception) -> str:
+    def record(self, path: str, error: Exception) -> str:
         """Append to the journal what cannot be taken in; returns why."""
         reason = unforeseen(error)
-        self._context.note([("hash.failed", {"path": path, "error": reason})])
+        self._context.record([("hash.failed", {"path": path, "error": reason})])
         return reason
 
     async def give_up(self, path: str, error: Exception) -> None:
         """Park a file that cannot be taken in."""
-        reason, context = self.note(path, error), self._context
+        reason, context = self.record(path, error), self._context
         try:
             status = (await context.looks.found(statuses_of, [path])).get(path)
             if status is None:

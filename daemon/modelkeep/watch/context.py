@@ -23,7 +23,7 @@ class Context:
     Args:
         catalogue: what is known by path.
         line: the stages behind.
-        note: appends records to the journal.
+        record: appends records to the journal.
         looks: looks at paths of the roots.
         extensions: endings of model files.
         clock_ms: milliseconds since 1970.
@@ -32,7 +32,7 @@ class Context:
 
     catalogue: Catalogue
     line: Line
-    note: Callable[[Sequence[Record]], object]
+    record: Callable[[Sequence[Record]], object]
     looks: DiskLooks
     extensions: Sequence[str]
     clock_ms: Callable[[], int] = now_ms
@@ -44,13 +44,13 @@ class Context:
         return self.looks.roots
 
     def is_visible(self, path: str) -> bool:
-        """Tell whether a path lies in a root, and not hidden there."""
+        """Return whether a path lies in a root, and not hidden there."""
         root = self.roots.of(path)
         return root is not None and not is_hidden_below(path, root.path)
 
     def note_missing(self, locations: Iterable[Location], cause: str) -> None:
         """Append to the journal that known content is at paths no more."""
-        self.note(
+        self.record(
             [
                 ("file.missing", {"path": location.path, "sha256": location.sha256, "cause": cause})
                 for location in locations

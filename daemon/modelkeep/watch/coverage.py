@@ -76,13 +76,13 @@ class Coverage:
             self._limit(watched, by_kernel, is_news=before is not RootState.LIMITED)
 
     def _limit(self, watched: WatchedRoot, by_kernel: int, *, is_news: bool) -> None:
-        """Note that the kernel does not watch all folders of a root, and what would help."""
+        """Record that the kernel does not watch all folders of a root, and what would help."""
         folders, remedy = watched.folders, watched.remedy or SYSCTL
         watched.state = RootState.LIMITED
         watched.reason = f"{folders - by_kernel} of {folders} folders are not watched; raise the limit: {remedy}"
         if is_news:
             fields = {"root": watched.root.path, "folders": folders, "watched": by_kernel, "remedy": remedy}
-            self._context.note([("watch.limited", fields)])
+            self._context.record([("watch.limited", fields)])
 
     async def _begin_again(self, watched: WatchedRoot) -> str:
         """Watch a root of which nothing is heard any more, or that the kernel refused to watch until now."""
@@ -93,7 +93,7 @@ class Coverage:
         path = watched.root.path
         if not was_refused:
             cause = "the thread that watched it had ended"
-            self._context.note([("watch.restarted", {"root": path, "cause": cause})])
+            self._context.record([("watch.restarted", {"root": path, "cause": cause})])
         self._context.roots.ask_rescan(path)
         return ""
 
@@ -110,7 +110,7 @@ class Coverage:
         astray = await looks.run(path, _astray, wrong, watched.root)
         if astray:
             fields = {"root": path, "folders": len(astray), "examples": sorted(astray)[:EXAMPLES]}
-            self._context.note([("watch.repaired", fields)])
+            self._context.record([("watch.repaired", fields)])
         if wrong or not set(watched.not_followed).issuperset(listing.not_followed):
             roots.ask_rescan(path)
 

@@ -21,7 +21,7 @@ class Disk:
         self._trusted: dict[str, float] = {}
 
     def trust(self, path: str) -> None:
-        """Note that the new times of a file were taken for those of a rename or link."""
+        """Record that the new times of a file were taken for those of a rename or link."""
         now = time.monotonic()
         self._trusted.pop(path, None)
         self._trusted[path] = now
@@ -31,7 +31,7 @@ class Disk:
             oldest = next(iter(self._trusted))
 
     def was_written_after_all(self, path: str) -> bool:
-        """Tell whether an event says that somebody wrote where the new times were taken for those of a new name.
+        """Return whether an event says that somebody wrote where the new times were taken for those of a new name.
 
         Files are looked at when events are taken in, and that is later than they were made.
         """
@@ -50,9 +50,9 @@ class Disk:
             return None
 
     def was_written(self, path: str) -> bool:
-        """Tell whether an event says that somebody wrote at a path just now."""
+        """Return whether an event says that somebody wrote at a path just now."""
         return path in self.written
 
     def was_removed(self, path: str) -> bool:
-        """Tell whether an event says that the name at a path was taken away just now."""
+        """Return whether an event says that the name at a path was taken away just now."""
         return path in self.removed

@@ -57,7 +57,7 @@ class FileMoves:
         return is_half and await self._met_again(move) and not await self._exchanged(move, appeared)
 
     async def _met_again(self, move: FileMoved) -> bool:
-        """Tell whether two rows describe the two paths of a rename: neither went along with the half before this."""
+        """Return whether two rows describe the two paths of a rename: neither went along with the half before."""
         paths = (move.old, move.new)
         rows = [await self._context.catalogue.pending_by_path(path) for path in paths]
         return None not in rows and not await self._context.catalogue.locations_at(paths)
@@ -73,7 +73,7 @@ class FileMoves:
     async def _follow_apart(self, moves: Sequence[FileMoved]) -> None:
         for together in apart(moves):
             hidden = [move.old for move in together if not self._context.is_visible(move.new)]
-            await self._sightings.note_absent(hidden)
+            await self._sightings.mark_absent(hidden)
             await self._follow_together([move for move in together if self._context.is_visible(move.new)])
 
     async def _follow_together(self, moves: Sequence[FileMoved]) -> None:

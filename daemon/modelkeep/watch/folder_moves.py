@@ -1,4 +1,4 @@
-"""Follow renames of folders with all that is known below them, and note what went with a folder that is gone."""
+"""Follow renames of folders with all that is known below them, and record what went with a folder that is gone."""
 
 import os
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class FolderMoves:
             return
         moved = await self._context.catalogue.exchange_folders(move.old, move.new, self._context.clock_ms())
         self._context.line.exchanged(moved)
-        self._renames.note(moved)
+        self._renames.record(moved)
 
     async def follow(self, moves: Iterable[FolderMoved]) -> list[str]:
         """Let what is known below folders go along; returns those that went where nothing is looked at."""
@@ -52,11 +52,11 @@ class FolderMoves:
             moved = await self._context.catalogue.move_folder(move.old, move.new, self._context.clock_ms())
             for each in moved:
                 self._context.line.renamed(each)
-            self._renames.note(moved)
+            self._renames.record(moved)
         return out_of_sight
 
     async def note_gone(self, folder: str) -> None:
-        """Note that all is gone that was known below a folder."""
+        """Record that all is gone that was known below a folder."""
         try:
             if await self._context.looks.run(folder, os.path.isdir, folder):
                 return  # made again meanwhile: its own event tells of it
@@ -66,10 +66,10 @@ class FolderMoves:
             return  # nothing in it is missing then: it is unreachable as a whole
         known, pending = await self._context.catalogue.known_below(folder)
         paths = {*(location.path for location in known), *pending}
-        await self._sightings.note_absent(self._scans.of_its_root(folder, paths))
+        await self._sightings.mark_absent(self._scans.of_its_root(folder, paths))
 
     async def _lies_in(self, folder: str, *, known_in: str) -> bool:
-        """Tell whether something that is known below a folder lies in this one now, or still: an event came late."""
+        """Return whether something known below a folder lies in this one now, or still: an event came late."""
         if not await self._context.looks.run(folder, os.path.isdir, folder):
             return False
         known, _ = await self._context.catalogue.known_below(known_in)

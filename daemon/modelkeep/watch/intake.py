@@ -65,7 +65,7 @@ class Intake:
         await self.scans.look_through(burst.folders)
         await self.sightings.look_at(burst.files)
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
-        await self.sightings.note_absent(list(dict.fromkeys(burst.gone_files)))
+        await self.sightings.mark_absent(list(dict.fromkeys(burst.gone_files)))
         for folder in outermost(burst.gone_folders):
             await self._folder_moves.note_gone(folder)
 
@@ -86,6 +86,6 @@ class Intake:
             case FileAppeared(path) | FileClosed(path) | FileMoved(_, path):
                 await self._blame.give_up(path, error)
             case FolderMoved(_, path) | FolderExchanged(_, path) | EventsLost(path):
-                self._blame.note(path, error)  # the next scan finds what it told of
+                self._blame.record(path, error)  # the next scan finds what it told of
             case _:
-                self._blame.note(event.path, error)
+                self._blame.record(event.path, error)

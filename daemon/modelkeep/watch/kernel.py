@@ -118,7 +118,7 @@ class Group(InotifyWatchGroup):
         super().__post_init__()
 
     def take_exchange(self, old: bytes, new: bytes) -> bool | None:
-        """Tell whether a rename is the first half of an exchange of folders; None when it is no half of one."""
+        """Return whether a rename is the first half of an exchange of folders; None when it is no half of one."""
         return self._exchanges.pop((old, new), None)
 
     def on_event(self, event: InotifyEvent) -> None:
@@ -182,7 +182,7 @@ class Group(InotifyWatchGroup):
                 self._let_go_of_displaced()
 
     def _is_confirmed(self, descriptor: WatchDescriptor) -> bool:
-        """Tell whether the kernel says that a watch means the folder that it is believed to mean."""
+        """Return whether the kernel says that a watch means the folder that it is believed to mean."""
         path = self.path_of(descriptor)
         with suppress(OSError):
             return path is None or self._register(path, follow_link=False) == descriptor
@@ -211,7 +211,7 @@ class Group(InotifyWatchGroup):
         return list(dict.fromkeys(wrong))
 
     def _is_mended(self, folder: bytes) -> bool:
-        """Ask the kernel for its watch of a folder; tells whether another one, or none, was believed to be it."""
+        """Ask the kernel for its watch of a folder; returns whether another one, or none, was believed to be it."""
         believed = self._active_callbacks_by_path.get(folder)
         try:
             descriptor = self._register(folder, follow_link=True)
@@ -226,7 +226,7 @@ class Group(InotifyWatchGroup):
         return self._active_callbacks_by_path.get(path) == descriptor
 
     def _is_about_folders(self, event: InotifyEvent) -> bool:
-        """Tell whether an event may change what has to be watched."""
+        """Return whether an event may change what has to be watched."""
         if event.is_ignored or not (event.is_create or event.is_move or event.is_delete):
             return False
         path = self._build_event_source_path(event)
@@ -271,7 +271,7 @@ class Group(InotifyWatchGroup):
                 self._register(path, follow_link=path == self.path)
 
     def _register(self, folder: bytes, *, follow_link: bool) -> WatchDescriptor:
-        """Have the kernel watch a folder, and note which of its watches means it."""
+        """Have the kernel watch a folder, and record which of its watches means it."""
         # A link to a folder stands for the folder: the link itself never changes.
         flags = InotifyConstants.IN_ONLYDIR | (0 if follow_link else InotifyConstants.IN_DONT_FOLLOW)
         mask = Mask(self.event_mask & ~InotifyConstants.IN_DONT_FOLLOW | flags)
@@ -308,7 +308,7 @@ class Group(InotifyWatchGroup):
         self._remove_callbacks(known)
 
     def _is_hidden(self, folder: bytes) -> bool:
-        """Tell whether nothing below a folder is looked at: a folder on the way to it begins with a dot."""
+        """Return whether nothing below a folder is looked at: a folder on the way to it begins with a dot."""
         return any(part.startswith(b".") for part in folder[len(self.path) :].split(b"/"))
 
     def _remove_watch_internally(self, wd: WatchDescriptor) -> None:

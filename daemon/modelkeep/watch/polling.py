@@ -56,7 +56,7 @@ class PollingEmitter(polling.PollingEmitter):
 
     def run(self) -> None:
         """Look at the root, and then compare again and again."""
-        follow(self._note)
+        follow(self._record)
         try:
             super().on_thread_start()
         except OSError as error:
@@ -84,7 +84,7 @@ class PollingEmitter(polling.PollingEmitter):
         if self._fault is not None:
             raise self._fault
 
-    def _note(self, place: str) -> None:
+    def _record(self, place: str) -> None:
         self._place = place
 
 

@@ -1,4 +1,4 @@
-"""Tell whether a root can be followed now, and note when it cannot: nothing in it is missing then."""
+"""Return whether a root can be followed now, and note when it cannot: nothing in it is missing then."""
 
 import os
 
@@ -24,7 +24,7 @@ class Reach:
         self._coverage = coverage
 
     async def follow(self, watched: WatchedRoot, identity: Identity) -> bool:
-        """Begin to watch a root that is there, for the first time or anew; tells whether it can be followed."""
+        """Begin to watch a root that is there, for the first time or anew; returns whether it can be followed."""
         path = watched.root.path
         if not await self.can_be_told(watched, identity):
             return False
@@ -38,7 +38,7 @@ class Reach:
         return True
 
     async def can_be_told(self, watched: WatchedRoot, identity: Identity) -> bool:
-        """Tell whether it can be known what is in a root; else, as in an empty mount point, it is lost."""
+        """Return whether it can be known what is in a root; else, as in an empty mount point, it is lost."""
         reason = await self._obstacle(watched, identity)
         if reason:
             await self.lose(watched, reason)
@@ -60,7 +60,7 @@ class Reach:
         return ""
 
     async def lose(self, watched: WatchedRoot, reason: str) -> None:
-        """Note that a root is not there: nothing in it is missing, and nothing is looked at until it returns."""
+        """Record that a root is not there: nothing in it is missing, and nothing is looked at until it returns."""
         if watched.is_lost:
             return
         path = watched.root.path
@@ -72,11 +72,11 @@ class Reach:
         inner = [inside for inside in paths if watched.root.contains(inside)]
         present, unreachable = LocationState.PRESENT, LocationState.UNREACHABLE
         count = await self._context.catalogue.set_state_below(path, present, unreachable, inner)
-        self._context.note([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
+        self._context.record([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
 
 
 def _has_another_mount(watched: WatchedRoot) -> bool:
-    """Tell whether a root lies on another mount than when it was followed."""
+    """Return whether a root lies on another mount than when it was followed."""
     return bool(watched.mount_point) and mount_point_of(watched.root.path) != watched.mount_point
 
 

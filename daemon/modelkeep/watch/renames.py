@@ -68,7 +68,7 @@ class Renames:
         self._context = context
 
     async def exchange(self, one: str, other: str) -> bool:
-        """Let what is known of two files change places; tells whether they did, and were not renamed to and fro."""
+        """Let what is known of two files change places; returns whether they did, and were not renamed to and fro."""
         there = await self._context.looks.found(fingerprints_of, [one, other])
         known = await self._context.catalogue.locations_at([one, other])
         if len(there) < 2 or any(is_in_place(known.get(path), there.get(path)) for path in (one, other)):
@@ -80,7 +80,7 @@ class Renames:
             self._context.disk.trust(path)
         both = [moved, replace(back, new=one)]
         self._context.line.exchanged(both)
-        self.note(each for each in both if each.sha256 or each.pending_id)
+        self.record(each for each in both if each.sha256 or each.pending_id)
         return True
 
     async def follow(self, files: Sequence[Followed], before: Iterable[Location] = ()) -> Aftermath:
@@ -94,7 +94,7 @@ class Renames:
         for start in range(0, len(files), RENAMES_MAX):
             moved += await self._move(files[start : start + RENAMES_MAX])
         concerned = [move for move in moved if move.sha256 or move.pending_id]
-        self.note(concerned)
+        self.record(concerned)
         status_by_path = {file.new: file.status for file in files}
         return Aftermath(
             {location.fingerprint for location in before if location.fingerprint},
@@ -131,7 +131,7 @@ class Renames:
                 changed[move.new] = status
         return changed
 
-    def note(self, moves: Iterable[Moved]) -> None:
+    def record(self, moves: Iterable[Moved]) -> None:
         """Write into the journal what got another path."""
         records: list[Record] = []
         for move in moves:
@@ -145,9 +145,9 @@ class Renames:
                 cause = f"replaced by {move.old.rpartition('/')[2]}"
                 records.append(("file.changed", {"path": move.new, "sha256": move.displaced, "cause": cause}))
         if records:
-            self._context.note(records)
+            self._context.record(records)
 
 
 def is_in_place(known: Location | None, found: Fingerprint | None) -> bool:
-    """Tell whether what lies at a path is the file that is known, which may have been touched since."""
+    """Return whether what lies at a path is the file that is known, which may have been touched since."""
     return known is not None and found is not None and found.same_file_at_same_path(known.fingerprint)

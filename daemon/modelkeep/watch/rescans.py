@@ -53,11 +53,11 @@ class Rescans:
         watched.not_followed, watched.files = listing.not_followed, len(listing.entries)
         await self._coverage.extend(watched, listing.folders)
         if is_news:
-            self._note(watched, cause, listing, found)
+            self._record(watched, cause, listing, found)
         watched.scanned = True
         return found
 
-    def _note(self, watched: WatchedRoot, cause: str, listing: Listing, found: Differences) -> None:
+    def _record(self, watched: WatchedRoot, cause: str, listing: Listing, found: Differences) -> None:
         fields: dict[str, object] = {
             "root": watched.root.path,
             "cause": cause,
@@ -71,4 +71,4 @@ class Rescans:
             fields["unreadable"] = [f"{folder}: {reason}" for folder, reason in listing.unreadable[:EXAMPLES]]
         if listing.not_followed:
             fields["not_followed"] = [f"{link}: {reason}" for link, reason in listing.not_followed[:EXAMPLES]]
-        self._context.note([("rescan.finished", fields)])
+        self._context.record([("rescan.finished", fields)])

@@ -36,7 +36,7 @@ class RootKeeper:
         context: what is known, who is told, and how one looks.
         watcher: kernel watches and polling.
         scans: takes in what a scan finds.
-        troubles: is told when the catalogue cannot be read or written.
+        troubles: holds a report when the catalogue cannot be read or written.
         on_return: called when a root is back, even if it was away for a moment only: what failed meanwhile is due.
     """
 
@@ -168,7 +168,7 @@ class RootKeeper:
         if not await self._reach.follow(watched, identity):
             return
         if was_lost:
-            self._context.note([("root.returned", {"root": watched.root.path})])
+            self._context.record([("root.returned", {"root": watched.root.path})])
             for other in self.watched:  # links there may lead here, and no event tells that they do again
                 self.roots.ask_rescan(other)
         await self._try_again(watched)
@@ -180,7 +180,7 @@ class RootKeeper:
         self._on_return()
 
     async def _has_other_mounts(self, watched: WatchedRoot) -> bool:
-        """Tell whether something was mounted or unmounted below a root since the last look; no event says so."""
+        """Return whether something was mounted or unmounted below a root since the last look; no event says so."""
         path = watched.root.path
         before, watched.mounts = watched.mounts, await self._context.looks.run(path, mounts_below, path)
         return before is not None and before != watched.mounts

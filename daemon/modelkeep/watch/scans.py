@@ -80,7 +80,7 @@ class Scans:
         await self._sightings.take_back(untouched, untouched)
         await self._sightings.review(touched)
         told = (location for location in locations if location.path in seen and location.path not in present)
-        await self._sightings.note_absent(
+        await self._sightings.mark_absent(
             [location.path for location in told if location.state is LocationState.PRESENT]
         )
 
@@ -124,7 +124,7 @@ class Scans:
         unknown = await self._sightings.without_known({**found.appeared, **found.changed})
         await self._sightings.detect({**unknown, **found.queued}, priority, closed=False, cause=cause)
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
-        await self._sightings.note_absent(found.missing)
+        await self._sightings.mark_absent(found.missing)
         await self._sightings.review(found.touched)
 
 
@@ -142,7 +142,7 @@ def _is_below_any(path: str, folders: Sequence[str]) -> bool:
 
 
 def _is_back(location: Location, fingerprint: Fingerprint) -> bool:
-    """Tell whether the file of a location that counts as gone is there again."""
+    """Return whether the file of a location that counts as gone is there again."""
     if location.claimed:
         return location.state is not LocationState.PRESENT
     return location.state is LocationState.MISSING and fingerprint.same_file_at_same_path(location.fingerprint)

@@ -66,28 +66,28 @@ class Sightings:
         paths = {location.path for locations in twins.values() for location in locations}.difference(looked_at)
         if paths:
             await self._take_in(sorted(paths), dict.fromkeys(paths, True), doubts=doubts)
-            await self.note_absent(sorted(paths))
+            await self.mark_absent(sorted(paths))
 
-    async def note_absent(self, paths: Sequence[str]) -> None:
-        """Note that files are gone; those that are there after all are not."""
-        await self.look_beside(await self._absences.note(paths), paths)
+    async def mark_absent(self, paths: Sequence[str]) -> None:
+        """Record that files are gone; those that are there after all are not."""
+        await self.look_beside(await self._absences.mark(paths), paths)
 
     async def finish(self, aftermath: Aftermath) -> None:
         """Take in what renames left to be looked at."""
         await self.look_beside(aftermath.concerned, aftermath.followed)
-        await self.note_absent(aftermath.absent)
+        await self.mark_absent(aftermath.absent)
         await self.detect(aftermath.changed, Priority.NEW, closed=True, cause="changed while it was moved")
         await self.look_at(dict.fromkeys(aftermath.unknown, True))
 
     async def take_back(self, seen: Mapping[str, Fingerprint], returned: Collection[str]) -> None:
-        """Note that known files are there; that those of `returned` are back is told."""
+        """Record that known files are there; that those of `returned` are back is told."""
         known = await self._context.catalogue.locations_at(list(returned)) if returned else {}
         for chunk in chunks(seen):
             await self._context.catalogue.set_seen(chunk, self._context.clock_ms())
         # That a whole root is back, or has another device number since it was mounted, is not told file by file.
         back = [location for location in known.values() if location.state is LocationState.MISSING]
         self._context.line.doubted([location.path for location in known.values() if location.doubted])
-        self._context.note(
+        self._context.record(
             [("file.returned", {"path": location.path, "sha256": location.sha256}) for location in back]
         )
 
@@ -110,7 +110,7 @@ class Sightings:
         for chunk in chunks(counted):
             found = [Found(path, fingerprint.size_bytes) for path, fingerprint in chunk.items()]
             rows = await context.catalogue.detect(found, context.roots.configured, context.clock_ms())
-            context.note(
+            context.record(
                 [
                     (
                         "file.detected",
@@ -123,7 +123,7 @@ class Sightings:
             context.line.enqueue([(row, counted[row.path]) for row, _ in rows], priority, closed=closed)
 
     async def _lose(self, files: Mapping[str, Fingerprint]) -> None:
-        """Note of which known paths the content is gone for certain: the file there has another size."""
+        """Record of which known paths the content is gone for certain: the file there has another size."""
         known = await self._context.catalogue.locations_at(list(files)) if files else {}
         lost = [
             path
@@ -139,7 +139,7 @@ class Sightings:
         """Look at files; returns the fingerprints of known content that is there no more, or is back."""
         present = await self._context.looks.found(self._present, paths)
         known = await self._context.catalogue.locations_at(paths)
-        await self._note_displaced([location for path, location in known.items() if path not in present])
+        await self._mark_displaced([location for path, location in known.items() if path not in present])
         seen = self._divide(present, known)
         await self._touched.doubt(seen.doubtful)
         await self.take_back(seen.back, seen.back)
@@ -174,13 +174,13 @@ class Sightings:
                 seen.doubtful.append(path)
         return seen
 
-    async def _note_displaced(self, locations: Sequence[Location]) -> None:
+    async def _mark_displaced(self, locations: Sequence[Location]) -> None:
         """Take in known paths at which no file lies: what lies there is a folder, a socket or a link to nowhere.
 
         Where nothing lies another event says what became of the file; that it was written is told by this one alone.
         """
         paths = [location.path for location in locations if location.state is LocationState.PRESENT]
-        await self.note_absent(list(await self._context.looks.found(_entries_at, paths)))
+        await self.mark_absent(list(await self._context.looks.found(_entries_at, paths)))
         written = [location.path for location in locations if self._context.disk.was_written(location.path)]
         if written:
             await self._context.catalogue.distrust(written)

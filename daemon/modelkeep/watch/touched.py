@@ -31,7 +31,7 @@ class Touched:
             self._context.line.doubted(paths)
 
     async def review(self, paths: Iterable[str], *, doubts: bool = True) -> None:
-        """Look at touched files again, and note what became of each.
+        """Look at touched files again, and record what became of each.
 
         Args:
             paths: of known files.
@@ -55,7 +55,7 @@ class Touched:
         if not touched:
             return []
         back = [location for location, _ in touched.values() if location.state is LocationState.MISSING]
-        self._context.note(
+        self._context.record(
             [("file.returned", {"path": location.path, "sha256": location.sha256}) for location in back]
         )
         others = await self._context.catalogue.twins_of({status for _, status in touched.values()})

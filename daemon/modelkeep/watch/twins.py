@@ -102,7 +102,7 @@ class Twins:
             if before:
                 cause = "a link to other content lies at this path now"
                 records.append(("file.changed", {"path": link.path, "sha256": before, "cause": cause}))
-        self._context.note(records)
+        self._context.record(records)
 
 
 def _linked(path: str, fingerprint: Fingerprint, twin: Twin) -> Location:

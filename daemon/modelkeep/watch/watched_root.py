@@ -48,7 +48,7 @@ class WatchedRoot:
 
 
 def about_links(not_followed: Sequence[tuple[str, str]]) -> str:
-    """Return what the owner is told of folders and links that are not followed; empty when there are none."""
+    """Return what the owner reads about folders and links that are not followed; empty when there are none."""
     if not not_followed:
         return ""
     (path, reason), *others = not_followed

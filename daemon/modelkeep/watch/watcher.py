@@ -213,7 +213,7 @@ class Watcher:
             observer.unschedule(watch)
 
     def polls(self, root: str) -> bool:
-        """Tell whether a root is polled."""
+        """Return whether a root is polled."""
         return root in self._watches and self._watches[root][0] is self._polling
 
     def watch_folders(self, root: str, folders: Sequence[str]) -> int:
@@ -231,7 +231,7 @@ class Watcher:
         return len(folders) - refused
 
     def has_settled(self, root: str) -> bool:
-        """Tell whether folders of a root changed, and none does any more, since its watches were last compared."""
+        """Return whether folders of a root changed, and none does any more, since its watches were last compared."""
         group = self._group(root)
         if group is None or group.folders_changed_at <= self._compared_at.get(root, float("-inf")):
             return False
@@ -247,7 +247,7 @@ class Watcher:
         return [os.fsdecode(folder) for folder in group.mend([os.fsencode(folder) for folder in folders])]
 
     def is_alive(self, root: str) -> bool:
-        """Tell whether the threads that watch a root run."""
+        """Return whether the threads that watch a root run."""
         observer, watch = self._watches.get(root, (None, None))
         if observer is None or not _hears(observer) or observer not in (self._inotify, self._polling):
             return False

@@ -186,7 +186,7 @@ class RecordList:
             self.log.append(event)
         return len(self.records)
 
-    def note_many(self, records: Sequence[tuple[str, Mapping[str, object]]]) -> bool:
+    def append_many(self, records: Sequence[tuple[str, Mapping[str, object]]]) -> bool:
         self.write_many(records)
         return True
 

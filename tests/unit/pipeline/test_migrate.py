@@ -1,4 +1,4 @@
-"""The stage that migrates, with a real catalogue, real images and a real journal; every step is noted."""
+"""The stage that migrates, with a real catalogue, real images and a real journal; every step is recorded."""
 
 import asyncio
 import errno
@@ -147,11 +147,11 @@ class NotedJournal:
             self._steps.reach(event)
         return self._journal.write_many(listed)
 
-    def note_many(self, records: Iterable[Record]) -> bool:
+    def append_many(self, records: Iterable[Record]) -> bool:
         listed = list(records)
         for event, _ in listed:
             self._steps.reach(event)
-        return self._journal.note_many(listed)
+        return self._journal.append_many(listed)
 
     def sync(self) -> None:
         self._steps.reach("sync journal")

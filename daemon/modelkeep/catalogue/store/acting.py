@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
+from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.details import model_details
 from modelkeep.catalogue.store.images import put_image_rows
 from modelkeep.catalogue.store.import_origin import forget_model
@@ -50,7 +50,7 @@ def act(
     else:
         _write_images(connection, plan)
     values = migration_values(order.migration, now_ms, plan.files, removed=plan.removed, originals=plan.originals)
-    note_migrations(connection, [values])
+    add_migrations(connection, [values])
     before_commit(plan)
     forget_migrations(connection, finished)
     return plan

@@ -108,7 +108,7 @@ def _prepare(statement: sa.Insert | sa.Update, keys: tuple[str, ...], dialect: s
 
 
 def _are_ascii(texts: Sequence[str | None]) -> bool:
-    """Tell whether nothing need be done to the texts of a column."""
+    """Return whether nothing need be done to the texts of a column."""
     try:
         return "".join(texts).isascii()  # type: ignore[arg-type]
     except TypeError:  # one is NULL

@@ -45,7 +45,7 @@ def claims(connection: sa.Connection, limit: int, without_paths: Collection[str]
 def mark_claims(
     connection: sa.Connection, looked_at: Mapping[Location, Fingerprint], now_ms: int
 ) -> dict[Location, Fingerprint]:
-    """Note by which fingerprint the files of claims are known while they are read; returns those that are to be.
+    """Record by which fingerprint the files of claims are known while they are read; returns those that are to be.
 
     A claim that was renamed or judged since it was looked at is left out, and so is one whose file is another since
     it was seen: the intake takes care of that.
@@ -170,7 +170,7 @@ def _queue(
     roots: Sequence[Root],
     now_ms: int,
 ) -> tuple[PendingImport, bool]:
-    """Have the row of a file say what was said with refuted claims; tells whether it takes the copied image."""
+    """Have the row of a file say what was said with refuted claims; returns whether it takes the copied image."""
     size_bytes = reading.fingerprint.size_bytes
     held = get_pending_by_path(connection, path)
     if not refuted:
@@ -196,7 +196,7 @@ def _existing(connection: sa.Connection, tag_ids: Sequence[int]) -> list[int]:
 
 
 def _confirm(connection: sa.Connection, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
-    """Note that the file at a path has the hash that was claimed or doubted; its size is known for certain now."""
+    """Record that the file at a path has the hash that was claimed or doubted; its size is known for certain now."""
     place = location_of(connection, path)
     if place is not None:
         sized = sa.update(models).where(models.c.sha256 == place.sha256)

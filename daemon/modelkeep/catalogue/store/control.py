@@ -32,7 +32,7 @@ def counts(connection: sa.Connection) -> dict[str, Any]:
 
 
 def is_paused(connection: sa.Connection) -> bool:
-    """Tell whether the owner has paused the daemon."""
+    """Return whether the owner has paused the daemon."""
     query = sa.select(daemon_state.c.value).where(daemon_state.c.key == _PAUSED)
     return connection.execute(query).scalar_one_or_none() == "1"
 
@@ -56,7 +56,7 @@ def landed_migrations(connection: sa.Connection, asked: Sequence[str]) -> set[st
     """
     landed = set(connection.execute(sa.select(migrations.c.id).where(among(migrations.c.id, asked))).scalars())
     question = migration_values("asked", 0, ())
-    note_migrations(connection, [question])
+    add_migrations(connection, [question])
     forget_migrations(connection, [str(question["id"])])
     return landed
 
@@ -85,7 +85,7 @@ def migration_values(
     return {"id": migration, "committed_at": now_ms, "plan_json": json_text(plan)}
 
 
-def note_migrations(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
+def add_migrations(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:
     """Put migrations into the transaction that carries them out."""
     _INSERT.run(connection, rows)
 

@@ -60,7 +60,7 @@ def named_images(connection: sa.Connection, names: Collection[str]) -> set[str]:
 
 
 def refuse_images(connection: sa.Connection, refused: Sequence[RefusedImage], now_ms: int) -> None:
-    """Note pending rows' images that could not be used; their originals stay where they are."""
+    """Record pending rows' images that could not be used; their originals stay where they are."""
     rows = [{**_REFUSED.row(image), "created_at": now_ms} for image in refused]
     _REFUSE.run(connection, rows)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.control import migration_values, note_migrations
+from modelkeep.catalogue.store.control import add_migrations, migration_values
 from modelkeep.catalogue.store.images import images_of, put_image
 from modelkeep.catalogue.store.import_run import (
     Earlier,
@@ -110,7 +110,7 @@ def _still_about(held: PendingImport, fresh: PendingImport) -> PendingImport:
 
 
 def _is_shared(run: ImportRun, key: str, pending_id: int) -> bool:
-    """Tell whether another row, of this source or another, is described by the same row of the queue."""
+    """Return whether another row, of this source or another, is described by the same row of the queue."""
     this = sa.and_(
         imported_rows.c.kind == run.kind, imported_rows.c.source == run.source, imported_rows.c.row_key == key
     )
@@ -236,5 +236,5 @@ def _store_image(run: ImportRun, taken: TakenRow, staged: StagedRow) -> TakenRow
     if taken.files and staged.rendered is not None:
         seq = int(taken.files[0].final.split("_")[1])
         put_image(run.connection, taken.sha256, seq, staged.rendered)
-        note_migrations(run.connection, [migration_values(taken.migration, run.now_ms, taken.files)])
+        add_migrations(run.connection, [migration_values(taken.migration, run.now_ms, taken.files)])
     return taken

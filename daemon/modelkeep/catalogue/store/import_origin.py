@@ -11,16 +11,16 @@ from modelkeep.catalogue.tables import imported_rows, locations, pending_import
 _DROPPED = {"pending_id": 0, "sha256": ""}
 
 FORGET_PENDING = sa.update(imported_rows).where(imported_rows.c.pending_id == sa.bindparam("b_id")).values(_DROPPED)
-"""Note that the row `b_id` of the queue was dropped."""
+"""Record that the row `b_id` of the queue was dropped."""
 
 
 def forget_pending(connection: sa.Connection, pending_id: int) -> None:
-    """Note that a row of the queue was dropped."""
+    """Record that a row of the queue was dropped."""
     connection.execute(FORGET_PENDING, {"b_id": pending_id})
 
 
 def forget_model(connection: sa.Connection, sha256: str) -> None:
-    """Note that a model is purged, before its locations go: rows that were migrated to it are known by their path."""
+    """Record that a model is purged, before its locations go: rows migrated to it are known by their path."""
     at_its_paths = imported_rows.c.path.in_(sa.select(locations.c.path).where(locations.c.sha256 == sha256))
     waits = imported_rows.c.pending_id.in_(sa.select(pending_import.c.id))
     chosen = sa.or_(imported_rows.c.sha256 == sha256, at_its_paths)

@@ -36,7 +36,7 @@ def keep_places(connection: sa.Connection, kind: str, source: str, rows: Sequenc
 
 
 def stays(row: LegacyRow, digest: str, path: str, maps: Iterable[Prefixes]) -> bool:
-    """Tell whether a row that no `--map` was given for now stays at the path that an earlier run gave it.
+    """Return whether a row that no `--map` was given for now stays at the path that an earlier run gave it.
 
     Args:
         row: as the source says it now.

@@ -106,7 +106,7 @@ def begin(
 
 
 def is_unchanged(row: LegacyRow, earlier: Mapping[str, Earlier]) -> bool:
-    """Tell whether an earlier run has taken a row as it is."""
+    """Return whether an earlier run has taken a row as it is."""
     before = earlier.get(row.key)
     return before is not None and (before.digest, before.path) == (row.digest, row.path)
 

@@ -130,7 +130,7 @@ def put_locations(connection: sa.Connection, places: Sequence[Location], now_ms:
 
 
 def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
-    """Note that these paths are present with these fingerprints."""
+    """Record that these paths are present with these fingerprints."""
     rows = [
         {"b_path": path, **fingerprint_values(fingerprint), "b_now": now_ms} for path, fingerprint in seen.items()
     ]
@@ -147,7 +147,7 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
 
 
 def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
-    """Note that the files at these paths are there and may hold something else: they are to be read again."""
+    """Record that the files at these paths are there and may hold something else: they are to be read again."""
     distrust(connection, paths)
     values = {"state": LocationState.PRESENT, "last_seen": now_ms}
     connection.execute(sa.update(locations).where(among(locations.c.path, paths)).values(values))
@@ -155,7 +155,7 @@ def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
 
 
 def distrust(connection: sa.Connection, paths: Sequence[str]) -> None:
-    """Note that whatever lies at these paths, now or later, has to be read, though its times are those of before."""
+    """Record that what lies at these paths, now or later, has to be read, though its times are those of before."""
     connection.execute(sa.update(locations).where(among(locations.c.path, paths)).values(doubted=True))
 
 
@@ -168,18 +168,18 @@ def forget_location(connection: sa.Connection, path: str) -> None:
 
 
 def set_locations_missing(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
-    """Note that no file is at these paths; returns the locations that this changed."""
+    """Record that no file is at these paths; returns the locations that this changed."""
     return _set_state(connection, paths, LocationState.MISSING)
 
 
 def lose_content(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
-    """Note that what lies at these paths is no longer what it was; returns the locations that this changed."""
+    """Record that what lies at these paths is no longer what it was; returns the locations that this changed."""
     distrust(connection, paths)
     return set_locations_missing(connection, paths)
 
 
 def set_locations_unreachable(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
-    """Note that nobody can tell what is at these paths; returns the locations that this changed."""
+    """Record that it is unknown what is at these paths; returns the locations that this changed."""
     return _set_state(connection, paths, LocationState.UNREACHABLE)
 
 
@@ -284,7 +284,7 @@ def _move_below(connection: sa.Connection, old: str, new: str, paths: Iterable[s
 
 
 def _is_verified(connection: sa.Connection, path: str, sha256: str | None) -> bool:
-    """Tell whether the row of a path is about a content that its file was read to have."""
+    """Return whether the row of a path is about a content that its file was read to have."""
     chosen = sa.and_(pending_import.c.path == path, pending_import.c.verified, pending_import.c.sha256 == sha256)
     return connection.execute(sa.select(pending_import.c.id).where(chosen)).first() is not None
 

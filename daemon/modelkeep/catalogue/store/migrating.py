@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import insert_missing
 from modelkeep.catalogue.store.bulk import Bulk
-from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
+from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.images import image_values, images_of_all, put_images, refuse_images
 from modelkeep.catalogue.store.import_origin import FORGET_PENDING
 from modelkeep.catalogue.store.locations import locations_at, locations_of_all, put_locations
@@ -201,12 +201,12 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
         return MigrationResult(order, Outcome.NEEDS_IMAGE, pending, decision)
     if decision.model is not None:
         writes.models.append(decision.model)
-    displaced = _note_location(order, known, writes)
+    displaced = _put_location(order, known, writes)
     if not decision.removes_pending:
         reason = conflict_reason(order.sha256, known.models.get(order.sha256), decision)
         writes.parked.append({"b_id": pending.id, "b_sha256": order.sha256, "b_reason": reason})
         return MigrationResult(order, Outcome.CONFLICTED, pending, decision, displaced=displaced)
-    files = _note_images(order, pending, decision, writes)
+    files = _put_images(order, pending, decision, writes)
     if decision.moves_tags and pending.tags:
         writes.tags += [{"model_hash": order.sha256, "tag_id": tag.id} for tag in pending.tags]
     _remove_row(pending.id, decision, writes)
@@ -231,7 +231,7 @@ def _migrate_other(
     decision = _decide(order, pending, known)
     if decision.model is not None:
         writes.models.append(decision.model.evolve(created_at=now_ms))
-    displaced = _note_location(order, known, writes)
+    displaced = _put_location(order, known, writes)
     existing = known.models.get(pending.sha256)
     lost = lost_by_merge(pending, existing, known.paths.get(pending.sha256, [])) if existing is not None else ()
     reason = replaced_reason(pending, existing, lost)
@@ -246,7 +246,7 @@ def _bare(order: MigrationOrder) -> PendingImport:
     return PendingImport(order.pending_id, order.path, name=suggested_name(order.path), type=order.suggested_type)
 
 
-def _note_location(order: MigrationOrder, known: _Known, writes: _Writes) -> str:
+def _put_location(order: MigrationOrder, known: _Known, writes: _Writes) -> str:
     """The row's path becomes a location of the model in every case; returns what lay there before."""
     if order.fingerprint is None:  # it was one when the file was read
         return ""
@@ -263,7 +263,7 @@ def _note_location(order: MigrationOrder, known: _Known, writes: _Writes) -> str
     return displaced
 
 
-def _note_images(
+def _put_images(
     order: MigrationOrder, pending: PendingImport, decision: Decision, writes: _Writes
 ) -> tuple[TierFile, ...]:
     if pending.image and order.image_refused and decision.action in _STORES_IMAGE:
@@ -287,5 +287,5 @@ def _write(connection: sa.Connection, writes: _Writes, now_ms: int) -> None:
         if rows:
             connection.execute(statement, rows)
     delete_pendings(connection, writes.gone)
-    note_migrations(connection, writes.migrations)
+    add_migrations(connection, writes.migrations)
     choose_main_paths(connection, sorted(writes.main_paths))

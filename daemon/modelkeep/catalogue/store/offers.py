@@ -78,7 +78,7 @@ def offer(connection: sa.Connection, files: Mapping[str, int]) -> list[tuple[Pen
 
 
 def sentence(path: str, pending_id: int, offers: Iterable[str]) -> str:
-    """Return what the owner is told of a row whose file may lie elsewhere now."""
+    """Return what the owner reads about a row whose file may lie elsewhere now."""
     paths = list(offers)
     named = ", ".join(paths[:_OFFERS_MAX]) + (" …" if len(paths) > _OFFERS_MAX else "")
     many = "files" if len(paths) > 1 else "a file"

@@ -11,7 +11,7 @@ from modelkeep.domain.values import Location, PendingState
 
 
 def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
-    """Note on rows why they could not be migrated; returns those for which that is news."""
+    """Record on rows why they could not be migrated; returns those for which that is news."""
     missing = [item.path for item in parked if item.state is PendingState.MISSING]
     if missing:
         set_locations_missing(connection, missing)
@@ -19,6 +19,6 @@ def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
 
 
 def set_missing(connection: sa.Connection, paths: Sequence[str], reason: str, due_at: int) -> list[Location]:
-    """Note that no file is at these paths; returns the locations that this changed."""
+    """Record that no file is at these paths; returns the locations that this changed."""
     pending.set_rows_missing(connection, paths, reason, due_at)
     return set_locations_missing(connection, paths)

@@ -21,7 +21,7 @@ _ROWS = RowsOf(pending_import, PendingImport)
 _SELECT = sa.select(*_ROWS.columns)
 _INSERT = Bulk(sa.insert(pending_import))
 _NOTED = ("state", "last_error", "due_at", "attempts")
-"""What is noted on a row that is parked."""
+"""What is recorded on a row that is parked."""
 _NOTE = Bulk(
     sa.update(pending_import)
     .where(pending_import.c.id == sa.bindparam("b_pending_id"))
@@ -145,7 +145,7 @@ def forget_unknown(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
 
 
 def drop_pending(connection: sa.Connection, pending_id: int) -> None:
-    """Delete a row that the owner does not want, and note that for imports to come."""
+    """Delete a row that the owner does not want, and record that for imports to come."""
     forget_pending(connection, pending_id)
     delete_pending(connection, pending_id)
 
@@ -183,7 +183,7 @@ def put_off_at(connection: sa.Connection, paths: Sequence[str]) -> set[str]:
 
 
 def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
-    """Note on rows why they could not be migrated and when they are due again; returns those for which that is news.
+    """Record on rows why they were not migrated and when they are due again; returns those for which that is news.
 
     A row that detection made for a file that is gone again knows nothing: it is deleted. One that waits for the owner
     to decide about a content that is known goes on to do so.
@@ -218,7 +218,7 @@ def _known_contents(connection: sa.Connection, hashes: Sequence[str]) -> set[str
 
 
 def set_rows_missing(connection: sa.Connection, paths: Sequence[str], reason: str, due_at: int) -> None:
-    """Note that no file is at these paths; rows of detection, which know nothing but the path, go."""
+    """Record that no file is at these paths; rows of detection, which know nothing but the path, go."""
     rows = get_pendings_at(connection, paths).values()
     park(connection, [Parked(row.id, row.path, PendingState.MISSING, reason, due_at, row.attempts) for row in rows])
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.control import forget_migrations, migration_values, note_migrations
+from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.tags import create_tag, get_tag, tags_by_id
 from modelkeep.catalogue.tables import model_tags, tags
 from modelkeep.domain.tag_acts import TagActKind, TagOrder, TagPlan
@@ -37,7 +37,7 @@ def act_on_tags(
     plan = _ACTS[order.kind](connection, order, now_ms)
     if not plan.changes:
         return plan
-    note_migrations(connection, [migration_values(order.migration, now_ms, ())])
+    add_migrations(connection, [migration_values(order.migration, now_ms, ())])
     before_commit(plan)
     forget_migrations(connection, finished)
     return plan
