@@ -39,7 +39,7 @@ FAST: Tables = {
 }
 """Settings that keep the tests short."""
 
-_OWN_FRAME = re.compile(r'File ".*/modelkeep/')
+_OWN_FRAME = re.compile(r'File ".*/(daemon|site-packages)/modelkeep/')
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read all certificates of the system anew for each client."""
 

@@ -3,10 +3,10 @@
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 
-_PACKAGE = f"{os.sep}modelkeep{os.sep}"
+_PACKAGE = f"{os.sep}daemon{os.sep}modelkeep{os.sep}"
+"""A checkout may be called modelkeep too."""
 
 
 def install(log: str) -> None:
@@ -33,6 +33,6 @@ def _callers(frame: FrameType | None) -> list[str]:
     while frame is not None:
         path = frame.f_code.co_filename
         if _PACKAGE in path:
-            found.append(f"{Path(path).relative_to(path.split(_PACKAGE)[0] + _PACKAGE)}:{frame.f_code.co_name}")
+            found.append(f"{path.rpartition(_PACKAGE)[2]}:{frame.f_code.co_name}")
         frame = frame.f_back
     return found

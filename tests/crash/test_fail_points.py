@@ -53,7 +53,7 @@ def _is_of(scene: str, name: str) -> bool:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_second_kill_during_the_recovery_changes_nothing(first: Scene, part: int) -> None:
     trials = list(second_crash_trials(first, RECOVERIES[part::PARTS]))
-    assert_all_well(some(trials, 15))
+    assert_all_well(some(trials, 10))
 
 
 def test_kills_at_any_moment_come_to_the_same_end(first: Scene, again: Scene, lying: Scene) -> None:
