@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench import machine
 from tests.bench.measuring import Measured, Run, side_by_side
-from tests.bench.scene import Measuring, Scene, dated_back, write_random
+from tests.bench.scene import SETTLE_SECONDS, Measuring, Scene, dated_back, write_random
 
 FILES, FILE_BYTES = 8, 1 << 30
 SPARSE_BYTES = 20 << 30
@@ -73,6 +73,7 @@ def pending_in(daemon: Measuring, library: Path) -> list[Path]:
     moved = library.rename(daemon.root / library.name)
     files = [path for path in moved.rglob("*") if path.is_file()]
     daemon.wait_for(_LEFT, len(files))
+    time.sleep(SETTLE_SECONDS + 0.5)  # the quiet time is no work
     return files
 
 

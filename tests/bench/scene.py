@@ -14,8 +14,11 @@ from pathlib import Path
 from tests.daemon_process import DaemonProcess
 from tests.waiting import wait_until
 
+SETTLE_SECONDS = 2.0
+"""Quiet time of a file that does not prove that it is whole."""
+
 _DEFAULTS: Mapping[str, Mapping[str, object]] = {
-    "watch": {"settle_seconds": 2.0},
+    "watch": {"settle_seconds": SETTLE_SECONDS},
     "sweep": {"interval_seconds": 60, "retry_base_seconds": 30},
 }
 """What the tests set otherwise; all else is as it comes."""
