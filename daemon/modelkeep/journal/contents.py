@@ -20,6 +20,9 @@ from modelkeep.journal.query import Query, is_failing
 from modelkeep.journal.sealed import Stamp, stamp_of
 from modelkeep.journal.segments import Segment, blocks, list_segments
 
+Indexed = tuple[Stamp | None, Stamp | None]
+"""A segment and its index, as they are at this moment."""
+
 _FORMAT = 1
 _HEAD = re.compile(rb'"ts":"([^"\\]*)","event":"([a-z0-9_.]+)"')
 _ERROR = re.compile(rb'"error":(?!""|null)')
@@ -85,19 +88,31 @@ def contents_of(segment: Segment) -> Contents | None:
         return None
 
 
-def write_next_index(folder: Path) -> bool:
+def write_next_index(folder: Path, known: set[Indexed] | None = None) -> bool:
     """Write down what the oldest segment holds of which that is not known; False when there is none.
+
+    Args:
+        folder: of the journal.
+        known: segments whose index was found to count; it is not read again while both are the same. Added to.
 
     Raises:
         JournalError: a segment cannot be read.
     """
     sealed = list_segments(folder)[:-1]
     _remove_orphans(folder, sealed)
-    unknown = next((segment for segment in sealed if contents_of(segment) is None), None)
+    known = set() if known is None else known
+    unknown = next((segment for segment in sealed if not _is_known(segment, known)), None)
     if unknown is None:
         return False
     stamp = stamp_of(unknown.path)
     return _save(unknown, stamp, _read(unknown)) if stamp else False
+
+
+def _is_known(segment: Segment, known: set[Indexed]) -> bool:
+    both = stamp_of(segment.path), stamp_of(_index_path(segment))
+    if both not in known and contents_of(segment) is not None:
+        known.add(both)
+    return both in known
 
 
 def _save(segment: Segment, stamp: Stamp, contents: Contents) -> bool:

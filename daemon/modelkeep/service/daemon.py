@@ -29,7 +29,7 @@ from modelkeep.domain.events import FileAppeared
 from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.errors import CatalogueError, SettingsError
-from modelkeep.journal.contents import write_next_index
+from modelkeep.journal.contents import Indexed, write_next_index
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.manners import Manners
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
@@ -149,6 +149,7 @@ class Daemon:
         self._began = time.monotonic()
         self._clock = JumpWatch()
         self._state = "starting"
+        self._indexed: set[Indexed] = set()
         self._tasks: list[asyncio.Task[None]] = []
         extensions = settings.watch.extensions
         silence_seconds = settings.watch.silence_seconds
@@ -323,7 +324,7 @@ class Daemon:
         await self._holdings.changes.tend()
         if self._pipeline.is_idle:
             await asyncio.to_thread(self._holdings.image_pool.release)
-            if await asyncio.to_thread(write_next_index, self._holdings.directory.journal):
+            if await asyncio.to_thread(write_next_index, self._holdings.directory.journal, self._indexed):
                 await asyncio.to_thread(give_back_memory)
 
     def _hashing(self) -> Hashing:

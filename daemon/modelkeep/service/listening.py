@@ -75,7 +75,7 @@ class Listening:
         try:
             await asyncio.to_thread(place.find)
             while not self._is_over():
-                records = await asyncio.to_thread(place.next_records)
+                records = await asyncio.to_thread(place.next_records) if place.has_news else []
                 for record in takewhile(lambda _: not self._is_over(), records):
                     yield Notice(place.number_of(record), record)
                 if time.monotonic() >= progress_at and (active := self._progress()) != shown:
@@ -111,10 +111,13 @@ class _Place:
             self._seq = newest if self._after is None else min(self._after, newest)
             self._tail = Tail(self._journal, self._seq)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there are records that the listener has not been told; needs no thread."""
+        return self._newest_seq() > self._seq
+
     def next_records(self) -> list[dict[str, object]]:
-        """Return the next records, not too many at once; reads files, and none where there is nothing new."""
-        if self._newest_seq() <= self._seq:
-            return []
+        """Return the next records, not too many at once."""
         with self._lock:
             if self._tail is None:
                 return []

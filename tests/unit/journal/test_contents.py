@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from modelkeep.journal import reader, trace
-from modelkeep.journal.contents import contents_of, write_next_index
+from modelkeep.journal import contents, reader, trace
+from modelkeep.journal.contents import Indexed, contents_of, write_next_index
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.journal.segments import Segment, blocks, list_segments
@@ -81,6 +81,15 @@ def test_damaged_index_does_not_count_and_is_made_anew(journal: Path, damage: by
     assert contents_of(first) is None
     assert write_next_index(journal)
     assert index.read_bytes() == whole
+
+
+def test_index_that_was_found_to_count_is_not_read_again(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: set[Indexed] = set()
+    assert not write_next_index(journal, known)
+    read_again: list[Segment] = []
+    monkeypatch.setattr(contents, "contents_of", read_again.append)
+    assert not write_next_index(journal, known)
+    assert read_again == []
 
 
 def test_index_goes_with_its_segment(journal: Path) -> None:
