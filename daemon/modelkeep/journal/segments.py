@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import zip_longest
 from pathlib import Path
 
@@ -69,16 +68,6 @@ def lines_forward(segment: Segment) -> Iterator[bytes]:
     """
     with readable(segment), segment.path.open("rb", buffering=_BLOCK_BYTES) as file:
         yield from file
-
-
-def lines_backward(segment: Segment) -> Iterator[bytes]:
-    """Yield a segment's lines with their newlines, the newest first, reading no more of it than is asked for.
-
-    Raises:
-        JournalError: the segment cannot be read.
-    """
-    for block in blocks(segment, newest_first=True):
-        yield from reversed(BytesIO(block).readlines())
 
 
 def blocks(segment: Segment, *, newest_first: bool = False) -> Iterator[bytes]:

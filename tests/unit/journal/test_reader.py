@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from modelkeep.errors import JournalError
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import Damage, check, read
 from modelkeep.journal.records import arrange, encode
-from modelkeep.journal.segments import Segment, lines_backward, lines_forward
+from modelkeep.journal.segments import Segment, blocks, lines_forward
 from modelkeep.journal.writer import JournalWriter
 
 OpenJournal = Callable[..., JournalWriter]
@@ -142,7 +143,8 @@ def test_lines_from_the_back_are_those_from_the_front_reversed(tmp_path: Path, c
     segment.path.write_bytes(content)
     lines = list(lines_forward(segment))
     assert b"".join(lines) == content
-    assert list(lines_backward(segment)) == lines[::-1]
+    backward = [line for block in blocks(segment, newest_first=True) for line in reversed(BytesIO(block).readlines())]
+    assert backward == lines[::-1]
 
 
 def test_sound_journal_has_no_damage(filled: Path) -> None:
