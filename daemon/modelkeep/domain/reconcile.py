@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
+from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState, Record
 
 NAMING_NS = 250_000_000
 """By so much the times may differ that a rename gives to the file and to its folder: they are set one by one."""
@@ -224,3 +224,19 @@ def looks_unmounted(on_disk: Mapping[str, Fingerprint], device: int, known: Iter
         if location.fingerprint is not None and location.state is not LocationState.MISSING
     }
     return not on_disk and bool(devices) and device not in devices
+
+
+def missing_records(locations: Iterable[Location], cause: str) -> list[Record]:
+    """Return what the journal says of known content that is at paths no more."""
+    return [
+        ("file.missing", {"path": location.path, "sha256": location.sha256, "cause": cause}) for location in locations
+    ]
+
+
+def returned_records(locations: Iterable[Location]) -> list[Record]:
+    """Return what the journal says of missing files that are back, of all among these locations."""
+    return [
+        ("file.returned", {"path": location.path, "sha256": location.sha256})
+        for location in locations
+        if location.state is LocationState.MISSING
+    ]

@@ -142,7 +142,7 @@ class AfterHashing:
             if isinstance(error, HashCancelled) or job.is_question:
                 self._stages.jobs.end(job, error)
             elif job.claim:
-                self._note_claim_failed(job, error)
+                self._record_claim_failed(job, error)
                 self._stages.jobs.end(job, error)
             elif isinstance(error, FileChanged):
                 self._stages.settle_again(job, error)
@@ -163,7 +163,7 @@ class AfterHashing:
         said = [job for job, error in rows.items() if job not in vanished and not isinstance(error, RootAway)]
         paths = [job.path for job in said]
         await self._parking.park(list(rows.items()))
-        await self._untaken.note_replaced(paths)
+        await self._untaken.record_replaced(paths)
 
     async def _explained(self, failed: Sequence[Read]) -> dict[Read, HashError]:
         """Return what failures to read files mean; no look for one that says nothing about its root."""
@@ -180,7 +180,7 @@ class AfterHashing:
         except RootSilent as silent:
             return silent
 
-    def _note_claim_failed(self, job: Job, error: HashError) -> None:
+    def _record_claim_failed(self, job: Job, error: HashError) -> None:
         """Record why a claim, or a doubt, stays one: it is tried again with the next sweep."""
         is_known = self._claims_failed.get(job.path) == str(error)  # that it failed again is no news
         if not isinstance(error, FileVanished):  # a file that is gone is recorded by its events

@@ -76,7 +76,7 @@ class AfterSettling:
         failed = [(job, reason or HashError(FORBIDDEN)) for job, reason in reasons.items()]
         failed += [(job, HashError(REFUSALS[verdict])) for job, verdict in (await self._forget(judged)).items()]
         await self._parking.park(failed)
-        await self._untaken.note_replaced(replaced)
+        await self._untaken.record_replaced(replaced)
 
     async def _forget(self, judged: dict[Job, Verdict]) -> dict[Job, Verdict]:
         """Delete the rows of files that are no models and of which nothing is known; returns the others."""

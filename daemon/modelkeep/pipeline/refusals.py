@@ -8,6 +8,7 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprints_of, look_at_all
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import why_all_unseen
+from modelkeep.domain.reconcile import missing_records
 from modelkeep.domain.settling import Verdict
 from modelkeep.domain.values import Record
 from modelkeep.errors import FileChanged, HashCancelled, HashError
@@ -67,8 +68,8 @@ class Untaken:
         """Return those of these paths at which lies a file that may be read."""
         return {path for path, look in (await self._looks.found(look_at_all, paths)).items() if look is not None}
 
-    async def note_replaced(self, paths: Sequence[str]) -> None:
-        """Note of files that are no whole models, or cannot be read, that they are not those of before either.
+    async def record_replaced(self, paths: Sequence[str]) -> None:
+        """Record of files that are no whole models, or cannot be read, that they are not those of before either.
 
         What is gone its own event tells, and what is as it was is no news.
         """
@@ -77,6 +78,4 @@ class Untaken:
         replaced = [path for path in known if not present[path].same_file_at_same_path(known[path].fingerprint)]
         lost = await self._catalogue.lose_content(replaced) if replaced else []
         cause = "it was replaced by a file that cannot be taken yet"
-        self._record(
-            [("file.missing", {"path": place.path, "sha256": place.sha256, "cause": cause}) for place in lost]
-        )
+        self._record(missing_records(lost, cause))

@@ -34,7 +34,7 @@ class Absences:
         for start in range(0, len(absent), ROWS_MAX):
             some = absent[start : start + ROWS_MAX]
             changed = await self._context.catalogue.set_missing(some, "the file is gone", self._context.clock_ms())
-            self._context.note_missing(changed, "no file there any more")
+            self._context.record_missing(changed, "no file there any more")
             gone |= {location.fingerprint for location in changed if location.fingerprint}
         return gone
 
@@ -63,7 +63,7 @@ class Absences:
         }
         if unplugged:
             changed = await self._context.catalogue.set_unreachable(sorted(unplugged))
-            self._context.note_missing(changed, "its drive is not mounted")
+            self._context.record_missing(changed, "its drive is not mounted")
         return [path for path in paths if path not in unplugged]
 
 

@@ -8,6 +8,7 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.naming import is_hidden_below
+from modelkeep.domain.reconcile import missing_records, returned_records
 from modelkeep.domain.values import Location, Record
 from modelkeep.watch.disk import Disk
 from modelkeep.watch.line import Line
@@ -48,11 +49,10 @@ class Context:
         root = self.roots.of(path)
         return root is not None and not is_hidden_below(path, root.path)
 
-    def note_missing(self, locations: Iterable[Location], cause: str) -> None:
+    def record_missing(self, locations: Iterable[Location], cause: str) -> None:
         """Append to the journal that known content is at paths no more."""
-        self.record(
-            [
-                ("file.missing", {"path": location.path, "sha256": location.sha256, "cause": cause})
-                for location in locations
-            ]
-        )
+        self.record(missing_records(locations, cause))
+
+    def record_returned(self, locations: Iterable[Location]) -> None:
+        """Append to the journal which of these locations were missing, and are back."""
+        self.record(returned_records(locations))

@@ -85,11 +85,8 @@ class Sightings:
         for chunk in chunks(seen):
             await self._context.catalogue.set_seen(chunk, self._context.clock_ms())
         # That a whole root is back, or has another device number since it was mounted, is not told file by file.
-        back = [location for location in known.values() if location.state is LocationState.MISSING]
         self._context.line.doubted([location.path for location in known.values() if location.doubted])
-        self._context.record(
-            [("file.returned", {"path": location.path, "sha256": location.sha256}) for location in back]
-        )
+        self._context.record_returned(known.values())
 
     async def review(self, touched: Iterable[str]) -> None:
         """Look again at known files that may have been written."""
@@ -131,7 +128,9 @@ class Sightings:
             if location.fingerprint is not None and location.fingerprint.size_bytes != files[path].size_bytes
         ]
         if lost:
-            self._context.note_missing(await self._context.catalogue.lose_content(lost), "something else lies there")
+            self._context.record_missing(
+                await self._context.catalogue.lose_content(lost), "something else lies there"
+            )
 
     async def _take_in(
         self, paths: Sequence[str], closed_by_path: Mapping[str, bool], *, doubts: bool = True

@@ -9,7 +9,7 @@ from functools import partial
 
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.domain.reconcile import is_explained, is_touched
-from modelkeep.domain.values import Fingerprint, Location, LocationState
+from modelkeep.domain.values import Fingerprint, Location
 from modelkeep.watch.context import ROWS_MAX, Context
 
 
@@ -54,10 +54,7 @@ class Touched:
         }
         if not touched:
             return []
-        back = [location for location, _ in touched.values() if location.state is LocationState.MISSING]
-        self._context.record(
-            [("file.returned", {"path": location.path, "sha256": location.sha256}) for location in back]
-        )
+        self._context.record_returned(location for location, _ in touched.values())
         others = await self._context.catalogue.twins_of({status for _, status in touched.values()})
         explained = await self._context.looks.found(partial(self._explained, touched, others), touched)
         for path in explained:
