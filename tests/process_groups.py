@@ -43,16 +43,20 @@ def workers_among(pids: Iterable[int], *kinds: bytes) -> list[int]:
 
 def readers_among(pids: Iterable[int], path: Path) -> list[int]:
     """Return the processes that have a file open."""
-    return [pid for pid in pids if str(path) in _open_files(pid)]
+    return [pid for pid in pids if str(path) in open_files(pid)]
+
+
+def open_files(pid: int) -> list[str]:
+    """Return what a process has open, without what it closes while one looks."""
+    found = []
+    with suppress(OSError):  # the process ended meanwhile
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.append(str(link.readlink()))
+    return found
 
 
 def _command_line(pid: int) -> bytes:
     with suppress(OSError):  # ended meanwhile
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
-
-
-def _open_files(pid: int) -> list[str]:
-    with suppress(OSError):  # closed, or ended, meanwhile
-        return [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
-    return []
