@@ -128,7 +128,7 @@ def pending_details(details: PendingDetails, image_digest: str | None = None) ->
 
 def _outcomes(pending: values.PendingImport, existing: ModelDetails, image_digest: str | None) -> Shape:
     """What each strategy would do, by its name."""
-    paths = [place.path for place in existing.locations]
+    paths = [location.path for location in existing.locations]
     decided = outcomes(pending, existing.model, paths, existing.images, image_digest)
     return {str(strategy): _outcome(decision, pending, existing) for strategy, decision in decided.items()}
 
@@ -160,7 +160,7 @@ def _duplicate(found: Duplicate) -> Shape:
         "size_bytes": model.size_bytes,
         "copies": [list(names) for names in found.copies],
         "symbolic_links": list(found.symbolic_links),
-        "away": [_location(place) for place in found.away],
+        "away": [_location(location) for location in found.away],
         "freeable_bytes": found.freeable_bytes,
     }
 

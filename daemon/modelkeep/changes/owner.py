@@ -119,7 +119,11 @@ class OwnerActs:
 
     async def _refuse_returned(self, known: ModelDetails) -> None:
         """Raise Conflict when a file that counts as missing is back, or nobody can tell."""
-        missing = {place.path: place.fingerprint for place in known.locations if place.state is LocationState.MISSING}
+        missing = {
+            location.path: location.fingerprint
+            for location in known.locations
+            if location.state is LocationState.MISSING
+        }
         found = await self._looks.found(partial(_why_kept, missing), missing)
         for path in missing:
             reason = found.get(path, _untold(path, "its disk or server does not answer"))

@@ -235,7 +235,9 @@ class _Repair:
         for model in knowledge.misplaced:
             details = await self.holdings.catalogue.model(model.sha256)
             present = [
-                place for place in (details.locations if details else ()) if place.state is LocationState.PRESENT
+                location
+                for location in (details.locations if details else ())
+                if location.state is LocationState.PRESENT
             ]
             # Writing a location as it is has its model's main path chosen anew, and changes nothing else.
             await self.holdings.catalogue.put_locations(present[:1], self.premises.now_ms)

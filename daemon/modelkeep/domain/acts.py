@@ -106,15 +106,15 @@ def published_names(images: Sequence[ImageRow]) -> list[str]:
 def refuse_purge(known: ModelDetails) -> None:
     """Raise Conflict when a model is more than a memory: a file of it is there, or may be."""
     name = known.model.name or known.model.sha256[:12]
-    for place in known.locations:
-        if place.state is LocationState.PRESENT:
+    for location in known.locations:
+        if location.state is LocationState.PRESENT:
             raise Conflict(
-                f"{name} is not purged, for its file is there: {place.path}; if it is gone, run `modelkeep scan`"
+                f"{name} is not purged, for its file is there: {location.path}; if it is gone, run `modelkeep scan`"
             )
-        if place.state is LocationState.UNREACHABLE:
+        if location.state is LocationState.UNREACHABLE:
             raise Conflict(
-                f"{name} is not purged, for it is unknown whether its file is gone: {place.path} is on a drive that"
-                " is not there; connect the drive first"
+                f"{name} is not purged, for it is unknown whether its file is gone: {location.path} is on a drive"
+                " that is not there; connect the drive first"
             )
 
 

@@ -39,7 +39,7 @@ def find_duplicates(
         is_symbolic_link: tells of a path whether a symbolic link leads to its file.
         fingerprint_of: looks at the file at a path now; None when there is none.
     """
-    found = (_duplicate(model, list(places), is_symbolic_link, fingerprint_of) for model, places in contents)
+    found = (_duplicate(model, list(locations), is_symbolic_link, fingerprint_of) for model, locations in contents)
     several = [duplicate for duplicate in found if _is_at_several_places(duplicate)]
     return sorted(several, key=lambda item: (-item.freeable_bytes, -item.model.size_bytes, item.model.name))
 
@@ -51,26 +51,28 @@ def total_freeable_bytes(duplicates: Iterable[Duplicate]) -> int:
 
 def _duplicate(
     model: Model,
-    places: list[Location],
+    locations: list[Location],
     is_symbolic_link: Callable[[str], bool],
     fingerprint_of: Callable[[str], Fingerprint | None],
 ) -> Duplicate:
     files: dict[tuple[int, int], list[str]] = {}
     links: list[str] = []
     away: list[Location] = []
-    for place in sorted(places, key=lambda place: (place.path != model.path, place.first_seen, place.path)):
-        is_known = place.state is LocationState.PRESENT and place.is_read and place.fingerprint is not None
-        status = fingerprint_of(place.path) if is_known else None
-        if status is None or not status.is_untouched_since(place.fingerprint):
-            away.append(place)
-        elif is_symbolic_link(place.path):
-            links.append(place.path)
+    for location in sorted(
+        locations, key=lambda location: (location.path != model.path, location.first_seen, location.path)
+    ):
+        is_known = location.state is LocationState.PRESENT and location.is_read and location.fingerprint is not None
+        status = fingerprint_of(location.path) if is_known else None
+        if status is None or not status.is_untouched_since(location.fingerprint):
+            away.append(location)
+        elif is_symbolic_link(location.path):
+            links.append(location.path)
         else:
-            files.setdefault((status.device, status.inode), []).append(place.path)
+            files.setdefault((status.device, status.inode), []).append(location.path)
     return Duplicate(model, tuple(map(tuple, files.values())), tuple(links), tuple(away))
 
 
 def _is_at_several_places(duplicate: Duplicate) -> bool:
     """Leave out what is at one place only, the others being gone: a missing place is no second one."""
     names = sum(len(names) for names in duplicate.copies) + len(duplicate.symbolic_links)
-    return names + sum(place.state is not LocationState.MISSING for place in duplicate.away) > 1
+    return names + sum(location.state is not LocationState.MISSING for location in duplicate.away) > 1

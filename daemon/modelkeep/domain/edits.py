@@ -63,10 +63,10 @@ _EDITABLE = ("name", "type", "path", "meta", "tags")
 
 
 def _main_path(model: Model, locations: Sequence[Location], edit: Edit, path: str) -> str:
-    place = next((place for place in locations if place.path == path), None)
-    if path == model.path or (place is not None and place.state is LocationState.PRESENT):
+    location = next((location for location in locations if location.path == path), None)
+    if path == model.path or (location is not None and location.state is LocationState.PRESENT):
         return path
-    if place is None and not edit.inside_roots:
+    if location is None and not edit.inside_roots:
         raise OutsideRoots("that path lies in none of the configured roots")
     if edit.is_whole:  # its file was moved meanwhile
         return model.path

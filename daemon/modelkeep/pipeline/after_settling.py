@@ -57,9 +57,9 @@ class AfterSettling:
         here = [item for item in taken if item[0] in self._stages.jobs and item[0].stage is Stage.SETTLING]
         self._record([("file.settled", {"path": job.path, "pending_id": job.pending_id}) for job, _ in here])
         for job, fingerprint in here:
-            place = known.get(paths[job])
-            if place is not None and place.is_read and fingerprint.is_untouched_since(place.fingerprint):
-                self._stages.migrating.put(Hashed(job, place.sha256, fingerprint))
+            location = known.get(paths[job])
+            if location is not None and location.is_read and fingerprint.is_untouched_since(location.fingerprint):
+                self._stages.migrating.put(Hashed(job, location.sha256, fingerprint))
             else:
                 self._stages.hashing.put(job, fingerprint)
 

@@ -116,24 +116,26 @@ class Refill:
         return None
 
     async def _confirm_claims(self) -> None:
-        places = await self._catalogue.claims(CLAIMS_MAX, self._claims_tried)
-        inside = [place for place in places if self._roots.of(place.path) is not None]
-        present = await self._looks.found(fingerprints_of, [place.path for place in inside])
-        self._claims_tried |= {place.path for place in places}
-        there = _without_other_names({place: present[place.path] for place in inside if place.path in present})
-        for place, fingerprint in (
+        locations = await self._catalogue.claims(CLAIMS_MAX, self._claims_tried)
+        inside = [location for location in locations if self._roots.of(location.path) is not None]
+        present = await self._looks.found(fingerprints_of, [location.path for location in inside])
+        self._claims_tried |= {location.path for location in locations}
+        there = _without_other_names(
+            {location: present[location.path] for location in inside if location.path in present}
+        )
+        for location, fingerprint in (
             await self._catalogue.mark_claims(there, self._clock_ms()) if there else {}
         ).items():
-            self._arrivals.confirm(place, fingerprint)
+            self._arrivals.confirm(location, fingerprint)
 
 
-def _without_other_names(places: Mapping[Location, Fingerprint]) -> dict[Location, Fingerprint]:
+def _without_other_names(locations: Mapping[Location, Fingerprint]) -> dict[Location, Fingerprint]:
     """Leave out doubted names of a file that is read by another one: that settles the doubt about all of them."""
     chosen: dict[Location, Fingerprint] = {}
     read: set[tuple[str, int, int]] = set()
-    for place, status in places.items():
-        file = (place.sha256, status.device, status.inode)
-        if place.claimed or file not in read:
-            chosen[place] = status
+    for location, status in locations.items():
+        file = (location.sha256, status.device, status.inode)
+        if location.claimed or file not in read:
+            chosen[location] = status
         read.add(file)
     return chosen

@@ -77,15 +77,15 @@ class RequestedPaths:
 
     async def _known(self, named: NamedFile, fingerprint: Fingerprint | None) -> RequestedFile:
         """Return a file outside that the daemon has hashed through a link, while it is still the same."""
-        place = (await self._catalogue.locations_at([named.path])).get(named.path)
+        location = (await self._catalogue.locations_at([named.path])).get(named.path)
         if (
             fingerprint is None
-            or place is None
-            or not place.is_read
-            or not fingerprint.is_untouched_since(place.fingerprint)
+            or location is None
+            or not location.is_read
+            or not fingerprint.is_untouched_since(location.fingerprint)
         ):
             raise OutsideRoots("that path lies in none of the configured roots")
-        return RequestedFile(named.path, fingerprint, place.sha256)
+        return RequestedFile(named.path, fingerprint, location.sha256)
 
     async def _look(self, path: str) -> tuple[NamedFile, Fingerprint | None]:
         """Resolve a path; other roots than its own are asked only if it leads out of that, and if they answer."""

@@ -64,9 +64,9 @@ class Requests:
         fingerprint = await self._looks.run(path, fingerprint_of, path)
         if fingerprint is None:
             raise await self._looks.run(path, unseen, path)
-        place = (await self._catalogue.locations_at([path])).get(path)
-        if place is not None and place.is_read and fingerprint.is_untouched_since(place.fingerprint):
-            return Digest(place.sha256, fingerprint)
+        location = (await self._catalogue.locations_at([path])).get(path)
+        if location is not None and location.is_read and fingerprint.is_untouched_since(location.fingerprint):
+            return Digest(location.sha256, fingerprint)
         if self._hashing.stopping:
             raise stopping()
         job = self._being_read(path, fingerprint)

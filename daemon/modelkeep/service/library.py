@@ -147,7 +147,7 @@ class Library:
     async def find_duplicates(self) -> list[Duplicate]:
         """Return the contents that lie at several places, those that free the most first."""
         contents = await self._catalogue.contents_at_several_paths()
-        paths = {place.path for _, places in contents for place in places}
+        paths = {location.path for _, locations in contents for location in locations}
         links = await self._looks().found(partial(_links, self._looks().roots.configured), paths)
         # Of what does not answer nobody knows what deleting it would free.
         there = await self._looks().found(statuses_of, paths)

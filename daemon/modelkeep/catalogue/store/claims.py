@@ -50,14 +50,14 @@ def mark_claims(
     A claim that was renamed or judged since it was looked at is left out, and so is one whose file is another since
     it was seen: the intake takes care of that.
     """
-    held = locations_at(connection, [place.path for place in looked_at])
+    held = locations_at(connection, [location.path for location in looked_at])
     wanted = {
-        place: fingerprint
-        for place, fingerprint in looked_at.items()
-        if held.get(place.path) == place
-        and (place.fingerprint is None or fingerprint.same_file_at_same_path(place.fingerprint))
+        location: fingerprint
+        for location, fingerprint in looked_at.items()
+        if held.get(location.path) == location
+        and (location.fingerprint is None or fingerprint.same_file_at_same_path(location.fingerprint))
     }
-    unseen = {place.path: fingerprint for place, fingerprint in wanted.items() if place.fingerprint is None}
+    unseen = {location.path: fingerprint for location, fingerprint in wanted.items() if location.fingerprint is None}
     set_seen(connection, unseen, now_ms)
     return wanted
 
@@ -94,66 +94,68 @@ def judge_claims(
         now_ms: time of the transaction.
         before_commit: gets the file's row inside the transaction to place the copied image, if it takes it.
     """
-    place = _claimed_place(connection, reading)
-    if place is None:
+    location = _claimed_place(connection, reading)
+    if location is None:
         return Judgement(reading.path)
     if image_to_follow(connection, reading) != source:
-        return Judgement(place.path, is_outdated=True)
-    said = statements_at(connection, place.path)
-    refuted = _refuted(connection, place, reading.found)
-    claimed = {*([place.sha256] if place.claimed else []), *(statement.claim for statement in said)}
-    is_wrong = not place.is_read and place.sha256 != reading.found
-    wrong_claim = [place.sha256] if is_wrong and place.claimed else []
+        return Judgement(location.path, is_outdated=True)
+    said = statements_at(connection, location.path)
+    refuted = _refuted(connection, location, reading.found)
+    claimed = {*([location.sha256] if location.claimed else []), *(statement.claim for statement in said)}
+    is_wrong = not location.is_read and location.sha256 != reading.found
+    wrong_claim = [location.sha256] if is_wrong and location.claimed else []
     hashes = dict.fromkeys([*wrong_claim, *(statement.claim for statement in refuted)])
-    displaced = place.sha256 if is_wrong and not place.claimed else ""
+    displaced = location.sha256 if is_wrong and not location.claimed else ""
     if is_wrong:
-        forget_location(connection, place.path)
-    elif not place.is_read:
-        _confirm(connection, place.path, reading.fingerprint, now_ms)
+        forget_location(connection, location.path)
+    elif not location.is_read:
+        _confirm(connection, location.path, reading.fingerprint, now_ms)
     else:
-        forget_statements(connection, place.path)
+        forget_statements(connection, location.path)
     confirmed = reading.found if reading.found in claimed else ""
     if not (hashes or displaced):
-        return Judgement(place.path, confirmed)
-    row, takes_image = _queue(connection, place.path, refuted, reading, image, roots, now_ms)
+        return Judgement(location.path, confirmed)
+    row, takes_image = _queue(connection, location.path, refuted, reading, image, roots, now_ms)
     if takes_image:
         before_commit(row)
-    return Judgement(place.path, confirmed, tuple(hashes), displaced, row, takes_image)
+    return Judgement(location.path, confirmed, tuple(hashes), displaced, row, takes_image)
 
 
 def _claimed_place(connection: sa.Connection, reading: Reading) -> Location | None:
     """Return the claimed or doubted location that what was read is about, wherever its file was renamed to."""
     if reading.pending_id:
         row = get_pending(connection, reading.pending_id)
-        place = location_of(connection, reading.path) if row is not None and row.path == reading.path else None
-        is_concerned = place is not None and (not place.is_read or bool(statements_at(connection, place.path)))
-        return place if is_concerned else None
+        location = location_of(connection, reading.path) if row is not None and row.path == reading.path else None
+        is_concerned = location is not None and (
+            not location.is_read or bool(statements_at(connection, location.path))
+        )
+        return location if is_concerned else None
     found = [
-        place
-        for place in locations_of(connection, reading.claim)
-        if not place.is_read and reading.fingerprint.same_file_at_same_path(place.fingerprint)
+        location
+        for location in locations_of(connection, reading.claim)
+        if not location.is_read and reading.fingerprint.same_file_at_same_path(location.fingerprint)
     ]
-    return next((place for place in found if place.path == reading.path), next(iter(found), None))
+    return next((location for location in found if location.path == reading.path), next(iter(found), None))
 
 
-def _refuted(connection: sa.Connection, place: Location, found: str) -> list[Statement]:
+def _refuted(connection: sa.Connection, location: Location, found: str) -> list[Statement]:
     """Return what was said with hashes that the file does not have."""
-    said = statements_at(connection, place.path)
-    if place.claimed and all(statement.claim != place.sha256 for statement in said):
-        said = [*_said_of_only_file(connection, place), *said]
+    said = statements_at(connection, location.path)
+    if location.claimed and all(statement.claim != location.sha256 for statement in said):
+        said = [*_said_of_only_file(connection, location), *said]
     return [statement for statement in said if statement.claim != found]
 
 
-def _said_of_only_file(connection: sa.Connection, place: Location) -> list[Statement]:
+def _said_of_only_file(connection: sa.Connection, location: Location) -> list[Statement]:
     """Return what a model knows that no other file is known to be: older catalogues kept no statements."""
-    model = get_model(connection, place.sha256)
-    others = (other for other in locations_of(connection, place.sha256) if other.path != place.path)
+    model = get_model(connection, location.sha256)
+    others = (other for other in locations_of(connection, location.sha256) if other.path != location.path)
     if model is None or not all(other.claimed for other in others):
         return []
-    images = [image.source_digest for image in images_of(connection, place.sha256)]
+    images = [image.source_digest for image in images_of(connection, location.sha256)]
     return [
         Statement(
-            place.sha256,
+            location.sha256,
             **model.description,
             tags=tuple(tag.id for tag in model.tags),
             image=next(iter(images), ""),
@@ -197,21 +199,21 @@ def _existing(connection: sa.Connection, tag_ids: Sequence[int]) -> list[int]:
 
 def _confirm(connection: sa.Connection, path: str, fingerprint: Fingerprint, now_ms: int) -> None:
     """Record that the file at a path has the hash that was claimed or doubted; its size is known for certain now."""
-    place = location_of(connection, path)
-    if place is not None:
-        sized = sa.update(models).where(models.c.sha256 == place.sha256)
+    location = location_of(connection, path)
+    if location is not None:
+        sized = sa.update(models).where(models.c.sha256 == location.sha256)
         connection.execute(sized.values(size_bytes=fingerprint.size_bytes))
     settled = {"claimed": False, "doubted": False, "said_json": "[]"}
     connection.execute(sa.update(locations).where(locations.c.path == path).values(settled))
-    others = [] if place is None else _other_names(connection, place, fingerprint)
+    others = [] if location is None else _other_names(connection, location, fingerprint)
     set_seen(connection, dict.fromkeys([path, *others], fingerprint), now_ms)
 
 
-def _other_names(connection: sa.Connection, place: Location, fingerprint: Fingerprint) -> list[str]:
+def _other_names(connection: sa.Connection, location: Location, fingerprint: Fingerprint) -> list[str]:
     """Believe the other names of a file that was read: they need no reading of their own. Returns them."""
     known = {name: value for name, value in fingerprint_values(fingerprint).items() if name != "ctime_ns"}
     chosen = sa.and_(
-        locations.c.sha256 == place.sha256,
+        locations.c.sha256 == location.sha256,
         locations.c.doubted,
         sa.not_(locations.c.claimed),
         locations.c.state == LocationState.PRESENT,

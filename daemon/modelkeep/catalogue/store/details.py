@@ -31,7 +31,7 @@ def pending_details(connection: sa.Connection, pending_id: int) -> PendingDetail
     existing = model_details(connection, row.sha256) if row.sha256 else None
     if existing is None:
         return PendingDetails(row)
-    paths = [place.path for place in existing.locations]
+    paths = [location.path for location in existing.locations]
     return PendingDetails(row, existing, lost_by_merge(row, existing.model, paths))
 
 

@@ -18,5 +18,5 @@ _SEVERAL = (
 def contents_at_several_paths(connection: sa.Connection) -> list[tuple[Model, list[Location]]]:
     """Return the models that are, or may be, at more than one path, each with all its locations."""
     hashes = list(connection.execute(_SEVERAL).scalars())
-    places = locations_of_all(connection, hashes)
-    return [(model, places[sha256]) for sha256, model in get_models(connection, hashes).items()]
+    locations = locations_of_all(connection, hashes)
+    return [(model, locations[sha256]) for sha256, model in get_models(connection, hashes).items()]

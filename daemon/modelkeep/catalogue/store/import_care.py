@@ -130,9 +130,9 @@ def _update_shared(run: ImportRun, staged: StagedRow, pending: PendingImport) ->
 
 def _follow_claim(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRow | None:
     """Move a claim that waits to be confirmed to the path that another `--map` gives; None when it stays."""
-    place = location_of(run.connection, before.path)
-    is_lost = place is not None and (place.state is not LocationState.PRESENT or staged.on_disk is not None)
-    if place is None or not place.claimed or not is_lost:
+    location = location_of(run.connection, before.path)
+    is_lost = location is not None and (location.state is not LocationState.PRESENT or staged.on_disk is not None)
+    if location is None or not location.claimed or not is_lost:
         return None
     said = statements_at(run.connection, before.path)
     run.connection.execute(sa.delete(locations).where(locations.c.path == before.path))
@@ -146,16 +146,16 @@ def _follow_claim(run: ImportRun, staged: StagedRow, before: Earlier) -> TakenRo
 
 def _take_claimed(run: ImportRun, staged: StagedRow) -> TakenRow:
     """Take a row whose claimed hash is a known model, or whose path is known already."""
-    place = location_of(run.connection, staged.row.path)
-    is_refuted = place is not None and _is_refuted(place, staged.row.claim)
+    location = location_of(run.connection, staged.row.path)
+    is_refuted = location is not None and _is_refuted(location, staged.row.claim)
     taken = _take_as_model(run, staged)
-    if place is not None and is_refuted:
+    if location is not None and is_refuted:
         # The file has been read, and has another hash: what is said here is said of the file as well.
-        waiting = _queue_for_file(run, staged, place)
+        waiting = _queue_for_file(run, staged, location)
         return waiting if taken is None else _joined(taken, waiting)
     if taken is None:
         return _queue(run, staged)
-    _claim(run, staged, place, [statement_of(run, staged)])
+    _claim(run, staged, location, [statement_of(run, staged)])
     return taken
 
 
@@ -177,21 +177,21 @@ def _take_as_model(run: ImportRun, staged: StagedRow) -> TakenRow | None:
     return _store_image(run, taken, staged)
 
 
-def _is_refuted(place: Location, claim: str) -> bool:
-    return not place.claimed and place.sha256 != claim
+def _is_refuted(location: Location, claim: str) -> bool:
+    return not location.claimed and location.sha256 != claim
 
 
-def _claim(run: ImportRun, staged: StagedRow, place: Location | None, said: Sequence[Statement]) -> None:
+def _claim(run: ImportRun, staged: StagedRow, location: Location | None, said: Sequence[Statement]) -> None:
     """Keep with the location of a file that is still to be read what is said of it."""
-    if place is None:
+    if location is None:
         put_location(run.connection, claimed_location(staged, said[0].claim), run.now_ms)
-    if place is None or not place.is_read:
+    if location is None or not location.is_read:
         keep_statements(run.connection, staged.row.path, said)
 
 
-def _queue_for_file(run: ImportRun, staged: StagedRow, place: Location) -> TakenRow:
+def _queue_for_file(run: ImportRun, staged: StagedRow, location: Location) -> TakenRow:
     taken = _queue(run, replace(staged, row=replace(staged.row, claim="")))
-    return replace(taken, row=staged.row, found=place.sha256)
+    return replace(taken, row=staged.row, found=location.sha256)
 
 
 def _joined(model: TakenRow, waiting: TakenRow) -> TakenRow:
@@ -215,7 +215,7 @@ def _decide(run: ImportRun, staged: StagedRow, existing: Model) -> Decision:
         row.claim,
         row.size_bytes,
         existing,
-        [place.path for place in locations_of(run.connection, row.claim)],
+        [location.path for location in locations_of(run.connection, row.claim)],
         images_of(run.connection, row.claim),
         digest,
         Strategy.AUTO,

@@ -119,14 +119,14 @@ def put_location(connection: sa.Connection, location: Location, now_ms: int) -> 
     return displaced
 
 
-def put_each(connection: sa.Connection, places: Sequence[Location], now_ms: int) -> list[str]:
+def put_each(connection: sa.Connection, locations: Sequence[Location], now_ms: int) -> list[str]:
     """Write locations one by one; returns, for each, the other content that lay there before, or empty."""
-    return [put_location(connection, place, now_ms) for place in places]
+    return [put_location(connection, location, now_ms) for location in locations]
 
 
-def put_locations(connection: sa.Connection, places: Sequence[Location], now_ms: int) -> None:
+def put_locations(connection: sa.Connection, locations: Sequence[Location], now_ms: int) -> None:
     """Write locations over those of the same paths; the main paths of their models are the caller's to choose."""
-    _PUT.run(connection, [location_values(place, now_ms) for place in places])
+    _PUT.run(connection, [location_values(location, now_ms) for location in locations])
 
 
 def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
@@ -143,7 +143,9 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
         .values(**values, state=LocationState.PRESENT, last_seen=sa.bindparam("b_now")),
         rows,
     )
-    choose_main_paths(connection, sorted({place.sha256 for place in locations_at(connection, list(seen)).values()}))
+    choose_main_paths(
+        connection, sorted({location.sha256 for location in locations_at(connection, list(seen)).values()})
+    )
 
 
 def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
@@ -151,7 +153,7 @@ def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
     distrust(connection, paths)
     values = {"state": LocationState.PRESENT, "last_seen": now_ms}
     connection.execute(sa.update(locations).where(among(locations.c.path, paths)).values(values))
-    choose_main_paths(connection, sorted({place.sha256 for place in locations_at(connection, paths).values()}))
+    choose_main_paths(connection, sorted({location.sha256 for location in locations_at(connection, paths).values()}))
 
 
 def distrust(connection: sa.Connection, paths: Sequence[str]) -> None:
@@ -184,11 +186,11 @@ def set_locations_unreachable(connection: sa.Connection, paths: Sequence[str]) -
 
 
 def _set_state(connection: sa.Connection, paths: Sequence[str], state: LocationState) -> list[Location]:
-    changed = [place for place in locations_at(connection, paths).values() if place.state is not state]
+    changed = [location for location in locations_at(connection, paths).values() if location.state is not state]
     if changed:
-        chosen = among(locations.c.path, [place.path for place in changed])
+        chosen = among(locations.c.path, [location.path for location in changed])
         connection.execute(sa.update(locations).where(chosen).values(state=state))
-    choose_main_paths(connection, sorted({place.sha256 for place in changed}))
+    choose_main_paths(connection, sorted({location.sha256 for location in changed}))
     return changed
 
 
@@ -218,27 +220,29 @@ def move_paths(connection: sa.Connection, renames: Iterable[Rename], now_ms: int
 
 def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
     old, new, expected_sha256 = rename.old, rename.new, rename.expected_sha256
-    place = location_of(connection, old)
-    if old == new or expected_sha256 not in (None, place.sha256 if place else ""):
+    location = location_of(connection, old)
+    if old == new or expected_sha256 not in (None, location.sha256 if location else ""):
         return Moved(old, new)
     displaced = location_of(connection, new)
     said = statements_at(connection, new)
-    if place is not None:
+    if location is not None:
         connection.execute(sa.delete(locations).where(locations.c.path == new))
         values = {"path": new, "last_seen": now_ms, "state": LocationState.PRESENT, **_touched_values(rename)}
         connection.execute(sa.update(locations).where(locations.c.path == old).values(values))
         connection.execute(
-            sa.update(models).where(models.c.sha256 == place.sha256, models.c.path == old).values(path=new)
+            sa.update(models).where(models.c.sha256 == location.sha256, models.c.path == old).values(path=new)
         )
     stays = rename.is_replaced and not _is_verified(connection, old, expected_sha256)
     pending_id = 0 if stays else _move_pending(connection, old, new)
     other = (
-        displaced.sha256 if displaced is not None and place is not None and displaced.sha256 != place.sha256 else ""
+        displaced.sha256
+        if displaced is not None and location is not None and displaced.sha256 != location.sha256
+        else ""
     )
-    choose_main_paths(connection, [sha256 for sha256 in (place.sha256 if place else "", other) if sha256])
-    if place is not None:
+    choose_main_paths(connection, [sha256 for sha256 in (location.sha256 if location else "", other) if sha256])
+    if location is not None:
         pending_id = carry_over(connection, new, said, now_ms) or pending_id
-    return Moved(old, new, place.sha256 if place else "", pending_id, other)
+    return Moved(old, new, location.sha256 if location else "", pending_id, other)
 
 
 def _touched_values(rename: Rename) -> dict[str, object]:
@@ -249,7 +253,7 @@ def _touched_values(rename: Rename) -> dict[str, object]:
 
 def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> list[Moved]:
     """Follow the rename of a folder with everything that the catalogue knows below it."""
-    located = [place.path for place in locations_below(connection, old)]
+    located = [location.path for location in locations_below(connection, old)]
     paths = sorted({*located, *pending_paths_below(connection, old)})
     if _is_free(connection, new):
         return _move_below(connection, old, new, paths)
@@ -273,7 +277,7 @@ def _is_free(connection: sa.Connection, folder: str) -> bool:
 
 def _move_below(connection: sa.Connection, old: str, new: str, paths: Iterable[str]) -> list[Moved]:
     """Rewrite the prefix in three statements: nothing the catalogue knows lies below the new name."""
-    hashes = {place.path: place.sha256 for place in locations_below(connection, old)}
+    hashes = {location.path: location.sha256 for location in locations_below(connection, old)}
     ids = sa.select(pending_import.c.path, pending_import.c.id).where(below(pending_import.c.path, old))
     queued = {row.path: row.id for row in connection.execute(ids)}
     for column in (locations.c.path, pending_import.c.path, models.c.path):

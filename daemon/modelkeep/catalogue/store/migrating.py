@@ -159,12 +159,13 @@ def _read(connection: sa.Connection, orders: Sequence[MigrationOrder]) -> _Known
         pending,
         models,
         {
-            sha256: [place.path for place in places]
-            for sha256, places in locations_of_all(connection, existing).items()
+            sha256: [location.path for location in locations]
+            for sha256, locations in locations_of_all(connection, existing).items()
         },
         images_of_all(connection, existing),
         at_path,
-        paths_with_statements(connection, list(at_path)) | {path for path, place in at_path.items() if place.claimed},
+        paths_with_statements(connection, list(at_path))
+        | {path for path, location in at_path.items() if location.claimed},
     )
 
 

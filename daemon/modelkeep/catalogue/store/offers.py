@@ -103,9 +103,11 @@ def relocate(connection: sa.Connection, pending_id: int, path: str, now_ms: int)
         if not other.knows_nothing:
             raise Conflict(f"row {other.id} describes the file at {path} already: resolve or drop it first")
         delete_pending(connection, other.id)
-    place = location_of(connection, path)
+    location = location_of(connection, path)
     size_bytes = (
-        place.fingerprint.size_bytes if place is not None and place.fingerprint is not None else row.size_bytes
+        location.fingerprint.size_bytes
+        if location is not None and location.fingerprint is not None
+        else row.size_bytes
     )
     moved = row.evolve(
         path=path, size_bytes=size_bytes, state=PendingState.WAITING, due_at=now_ms, last_error="", verified=False
