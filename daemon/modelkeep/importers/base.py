@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import LegacyRow, Refusal
 from modelkeep.domain.naming import PathMap
 
@@ -26,7 +27,8 @@ class SourceOptions:
 class SourceContent:
     """Everything a source says: each of its rows is either in `rows` or in `refusals`.
 
-    `source` is the resolved path of what was read; `remarks` are about the source as a whole, their `key` is empty.
+    `source` is the resolved path of what was read; `records` are for sources that are kept whole, record by record;
+    `remarks` are about the source as a whole, their `key` is empty.
     """
 
     kind: str
@@ -34,6 +36,7 @@ class SourceContent:
     rows: tuple[LegacyRow, ...]
     refusals: tuple[Refusal, ...] = ()
     remarks: tuple[Refusal, ...] = ()
+    records: tuple[SourceRecord, ...] = ()
 
 
 class Importer(Protocol):

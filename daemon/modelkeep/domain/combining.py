@@ -1,0 +1,105 @@
+"""What all source records of one content say together. Pure, and the same in whatever order they came.
+
+The owner's own words beat a copy of an answer, a later answer beats an earlier one, else the longer; texts are never
+mixed, lists unite. Where two of the owner's own words differ, one is taken and the other is a conflict to decide.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelkeep.domain.knowledge import LIST_FIELDS, SINGLE_FIELDS, Meaning, SourceRecord, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Words of the owner that differ from those that were taken for the same field."""
+
+    kind: str
+    key: str
+    field: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """What records say together, who of them said what was taken (kinds by field or list item), and what differs."""
+
+    meaning: Meaning
+    taken_from: dict[str, str]
+    tag_kinds: dict[str, tuple[str, ...]]
+    differences: tuple[Difference, ...] = ()
+
+
+def combine(records: Iterable[SourceRecord]) -> Combined:
+    """Return what records of one content say together."""
+    ordered = sorted(records, key=lambda record: (record.kind, record.key, record.digest))
+    values: dict[str, Any] = {}
+    taken_from: dict[str, str] = {}
+    differences: list[Difference] = []
+    for name in SINGLE_FIELDS:
+        saying = [record for record in ordered if _says(record, name)]
+        if not saying:
+            continue
+        winner = _winner(saying, name)
+        values[name] = getattr(winner.meaning, name)
+        taken_from[name] = winner.kind
+        differences += _differences(winner, saying, name)
+    for name in LIST_FIELDS:
+        values[name] = _united(getattr(record.meaning, name) for record in ordered)
+    return Combined(Meaning(**values), taken_from, _tag_kinds(ordered), tuple(differences))
+
+
+_EMPTY = Meaning()
+
+
+def _says(record: SourceRecord, name: str) -> bool:
+    value = getattr(record.meaning, name)
+    return value != getattr(_EMPTY, name) and not (isinstance(value, str) and not value.strip())
+
+
+def _winner(saying: Sequence[SourceRecord], name: str) -> SourceRecord:
+    owned = [record for record in saying if name in record.owned]
+    if owned:
+        return owned[
+            0
+        ]  # by kind and key: which of two is shown until the owner decides does not depend on who came first
+    return max(
+        saying,
+        key=lambda record: (_voice(record), record.updated_at, len(_words(record, name)), record.kind, record.key),
+    )
+
+
+def _voice(record: SourceRecord) -> int:
+    return 0 if record.standing is Standing.HEADER else 1
+
+
+def _words(record: SourceRecord, name: str) -> str:
+    value = getattr(record.meaning, name)
+    return str(getattr(value, "value", value)).strip()
+
+
+def _differences(winner: SourceRecord, saying: Sequence[SourceRecord], name: str) -> list[Difference]:
+    told = {_words(winner, name)}
+    found = []
+    for record in saying:
+        if name in record.owned and name in winner.owned and _words(record, name) not in told:
+            told.add(_words(record, name))
+            found.append(Difference(record.kind, record.key, name, getattr(record.meaning, name)))
+    return found
+
+
+def _united(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    united: list[Any] = []
+    for items in lists:
+        united += [item for item in items if item not in united]
+    return tuple(united)
+
+
+def _tag_kinds(records: Sequence[SourceRecord]) -> dict[str, tuple[str, ...]]:
+    kinds: dict[str, tuple[str, ...]] = {}
+    for record in records:
+        for tag in record.meaning.tags:
+            if record.kind not in kinds.get(tag, ()):
+                kinds[tag] = (*kinds.get(tag, ()), record.kind)
+    return kinds
