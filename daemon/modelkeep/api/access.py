@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
+from modelkeep.api.session import LOGIN_PATH, LOGOUT_PATH, PAGE_HEADER, STATIC_PATH, shows_session
 from modelkeep.domain.images import SOURCE_BYTES
 
 JSON_BYTES_MAX = 1024 * 1024
@@ -27,7 +29,21 @@ READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WORKING_GETS = frozenset({"/api/scan", "/api/events"})
 """GETs that are more than a look: a scan, for which an older front end knows no other way to ask, and listening."""
 
-_SINGLE_HEADERS = ("host", "origin", "authorization", "content-type", "content-length", "sec-fetch-site")
+OPEN_PATHS = frozenset({LOGIN_PATH, LOGOUT_PATH})
+"""What asks for the token can be had without it, and what it is made of; both tell nothing of the library."""
+
+_SINGLE_HEADERS = (
+    "host",
+    "origin",
+    "authorization",
+    "content-type",
+    "content-length",
+    "cookie",
+    "referer",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    PAGE_HEADER,
+)
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:@/\[\]]+)(?::([0-9]{1,5}))?")
 
 
@@ -128,9 +144,8 @@ def deny_stranger(rules: AccessRules, asked: Asked) -> Denial | None:
 
 def deny_unfit(rules: AccessRules, asked: Asked) -> Denial | None:
     """Return why a request from the right place is refused all the same: its token, or the kind of its body."""
-    if asked.transport is Transport.TCP and rules.token and not _shows_token(rules, asked):
-        sentence = "A valid token is needed: send it as  Authorization: Bearer TOKEN."
-        return Denial(401, sentence, {"WWW-Authenticate": "Bearer"})
+    if asked.transport is Transport.TCP and rules.token and not _is_known(rules, asked):
+        return _ask_for_token(asked)
     length = asked.header("content-length") or "0"
     if not (length.isascii() and length.isdigit()):
         return Denial(400, "The Content-Length header is no number.")
@@ -144,6 +159,12 @@ def deny_unfit(rules: AccessRules, asked: Asked) -> Denial | None:
 def is_owner(rules: AccessRules, transport: Transport) -> bool:
     """Return whether an admitted request is the owner's: it came through his socket, or had to show the token."""
     return transport is Transport.UNIX or bool(rules.token)
+
+
+def is_token(rules: AccessRules, token: str) -> bool:
+    """Return whether a text is the token; where none is set, none is."""
+    same = hmac.compare_digest(token.encode("utf-8", "surrogatepass"), rules.token.encode("utf-8"))
+    return same and bool(rules.token)
 
 
 def may_name(rules: AccessRules, *paths: str) -> bool:
@@ -237,12 +258,58 @@ def _spelled(host: str) -> str:
         return bare
 
 
+def _is_known(rules: AccessRules, asked: Asked) -> bool:
+    """Return whether a request needs no token, or shows it, or comes with the session of who has shown it."""
+    is_open = asked.path in OPEN_PATHS or asked.path.startswith(f"{STATIC_PATH}/")
+    return is_open or _shows_token(rules, asked) or _is_in_session(rules, asked)
+
+
+def _ask_for_token(asked: Asked) -> Denial:
+    sentence = "A valid token is needed: send it as  Authorization: Bearer TOKEN."
+    is_person = "text/html" in (asked.header("accept") or "") and asked.method in ("GET", "HEAD")
+    if is_person and not asked.path.startswith("/api/"):
+        return Denial(303, sentence, {"Location": f"{LOGIN_PATH}?next={quote(asked.path, errors='replace')}"})
+    return Denial(401, sentence, {"WWW-Authenticate": "Bearer"})
+
+
 def _shows_token(rules: AccessRules, asked: Asked) -> bool:
     scheme, _, token = (asked.header("authorization") or "").partition(" ")
-    same = hmac.compare_digest(token.strip().encode("utf-8"), rules.token.encode("utf-8"))
-    return scheme.lower() == "bearer" and same
+    return is_token(rules, token.strip()) and scheme.lower() == "bearer"
+
+
+def _is_in_session(rules: AccessRules, asked: Asked) -> bool:
+    """Return whether a request comes from this server's own page in a browser that was shown the token.
+
+    The browser sends its cookie with whatever pages of this host ask for, on every port: for a change the page has to
+    show itself as well, by what pages of other ports cannot send.
+    """
+    if not shows_session(asked.header("cookie") or "", rules.token, _port(asked)):
+        return False
+    origin, site = asked.header("origin"), asked.header("sec-fetch-site")
+    is_foreign = site not in (None, "same-origin", "none") and asked.header("sec-fetch-mode") != "navigate"
+    if is_foreign or (origin is not None and not _is_own_origin(rules, asked, origin)):
+        return False
+    return not asked.is_more_than_a_look or _is_of_own_page(rules, asked)
+
+
+def _is_of_own_page(rules: AccessRules, asked: Asked) -> bool:
+    if asked.header(PAGE_HEADER) is not None or asked.header("sec-fetch-site") == "same-origin":
+        return True
+    # An EventSource can set no header, and is told apart by no other one on a plain connection.
+    origin = asked.header("origin") or _origin_of(asked.header("referer") or "")
+    return _is_own_origin(rules, asked, origin)
+
+
+def _origin_of(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _has_fitting_type(asked: Asked) -> bool:
     kind = (asked.header("content-type") or "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind == "multipart/form-data" and asked.path == UPLOAD_PATH)
+    if kind == "multipart/form-data":
+        return asked.path == UPLOAD_PATH
+    return kind == ("application/x-www-form-urlencoded" if asked.path in OPEN_PATHS else "application/json")

@@ -19,6 +19,7 @@ from modelkeep.api.backend import Backend
 from modelkeep.errors import SettingsError
 from modelkeep.service.connections import Connection
 from modelkeep.settings.model import Settings
+from modelkeep.web.routes import add_page
 
 GOODBYE_SECONDS = 2
 """How long open requests may take to end when the daemon stops."""
@@ -79,6 +80,7 @@ class HttpInterface:
             import_folders=settings.import_folders,
         )
         self._app = create_app(backend, self._rules, version=__version__)
+        add_page(self._app)
         self._servers: list[_Server] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._sockets: list[tuple[socket.socket, Transport]] = []

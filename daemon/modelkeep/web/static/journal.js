@@ -1,0 +1,1 @@
+// The view's own module; the frame around it is frame.js.
