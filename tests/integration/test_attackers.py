@@ -112,6 +112,40 @@ def test_no_call_does_anything_for_a_page_of_elsewhere(
     assert state_of(daemon) == before
 
 
+RIDERS: list[tuple[dict[str, str], set[int]]] = [
+    ({}, {401}),
+    ({"Referer": "http://127.0.0.1:9/"}, {401}),
+    ({"Sec-Fetch-Site": "none"}, {401}),
+    ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}, {401, 403}),
+    ({"Origin": "http://127.0.0.1:8188"}, {401}),
+    ({"Origin": "http://localhost:9"}, {403}),
+]
+"""What a page of another port of this machine, one allowed and others, may have a browser send with its cookies."""
+
+
+def test_no_call_changes_anything_for_a_page_that_rides_on_the_session_of_ours(
+    models: Path, make_daemon: DaemonMaker
+) -> None:
+    access = {"token": "s3cret", "allowed_origins": ["http://127.0.0.1:8188"]}
+    daemon = make_daemon(tables={"api": access}).start()
+    before = state_of(daemon)
+    with httpx.Client(base_url=daemon.url, timeout=60) as browser:
+        form = {"token": "s3cret", "next": "/queue"}
+        signed_in = browser.post("/login", data=form, headers={"Origin": daemon.url}, follow_redirects=True)
+        assert (signed_in.status_code, signed_in.url.path) == (200, "/queue")
+        assert browser.get("/api/status").is_success
+        for method, template, _ in calls(daemon):
+            path = template.replace("{sha256}", "a" * 64).replace("{id}", "1").replace("{pending_id}", "1")
+            if method == "GET" and path not in ("/api/scan", "/api/events"):
+                continue
+            for headers, refused in RIDERS:
+                answer = browser.request(method, path, json={"newtags": ["x"], "name": "x"}, headers=headers)
+                assert answer.status_code in refused, (method, path, headers)
+        assert state_of(daemon) == before
+        made = browser.post("/api/tags_add", json={"newtags": ["x"]}, headers={"X-Modelkeep-Page": "1"})
+        assert made.is_success
+
+
 def test_no_name_leads_to_a_file_that_it_does_not_name(
     kept: str, daemon: DaemonProcess, stranger: httpx.Client
 ) -> None:
