@@ -209,6 +209,20 @@ class Types(Answer):
     types: list[str]
 
 
+class TypeCount(Answer):
+    """A type, and how many models are of it; without a type the empty text."""
+
+    type: str
+    models: int
+
+
+class ModelCounts(Answer):
+    """Numbers of models."""
+
+    total: int
+    types: list[TypeCount]
+
+
 class Models(Answer):
     """Models in a list."""
 

@@ -1,5 +1,6 @@
 """Models: the catalogue's side of the interface."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
@@ -9,12 +10,20 @@ from modelkeep.api import answers, reports, requests
 from modelkeep.api.etags import etag_of, is_expected, versioned
 from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, TheQuestion, exact_text
 from modelkeep.api.responses import Json, failure
+from modelkeep.domain.browsing import Order
 from modelkeep.errors import Outdated
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
 IfNoneMatch = Annotated[str | None, Header(description="versions that the caller has")]
 IfMatch = Annotated[str | None, Header(description="the version that is to be changed, else 412")]
+
+
+OneType = Annotated[str | None, Query(description="`others`: types that get_types does not name")]
+SoughtText = Annotated[str, Query(max_length=requests.TEXT_MAX, description="words")]
+CarriedTags = Annotated[
+    Sequence[str], Query(max_length=requests.TAGS_MAX, description="name of a tag; may come again")
+]
 
 
 @router.post("/sha256", response_model=reports.Hashed, response_model_exclude_none=True)
@@ -37,10 +46,35 @@ async def find(question: TheQuestion, request: Request, q: Annotated[str, Query(
     return await question.answer(q=exact_text(request, "q"))
 
 
+@router.get("/browse", response_model=answers.Models)
+async def browse(
+    question: TheQuestion,
+    text: SoughtText = "",
+    tag: CarriedTags = (),
+    type: OneType = None,  # noqa: A002
+    order: Order = Order.NAME,
+    limit: Limit = 0,
+    offset: Offset = 0,
+) -> Json:
+    """Models in an order: those with every word in name, path, description or a tag, which carry all tags."""
+    return await question.answer(text=text, tag=tag, type=type, order=order, limit=limit, offset=offset)
+
+
+@router.get("/count", response_model=answers.ModelCounts)
+async def count(
+    question: TheQuestion,
+    text: SoughtText = "",
+    tag: CarriedTags = (),
+    type: OneType = None,  # noqa: A002
+) -> Json:
+    """How many models `browse` would list, altogether and of each type."""
+    return await question.answer(text=text, tag=tag, type=type)
+
+
 @router.get("", response_model=answers.Models)
 async def list_models(
     question: TheQuestion,
-    type: Annotated[str | None, Query(description="`others`: types that get_types does not name")] = None,  # noqa: A002
+    type: OneType = None,  # noqa: A002
     q: str = "",
     tag: str = "",
     limit: Limit = 0,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelkeep.domain import values
+from modelkeep.domain.browsing import TypeCount
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, total_freeable_bytes
 from modelkeep.domain.metadata import DERIVED_KEYS
@@ -48,6 +49,12 @@ def model_found(model: values.Model) -> Shape:
         "created_at": model.created_at,
         "tags": [tag(known) for known in model.tags],
     }
+
+
+def model_counts(counts: Sequence[TypeCount]) -> Shape:
+    """The numbers of models, altogether and of each type."""
+    types = [{"type": count.type, "models": count.models} for count in counts]
+    return {"total": sum(count.models for count in counts), "types": types}
 
 
 def model_full(model: values.Model, images_count: int) -> Shape:

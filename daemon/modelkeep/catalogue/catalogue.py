@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
     acting,
+    browsing,
     control,
     details,
     duplicates,
@@ -141,6 +142,8 @@ class Catalogue:
 
     # Questions
     models = _reads(contents.list_models)
+    browse = _reads(browsing.browse)
+    count_by_type = _reads(browsing.count_by_type)
     model = _reads(details.model_details)
     find_models = _reads(contents.find_models)
     contents_at_several_paths = _reads(duplicates.contents_at_several_paths)

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.types import TypeDecorator
 
@@ -117,6 +118,14 @@ class Unsigned64(TypeDecorator[int]):
         return value + (1 << 64) if value is not None and value < 0 else value
 
 
+class _Compiler(SQLiteCompiler):
+    """Says SQLite the hints of a query, which SQLAlchemy leaves out."""
+
+    def get_from_hint_text(self, table: sa.FromClause, text: str | None) -> str | None:  # noqa: ARG002 - interface
+        """Return what is written after a table's name."""
+        return text
+
+
 class Nanoseconds(TypeDecorator[int]):
     """A file's time in nanoseconds since 1970, in SQLite's signed 64 bits.
 
@@ -144,6 +153,16 @@ def signed(number: int) -> int:
 def index_where(name: str, condition: str) -> sa.Index:
     """Return an index over a column that holds only the rows for which it is true."""
     return sa.Index(name, condition, sqlite_where=sa.text(condition))
+
+
+def json_member(column: str, key: str) -> str:
+    """Return the SQL text of what an object of JSON text has under a key; empty when it has no such key."""
+    return f"iif(json_valid({column}), coalesce(json_extract({column}, '$.{key}'), ''), '')"
+
+
+def through_index(query: sa.Select[Any], table: sa.Table, index: str) -> sa.Select[Any]:
+    """Return a query that reads a table through an index, which the planner would not choose."""
+    return query.with_hint(table, f"INDEXED BY {index}")
 
 
 def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
@@ -232,6 +251,8 @@ def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[
 
 
 def _begin_with(engine: sa.Engine, statement: str) -> sa.Engine:
+    engine.dialect.statement_compiler = _Compiler
+
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)

@@ -7,7 +7,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import BY_KEY, IDS_ONCE, Id, Nanoseconds, PathText, Unsigned64, index_where
+from modelkeep.catalogue.dialect import (
+    BY_KEY,
+    IDS_ONCE,
+    Id,
+    Nanoseconds,
+    PathText,
+    Unsigned64,
+    index_where,
+    json_member,
+)
 
 metadata = sa.MetaData()
 
@@ -19,6 +28,12 @@ def _text(name: str, **options: Any) -> sa.Column[str]:
 def _number(name: str) -> sa.Column[int]:
     return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
 
+
+BROWSING = "ix_models_browsing"
+MODEL_TEXTS: sa.ColumnElement[str] = sa.literal_column(
+    f"(name || char(10) || path || char(10) || {json_member('meta_json', 'description')})", PathText()
+)
+"""What words are looked for in. An index holds it, which is used where a query spells it the same way."""
 
 models = sa.Table(
     "models",
@@ -32,6 +47,10 @@ models = sa.Table(
     _number("created_at"),
     _number("last_used_at"),
     sa.Column("meta_json", sa.Text, nullable=False, server_default="{}"),
+    # All that looking through the library asks for: the table itself is several times larger.
+    sa.Index(
+        BROWSING, sa.text("name COLLATE NOCASE"), "sha256", "name", "type", "created_at", "size_bytes", MODEL_TEXTS
+    ),
 )
 
 tags = sa.Table(

@@ -21,6 +21,7 @@ from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.files import leads_through_link, statuses_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.browsing import Order, Wanted
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.naming import Root
@@ -60,6 +61,8 @@ class Library:
             "/api/migration/status": self.work,
             "/api/models": self.models,
             "/api/models/find": self.find_models,
+            "/api/models/browse": self.browse,
+            "/api/models/count": self.count_models,
             "/api/models/get_types": self.types,
             "/api/models/{sha256}": self.model,
             "/api/models/{sha256}/details": self.model_details,
@@ -110,9 +113,17 @@ class Library:
         offset: int = 0,
     ) -> Shape:
         """Models of a type (`others`: those without one), whose name or path holds a text, which carry a tag."""
-        of_type = "" if type == "others" else type
-        rows = await self._catalogue.models(type=of_type, q=q, tag=tag, limit=limit, offset=offset)
+        rows = await self._catalogue.models(type=_stored_type(type), q=q, tag=tag, limit=limit, offset=offset)
         return {"models": [shapes.model_listed(model, images_count) for model, images_count in rows]}
+
+    async def browse(self, *, order: Order = Order.NAME, limit: int = 0, offset: int = 0, **wanted: Any) -> Shape:
+        """A page of the models that somebody looks for; `wanted`: see `domain.browsing.Wanted`."""
+        rows = await self._catalogue.browse(_wanted(**wanted), order, limit, offset)
+        return {"models": [shapes.model_listed(model, images_count) for model, images_count in rows]}
+
+    async def count_models(self, **wanted: Any) -> Shape:
+        """How many models somebody looks for: altogether, and of each type."""
+        return shapes.model_counts(await self._catalogue.count_by_type(_wanted(**wanted)))
 
     async def find_models(self, *, q: str) -> Shape:
         """The models that a hash or its beginning (6 digits or more), a path or a name means."""
@@ -253,6 +264,14 @@ def resting_library(settings: Settings) -> Iterator[Library]:
         yield Library(catalogue, directory, looks)
     finally:
         catalogue.close()
+
+
+def _wanted(*, text: str = "", tag: Sequence[str] = (), type: str | None = None) -> Wanted:  # noqa: A002 - as asked
+    return Wanted(text, tuple(tag), _stored_type(type))
+
+
+def _stored_type(asked: str | None) -> str | None:
+    return "" if asked == "others" else asked
 
 
 def _digest_of(image: Path) -> str | None:

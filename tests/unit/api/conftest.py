@@ -14,6 +14,7 @@ from modelkeep.api.app import create_app, guarded
 from modelkeep.api.shapes import Shape, model_full
 from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.browsing import Order, TypeCount, Wanted
 from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedImage
 from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.edits import Edit, edited
@@ -138,6 +139,14 @@ class FakeBackend:
         self.asked.append((type, q, tag, limit, offset))
         self.fail()
         return [(self.details.model, self.details.images_count)]
+
+    async def browse(self, wanted: Wanted, order: Order, limit: int, offset: int) -> list[tuple[Model, int]]:
+        self.asked.append((wanted, order, limit, offset))
+        return [(self.details.model, self.details.images_count)]
+
+    async def count_by_type(self, wanted: Wanted) -> list[TypeCount]:
+        self.asked.append(wanted)
+        return [TypeCount("", 2), TypeCount("loras", 3)]
 
     async def model(self, sha256: str) -> ModelDetails | None:
         self.fail()

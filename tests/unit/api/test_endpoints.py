@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from modelkeep.api import answers, shapes
+from modelkeep.domain.browsing import Order, Wanted
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.values import Strategy
 from modelkeep.errors import Conflict
@@ -55,6 +56,19 @@ async def test_models_are_asked_for_by_every_filter(client: httpx.AsyncClient, b
     assert answer.json() == {"models": [shapes.model_listed(backend.details.model, 1)]}
     await client.get("/api/models")
     assert backend.asked == [("", "he", "t", 5, 2), (None, "", "", 0, 0)]
+
+
+async def test_the_library_is_looked_through_by_words_tags_and_type(
+    client: httpx.AsyncClient, backend: "FakeBackend"
+) -> None:
+    wanted = {"text": "red house", "tag": ["x", "y z"], "type": "others"}
+    answer = await client.get("/api/models/browse", params={**wanted, "order": "largest", "limit": 5, "offset": 2})
+    assert answer.json() == {"models": [shapes.model_listed(backend.details.model, 1)]}
+    answer = await client.get("/api/models/count", params=wanted)
+    assert answer.json() == {"total": 5, "types": [{"type": "", "models": 2}, {"type": "loras", "models": 3}]}
+    asked = Wanted("red house", ("x", "y z"), "")
+    assert backend.asked == [(asked, Order.LARGEST, 5, 2), asked]
+    assert (await client.get("/api/models/browse", params={"order": "odd"})).status_code == 422
 
 
 async def test_models_are_found_by_a_path_that_is_not_utf8(client: httpx.AsyncClient, backend: "FakeBackend") -> None:

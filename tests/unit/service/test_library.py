@@ -35,6 +35,8 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("/api/migration/status", {}),
     ("/api/models", {"type": "loras", "q": "b", "limit": 2, "offset": 0}),
     ("/api/models/find", {"q": "b.ckpt"}),
+    ("/api/models/browse", {"text": "b", "type": "others", "order": "newest", "limit": 2, "offset": 0}),
+    ("/api/models/count", {"text": "ckpt", "tag": ["no such tag"]}),
     ("/api/models/get_types", {}),
     ("/api/models/{sha256}", {"sha256": A}),
     ("/api/models/{sha256}/details", {"sha256": A}),

@@ -72,9 +72,12 @@ def list_models(
     if tag:
         carrying = sa.select(model_tags.c.model_hash).join(tags, tags.c.id == model_tags.c.tag_id)
         query = query.where(models.c.sha256.in_(carrying.where(tags.c.name == tag)))
-    found = _with_tags(connection, query)
-    counts = _images_counts(connection, [model.sha256 for model in found])
-    return [(model, counts.get(model.sha256, 0)) for model in found]
+    return _with_images(connection, _with_tags(connection, query))
+
+
+def list_with_images(connection: sa.Connection, hashes: Sequence[str]) -> list[tuple[Model, int]]:
+    """Return the models of these contents that there are, each with the number of its images."""
+    return _with_images(connection, list(get_models(connection, hashes).values()))
 
 
 def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[Model]:
@@ -116,6 +119,11 @@ _PRESENT = sa.select(locations.c.path).where(
 )
 _IS_PRESENT = _PRESENT.where(locations.c.path == models.c.path).exists()
 _LONGEST_KNOWN = _PRESENT.order_by(locations.c.first_seen, locations.c.path).limit(1).scalar_subquery()
+
+
+def _with_images(connection: sa.Connection, found: Sequence[Model]) -> list[tuple[Model, int]]:
+    counts = _images_counts(connection, [model.sha256 for model in found])
+    return [(model, counts.get(model.sha256, 0)) for model in found]
 
 
 def _images_counts(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, int]:
