@@ -6,9 +6,11 @@ little-endian.
 """
 
 import struct
+from collections.abc import Callable
 from math import prod
 
-from modelkeep.domain.header import Header, ReadAt, Unprovable
+from modelkeep.domain.header import PIECE_BYTES, Header, ReadAt, Unprovable
+from modelkeep.domain.header_keys import LIST_ITEMS_MAX, Summary
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -22,8 +24,11 @@ _ALIGNMENT_KEY = b"general.alignment"
 _START = struct.Struct("<IQQ")
 _NUMBER, _LENGTH, _ARRAY = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<IQ")
 _UINT32, _TEXT, _ARRAY_TYPE = 4, 8, 9
-_VALUE_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-"""What the plain types of values take."""
+_PLAIN = {kind: struct.Struct("<" + code) for kind, code in enumerate("BbHhIif?__Qqd") if code != "_"}
+"""How the plain types of values are written."""
+
+OnKey = Callable[[str, object], None]
+"""Gets a key and its value, or a `Summary` of one that is too large."""
 
 _BLOCKS = {
     0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
@@ -48,40 +53,87 @@ def sizes_when_whole(size_bytes: int, read_at: ReadAt) -> tuple[int, int]:
         CutShort: it ends within its header.
         Unprovable: the header is none that this module knows, or beyond the bounds.
     """
-    header = Header(read_at, len(MAGIC), size_bytes)
-    version, tensors, keys = header.take(_START)
-    if version not in VERSIONS or tensors > TENSORS_MAX:
-        raise Unprovable
-    alignment = _alignment(header, keys)
+    header, tensors, alignment = _begin(size_bytes, read_at, None)
     ends = [_tensor_end(header) for _ in range(tensors)]
     begin, end = _padded(header.at, alignment), max(ends, default=0)
     return begin + end, begin + _padded(end, alignment)
 
 
-def _alignment(header: Header, keys: int) -> int:
+def data_begin(size_bytes: int, read_at: ReadAt, on_key: OnKey) -> int:
+    """Return where in a file the data of its tensors begin, and hand over what its header says.
+
+    Args:
+        size_bytes: the size that it has.
+        read_at: reads it.
+        on_key: gets every key, before anything is raised about what follows it.
+
+    Raises:
+        CutShort: it ends within its header.
+        Unprovable: the header is none that this module knows, or beyond the bounds.
+    """
+    header, tensors, alignment = _begin(size_bytes, read_at, on_key)
+    for _ in range(tensors):
+        _tensor_end(header)
+    return _padded(header.at, alignment)
+
+
+def _begin(size_bytes: int, read_at: ReadAt, on_key: OnKey | None) -> tuple[Header, int, int]:
+    """Read a header up to its tensors; returns it, their number and the alignment."""
+    header = Header(read_at, len(MAGIC), size_bytes)
+    version, tensors, keys = header.take(_START)
+    if version not in VERSIONS or tensors > TENSORS_MAX:
+        raise Unprovable
+    return header, tensors, _alignment(header, keys, on_key)
+
+
+def _alignment(header: Header, keys: int, on_key: OnKey | None) -> int:
     """Pass over the keys and their values; returns the alignment."""
     found = ALIGNMENT
     for _ in range(keys):  # each takes bytes and steps, which are bounded
         key, (kind,) = _short_text(header), header.take(_NUMBER)
         if key == _ALIGNMENT_KEY and kind == _UINT32:
             (found,) = header.take(_NUMBER)
-        else:
+        elif on_key is None:
             _skip_value(header, kind)
+        else:
+            on_key(key.decode("utf-8", "replace"), _value(header, kind))
     if not 0 < found <= ALIGNMENT_MAX:
         raise Unprovable
     return found
 
 
-def _skip_value(header: Header, kind: int) -> None:
-    count = 1
+def _skip_value(header: Header, kind: int, count: int = 1) -> None:
     if kind == _ARRAY_TYPE:
         kind, count = header.take(_ARRAY)
     if kind == _TEXT:
         header.skip_texts(count)
-    elif kind in _VALUE_BYTES:
-        header.skip(count * _VALUE_BYTES[kind])
+    elif kind in _PLAIN:
+        header.skip(count * _PLAIN[kind].size)
     else:  # arrays of arrays are nobody's
         raise Unprovable
+
+
+def _value(header: Header, kind: int) -> object:
+    """Read a value that is small enough; others are passed over."""
+    if kind != _ARRAY_TYPE:
+        return _item(header, kind)
+    kind, count = header.take(_ARRAY)
+    if count <= LIST_ITEMS_MAX:
+        return [_item(header, kind) for _ in range(count)]
+    _skip_value(header, kind, count)
+    return Summary("list", count)
+
+
+def _item(header: Header, kind: int) -> object:
+    if kind == _TEXT:
+        (length,) = header.take(_LENGTH)
+        if length <= PIECE_BYTES:
+            return header.take_bytes(length).decode("utf-8", "replace")
+        header.skip(length)
+        return Summary("text", length)
+    if kind not in _PLAIN:
+        raise Unprovable
+    return header.take(_PLAIN[kind])[0]
 
 
 def _short_text(header: Header) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from modelkeep.domain.content_facts import ContentFacts
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import HashError, NoWorkers
 
@@ -27,12 +28,13 @@ class Digest:
     """The SHA-256 of a file and the fingerprint that it had before it was read; size and mtime also afterwards.
 
     The device number says nothing: whoever read the file may know its disk by another one. `is_untouched`: the rest
-    of the fingerprint was afterwards as before, too.
+    of the fingerprint was afterwards as before, too. `facts` are what else was read of the content.
     """
 
     sha256: str
     fingerprint: Fingerprint
     is_untouched: bool = field(default=False, compare=False)
+    facts: ContentFacts = field(default=ContentFacts(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,11 @@ class ActiveHash:
 
 @dataclass(frozen=True, slots=True)
 class FileToHash:
-    """A file, and how large it is expected to be."""
+    """A file, and how large it is expected to be; `with_tensors`: these get their digest even where it costs much."""
 
     file: FileInRoot
     size_bytes: int
+    with_tensors: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import time
 from modelkeep.disk.files import open_and_see
 from modelkeep.disk.page_cache import cached_windows, give_back
 from modelkeep.disk.statx import see
-from modelkeep.pipeline.sha256 import Implementation
+from modelkeep.domain.content_facts import AUTOV1_BEGIN, AUTOV1_BYTES, ContentFacts, FileHeader, autov1, read_header
+from modelkeep.pipeline.sha256 import Implementation, Sha256
 
 PIECE_BYTES = 256 << 10
 """Read at once: so much stays in the processor's own cache until it is hashed."""
@@ -21,6 +22,8 @@ WINDOW_BYTES = 4 << 20
 
 STRETCH_BYTES = 256 * WINDOW_BYTES
 """It is asked so far ahead what is in memory, and not later: read-ahead brings in what comes next."""
+
+_AUTOV1_END = AUTOV1_BEGIN + AUTOV1_BYTES
 
 CHECK_BYTES = 64 << 20
 """So often it is looked whether a file that is being read has changed or gone: the rest is read in vain then."""
@@ -45,13 +48,19 @@ class FileBeingRead:
         number: what the daemon calls it.
         path: a regular file.
         implementation: of SHA-256.
+        with_tensors: whether its tensors get a digest of their own.
 
     Raises:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, number: int, path: str, implementation: Implementation) -> None:
+    def __init__(self, number: int, path: str, implementation: Implementation, *, with_tensors: bool = False) -> None:
         self.number = number
+        self._implementation = implementation
+        self._with_tensors = with_tensors
+        self._header: FileHeader | None = None
+        self._tensors: Sha256 | None = None
+        self._autov1: str | None = None
         self.began = time.perf_counter()
         self.sha256 = implementation.new()
         self.bytes_done = 0
@@ -77,6 +86,7 @@ class FileBeingRead:
             FileFailure: it has changed, or is gone.
             OSError: it cannot be read.
         """
+        self._look_inside()
         if self.bytes_done >= self._next_check:
             self._next_check += CHECK_BYTES
             self._require_same()
@@ -88,6 +98,18 @@ class FileBeingRead:
             if mapped:
                 return mapped
         return buffer[: os.preadv(self._descriptor, [buffer], self.bytes_done)]
+
+    @property
+    def streams(self) -> list[Sha256]:
+        """What takes the next bytes: the digest of the file, and that of its tensors when they have begun."""
+        if self._tensors is None or self._header is None or self.bytes_done < self._header.data_begin:
+            return [self.sha256]
+        return [self.sha256, self._tensors]
+
+    def until_tensors(self, count: int) -> int:
+        """Return how many of so many next bytes come before the tensors begin, or all of them."""
+        begin = self._header.data_begin if self._tensors is not None and self._header is not None else 0
+        return min(count, begin - self.bytes_done) if self.bytes_done < begin else count
 
     def done(self, count: int) -> None:
         """Record that the next bytes are hashed."""
@@ -111,7 +133,7 @@ class FileBeingRead:
             raise self._changed()
         values = [getattr(before, name) for name in before.__slots__]
         # Whether a new name is why it has another ctime by now, others know.
-        return ["digest", self.sha256.hexdigest(), values, after == before]
+        return ["digest", self.sha256.hexdigest(), values, after == before, self._facts().as_json()]
 
     def close(self) -> None:
         """Close it."""
@@ -119,6 +141,24 @@ class FileBeingRead:
         if window < len(self._was_cached):
             self._give_back(window)
         os.close(self._descriptor)
+
+    def _look_inside(self) -> None:
+        """Read what is told of the content besides its digest, while it is in memory anyway."""
+        if self._header is None:
+            self._header = read_header(self._before.size_bytes, self._read_at)
+            if self._with_tensors and self._header.data_begin:
+                self._tensors = self._implementation.new()
+        if self._autov1 is None and self.bytes_done >= min(_AUTOV1_END, self._before.size_bytes):
+            self._autov1 = autov1(self._before.size_bytes, self._read_at)
+
+    def _read_at(self, offset: int, length: int) -> bytes:
+        return os.pread(self._descriptor, length, offset)
+
+    def _facts(self) -> ContentFacts:
+        header = self._header or FileHeader()
+        if self._tensors is not None:
+            return ContentFacts(header, self._tensors.hexdigest(), self._autov1 or "")
+        return ContentFacts(header, None if header.data_begin else "", self._autov1 or "")
 
     def _look_ahead(self) -> None:
         """Ask what is in memory of the next stretch of which it is not known yet."""

@@ -79,6 +79,7 @@ class HashPool:
     Args:
         workers: number of processes; 0 = by processors.
         step_back: leave processor and disk to other programs whenever they want them.
+        with_tensors: give tensors a digest of their own, where that costs little.
         silence_seconds: how long a worker may come no further.
         idle_seconds: how long a worker without work stays.
         on_silent: is called when a worker was left behind.
@@ -89,12 +90,14 @@ class HashPool:
         workers: int,
         *,
         step_back: bool,
+        with_tensors: bool = True,
         silence_seconds: float = SILENCE_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
         on_silent: Callable[[], object] = lambda: None,
     ) -> None:
         self.workers = workers or default_workers()
         self._step_back = step_back
+        self._with_tensors = with_tensors
         self._slots = [_Slot() for _ in range(self.workers)]
         self._left: list[HashProcess] = []
         self._silence_seconds = silence_seconds
@@ -192,7 +195,7 @@ class HashPool:
     async def _begin(self, slot: _Slot, process: HashProcess) -> None:
         """Start a process; files are given to it when it has begun: one that dies earlier says nothing about them."""
         try:
-            await process.start(step_back=self._step_back)
+            await process.start(step_back=self._step_back, with_tensors=self._with_tensors)
         except NoWorkers as error:
             refused = error
             if slot.process is process:
@@ -225,7 +228,8 @@ class HashPool:
     # Files
 
     def _send(self, slot: _Slot, numbers: Iterable[int]) -> None:
-        files = [[number, slot.files[number].asked.file.path] for number in numbers]
+        asked = ((number, slot.files[number].asked) for number in numbers)
+        files = [[number, wanted.file.path, wanted.with_tensors] for number, wanted in asked]
         if files and slot.process is not None:
             slot.process.send(["read", slot.one_by_one, files])
 

@@ -18,6 +18,7 @@ from typing import Any
 from modelkeep.base.persistence import unforeseen
 from modelkeep.base.processes import START_SECONDS, why_none
 from modelkeep.disk.reach import reading_error
+from modelkeep.domain.content_facts import ContentFacts
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers
@@ -48,7 +49,7 @@ class HashProcess(asyncio.Protocol):
         self.ended = asyncio.Event()
         self.ended.set()
 
-    async def start(self, *, step_back: bool) -> None:
+    async def start(self, *, step_back: bool, with_tensors: bool) -> None:
         """Start it, and wait until it can be given work.
 
         Raises:
@@ -57,7 +58,7 @@ class HashProcess(asyncio.Protocol):
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = _start(theirs, step_back)
+                self._process = _start(theirs, step_back, with_tensors)
             self.ended.clear()
             self._reap_at_end(self._process)
             self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
@@ -122,9 +123,17 @@ class HashProcess(asyncio.Protocol):
         threading.Thread(target=reap, name="reaper", daemon=True).start()
 
 
-def _start(theirs: socket.socket, step_back: bool) -> "subprocess.Popen[bytes]":
+def _start(theirs: socket.socket, step_back: bool, with_tensors: bool) -> "subprocess.Popen[bytes]":
     # The whole path is handed over, and neither `site` nor the folder that we happen to be in is asked for more.
-    command = [sys.executable, "-S", "-P", "-c", _PROGRAM, str(os.getpid()), str(int(step_back))]
+    command = [
+        sys.executable,
+        "-S",
+        "-P",
+        "-c",
+        _PROGRAM,
+        str(os.getpid()),
+        *map(str, (int(step_back), int(with_tensors))),
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - our own
 
@@ -132,8 +141,8 @@ def _start(theirs: socket.socket, step_back: bool) -> "subprocess.Popen[bytes]":
 def result_of(path: str, kind: str, *values: Any) -> Digest | HashError:
     """Return what a process says of a file."""
     if kind == "digest":
-        sha256, fingerprint, is_untouched = values
-        return Digest(sha256, Fingerprint(*fingerprint), is_untouched)
+        sha256, fingerprint, is_untouched, facts = values
+        return Digest(sha256, Fingerprint(*fingerprint), is_untouched, ContentFacts.from_json(facts))
     if kind == "error":
         return reading_error(path, OSError(*values))
     return _REASONS[kind](*values) if kind in _REASONS else HashError(unforeseen(*values))

@@ -1,9 +1,10 @@
 """What runs in a hashing process. Loads nothing but what hashing needs: it starts often, and stays small.
 
-The daemon says `["read", one by one?, [[number, path], ...]]` and `["cancel"]`. It says `["begun", []]` once,
-then `["at", [[number, bytes, seconds], ...]]` of what it is reading, and `["done", [[number, seconds, result], ...]]`
-with small files by the hundred. A result is `["digest", sha256, fingerprint, untouched?]`, `["error", errno, text]`,
-`["unforeseen", text]`, or the kind of a `FileFailure` with its sentence. It ends when the daemon closes the socket.
+The daemon says `["read", one by one?, [[number, path, with tensors?], ...]]` and `["cancel"]`. It says
+`["begun", []]` once, then `["at", [[number, bytes, seconds], ...]]` of what it is reading, and
+`["done", [[number, seconds, result], ...]]` with small files by the hundred. A result is
+`["digest", sha256, fingerprint, untouched?, facts]`, `["error", errno, text]`, `["unforeseen", text]`, or the kind of
+a `FileFailure` with its sentence. It ends when the daemon closes the socket.
 """
 
 import ctypes
@@ -19,7 +20,7 @@ from typing import Any
 
 from modelkeep.base.processes import tie_to
 from modelkeep.pipeline.file_reading import PIECE_BYTES, FileBeingRead, FileFailure
-from modelkeep.pipeline.sha256 import Implementation, PairLibrary, implementation
+from modelkeep.pipeline.sha256 import Implementation, PairLibrary, Piece, implementation
 
 LANES = 2
 """Files that are read at the same time where their disk bears it and the processor profits."""
@@ -42,8 +43,11 @@ _NICENESS = 10
 
 
 def main() -> None:
-    """Serve the daemon over standard input; the arguments are its process id, and whether to step back."""
-    parent, step_back = map(int, sys.argv[1:])
+    """Serve the daemon over standard input.
+
+    The arguments are its process id, whether to step back, and whether tensors get a digest where that costs little.
+    """
+    parent, step_back, with_tensors = map(int, sys.argv[1:])
     tie_to(parent)
     if step_back:
         _step_back()
@@ -51,7 +55,9 @@ def main() -> None:
     if isinstance(sha256, PairLibrary):
         sha256.survive_cuts()
     with suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
-        HashWorker(socket.socket(fileno=os.dup(0)), sha256).serve()
+        # A second stream in the same core costs a third of the first; without that it is left to idle times.
+        with_tensors = bool(with_tensors) and sha256.takes_two
+        HashWorker(socket.socket(fileno=os.dup(0)), sha256, with_tensors=with_tensors).serve()
 
 
 def _step_back() -> None:
@@ -102,16 +108,18 @@ class HashWorker:
     Args:
         connection: to the daemon.
         sha256: computes the digests.
+        with_tensors: whether the tensors of every file get a digest of their own.
     """
 
-    def __init__(self, connection: socket.socket, sha256: Implementation) -> None:
+    def __init__(self, connection: socket.socket, sha256: Implementation, *, with_tensors: bool) -> None:
         self._sha256 = sha256
+        self._with_tensors = with_tensors
         self._pace = Pace()
         self._connection = connection
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
         self._partial = b""
-        self._waiting: deque[tuple[int, str]] = deque()
+        self._waiting: deque[tuple[int, str, bool]] = deque()
         self._opened: deque[FileBeingRead] = deque()
         self._lanes = [Lane() for _ in range(LANES)]
         self._one_by_one = False
@@ -149,7 +157,7 @@ class HashWorker:
 
     def _cancel(self) -> None:
         files = [lane.file for lane in self._lanes if lane.file is not None]
-        numbers = [*(file.number for file in [*files, *self._opened]), *(number for number, _ in self._waiting)]
+        numbers = [*(file.number for file in [*files, *self._opened]), *(number for number, *_ in self._waiting)]
         self._results += [[number, 0.0, ["cancelled", "hashing was called off"]] for number in numbers]
         for lane in self._lanes:
             lane.leave()
@@ -162,17 +170,23 @@ class HashWorker:
         lanes = [(lane, lane.file) for lane in self._lanes if self._fill(lane) and lane.file is not None]
         if not lanes:
             return
-        count = min(len(lane.data) for lane, _ in lanes)
+        count = min(file.until_tensors(len(lane.data)) for lane, file in lanes)
         began = time.perf_counter()
-        taken = self._sha256.update(*((file.sha256, lane.data[:count]) for lane, file in lanes))
+        taken = self._hash([[(stream, lane.data[:count]) for stream in file.streams] for lane, file in lanes])
         self._pace.hashed(time.perf_counter() - began)
-        for lane, file in lanes:
-            if taken:
+        for (lane, file), is_taken in zip(lanes, taken, strict=True):
+            if is_taken:
                 file.done(count)
                 lane.data = lane.data[count:]
             else:  # whatever is wrong with the file is told by reading it
                 file.read_only()
                 lane.data = lane.buffer[:0]
+
+    def _hash(self, pieces: list[list[Piece]]) -> list[bool]:
+        """Give the next bytes of each file to its streams, two streams at a time; returns which were taken."""
+        if all(len(of_file) == 1 for of_file in pieces):
+            return [self._sha256.update(*(piece for of_file in pieces for piece in of_file))] * len(pieces)
+        return [self._sha256.update(*of_file) for of_file in pieces]
 
     def _fill(self, lane: Lane) -> bool:
         """Have bytes of a file in a lane, of the next one when one is read; returns whether there are any."""
@@ -189,9 +203,10 @@ class HashWorker:
     def _open_ahead(self) -> None:
         """Open the next file, or some where the disk can be at work on them while others are read."""
         while self._waiting and len(self._opened) < (1 if self._one_by_one else AHEAD_FILES):
-            number, path = self._waiting.popleft()
+            number, path, with_tensors = self._waiting.popleft()
             try:
-                self._opened.append(FileBeingRead(number, path, self._sha256))
+                file = FileBeingRead(number, path, self._sha256, with_tensors=with_tensors or self._with_tensors)
+                self._opened.append(file)
             except Exception as error:
                 self._results.append([number, 0.0, _failure(error)])
 

@@ -159,6 +159,7 @@ class Daemon:
         self._pool = HashPool(
             settings.hashing.workers,
             step_back=settings.hashing.yield_under_pressure,
+            with_tensors=settings.hashing.tensor_digests,
             silence_seconds=silence_seconds,
             on_silent=self._roots.ask_check,
         )

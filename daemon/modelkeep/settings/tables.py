@@ -166,6 +166,7 @@ class HashingSettings(_Table):
 
     workers: Whole = Field(default=0, ge=0, le=256, description="a whole number from 0 to 256")
     yield_under_pressure: bool = Field(default=True, description="true or false")
+    tensor_digests: bool = Field(default=True, description="true or false")
 
 
 class MigrationSettings(_Table):

@@ -5,12 +5,15 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.fakes import NOT_UTF8
 
 from modelkeep.disk.page_cache import cached_windows
 from modelkeep.disk.statx import see
+from modelkeep.domain.content_facts import ContentFacts
+from modelkeep.domain.values import JsonObject
 from modelkeep.pipeline.file_reading import CHECK_BYTES, PIECE_BYTES, WINDOW_BYTES, FileBeingRead, FileFailure
 from modelkeep.pipeline.sha256 import Hashlib, Implementation, PairLibrary, implementation
 
@@ -29,17 +32,25 @@ def sha256(request: pytest.FixtureRequest) -> Implementation:
 
 def read(path: Path, sha256: Implementation, meanwhile: Callable[[], object] = lambda: None) -> list[object]:
     """Read a file to its end as a worker does; something happens to it while its second piece waits to be hashed."""
+    return read_all(path, sha256, meanwhile)[:4]
+
+
+def read_all(path: Path, sha256: Implementation, meanwhile: Callable[[], object] = lambda: None) -> list[object]:
+    """Do the same, and return what was told of the content too."""
     buffer, pieces = memoryview(bytearray(PIECE_BYTES)), 0
-    file = FileBeingRead(1, str(path), sha256)
+    file = FileBeingRead(1, str(path), sha256, with_tensors=True)
     try:
         while piece := file.next_piece(buffer):
             pieces += 1
             if pieces == 2:
                 meanwhile()
-            if sha256.update((file.sha256, piece)):
-                file.done(len(piece))
-            else:
-                file.read_only()
+            while piece:
+                count = file.until_tensors(len(piece))
+                if not sha256.update(*((stream, piece[:count]) for stream in file.streams)):
+                    file.read_only()
+                    break
+                file.done(count)
+                piece = piece[count:]
         return file.result()
     finally:
         file.close()
@@ -65,6 +76,21 @@ def test_the_digest_is_that_of_all_bytes(tmp_path: Path, sha256: Implementation,
     path = tmp_path / NOT_UTF8
     path.write_bytes(os.urandom(size))
     assert read(path, sha256) == expected(path)
+
+
+@pytest.mark.parametrize("header_bytes", [2, 100, PIECE_BYTES - 8, PIECE_BYTES + 5, WINDOW_BYTES + 1])
+@pytest.mark.parametrize("size", [0, 1, 63, PIECE_BYTES, WINDOW_BYTES + 77])
+def test_the_tensors_have_a_digest_of_their_own_from_the_same_reading(
+    tmp_path: Path, sha256: Implementation, header_bytes: int, size: int
+) -> None:
+    path, tensors = tmp_path / "m.safetensors", os.urandom(size)
+    content = header_bytes.to_bytes(8, "little") + b"{}".ljust(header_bytes) + tensors
+    path.write_bytes(content)
+    told = read_all(path, sha256)
+    assert told[1] == hashlib.sha256(content).hexdigest()
+    facts = ContentFacts.from_json(cast("JsonObject", told[4]))
+    assert facts.tensors == (hashlib.sha256(tensors).hexdigest() if size else "")
+    assert facts.autov1 == hashlib.sha256(content[0x100000:0x110000]).hexdigest()[:8]
 
 
 @pytest.mark.parametrize(
