@@ -116,6 +116,11 @@ def _look_at_the_library(page: FrontEnd, sha256: str) -> None:
     for params, count in (({}, 2), ({"type": "loras"}, 2), ({"type": "others"}, 0), ({"q": "hero", "limit": 1}, 1)):
         listed = page.ask("GET", "/api/models", params=params, like={"models": list})["models"]
         assert [shape_of(model, LISTED) for model in listed] == [LISTED] * count
+    for params, count in (({}, 2), ({"text": "HERO loras", "order": "newest", "limit": 1}, 1), ({"tag": "anime"}, 0)):
+        looked_through = page.ask("GET", "/api/models/browse", params=params, like={"models": list})["models"]
+        assert [shape_of(model, LISTED) for model in looked_through] == [LISTED] * count
+    counts = page.ask("GET", "/api/models/count", params={"text": "hero"}, like={"total": int, "types": list})
+    assert counts == {"total": 1, "types": [{"type": "loras", "models": 1}]}
     assert page.ask("GET", "/api/models/find", params={"q": sha256[:8]})["models"][0]["sha256"] == sha256
     page.ask("GET", "/api/models/{sha256}", like=FULL, names={"sha256": sha256})
     page.ask("GET", "/api/models/{sha256}", 404, names={"sha256": "0" * 64})
