@@ -182,6 +182,21 @@ class DetailedModel(Further):
     refused: list[Refused]
 
 
+class Effect(Answer):
+    """What a strategy replaces and adds in the model, and what is lost with the row: names of values, and of tags.
+
+    `image` says what becomes of the row's image.
+    """
+
+    replaced: list[str]
+    added: list[str]
+    added_tags: list[str]
+    image: Literal["", "added", "replaced"]
+    lost: list[str]
+    lost_tags: list[str]
+    image_lost: bool
+
+
 class Outcome(Further):
     """What a strategy would do: the model as it stands afterwards, and the number that the row's image takes."""
 
@@ -189,17 +204,20 @@ class Outcome(Further):
     model: FullModel
     image: int | None
     removes_row: bool
+    effect: Effect
 
 
 class DetailedPending(Answer):
     """A pending row and the model that has its content already; `lost_keys`: what merging would lose.
 
-    `outcomes` has what each strategy would do, by its name.
+    `offers` has the paths at which a missing file may lie now: present files of its name and size. `outcomes` has
+    what each strategy would do, by its name.
     """
 
     pending: QueueRow
     existing: DetailedModel | None
     lost_keys: list[str]
+    offers: list[str]
     outcomes: dict[str, Outcome]
 
 

@@ -7,6 +7,7 @@ absent text is empty, never null.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelkeep.api.effects import effect
 from modelkeep.domain import values
 from modelkeep.domain.browsing import TypeCount
 from modelkeep.domain.details import ModelDetails, PendingDetails
@@ -129,6 +130,7 @@ def pending_details(details: PendingDetails, image_digest: str | None = None) ->
         "pending": queue_row(details.pending),
         "existing": model_details(details.existing) if details.existing else None,
         "lost_keys": list(details.lost_keys),
+        "offers": list(details.offers),
         "outcomes": _outcomes(details.pending, details.existing, image_digest) if details.existing else {},
     }
 
@@ -137,7 +139,13 @@ def _outcomes(pending: values.PendingImport, existing: ModelDetails, image_diges
     """What each strategy would do, by its name."""
     paths = [location.path for location in existing.locations]
     decided = outcomes(pending, existing.model, paths, existing.images, image_digest)
-    return {str(strategy): _outcome(decision, pending, existing) for strategy, decision in decided.items()}
+    is_known = any(image.source_digest == image_digest for image in existing.images)
+    sides = queue_row(pending), model_details(existing)
+    planned = {str(strategy): _outcome(decision, pending, existing) for strategy, decision in decided.items()}
+    return {
+        name: {**outcome, "effect": effect(*sides, outcome, is_image_known=is_known)}
+        for name, outcome in planned.items()
+    }
 
 
 def _outcome(decision: Decision, pending: values.PendingImport, existing: ModelDetails) -> Shape:

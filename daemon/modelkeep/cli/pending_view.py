@@ -7,9 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from modelkeep.api.sides import comparable
 from modelkeep.cli.outcomes import effects
 from modelkeep.cli.output import facts, named, plain, table
-from modelkeep.cli.side import comparable
 from modelkeep.cli.wording import count, moment, shortened, size
 from modelkeep.domain.naming import in_brief
 

@@ -31,8 +31,12 @@ class ModelDetails:
 
 @dataclass(frozen=True, slots=True)
 class PendingDetails:
-    """A pending row, the model that holds its content already, and what merging the two would lose."""
+    """A pending row, the model that holds its content already, and what merging the two would lose.
+
+    `offers` are the paths at which the file of a missing row may lie now.
+    """
 
     pending: PendingImport
     existing: ModelDetails | None = None
     lost_keys: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()

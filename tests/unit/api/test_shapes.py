@@ -110,3 +110,26 @@ def test_the_documentation_describes_the_shapes_as_they_are(backend: "FakeBacken
     ]
     for schema, shape in described:
         assert schema.model_validate(shape).model_dump() == shape
+
+
+@pytest.mark.parametrize(("digest", "is_lost"), [("b" * 64, False), ("c" * 64, True), (None, True)])
+def test_an_image_that_the_model_has_already_is_not_lost_with_its_row(
+    backend: "FakeBackend", digest: str | None, is_lost: bool
+) -> None:
+    assert backend.row is not None
+    effects = {
+        name: outcome["effect"] for name, outcome in shapes.pending_details(backend.row, digest)["outcomes"].items()
+    }
+    assert effects["delete"]["image_lost"] is is_lost
+    assert effects["delete"]["lost_tags"] == ["style"]
+    assert effects["merge"]["added_tags"] == ["style"]
+    assert not effects["merge"]["image_lost"]
+    assert effects["ignore"] == {
+        "replaced": [],
+        "added": [],
+        "added_tags": [],
+        "image": "",
+        "lost": [],
+        "lost_tags": [],
+        "image_lost": False,
+    }

@@ -43,6 +43,9 @@ class TestOffering:
         assert after == row.evolve(last_error=after.last_error)
         assert "/m/new/a.pt" in after.last_error
         assert f"pending resolve {row.id} --at" in after.last_error
+        details = await catalogue.pending_details(row.id)
+        assert details is not None
+        assert details.offers == ("/m/new/a.pt",)
 
     @pytest.mark.parametrize(("path", "size_bytes"), [("/m/b.pt", 10), ("/m/a.pt", 11), ("/m/A.pt", 10)])
     async def test_another_name_or_size_is_not_offered(

@@ -5,9 +5,11 @@ import sqlalchemy as sa
 from modelkeep.catalogue.store.images import images_of, refused_names, refused_of
 from modelkeep.catalogue.store.locations import locations_of
 from modelkeep.catalogue.store.models import get_model
+from modelkeep.catalogue.store.offers import find_offers
 from modelkeep.catalogue.store.pending import get_pending, image_names
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.planning import lost_by_merge
+from modelkeep.domain.values import PendingState
 
 
 def model_details(connection: sa.Connection, sha256: str) -> ModelDetails | None:
@@ -30,7 +32,8 @@ def pending_details(connection: sa.Connection, pending_id: int) -> PendingDetail
         return None
     existing = model_details(connection, row.sha256) if row.sha256 else None
     if existing is None:
-        return PendingDetails(row)
+        is_missing = row.state is PendingState.MISSING
+        return PendingDetails(row, offers=tuple(find_offers(connection, [row]).get(row.id, ()) if is_missing else ()))
     paths = [location.path for location in existing.locations]
     return PendingDetails(row, existing, lost_by_merge(row, existing.model, paths))
 
