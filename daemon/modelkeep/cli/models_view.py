@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from modelkeep.api.sides import comparable
 from modelkeep.cli.output import facts, named, plain, table
-from modelkeep.cli.side import comparable
 from modelkeep.cli.wording import count, local_time, size
 
 _HASH_DIGITS = 12

@@ -3,9 +3,9 @@
 from dataclasses import fields
 
 from modelkeep.api import answers, shapes
+from modelkeep.api.sides import comparable
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.tables import models, pending_import
-from modelkeep.cli.side import comparable
 from modelkeep.domain.description import FURTHER_TEXTS, TEXTS
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.values import Model, PendingImport
