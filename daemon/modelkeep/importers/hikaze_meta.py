@@ -4,8 +4,6 @@
 the object, for images are files of their own; whatever cannot be understood stays under a key of its own.
 """
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +11,11 @@ from typing import Any
 from modelkeep.domain import metadata
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.legacy_text import as_text, clean
+from modelkeep.importers.loose_json import TOO_LONG, Loaded, keep_under, load_json
 
 IMAGE_PREFIXES = ("/media/", "media/")
 IMAGE_KEYS = ("images", "image", "cover", "preview")
 _LEAVING_KEYS = frozenset(IMAGE_KEYS) | metadata.DERIVED_KEYS
-DEPTH_MAX = 100
-"""Objects nested deeper stay text: whoever reads them later has a smaller stack than we know."""
-
 TEXT_LENGTH_MAX = 4_000_000
 """Longer texts stay text: `[],[],…` takes thirty times its length once it is read, and everybody waits meanwhile."""
 
@@ -54,10 +50,10 @@ def read_meta(extra_json: object, meta_json: object, find_image: Callable[[str],
     lost = _lost(extra, below)
     found.value = metadata.merge(extra, below)
     if lost:
-        _keep(found.value, "hikaze_meta_json", lost)
+        keep_under(found.value, "hikaze_meta_json", lost)
         found.remarks.append("meta_json says otherwise than extra_json; its values are kept under hikaze_meta_json")
     for key, value in found.unread.items():
-        _keep(found.value, key, value)
+        keep_under(found.value, key, value)
     return found
 
 
@@ -66,7 +62,8 @@ def _parse(raw: object, column: str, found: HikazeMeta, find_image: Callable[[st
     text = as_text(raw)
     if not text.strip():
         return {}
-    value, fault, is_replaced = _load(text)
+    loaded = Loaded(fault=TOO_LONG) if len(text) > TEXT_LENGTH_MAX else load_json(text)
+    value, fault = loaded.value, loaded.fault
     if not fault and value is not None and not isinstance(value, dict):
         fault = "is not a JSON object"
     if fault:
@@ -74,79 +71,9 @@ def _parse(raw: object, column: str, found: HikazeMeta, find_image: Callable[[st
         found.unread[key] = clean(text)
         found.remarks.append(f"{column} {fault}; its text is kept under {key}")
         return {}
-    if is_replaced:
+    if loaded.is_replaced:
         found.remarks.append(f"{column} held NaN, Infinity or broken characters, now null or U+FFFD")
     return _without_images(value or {}, found.references, find_image)
-
-
-def _load(text: str) -> tuple[Any, str, bool]:
-    """Return the value of a JSON text, what is wrong with it, and whether parts of it had to be replaced."""
-    if len(text) > TEXT_LENGTH_MAX:
-        return None, "is too long to be read", False
-    try:
-        try:
-            value, is_odd = _STRICT.decode(text), "\\u" in text or not text.isascii()
-        except _NotFinite:
-            value, is_odd = json.loads(text), True
-    except RecursionError:
-        return None, "is nested too deep", False
-    except ValueError:
-        return None, "is not valid JSON", False
-    if text.count("{") + text.count("[") > DEPTH_MAX and _is_deep(value):
-        return None, "is nested too deep", False
-    if not is_odd:
-        return value, "", False
-    cleaned = _cleaned(value)
-    # A NaN is unequal to the null that replaces it, so this tells of every kind of replacement.
-    return cleaned, "", cleaned != value
-
-
-class _NotFinite(Exception):
-    """A number of the text is none: NaN, Infinity, or too large."""
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise _NotFinite
-    return number
-
-
-def _no_number(text: str) -> float:
-    raise _NotFinite(text)
-
-
-_STRICT = json.JSONDecoder(parse_float=_finite, parse_constant=_no_number)
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEPTH_MAX):
-        level = [inner for outer in level for inner in _inner(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _inner(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list):
-        return [_cleaned(item) for item in value]
-    if isinstance(value, dict):
-        cleaned: JsonObject = {}
-        for key, inner in value.items():
-            _keep(cleaned, clean(key), _cleaned(inner))
-        return cleaned
-    return value
 
 
 def _without_images(value: JsonObject, references: list[str], find_image: Callable[[str], str]) -> JsonObject:
@@ -166,7 +93,7 @@ def _without_images(value: JsonObject, references: list[str], find_image: Callab
     for key, rest in taken.items():
         if not metadata.is_empty(rest):
             # `images` of a model is derived from its images: what else it held needs another name.
-            _keep(kept, f"hikaze_{key}" if key in metadata.DERIVED_KEYS else key, rest)
+            keep_under(kept, f"hikaze_{key}" if key in metadata.DERIVED_KEYS else key, rest)
     return kept
 
 
@@ -195,11 +122,3 @@ def _lost(held: JsonObject, incoming: JsonObject) -> JsonObject:
         elif kept != value and not metadata.is_empty(kept) and not metadata.is_empty(value):
             lost[key] = value
     return lost
-
-
-def _keep(target: JsonObject, key: str, value: Any) -> None:
-    """Set a key; when it is taken already, one with a number behind it."""
-    free, number = key, 2
-    while free in target:
-        free, number = f"{key}_{number}", number + 1
-    target[free] = value

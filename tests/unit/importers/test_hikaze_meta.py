@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelkeep.domain.metadata import is_empty
-from modelkeep.importers.hikaze_meta import DEPTH_MAX, TEXT_LENGTH_MAX, HikazeMeta, read_meta
+from modelkeep.importers.hikaze_meta import TEXT_LENGTH_MAX, HikazeMeta, read_meta
+from modelkeep.importers.loose_json import DEPTH_MAX
 
 
 def found_in(extra: object, meta: object = None, images: tuple[str, ...] = ()) -> HikazeMeta:

@@ -1,0 +1,131 @@
+"""What Civitai answers about a model or a version of one, in whatever tool's file the answer is kept."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modelkeep.domain.knowledge import Grade, HashClaim, Meaning, Origin, Text, TextFormat
+from modelkeep.domain.values import JsonObject
+from modelkeep.importers.hash_claims import judge_hashes
+from modelkeep.importers.legacy_text import milliseconds
+from modelkeep.importers.sidecars.values import list_of, number, object_of, text, texts
+
+_UNKNOWN_BASES = ("", "unknown", "none", "other", "custom")
+_LICENCE_KEYS = ("allowNoCredit", "allowCommercialUse", "allowDerivatives", "allowDifferentLicense")
+_EXAMPLE_KEYS = {
+    "prompt": "prompt",
+    "negativePrompt": "negative_prompt",
+    "seed": "seed",
+    "steps": "steps",
+    "sampler": "sampler",
+    "cfgScale": "cfg_scale",
+    "clipSkip": "clip_skip",
+    "Size": "size",
+    "Model": "model",
+}
+_IMAGE_KEYS = {"url": "url", "nsfwLevel": "nsfw_level", "width": "width", "height": "height"}
+
+
+def version_meaning(version: Mapping[str, Any], model: Mapping[str, Any], creator: object) -> Meaning:
+    """Return what an answer about a version means.
+
+    Args:
+        version: the version's object.
+        model: what is said of its model, wherever that stands.
+        creator: who made it, as the answer says.
+    """
+    return Meaning(
+        title=text(model.get("name")),
+        version=text(version.get("name")),
+        description=html(model.get("description")),
+        version_description=html(version.get("description") or version.get("version info")),
+        base_model=base_model(version.get("baseModel")),
+        author=text(object_of(creator).get("username")),
+        licence=licence(model),
+        tags=texts(model.get("tags")),
+        trigger_words=texts(version.get("trainedWords")),
+        origins=origins(version.get("modelId") or model.get("id"), version.get("id")),
+        examples=examples(version.get("images")),
+    )
+
+
+def origins(model_id: object, version_id: object) -> tuple[Origin, ...]:
+    """Return where on Civitai a model is, if it is there."""
+    model, version = _id(model_id), _id(version_id)
+    if not (model or version):
+        return ()
+    page = f"https://civitai.com/models/{model}" if model else f"https://civitai.com/model-versions/{version}"
+    return (Origin("civitai", model, version, f"{page}?modelVersionId={version}" if model and version else page),)
+
+
+def _id(value: object) -> str:
+    found = number(value)
+    return str(int(found)) if found is not None and found >= 1 else ""
+
+
+def html(value: object) -> Text:
+    """Return a text of Civitai, which is HTML."""
+    found = text(value)
+    return Text(found, TextFormat.HTML) if found else Text()
+
+
+def base_model(value: object) -> str:
+    """Return the name of a base model; empty where it says that none is known."""
+    found = text(value)
+    return "" if found.casefold() in _UNKNOWN_BASES else found
+
+
+def licence(model: Mapping[str, Any]) -> str:
+    """Return what may be done with a model, in Civitai's own terms."""
+    said = {key: _permission(model[key]) for key in _LICENCE_KEYS if model.get(key) is not None}
+    return ", ".join(f"{key}: {value}" for key, value in said.items() if value)
+
+
+def _permission(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "/".join(texts(value)) if isinstance(value, list) else text(value)
+
+
+def examples(images: object) -> tuple[JsonObject, ...]:
+    """Return what made those of its images of which that is known."""
+    found = []
+    for image in list_of(images):
+        meta = object_of(object_of(image).get("meta"))
+        if text(meta.get("prompt")):
+            found.append({**_named(meta, _EXAMPLE_KEYS), **_named(object_of(image), _IMAGE_KEYS)})
+    return tuple(found)
+
+
+def _named(value: Mapping[str, Any], names: Mapping[str, str]) -> JsonObject:
+    return {ours: value[theirs] for theirs, ours in names.items() if isinstance(value.get(theirs), str | int | float)}
+
+
+def file_claims(
+    files: Iterable[Any], grade: Grade, names: Iterable[str] = ()
+) -> tuple[tuple[HashClaim, ...], tuple[str, ...]]:
+    """Return the hashes of a version's files and remarks about those that say nothing.
+
+    Where there are several files, nothing tells which of them is this one: their hashes are worth less.
+    """
+    named = tuple(names)
+    objects = [object_of(file) for file in files]
+    worth = grade if len(objects) < 2 else Grade.D
+    claims: dict[HashClaim, None] = {}
+    remarks: dict[str, None] = {}
+    for file in objects:
+        found, odd = judge_hashes(file.get("hashes"), worth, named)
+        claims.update(dict.fromkeys(found))
+        remarks.update(dict.fromkeys(odd))
+    return tuple(claims), tuple(remarks)
+
+
+def size_of_only_file(files: Iterable[Any]) -> int:
+    """Return the size that an answer with one file tells, 0 where it tells none."""
+    objects = [object_of(file) for file in files]
+    kilobytes = number(objects[0].get("sizeKB")) if len(objects) == 1 else None
+    return round(kilobytes * 1024) if kilobytes and 0 < kilobytes < 2**50 else 0
+
+
+def updated_at(version: Mapping[str, Any]) -> int:
+    """Return when an answer was current, ms since 1970; 0 = unknown."""
+    return milliseconds(version.get("updatedAt")) or 0

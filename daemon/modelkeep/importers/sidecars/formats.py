@@ -1,0 +1,39 @@
+"""Every format of files beside models, and what one such file says."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from modelkeep.domain.knowledge import SourceRecord
+from modelkeep.domain.legacy import Refusal
+from modelkeep.importers.sidecars.base import FoundSidecar, SidecarFormat
+from modelkeep.importers.sidecars.civitai_helper import CivitaiHelperFormat
+from modelkeep.importers.sidecars.finding import find_sidecars
+from modelkeep.importers.sidecars.previews import PreviewFormat, bytes_of_preview
+from modelkeep.importers.sidecars.reading import read_bytes, refusal
+
+FORMATS: Sequence[SidecarFormat] = (CivitaiHelperFormat(), PreviewFormat())
+
+KINDS = frozenset().union(*(known.kinds for known in FORMATS))
+"""Kinds of records that files beside models give."""
+
+_BY_SUFFIX: Mapping[str, SidecarFormat] = {suffix: known for known in FORMATS for suffix in known.suffixes}
+
+
+def find(
+    folder: str, names: Collection[str], extensions: Sequence[str], names_above: Collection[str] = ()
+) -> list[FoundSidecar]:
+    """Return the files of a folder that belong to models, see `find_sidecars`."""
+    return find_sidecars(folder, names, extensions, _BY_SUFFIX, names_above)
+
+
+def kinds_of(found: FoundSidecar) -> frozenset[str]:
+    """Return the kinds of records that a file may give, by its name alone."""
+    return _BY_SUFFIX[found.suffix].kinds
+
+
+def read_sidecar(found: FoundSidecar) -> SourceRecord | Refusal | None:
+    """Read a file and return what it says, why it cannot be taken, or None when it is none of ours."""
+    try:
+        data = bytes_of_preview(found.path) if found.rank else read_bytes(found.path)
+    except OSError as error:
+        return refusal(found, f"it cannot be read: {error.strerror or error}")
+    return _BY_SUFFIX[found.suffix].read(found, data)

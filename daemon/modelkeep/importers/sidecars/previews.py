@@ -1,0 +1,41 @@
+"""Images and videos beside models: each is a record of its own, whatever else lies there."""
+
+import os
+
+from modelkeep.domain.knowledge import ImageFile, ImageRank, SourceRecord
+from modelkeep.domain.legacy import Refusal
+from modelkeep.importers.sidecars.base import FoundSidecar
+from modelkeep.importers.sidecars.finding import VIDEO_SUFFIXES
+from modelkeep.importers.sidecars.reading import BYTES_MAX, digest_of, read_bytes
+
+KIND = "preview"
+
+
+class PreviewFormat:
+    """Reads `STEM.png`, `STEM.preview.png`, `STEM.example.0.jpeg`, `STEM.mp4` and the like."""
+
+    kinds = frozenset({KIND})
+    suffixes = ("",)
+
+    def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
+        """Return the record of an image; whoever shows it finds out whether it is one."""
+        return SourceRecord(
+            kind=KIND,
+            key=found.path,
+            digest=digest_of(data),
+            models=found.models,
+            stem=found.stem,
+            images=(ImageFile(found.path, found.rank or ImageRank.OWN),),
+        )
+
+
+def bytes_of_preview(path: str) -> bytes:
+    """Return what tells a preview from another: its content, or, of a video or a huge image, size and time.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status = os.stat(path)
+    if path.lower().endswith(VIDEO_SUFFIXES) or status.st_size > BYTES_MAX:
+        return f"{status.st_size} {status.st_mtime_ns}".encode()
+    return read_bytes(path)

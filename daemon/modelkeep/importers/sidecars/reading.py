@@ -1,0 +1,121 @@
+"""Read a file beside a model: bounded, whatever its bytes, and without touching it."""
+
+import codecs
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+
+from modelkeep.disk.files import open_for_reading
+from modelkeep.domain.legacy import Refusal
+from modelkeep.domain.values import JsonObject
+from modelkeep.importers.legacy_text import REPLACEMENT
+from modelkeep.importers.loose_json import load_json
+from modelkeep.importers.sidecars.base import FoundSidecar
+
+BYTES_MAX = 32 * 2**20
+"""Answers of Civitai with whole workflows in them take some megabytes."""
+
+_LEGACY = "cp1252"
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_COMMENT_LINE = re.compile(r"^[ \t]*//.*$", re.MULTILINE)
+
+NOT_UTF8 = "parts of it are no UTF-8 and were read as cp1252"
+NOT_READABLE = "parts of it are in no known encoding and became U+FFFD"
+NOT_FINITE = "it held NaN, Infinity or broken characters, now null or U+FFFD"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadText:
+    """A text and what was odd about it."""
+
+    value: str
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadObject:
+    """A JSON object and what was odd about it; or why there is none."""
+
+    value: JsonObject
+    remarks: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def read_bytes(path: str) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: it cannot be read, is none, or is larger than a sidecar may be.
+    """
+    descriptor = open_for_reading(path)
+    with open(descriptor, "rb", closefd=True) as file:
+        content = file.read(BYTES_MAX + 1)
+    if len(content) > BYTES_MAX:
+        raise OSError(f"it is larger than {BYTES_MAX // 2**20} MB")
+    return content
+
+
+def digest_of(data: bytes) -> str:
+    """Return what tells whether a sidecar is the same as before."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def refusal(found: FoundSidecar, reason: str) -> Refusal:
+    """Return that a sidecar cannot be taken."""
+    return Refusal(os.path.basename(found.path), found.path, reason)
+
+
+def as_text(data: bytes) -> ReadText:
+    """Return what the bytes of a text say: UTF-8, with those that are none read as cp1252."""
+    encoding = "utf-8"
+    for mark, name in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            data, encoding = data[len(mark) :], name
+            break
+    try:
+        return ReadText(data.decode(encoding))
+    except UnicodeDecodeError:
+        pass
+    text = data.decode(encoding, _HANDLER if encoding == "utf-8" else "replace")
+    has_lost = REPLACEMENT in text and REPLACEMENT.encode() not in data
+    return ReadText(text, (NOT_READABLE if has_lost else NOT_UTF8,))
+
+
+def as_object(data: bytes, *, comments: bool = False) -> ReadObject:
+    """Return the JSON object that bytes hold.
+
+    Args:
+        data: the whole file.
+        comments: lines that begin with `//` are left out, as the tool's own reader does.
+    """
+    text = as_text(data)
+    if not text.value.strip():
+        return ReadObject({}, fault="it is empty")
+    loaded = load_json(text.value, note_repeated=True)
+    if loaded.fault and comments:
+        loaded = load_json(_COMMENT_LINE.sub("", text.value), note_repeated=True)
+    if loaded.fault:
+        return ReadObject({}, fault=f"it {loaded.fault}")
+    if not isinstance(loaded.value, dict):
+        return ReadObject({}, fault="it holds no JSON object")
+    remarks = [*text.remarks, *([NOT_FINITE] if loaded.is_replaced else ())]
+    if loaded.repeated:
+        remarks.append(
+            f"keys that it bears more than once count as they stand last: {', '.join(loaded.repeated[:20])}"
+        )
+    return ReadObject(loaded.value, tuple(remarks))
+
+
+def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode(_LEGACY, "replace"), error.end
+
+
+_HANDLER = "modelkeep-cp1252"
+codecs.register_error(_HANDLER, _as_cp1252)
