@@ -15,7 +15,7 @@ from modelkeep.pipeline.claims import Claims
 from modelkeep.pipeline.failures import Failures
 from modelkeep.pipeline.hashing import Read
 from modelkeep.pipeline.inbox import Inbox
-from modelkeep.pipeline.jobs import Job
+from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.migrate import Hashed
 from modelkeep.pipeline.parking import Parking
 from modelkeep.pipeline.refusals import Untaken, touched
@@ -47,6 +47,7 @@ class AfterHashing:
         looks: looks at paths of the roots.
         troubles: holds a report when no file can be hashed.
         record: appends records to the journal.
+        ask: says that there may be more to fetch.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class AfterHashing:
         looks: DiskLooks,
         troubles: Troubles,
         record: Callable[[Sequence[Record]], object],
+        ask: Callable[[], object],
     ) -> None:
         self._readings = readings
         self._stages = stages
@@ -70,6 +72,7 @@ class AfterHashing:
         self._looks = looks
         self._troubles = troubles
         self._record = record
+        self._ask = ask
         self._claims_failed: dict[str, str] = {}
 
     async def run(self) -> None:
@@ -112,7 +115,9 @@ class AfterHashing:
             job.answer_digest(digest)
             if job.pending_id:
                 self._stages.migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
-            elif not job.claim:
+            elif job.claim:
+                job.stage = Stage.JUDGING
+            else:
                 self._stages.jobs.end(job)
         for claim in [(item.job, digest) for item, digest in told if item.job.claim]:
             await self._failures.guard(self._judge, [claim], lambda claim: claim[0])
@@ -124,6 +129,7 @@ class AfterHashing:
             if row is not None:
                 self._stages.migrate_read(row, digest)
             self._stages.jobs.end(job)
+            self._ask()  # a row of the file that came meanwhile was left alone
 
     async def _as_of_now(self, read: Sequence[Read]) -> list[tuple[Read, Digest | HashError]]:
         """Return digests with the device and the times that the files have now: a new name changes the ctime."""

@@ -27,6 +27,8 @@ class Stage(StrEnum):
     HASHING = "hashing"
     REQUESTED = "requested"
     """Its digest is asked for before all else; the reading may be another job's."""
+    JUDGING = "judging"
+    """It was read, and a claim or doubt is held against that."""
     MIGRATING = "migrating"
 
 
@@ -143,6 +145,10 @@ class Jobs:
     def at(self, path: str) -> list[Job]:
         """Return the jobs of a path, the longest there first."""
         return list(self._by_path.get(path, ()))
+
+    def is_judged(self, path: str) -> bool:
+        """Return whether a claim on the file at a path, or a doubt, is being judged: its row belongs to that."""
+        return any(job.stage is Stage.JUDGING for job in self._by_path.get(path, ()))
 
     def in_stage(self, *stages: Stage) -> list[Job]:
         """Return the jobs that these stages hold."""

@@ -93,8 +93,7 @@ class Refill:
         errors = {row.id: error for row in rows if (error := self._out_of_reach(row)) is not None}
         near = [row for row in rows if row.id not in errors]
         present = await self._looks.found(fingerprints_of, [row.path for row in near])
-        # An event may have brought some of them in hand meanwhile.
-        rows, near = ([row for row in some if row.id not in self._arrivals.jobs.rows] for some in (rows, near))
+        rows, near = ([row for row in some if not self._is_in_hand(row)] for some in (rows, near))
         absent = [row for row in near if row.path not in present]
         look = partial(why_all_unseen, roots=self._roots)
         seen = await self._looks.told(look, [row.path for row in absent])
@@ -105,6 +104,10 @@ class Refill:
             self.ask()  # the next ones may not have to be put off; and what was renamed meanwhile was not
         found = [(row, present[row.path]) for row in near if row.path in present]
         self._arrivals.enqueue(found, Priority.SWEEP, closed=False)
+
+    def _is_in_hand(self, row: PendingImport) -> bool:
+        """Return whether an event has brought a row in hand meanwhile, or the judgement of its file is about to."""
+        return row.id in self._arrivals.jobs.rows or self._arrivals.jobs.is_judged(row.path)
 
     def _out_of_reach(self, row: PendingImport) -> HashError | None:
         """Return why a row's file may not be opened now."""

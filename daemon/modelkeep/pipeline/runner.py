@@ -100,7 +100,7 @@ class Pipeline:
         self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)
         self._after_settling = AfterSettling(catalogue, stages, parking, untaken, failures, record)
         self._after_hashing = AfterHashing(
-            readings, stages, claims, parking, untaken, failures, looks, troubles, record
+            readings, stages, claims, parking, untaken, failures, looks, troubles, record, room.set
         )
         self._after_migrating = AfterMigrating(catalogue, stages, claims, parking, failures, record, room.set)
 

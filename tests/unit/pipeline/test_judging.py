@@ -2,9 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from tests.libraries import safetensors, sha256_of
@@ -12,10 +14,11 @@ from tests.waiting import wait_until_async
 
 from modelkeep.base.workers import WorkerPool
 from modelkeep.disk.files import fingerprint_of
+from modelkeep.domain.claims import Judgement
 from modelkeep.domain.detection import Rename
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.legacy import LegacyRow, StagedRow
-from modelkeep.domain.values import LocationState
+from modelkeep.domain.values import LocationState, PendingImport
 
 from .test_runner import Line
 
@@ -67,7 +70,7 @@ async def end_reading(line: Line, queued_at: str, now_at: str) -> None:
 
 
 async def until_done(line: Line, *paths: str) -> None:
-    """Wait until all files at these paths were read and judged, and nothing is left in the queue."""
+    """Wait until all files at these paths were read and judged, that is in the journal, and nothing is left to do."""
 
     async def is_done() -> bool:
         places = await line.catalogue.locations_at(paths)
@@ -76,6 +79,7 @@ async def until_done(line: Line, *paths: str) -> None:
 
     done: bool = await wait_until_async(is_done)
     assert done
+    await wait_until_async(lambda: line.pipeline.is_idle)
 
 
 async def known(line: Line, path: str) -> tuple[str, bool, object]:
@@ -167,3 +171,58 @@ async def test_a_new_name_while_a_file_is_read_is_no_reason_to_read_it_again(lin
     assert (place.sha256, place.claimed, place.doubted, place.state) == (A, False, False, LocationState.PRESENT)
     assert line.pool.begun == [path]
     assert place.fingerprint == fingerprint_of(new)
+
+
+Meanwhile = Callable[[Line, str], Awaitable["asyncio.Future[Digest] | None"]]
+
+
+async def sweep_twice(line: Line, path: str) -> None:
+    """Have what is due fetched, and wait until all of that is in hand: then it is fetched once more."""
+    fetch, fetches = line.catalogue.due_pending, 0
+
+    async def counted(*arguments: Any) -> list[PendingImport]:
+        nonlocal fetches
+        fetches += 1
+        line.pipeline.sweep()
+        return await fetch(*arguments)
+
+    with patch.object(line.catalogue, "due_pending", counted):
+        line.pipeline.sweep()
+        await wait_until_async(lambda: fetches > 1)
+    assert not line.pipeline.jobs.rows, "the row is taken in hand before it is judged"
+
+
+async def ask_for_digest(line: Line, path: str) -> "asyncio.Future[Digest]":
+    """Ask for the digest of the file, and have it read for that; the answer comes after the judgement."""
+    asked = await line.ask(path)
+    await line.read(path)
+    return asked
+
+
+async def import_a_row(line: Line, path: str) -> None:
+    await line.described(path, digest="other", name="called a")
+    await sweep_twice(line, path)
+
+
+@pytest.mark.parametrize(
+    ("said", "meanwhile", "readings"),
+    [(NOWHERE, sweep_twice, 1), (A, import_a_row, 1), (NOWHERE, ask_for_digest, 2)],
+)
+async def test_what_comes_while_a_file_is_judged_waits_for_that_and_is_answered(
+    line: Line, said: str, meanwhile: Meanwhile, readings: int
+) -> None:
+    judge, asked = line.catalogue.judge_claims, []
+
+    async def judge_slowly(*arguments: Any) -> Judgement:
+        judgement = await judge(*arguments)
+        asked.append(await meanwhile(line, path))
+        return judgement
+
+    path = await claim(line, "a", said)
+    with patch.object(line.catalogue, "judge_claims", judge_slowly):
+        line.pipeline.sweep()
+        await line.read(path)
+        await until_done(line, path)
+    assert [(await answer).sha256 for answer in asked if answer is not None] == [A] * (readings - 1)
+    assert line.pool.begun == [path] * readings
+    assert len(line.records("claim.confirmed")) + len(line.records("claim.refuted")) == 1
