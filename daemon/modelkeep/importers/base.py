@@ -14,13 +14,15 @@ class SourceOptions:
     """Where a legacy source lies and how its paths are to be read.
 
     `images` is the folder of its images when it is not where the source's own program keeps it, `scratch` the
-    folder in which a private copy may be made (None: the system's folder for temporary files).
+    folder in which a private copy may be made (None: the system's folder for temporary files), `roots` the watched
+    folders, for sources that name models without their folders.
     """
 
     source: Path
     images: Path | None = None
     path_map: PathMap = field(default_factory=PathMap)
     scratch: Path | None = None
+    roots: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,9 @@ FileState = tuple[str, int, int, int]
 
 
 @contextmanager
-def opened_copy(database: Path, scratch: Path | None = None) -> Iterator[sqlite3.Connection]:
+def opened_copy(
+    database: Path, scratch: Path | None = None, *, has_computed_columns: bool = False
+) -> Iterator[sqlite3.Connection]:
     """Open a private copy of a database for the length of a `with` block.
 
     Text that is no UTF-8 comes as surrogate escapes.
@@ -44,6 +46,7 @@ def opened_copy(database: Path, scratch: Path | None = None) -> Iterator[sqlite3
     Args:
         database: a regular file; `require_database` has seen it.
         scratch: folder in which the copy is made; None: the system's folder for temporary files.
+        has_computed_columns: as for `open_guarded`.
 
     Raises:
         SourceError: it cannot be copied, is damaged, or is being written all the time.
@@ -56,7 +59,7 @@ def opened_copy(database: Path, scratch: Path | None = None) -> Iterator[sqlite3
         _copy_while_still(database, copy)
         try:
             _roll_back(copy, database)
-            connection = open_guarded(copy)
+            connection = open_guarded(copy, has_computed_columns=has_computed_columns)
             try:
                 _require_undamaged(connection, database)
                 yield connection

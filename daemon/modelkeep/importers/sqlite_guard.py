@@ -18,16 +18,22 @@ _INSTRUCTIONS_BETWEEN_LOOKS = 100_000
 _READABLE_PRAGMAS = frozenset({"quick_check", "table_info"})
 
 
-def open_guarded(copy: Path, seconds_max: float = SECONDS_MAX) -> sqlite3.Connection:
+def open_guarded(
+    copy: Path, seconds_max: float = SECONDS_MAX, *, has_computed_columns: bool = False
+) -> sqlite3.Connection:
     """Open a copy for reading its tables, and nothing else; text that is no UTF-8 comes as surrogate escapes.
 
     Args:
         copy: a database in a folder of its own, without a rollback journal.
         seconds_max: what runs longer fails with `sqlite3.OperationalError` ("interrupted").
+        has_computed_columns: whether its own program computes columns with functions; those are then SQLite's own, of
+            which none reaches beyond its arguments, for we add none and extensions cannot be loaded.
     """
     connection = sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "ignore_check_constraints = ON", "mmap_size = 0"):
+    # Older versions of SQLite count JSON functions among those that a schema may not use unless it is trusted.
+    trusted = f"trusted_schema = {'ON' if has_computed_columns else 'OFF'}"
+    for pragma in (trusted, "cell_size_check = ON", "ignore_check_constraints = ON", "mmap_size = 0"):
         connection.execute(f"PRAGMA {pragma}")
     _bound(connection)
     _make_defensive(connection)

@@ -1,0 +1,1 @@
+"""Readers of what other managers keep in databases and caches of their own."""
