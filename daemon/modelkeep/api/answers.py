@@ -207,6 +207,13 @@ class Outcome(Further):
     effect: Effect
 
 
+class Sides(Answer):
+    """What both sides of a conflict say, as texts by name; of nested values the name has dots."""
+
+    pending: dict[str, str]
+    existing: dict[str, str]
+
+
 class DetailedPending(Answer):
     """A pending row and the model that has its content already; `lost_keys`: what merging would lose.
 
@@ -218,6 +225,7 @@ class DetailedPending(Answer):
     existing: DetailedModel | None
     lost_keys: list[str]
     offers: list[str]
+    sides: Sides
     outcomes: dict[str, Outcome]
 
 

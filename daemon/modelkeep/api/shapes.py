@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelkeep.api.effects import effect
+from modelkeep.api.sides import texts_of
 from modelkeep.domain import values
 from modelkeep.domain.browsing import TypeCount
 from modelkeep.domain.details import ModelDetails, PendingDetails
@@ -131,8 +132,16 @@ def pending_details(details: PendingDetails, image_digest: str | None = None) ->
         "existing": model_details(details.existing) if details.existing else None,
         "lost_keys": list(details.lost_keys),
         "offers": list(details.offers),
+        "sides": _sides(details),
         "outcomes": _outcomes(details.pending, details.existing, image_digest) if details.existing else {},
     }
+
+
+def _sides(details: PendingDetails) -> Shape:
+    """What both sides say, as texts by name, to be compared."""
+    row, existing = queue_row(details.pending), details.existing
+    model = model_details(existing) if existing else None
+    return {"pending": texts_of(row), "existing": texts_of({**model, **model["model"]}) if model else {}}
 
 
 def _outcomes(pending: values.PendingImport, existing: ModelDetails, image_digest: str | None) -> Shape:

@@ -10,10 +10,14 @@ _NOT_SHOWN = frozenset({"images", "images_count"})
 
 
 def comparable(side: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is known on one side as texts by (dotted) key; nothing that is empty."""
-    values = {name: str(side[name]) for name in TEXTS}
-    values |= _flattened(side["meta_json"])
-    values["tags"] = ", ".join(sorted(tag_names(side)))
+    """Return what is known on one side as texts by (dotted) key, with its tags; nothing that is empty."""
+    tags = ", ".join(sorted(tag_names(side)))
+    return texts_of(side) | ({"tags": tags} if tags else {})
+
+
+def texts_of(side: Mapping[str, Any]) -> dict[str, str]:
+    """Return the same without the tags."""
+    values = {name: str(side[name]) for name in TEXTS} | _flattened(side["meta_json"])
     return {key: value for key, value in values.items() if value}
 
 

@@ -7,6 +7,8 @@ const date = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
+const milliseconds = new Intl.NumberFormat(undefined, { style: "unit", unit: "millisecond", unitDisplay: "short", maximumSignificantDigits: 2 });
+
 const SIZES = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 const sizes = SIZES.map(
   (unit, power) =>
@@ -32,9 +34,12 @@ export function size(bytes) {
 
 export const speed = (bytesPerSecond) => `${size(bytesPerSecond)}/s`;
 
-// "1 hr 5 min", of the two largest units.
+// "1 hr 5 min", of the two largest units; "12 ms" of less than a second.
 export function span(seconds) {
-  let left = Math.max(0, Math.round(seconds));
+  if (seconds < 1) {
+    return milliseconds.format(Math.max(0, seconds) * 1000);
+  }
+  let left = Math.round(seconds);
   const parts = [];
   for (const [unit, length] of SPANS) {
     if (left >= length && parts.length < 2) {
@@ -42,7 +47,7 @@ export function span(seconds) {
       left %= length;
     }
   }
-  return parts.join(" ") || "0 s";
+  return parts.join(" ");
 }
 
 // Times are milliseconds since 1970, or what Date reads; none is 0 and shown as a dash.

@@ -25,5 +25,13 @@ export function recordLine(record, { isLink = true, hasDay = false } = {}) {
   );
 }
 
+const STEPS = new Set(["migration.planned", "migration.committed", "image.published"]);
+
+// Return the records of a story without the steps of migrations whose end tells of them.
+export function chapters(records) {
+  const finished = new Set(records.filter(({ event }) => event === "migration.finished").map(({ migration }) => migration));
+  return records.filter(({ event, migration }) => !(STEPS.has(event) && finished.has(migration)));
+}
+
 // What is no UTF-8 cannot stand in an address; the hash of such a file can.
 const encode = (text) => encodeURIComponent(text.toWellFormed());
