@@ -15,6 +15,7 @@ from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
     acting,
     browsing,
+    contents,
     control,
     details,
     duplicates,
@@ -29,7 +30,7 @@ from modelkeep.catalogue.store import (
     tag_acting,
 )
 from modelkeep.catalogue.store import claims as claiming
-from modelkeep.catalogue.store import models as contents
+from modelkeep.catalogue.store import models as modelling
 from modelkeep.catalogue.store import pending as queue
 from modelkeep.catalogue.store import tags as tagging
 from modelkeep.catalogue.upgrade import upgrade
@@ -125,6 +126,8 @@ class Catalogue:
 
     # Claims
     claims = _reads(claiming.claims)
+    unread_contents = _reads(claiming.unread_contents)
+    keep_contents = _writes(contents.keep_contents)
     mark_claims = _writes(claiming.mark_claims)
     image_to_follow = _reads(claiming.image_to_follow)
     judge_claims = _writes(claiming.judge_claims)
@@ -141,13 +144,13 @@ class Catalogue:
     import_rows = _writes(importing.import_rows)
 
     # Questions
-    models = _reads(contents.list_models)
+    models = _reads(modelling.list_models)
     browse = _reads(browsing.browse)
     count_by_type = _reads(browsing.count_by_type)
     model = _reads(details.model_details)
-    find_models = _reads(contents.find_models)
+    find_models = _reads(modelling.find_models)
     contents_at_several_paths = _reads(duplicates.contents_at_several_paths)
-    types = _reads(contents.list_types)
+    types = _reads(modelling.list_types)
     tags = _reads(tagging.list_tags)
     carried_tags = _reads(tagging.list_carried_tags)
     counts = _reads(control.counts)

@@ -7,16 +7,19 @@ AutoV3 that of the digest of everything behind the header of a safetensors file 
 
 import hashlib
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from typing import Self
 
 from modelkeep.domain import gguf
 from modelkeep.domain.formats import HEADER_BYTES_MAX
 from modelkeep.domain.header import CutShort, ReadAt, Unprovable
 from modelkeep.domain.header_keys import HeaderKeys
+from modelkeep.domain.knowledge import HashKind
 from modelkeep.domain.safetensors_metadata import read_metadata
 from modelkeep.domain.values import JsonObject
 
 AUTOV1_BEGIN, AUTOV1_BYTES, AUTOV1_DIGITS = 0x100000, 0x10000, 8
+SAFETENSORS, GGUF = "safetensors", "gguf"
 AUTOV2_DIGITS, AUTOV3_DIGITS = 10, 12
 
 
@@ -57,10 +60,49 @@ class ContentFacts:
         """Return what a hashing process told."""
         return cls(**{**value, "header": FileHeader(**value["header"])})
 
+
+class Picture(StrEnum):
+    """What became of the picture in a file's header."""
+
+    NONE = ""
+    WAITING = "waiting"
+    TAKEN = "taken"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRow:
+    """What is kept of a content's bytes; `header` are the keys, `heir` has taken over what is known of the model."""
+
+    sha256: str
+    format: str = ""
+    header: JsonObject = field(default_factory=dict)
+    problem: str = ""
+    tensors: str | None = ""
+    autov1: str = ""
+    blake3: str = ""
+    picture: Picture = Picture.NONE
+    heir: str = ""
+
+    @classmethod
+    def of(cls, sha256: str, facts: ContentFacts) -> Self:
+        """Return what is kept of what was read."""
+        header = facts.header
+        picture = Picture.WAITING if header.has_picture else Picture.NONE
+        return cls(sha256, header.format, header.keys, header.problem, facts.tensors, facts.autov1, picture=picture)
+
     @property
-    def autov3(self) -> str:
-        """The digest by which other tools know the tensors of a safetensors file; empty for other formats."""
-        return (self.tensors or "")[:AUTOV3_DIGITS] if self.header.format == "safetensors" else ""
+    def digests(self) -> dict[HashKind, str]:
+        """The digests by which other tools know it; empty ones are not known, or there are none."""
+        tensors = self.tensors or ""
+        return {
+            HashKind.SHA256: self.sha256,
+            HashKind.AUTOV1: self.autov1,
+            HashKind.AUTOV2: self.sha256[:AUTOV2_DIGITS],
+            HashKind.AUTOV3: tensors[:AUTOV3_DIGITS] if self.format == SAFETENSORS else "",
+            HashKind.TENSORS: tensors,
+            HashKind.BLAKE3: self.blake3,
+        }
 
 
 def read_header(size_bytes: int, read_at: ReadAt) -> FileHeader:
@@ -78,7 +120,7 @@ def read_header(size_bytes: int, read_at: ReadAt) -> FileHeader:
         return FileHeader()
     keys = HeaderKeys()
     problem = read_metadata(length, lambda offset, wanted: read_at(8 + offset, wanted), keys.add)
-    return _header("safetensors", 8 + length, size_bytes, keys, problem)
+    return _header(SAFETENSORS, 8 + length, size_bytes, keys, problem)
 
 
 def autov1(size_bytes: int, read_at: ReadAt) -> str:
@@ -94,7 +136,7 @@ def _of_gguf(size_bytes: int, read_at: ReadAt) -> FileHeader:
         begin = gguf.data_begin(size_bytes, read_at, keys.add)
     except (CutShort, Unprovable):
         problem = "its header is cut short, or none that is known"
-    return _header("gguf", begin, size_bytes, keys, problem)
+    return _header(GGUF, begin, size_bytes, keys, problem)
 
 
 def _header(name: str, begin: int, size_bytes: int, keys: HeaderKeys, problem: str) -> FileHeader:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.values import ImageRow, Location, Model, PendingImport
 
 
@@ -16,12 +17,13 @@ class RefusedImage:
 
 @dataclass(frozen=True, slots=True)
 class ModelDetails:
-    """A model with its images, its locations, and the images that could not be used."""
+    """A model with its images, its locations, the images that could not be used, and what is kept of its bytes."""
 
     model: Model
     images: tuple[ImageRow, ...] = ()
     locations: tuple[Location, ...] = ()
     refused: tuple[RefusedImage, ...] = ()
+    content: ContentRow | None = None
 
     @property
     def images_count(self) -> int:

@@ -12,6 +12,7 @@ from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import Fingerprint, Record
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, RootAway, RootSilent
 from modelkeep.pipeline.claims import Claims
+from modelkeep.pipeline.contents import Contents
 from modelkeep.pipeline.failures import Failures
 from modelkeep.pipeline.hashing import Read
 from modelkeep.pipeline.inbox import Inbox
@@ -40,6 +41,7 @@ class AfterHashing:
     Args:
         readings: where that comes from.
         stages: hold the jobs.
+        contents: keeps what else was read.
         claims: are held against what was read.
         parking: puts rows back into the queue.
         untaken: looks again at files that could not be read.
@@ -54,6 +56,7 @@ class AfterHashing:
         self,
         readings: Readings,
         stages: Stages,
+        contents: Contents,
         claims: Claims,
         parking: Parking,
         untaken: Untaken,
@@ -65,6 +68,7 @@ class AfterHashing:
     ) -> None:
         self._readings = readings
         self._stages = stages
+        self._contents = contents
         self._claims = claims
         self._parking = parking
         self._untaken = untaken
@@ -109,6 +113,8 @@ class AfterHashing:
         changed = [replace(item, outcome=digest) for item, digest in now if isinstance(digest, HashError)]
         told = [(item, digest) for item, digest in now if isinstance(digest, Digest)]
         await self._take_failed(changed)
+        # Before any of them is a model: what is known of its bytes is known then.
+        await self._contents.keep([digest for item, digest in told if not item.job.is_question])
         self._record([("hash.finished", _facts(item, digest)) for item, digest in told])
         for item, digest in told:
             job = item.job

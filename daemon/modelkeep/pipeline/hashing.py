@@ -64,6 +64,7 @@ class HashStage:
         on_read: gets each file that was read or cannot be.
         on_drained: called when little is left to do.
         manners: tells when background work steps back; None: never.
+        tensor_digests: whether what is read in idle times gives tensors their digest, whatever it costs.
     """
 
     def __init__(
@@ -73,7 +74,10 @@ class HashStage:
         on_read: Callable[[Read], object],
         on_drained: Callable[[], object],
         manners: Manners | None = None,
+        *,
+        tensor_digests: bool = False,
     ) -> None:
+        self._tensor_digests = tensor_digests
         self._manners = manners
         self._hasher = hasher
         self._roots = roots
@@ -206,7 +210,14 @@ class HashStage:
         for item in batch:
             item.job.stage, item.job.read_at = Stage.HASHING, item.job.path
             self._hashing[item.job] = item
-        files = [FileToHash(self._roots.name(item.job.path), item.fingerprint.size_bytes) for item in batch]
+        files = [
+            FileToHash(
+                self._roots.name(item.job.path),
+                item.fingerprint.size_bytes,
+                with_tensors=self._tensor_digests and bool(item.job.claim),
+            )
+            for item in batch
+        ]
         medium = _medium(batch[0])
         in_hand = dict(enumerate(batch))
         self._hasher.submit(HashBatch(files, device, medium.one_by_one), partial(self._delivered, device, in_hand))

@@ -1,4 +1,7 @@
-"""Fetch what is due from the queue in the catalogue, so that the stages always have enough and never too much."""
+"""Fetch what is due from the queue in the catalogue, so that the stages always have enough and never too much.
+
+When nothing is due, claims and doubts are, and after those the files of which something was not read yet.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +16,7 @@ from modelkeep.disk.reach import away, why_all_unseen
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
 from modelkeep.errors import HashError
 from modelkeep.pipeline.arrivals import IN_HAND_MAX, Arrivals
+from modelkeep.pipeline.contents import Contents
 from modelkeep.pipeline.parking import Parking
 from modelkeep.pipeline.refusals import OUTSIDE
 
@@ -33,6 +37,7 @@ class Refill:
         clock_ms: milliseconds since 1970.
         troubles: holds a report when the catalogue cannot be read or written.
         looks: looks at paths of the roots.
+        contents: tells of which files something is still to be read.
         asked: is set when there is room for more, or there may be more.
     """
 
@@ -44,8 +49,10 @@ class Refill:
         clock_ms: Callable[[], int],
         troubles: Troubles,
         looks: DiskLooks,
+        contents: Contents,
         asked: asyncio.Event,
     ) -> None:
+        self._contents = contents
         self._looks = looks
         self._troubles = troubles
         self._catalogue = catalogue
@@ -120,6 +127,8 @@ class Refill:
 
     async def _confirm_claims(self) -> None:
         locations = await self._catalogue.claims(CLAIMS_MAX, self._claims_tried)
+        if not locations:
+            locations = await self._contents.unread(CLAIMS_MAX, self._claims_tried)
         inside = [location for location in locations if self._roots.of(location.path) is not None]
         present = await self._looks.found(fingerprints_of, [location.path for location in inside])
         self._claims_tried |= {location.path for location in locations}

@@ -25,6 +25,7 @@ from modelkeep.pipeline.after_migrating import AfterMigrating
 from modelkeep.pipeline.after_settling import AfterSettling
 from modelkeep.pipeline.arrivals import Arrivals
 from modelkeep.pipeline.claims import Claims
+from modelkeep.pipeline.contents import Contents
 from modelkeep.pipeline.failures import Failures
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
@@ -48,6 +49,7 @@ class PipelineOptions:
     settle_seconds: float
     retry_base_seconds: float
     strategy: Strategy
+    tensor_digests: bool = True
 
 
 class Pipeline:
@@ -86,7 +88,9 @@ class Pipeline:
         self._readings = readings = Readings()
         self.jobs = Jobs(on_touched)
         self.settling = SettleStage(options.settle_seconds, time.monotonic, looks)
-        self.hashing = HashStage(hasher, roots, readings.put, room.set, manners)
+        self.hashing = HashStage(
+            hasher, roots, readings.put, room.set, manners, tensor_digests=options.tensor_digests
+        )
         self.migrating = MigrateStage(
             catalogue, images, changes, clock_ms, lambda path: suggested_type(path, roots.of(path)), looks
         )
@@ -95,12 +99,13 @@ class Pipeline:
         parking = Parking(catalogue, record, self.jobs.end, roots, clock_ms, options.retry_base_seconds)
         failures = Failures(stages, parking, troubles, room.set)
         untaken = Untaken(catalogue, looks, record)
+        contents = Contents(catalogue, wants_tensors=options.tensor_digests)
         self._arrivals = Arrivals(stages)
-        self._refill = Refill(catalogue, self._arrivals, parking, clock_ms, troubles, looks, room)
+        self._refill = Refill(catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room)
         self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)
         self._after_settling = AfterSettling(catalogue, stages, parking, untaken, failures, record)
         self._after_hashing = AfterHashing(
-            readings, stages, claims, parking, untaken, failures, looks, troubles, record, room.set
+            readings, stages, contents, claims, parking, untaken, failures, looks, troubles, record, room.set
         )
         self._after_migrating = AfterMigrating(catalogue, stages, claims, parking, failures, record, room.set)
 

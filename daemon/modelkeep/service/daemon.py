@@ -167,7 +167,10 @@ class Daemon:
         self._events = EventQueue(asyncio.get_running_loop())
         self._watcher = Watcher(self._events.put, extensions, _polling(settings.watch.polling))
         options = PipelineOptions(
-            settings.watch.settle_seconds, settings.sweep.retry_base_seconds, settings.migration.strategy
+            settings.watch.settle_seconds,
+            settings.sweep.retry_base_seconds,
+            settings.migration.strategy,
+            settings.hashing.tensor_digests,
         )
         self._pipeline = Pipeline(
             options,

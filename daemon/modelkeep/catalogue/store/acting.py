@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.store.contents import forget_content
 from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.details import model_details
 from modelkeep.catalogue.store.images import put_image_rows
@@ -65,6 +66,7 @@ def _write_images(connection: sa.Connection, plan: ActPlan) -> None:
 def _purge(connection: sa.Connection, sha256: str, now_ms: int) -> None:
     """Delete a model with all that belongs to it; its tags, locations and images go by cascade."""
     forget_model(connection, sha256)
+    forget_content(connection, sha256)
     connection.execute(sa.delete(models).where(models.c.sha256 == sha256))
     # A row that was in conflict with it has nothing to be in conflict with any more.
     freed = (pending_import.c.sha256 == sha256) & (pending_import.c.state == PendingState.CONFLICT)

@@ -22,7 +22,7 @@ from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.pending import detect, get_pending, get_pending_by_path, insert_pending, update_pending
 from modelkeep.catalogue.store.statements import forget_statements, statements_at
 from modelkeep.catalogue.store.tags import tag_pending
-from modelkeep.catalogue.tables import locations, models, tags
+from modelkeep.catalogue.tables import contents, locations, models, tags
 from modelkeep.domain.claims import ClaimedImage, Judgement, Reading, Statement
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root
@@ -37,6 +37,23 @@ def claims(connection: sa.Connection, limit: int, without_paths: Collection[str]
     waits = sa.or_(locations.c.claimed, locations.c.doubted)
     query = sa.select(locations.c.path).where(waits, locations.c.state == LocationState.PRESENT)
     chosen = connection.execute(query.order_by(locations.c.path).limit(limit + len(without_paths))).scalars()
+    paths = [path for path in chosen if path not in without_paths][:limit]
+    places = locations_at(connection, paths)
+    return [places[path] for path in paths]
+
+
+def unread_contents(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
+    """Return present locations, one for each content of which something was not read yet."""
+    incomplete = sa.or_(contents.c.sha256.is_(None), contents.c.tensors.is_(None))
+    query = (
+        sa.select(sa.func.min(locations.c.path))
+        .join(contents, contents.c.sha256 == locations.c.sha256, isouter=True)
+        .where(incomplete, locations.c.state == LocationState.PRESENT)
+        .where(sa.not_(locations.c.claimed), sa.not_(locations.c.doubted))
+        .group_by(locations.c.sha256)
+        .order_by(sa.func.min(locations.c.path))
+    )
+    chosen = connection.execute(query.limit(limit + len(without_paths))).scalars()
     paths = [path for path in chosen if path not in without_paths][:limit]
     places = locations_at(connection, paths)
     return [places[path] for path in paths]
@@ -102,7 +119,8 @@ def judge_claims(
     said = statements_at(connection, location.path)
     refuted = _refuted(connection, location, reading.found)
     claimed = {*([location.sha256] if location.claimed else []), *(statement.claim for statement in said)}
-    is_wrong = not location.is_read and location.sha256 != reading.found
+    # Who reads a known file again, for what was not read then, may find that it was written where nobody saw it.
+    is_wrong = location.sha256 != reading.found and not (location.is_read and reading.pending_id)
     wrong_claim = [location.sha256] if is_wrong and location.claimed else []
     hashes = dict.fromkeys([*wrong_claim, *(statement.claim for statement in refuted)])
     displaced = location.sha256 if is_wrong and not location.claimed else ""
@@ -133,7 +151,8 @@ def _claimed_place(connection: sa.Connection, reading: Reading) -> Location | No
     found = [
         location
         for location in locations_of(connection, reading.claim)
-        if not location.is_read and reading.fingerprint.same_file_at_same_path(location.fingerprint)
+        if not (location.is_read and reading.found == location.sha256)
+        and reading.fingerprint.same_file_at_same_path(location.fingerprint)
     ]
     return next((location for location in found if location.path == reading.path), next(iter(found), None))
 

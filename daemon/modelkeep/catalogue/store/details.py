@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.store.contents import content_of
 from modelkeep.catalogue.store.images import images_of, refused_names, refused_of
 from modelkeep.catalogue.store.locations import locations_of
 from modelkeep.catalogue.store.models import get_model
@@ -22,6 +23,7 @@ def model_details(connection: sa.Connection, sha256: str) -> ModelDetails | None
         tuple(images_of(connection, sha256)),
         tuple(locations_of(connection, sha256)),
         tuple(refused_of(connection, sha256)),
+        content_of(connection, sha256),
     )
 
 

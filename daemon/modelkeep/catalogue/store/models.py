@@ -7,10 +7,13 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among, upsert
 from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.contents import OTHER_DIGITS_MIN, has_digest, says
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_models
 from modelkeep.catalogue.tables import images, locations, model_tags, models, tags
 from modelkeep.domain.values import LocationState, Model
+
+_DIGITS_MIN = 6
 
 _ROWS = RowsOf(models, Model)
 _SELECT = sa.select(*_ROWS.columns)
@@ -81,12 +84,10 @@ def list_with_images(connection: sa.Connection, hashes: Sequence[str]) -> list[t
 
 
 def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[Model]:
-    """Return the models that a person may mean: by hash or its beginning (6 digits), by path, or by name."""
-    text_lower = text.lower()
-    if len(text_lower) >= 6 and all(digit in "0123456789abcdef" for digit in text_lower):
-        found = _with_tags(connection, _SELECT.where(models.c.sha256.startswith(text_lower)).limit(limit))
-        if found:
-            return found
+    """Return the models that a person may mean: by the beginning of a digest, by path, by name, by their header."""
+    found = _find_by_digest(connection, text.lower().removeprefix("0x"), limit)
+    if found:
+        return found
     at_path = _SELECT.join(locations, locations.c.sha256 == models.c.sha256).where(locations.c.path == text)
     by_path = _with_tags(connection, at_path)
     if by_path:
@@ -95,7 +96,17 @@ def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[M
     if exact:
         return exact
     part = sa.or_(models.c.name.icontains(text, autoescape=True), models.c.path.icontains(text, autoescape=True))
-    return _with_tags(connection, _SELECT.where(part).order_by(models.c.name).limit(limit))
+    ordered = _SELECT.order_by(models.c.name).limit(limit)
+    return _with_tags(connection, ordered.where(part)) or _with_tags(connection, ordered.where(says(text)))
+
+
+def _find_by_digest(connection: sa.Connection, digits: str, limit: int) -> list[Model]:
+    """Return the models whose SHA-256 begins so (6 digits), or another digest (8 digits)."""
+    if len(digits) < _DIGITS_MIN or not all(digit in "0123456789abcdef" for digit in digits):
+        return []
+    begins = models.c.sha256.startswith(digits)
+    condition = sa.or_(begins, has_digest(digits)) if len(digits) >= OTHER_DIGITS_MIN else begins
+    return _with_tags(connection, _SELECT.where(condition).limit(limit))
 
 
 def list_types(connection: sa.Connection) -> list[str]:

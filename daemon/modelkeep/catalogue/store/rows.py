@@ -13,7 +13,7 @@ from modelkeep.domain.json_text import json_text
 
 V = TypeVar("V")
 
-_JSON = {"meta": "meta_json"}
+_JSON = {"meta": "meta_json", "header": "header_json"}
 """Fields that are objects, and the columns that hold their text."""
 
 _Read = Callable[[Any], object]

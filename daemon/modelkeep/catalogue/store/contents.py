@@ -1,0 +1,65 @@
+"""What is kept of the bytes of contents: headers, and the digests by which other tools know them."""
+
+import json
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.dialect import among, insert_missing
+from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.rows import RowsOf
+from modelkeep.catalogue.tables import contents, models
+from modelkeep.domain.content_facts import ContentRow
+
+OTHER_DIGITS_MIN = 8
+"""So many digits of a digest tell one content from others."""
+
+_ROWS = RowsOf(contents, ContentRow)
+_SELECT = sa.select(*_ROWS.columns)
+_ADD = Bulk(insert_missing(contents))
+_COMPLETE = (
+    sa.update(contents)
+    .where(contents.c.sha256 == sa.bindparam("b_sha256"))
+    .values(tensors=sa.bindparam("b_tensors", type_=contents.c.tensors.type))
+)
+
+
+def keep_contents(connection: sa.Connection, read: Sequence[ContentRow]) -> None:
+    """Keep what was read of contents; of those that are known already, a digest that was not computed then."""
+    known = contents_of(connection, [row.sha256 for row in read])
+    _ADD.run(connection, [_ROWS.row(row) for row in read if row.sha256 not in known])
+    late = [row for row in read if row.tensors is not None and row.sha256 in known]
+    values = [{"b_sha256": row.sha256, "b_tensors": row.tensors} for row in late if known[row.sha256].tensors is None]
+    if values:
+        connection.execute(_COMPLETE, values)
+
+
+def content_of(connection: sa.Connection, sha256: str) -> ContentRow | None:
+    """Return what is kept of a content."""
+    return contents_of(connection, [sha256]).get(sha256)
+
+
+def contents_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, ContentRow]:
+    """Return what is kept of each of these contents."""
+    found = connection.execute(_SELECT.where(among(contents.c.sha256, hashes))).all()
+    return {row.sha256: _ROWS.value(row) for row in found}
+
+
+def forget_content(connection: sa.Connection, sha256: str) -> None:
+    """Forget what is kept of a content."""
+    connection.execute(sa.delete(contents).where(contents.c.sha256 == sha256))
+
+
+def has_digest(digits: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a model's content has a digest that begins so, of whichever kind."""
+    columns = (contents.c.tensors, contents.c.autov1, contents.c.blake3)
+    begins = sa.or_(*(sa.and_(column >= digits, column < digits + "g") for column in columns))
+    return models.c.sha256.in_(sa.select(contents.c.sha256).where(begins))
+
+
+def says(text: str) -> sa.ColumnElement[bool]:
+    """Return the condition that the header of a model's file has this in it."""
+    spelled = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace").decode()
+    return models.c.sha256.in_(
+        sa.select(contents.c.sha256).where(contents.c.header_json.icontains(spelled, autoescape=True))
+    )

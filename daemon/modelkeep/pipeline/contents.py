@@ -1,0 +1,42 @@
+"""What is read of contents besides their SHA-256: kept as soon as it is read, and read later where it is lacking."""
+
+from collections.abc import Collection, Sequence
+
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.hashing import Digest
+from modelkeep.domain.values import Location
+from modelkeep.errors import CatalogueError
+
+
+class Contents:
+    """Keeps what was read, and tells of which files something is still to be read when nothing else is to do.
+
+    Args:
+        catalogue: where it is kept.
+        wants_tensors: whether files are read again for it.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, wants_tensors: bool) -> None:
+        self._catalogue = catalogue
+        self._wants_tensors = wants_tensors
+        # At first it may be anything: what an older modelkeep has read, or one that computed less.
+        self._may_lack = wants_tensors
+
+    async def keep(self, read: Sequence[Digest]) -> None:
+        """Keep what was read; what cannot be written now is read again later."""
+        rows = {digest.sha256: ContentRow.of(digest.sha256, digest.facts) for digest in read}
+        self._may_lack |= self._wants_tensors and any(row.tensors is None for row in rows.values())
+        try:
+            if rows:
+                await self._catalogue.keep_contents(list(rows.values()))
+        except CatalogueError:
+            self._may_lack = self._wants_tensors
+
+    async def unread(self, limit: int, without_paths: Collection[str]) -> list[Location]:
+        """Return locations of which something is to be read; asks the catalogue only while there may be some."""
+        if not self._may_lack:
+            return []
+        found = await self._catalogue.unread_contents(limit, without_paths)
+        self._may_lack = bool(found)
+        return found
