@@ -70,8 +70,11 @@ def _winner(saying: Sequence[SourceRecord], name: str) -> SourceRecord:
     )
 
 
+_VOICES = (Standing.GUESS, Standing.HEADER, Standing.ANSWER)
+
+
 def _voice(record: SourceRecord) -> int:
-    return 0 if record.standing is Standing.HEADER else 1
+    return _VOICES.index(record.standing)
 
 
 def _words(record: SourceRecord, name: str) -> str:

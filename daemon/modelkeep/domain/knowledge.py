@@ -157,6 +157,8 @@ class Standing(StrEnum):
     """A copy of what a site answered."""
     HEADER = "header"
     """What the maker wrote into the model's own file."""
+    GUESS = "guess"
+    """What a file holds that does not say what it is: taken where nothing else says anything."""
 
 
 class ImageRank(StrEnum):

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from modelkeep.domain.naming import MODEL_EXTENSIONS
 from modelkeep.domain.values import Strategy
 from modelkeep.settings.problems import CROSS_CHECK
 
@@ -150,7 +151,7 @@ class WatchSettings(_Table):
     """`[watch]`: what is a model, and when it is complete."""
 
     extensions: Extensions = Field(
-        default=(".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".gguf", ".onnx", ".pkl"),
+        default=MODEL_EXTENSIONS,
         description='a list of file name endings like ".safetensors", at least one',
     )
     settle_seconds: Seconds = Field(default=2.0, ge=0, le=3600, description="a number from 0 to 3600")

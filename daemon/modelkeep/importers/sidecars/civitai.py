@@ -22,7 +22,7 @@ _EXAMPLE_KEYS = {
     "Size": "size",
     "Model": "model",
 }
-_IMAGE_KEYS = {"url": "url", "nsfwLevel": "nsfw_level", "width": "width", "height": "height"}
+IMAGE_KEYS = {"url": "url", "nsfwLevel": "nsfw_level", "width": "width", "height": "height"}
 
 
 def version_meaning(version: Mapping[str, Any], model: Mapping[str, Any], creator: object) -> Meaning:
@@ -92,11 +92,12 @@ def examples(images: object) -> tuple[JsonObject, ...]:
     for image in list_of(images):
         meta = object_of(object_of(image).get("meta"))
         if text(meta.get("prompt")):
-            found.append({**_named(meta, _EXAMPLE_KEYS), **_named(object_of(image), _IMAGE_KEYS)})
+            found.append({**named(meta, _EXAMPLE_KEYS), **named(object_of(image), IMAGE_KEYS)})
     return tuple(found)
 
 
-def _named(value: Mapping[str, Any], names: Mapping[str, str]) -> JsonObject:
+def named(value: Mapping[str, Any], names: Mapping[str, str]) -> JsonObject:
+    """Return the plain values of an object under our names for them."""
     return {ours: value[theirs] for theirs, ours in names.items() if isinstance(value.get(theirs), str | int | float)}
 
 

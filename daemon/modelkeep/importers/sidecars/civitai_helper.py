@@ -5,10 +5,11 @@ from typing import Any
 
 from modelkeep.domain.knowledge import Grade, Meaning, SourceRecord
 from modelkeep.domain.legacy import Refusal
+from modelkeep.domain.values import JsonObject
 from modelkeep.importers.sidecars import civitai
 from modelkeep.importers.sidecars.base import FoundSidecar
-from modelkeep.importers.sidecars.reading import as_object, digest_of, refusal
-from modelkeep.importers.sidecars.record import model_names
+from modelkeep.importers.sidecars.reading import as_object, refusal
+from modelkeep.importers.sidecars.record import model_names, record_of
 from modelkeep.importers.sidecars.values import list_of, object_of, text, texts
 
 KIND = "civitai-helper"
@@ -21,28 +22,24 @@ class CivitaiHelperFormat:
     suffixes = (".civitai.info",)
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
-        """Return what a file says, or why it cannot be taken; an empty object says nothing and is passed by."""
+        """Return what a file says; the empty object of a model that Civitai does not know is passed by."""
         read = as_object(data)
         if read.fault:
             return refusal(found, read.fault)
         return version_record(found, data, read.value, read.remarks) if read.value else None
 
 
-def version_record(
-    found: FoundSidecar, data: bytes, version: dict[str, Any], remarks: tuple[str, ...]
-) -> SourceRecord:
+def version_record(found: FoundSidecar, data: bytes, version: JsonObject, remarks: tuple[str, ...]) -> SourceRecord:
     """Return the record of an answer about a version."""
     files = list_of(version.get("files"))
-    grade = Grade.D if _is_skeleton(version) else Grade.C
-    claims, odd = civitai.file_claims(files, grade, model_names(found))
-    return SourceRecord(
-        kind=KIND,
-        key=found.path,
-        digest=digest_of(data),
-        models=found.models,
-        stem=found.stem,
-        size_bytes=0 if _is_skeleton(version) else civitai.size_of_only_file(files),
-        meaning=_skeleton_meaning(version) if _is_skeleton(version) else _meaning(version),
+    is_skeleton = _is_skeleton(version)
+    claims, odd = civitai.file_claims(files, Grade.D if is_skeleton else Grade.C, model_names(found))
+    return record_of(
+        found,
+        data,
+        KIND,
+        size_bytes=0 if is_skeleton else civitai.size_of_only_file(files),
+        meaning=_skeleton_meaning(version) if is_skeleton else _meaning(version),
         updated_at=civitai.updated_at(version),
         raw=version,
         claims=claims,

@@ -69,6 +69,14 @@ def is_download_folder(folder: str) -> bool:
     return _DOWNLOADS.fullmatch(folder) is not None
 
 
+def path_in_repository(note: str) -> str:
+    """Return where in its repository the file lies of whose download this is the note."""
+    folder, _, name = note.rpartition("/")
+    downloads = _DOWNLOADS.fullmatch(folder)
+    below = downloads[2].lstrip("/") if downloads else ""
+    return f"{below}/{name}".lstrip("/").removesuffix(DOWNLOAD_RECORD)
+
+
 def stem_of(name: str) -> str:
     """Return a base name without its last ending."""
     stem, dot, _ = name.rpartition(".")

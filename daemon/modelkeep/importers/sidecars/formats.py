@@ -7,10 +7,33 @@ from modelkeep.domain.legacy import Refusal
 from modelkeep.importers.sidecars.base import FoundSidecar, SidecarFormat
 from modelkeep.importers.sidecars.civitai_helper import CivitaiHelperFormat
 from modelkeep.importers.sidecars.finding import find_sidecars
+from modelkeep.importers.sidecars.huggingface import DownloadFormat
+from modelkeep.importers.sidecars.lora_manager import LoraManagerFormat
+from modelkeep.importers.sidecars.model_manager import ModelManagerFormat
+from modelkeep.importers.sidecars.notes import HashFormat, NoteFormat
 from modelkeep.importers.sidecars.previews import PreviewFormat, bytes_of_preview
 from modelkeep.importers.sidecars.reading import read_bytes, refusal
+from modelkeep.importers.sidecars.rgthree import RgthreeFormat
+from modelkeep.importers.sidecars.stability_matrix import StabilityMatrixFormat
+from modelkeep.importers.sidecars.stem_json import StemJsonFormat
+from modelkeep.importers.sidecars.swarmui import SwarmUiFormat
+from modelkeep.importers.sidecars.webui import BrowserPlusFormat, DescriptionFormat
 
-FORMATS: Sequence[SidecarFormat] = (CivitaiHelperFormat(), PreviewFormat())
+FORMATS: Sequence[SidecarFormat] = (
+    LoraManagerFormat(),
+    CivitaiHelperFormat(),
+    StemJsonFormat(),
+    BrowserPlusFormat(),
+    DescriptionFormat(),
+    StabilityMatrixFormat(),
+    SwarmUiFormat(),
+    RgthreeFormat(),
+    NoteFormat(),
+    HashFormat(),
+    ModelManagerFormat(),
+    DownloadFormat(),
+    PreviewFormat(),
+)
 
 KINDS = frozenset().union(*(known.kinds for known in FORMATS))
 """Kinds of records that files beside models give."""

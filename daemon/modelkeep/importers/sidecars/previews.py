@@ -2,11 +2,13 @@
 
 import os
 
-from modelkeep.domain.knowledge import ImageFile, ImageRank, SourceRecord
+from modelkeep.domain.knowledge import ImageFile, ImageRank, Meaning, SourceRecord
 from modelkeep.domain.legacy import Refusal
 from modelkeep.importers.sidecars.base import FoundSidecar
 from modelkeep.importers.sidecars.finding import VIDEO_SUFFIXES
-from modelkeep.importers.sidecars.reading import BYTES_MAX, digest_of, read_bytes
+from modelkeep.importers.sidecars.image_prompts import prompt_in
+from modelkeep.importers.sidecars.reading import BYTES_MAX, read_bytes
+from modelkeep.importers.sidecars.record import record_of
 
 KIND = "preview"
 
@@ -19,12 +21,12 @@ class PreviewFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return the record of an image; whoever shows it finds out whether it is one."""
-        return SourceRecord(
-            kind=KIND,
-            key=found.path,
-            digest=digest_of(data),
-            models=found.models,
-            stem=found.stem,
+        example = prompt_in(data)
+        return record_of(
+            found,
+            data,
+            KIND,
+            meaning=Meaning(examples=(example,) if example else ()),
             images=(ImageFile(found.path, found.rank or ImageRank.OWN),),
         )
 

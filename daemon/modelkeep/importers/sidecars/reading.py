@@ -39,11 +39,12 @@ class ReadText:
 
 @dataclass(frozen=True, slots=True)
 class ReadObject:
-    """A JSON object and what was odd about it; or why there is none."""
+    """A JSON object and what was odd about it; or why there is none, and whether that is because it is broken."""
 
     value: JsonObject
     remarks: tuple[str, ...] = ()
     fault: str = ""
+    is_broken: bool = True
 
 
 def read_bytes(path: str) -> bytes:
@@ -102,7 +103,7 @@ def as_object(data: bytes, *, comments: bool = False) -> ReadObject:
     if loaded.fault:
         return ReadObject({}, fault=f"it {loaded.fault}")
     if not isinstance(loaded.value, dict):
-        return ReadObject({}, fault="it holds no JSON object")
+        return ReadObject({}, fault="it holds no JSON object", is_broken=False)
     remarks = [*text.remarks, *([NOT_FINITE] if loaded.is_replaced else ())]
     if loaded.repeated:
         remarks.append(
