@@ -172,14 +172,32 @@ class Refused(Answer):
     reason: str
 
 
+class Header(Answer):
+    """What a file's own header says, within bounds: values that are too large stand there as a summary.
+
+    `problem` says why that is not all; `meaning` is what of it is understood, by the names that all sources share.
+    """
+
+    format: Literal["", "safetensors", "gguf"]
+    keys: dict[str, Any]
+    problem: str
+    meaning: dict[str, Any]
+
+
 class DetailedModel(Further):
-    """A model with everything that belongs to it."""
+    """A model with everything that belongs to it.
+
+    `digests` are those by which tools know its content: `sha256`, `autov1`, `autov2`, `autov3`, `tensor-sha256` (of
+    all that follows the header) and `blake3`; empty where there is none, or none is known yet.
+    """
 
     model: FullModel
     last_used_at: int
     images: list[Image]
     locations: list[Place]
     refused: list[Refused]
+    digests: dict[str, str]
+    header: Header
 
 
 class Effect(Answer):

@@ -11,8 +11,11 @@ from modelkeep.api.effects import effect
 from modelkeep.api.sides import texts_of
 from modelkeep.domain import values
 from modelkeep.domain.browsing import TypeCount
+from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, total_freeable_bytes
+from modelkeep.domain.header_meaning import header_meaning
+from modelkeep.domain.knowledge import meaning_as_json
 from modelkeep.domain.metadata import DERIVED_KEYS
 from modelkeep.domain.planning import Decision, outcomes
 from modelkeep.domain.tag_acts import CarriedTag
@@ -77,6 +80,24 @@ def model_details(details: ModelDetails) -> Shape:
         ],
         "locations": [_location(location) for location in details.locations],
         "refused": [{"file": image.file, "reason": image.reason} for image in details.refused],
+        "digests": _digests(details.content or ContentRow(model.sha256)),
+        "header": _header(details.content or ContentRow(model.sha256)),
+    }
+
+
+def _digests(content: ContentRow) -> Shape:
+    """The digests by which tools know a content, by kind; empty where there is none, or none is known yet."""
+    return {str(kind): digest for kind, digest in content.digests.items()}
+
+
+def _header(content: ContentRow) -> Shape:
+    """What a file's own header says: its keys, and what of them is understood."""
+    meaning = header_meaning(content.format, content.header)
+    return {
+        "format": content.format,
+        "keys": content.header,
+        "problem": content.problem,
+        "meaning": meaning_as_json(meaning),
     }
 
 

@@ -16,6 +16,7 @@ _HASH_DIGITS_MIN = 8
 _NAME_COLUMNS = 100
 _WIDE_COLUMNS = 100
 _TAG_COLUMNS = 14
+_KEY_COLUMNS, _VALUE_COLUMNS, _KEYS_SHOWN = 48, 200, 60
 _TYPE_COLUMNS = 40
 _STATE_STYLES = {"present": "green", "missing": "yellow", "unreachable": "yellow"}
 
@@ -58,12 +59,34 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
                 *((key, value) for key, value in known.items()),
                 ("images", _images(details)),
                 *(("not used", f"{image['file']}: {image['reason']}") for image in details["refused"]),
+                *((kind, digest) for kind, digest in details["digests"].items() if kind != "sha256"),
             ]
         ),
     ]
+    if details["header"]["keys"] or details["header"]["problem"]:
+        parts += ["", _header(details["header"])]
     if details["locations"]:
         parts += ["", _locations(details["locations"])]
     return Group(*parts)
+
+
+def _header(header: Mapping[str, Any]) -> RenderableType:
+    """Return what a file's own header says, each key in brief: `--json` has all of it."""
+    keys = list(header["keys"].items())
+    rows = [
+        (named(key, columns=_KEY_COLUMNS).plain, named(_in_brief(value), columns=_VALUE_COLUMNS))
+        for key, value in keys
+    ]
+    further = len(rows) - _KEYS_SHOWN
+    more = [("…", plain(f"{count(further, 'more key')}: --json shows them"))] if further > 0 else []
+    problem = [("not all", plain(header["problem"], "yellow"))] if header["problem"] else []
+    return Group(plain(f"its {header['format']} header says", "bold"), facts([*rows[:_KEYS_SHOWN], *more, *problem]))
+
+
+def _in_brief(value: object) -> object:
+    if isinstance(value, dict) and "summary" in value:
+        return f"({value['summary']} of {value['length']}) {value.get('begins', '')}".rstrip()
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def purge_table(known: Sequence[Mapping[str, Any]]) -> Table:
