@@ -47,6 +47,7 @@ class FrontEnd:
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
+        self.url = str(client.base_url).rstrip("/")
         self.made: set[tuple[str, str]] = set()
 
     def ask(self, method: str, template: str, status: int = 200, like: Any = None, **options: Any) -> Any:
@@ -102,6 +103,7 @@ def _control(page: FrontEnd) -> None:
         assert page.ask("POST", f"/api/migration/{action}", like=CONTROLLER)["state"] == state
     page.ask("GET", "/api/migration/status", like=CONTROLLER)
     assert page.ask("GET", "/api/status")["state"] == "running"
+    assert page.ask("GET", "/api/address") == {"url": page.url}
     for method in ("GET", "POST"):
         assert page.ask(method, "/api/scan", like=SCANNED)["scanned"] == len(LIBRARY)
     assert page.ask("GET", "/api/journal", params={"event": "daemon.*"})["records"][0]["event"] == "daemon.started"

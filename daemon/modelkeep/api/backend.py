@@ -43,6 +43,10 @@ class Backend(Protocol):
     def ready(self) -> bool:
         """Whether start-up is over and the stop has not begun."""
 
+    @property
+    def url(self) -> str:
+        """Where the HTTP interface is on TCP."""
+
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
         """Return a file's SHA-256, and what became of its pending row when that was asked for.
 

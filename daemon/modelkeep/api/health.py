@@ -17,6 +17,12 @@ async def healthz(backend: TheBackend) -> Json:
     return failure(503, "modelkeep is starting or stopping; ask again in a moment.", status="not ready")
 
 
+@router.get("/api/address", response_model=reports.Address)
+async def address(backend: TheBackend) -> Json:
+    """Where the page and this interface are on TCP, for who asks on the unix socket."""
+    return Json({"url": backend.url})
+
+
 @router.get("/api/status", response_model=reports.Status)
 async def status(question: TheQuestion) -> Json:
     """What `modelkeep status --json` prints."""

@@ -129,6 +129,12 @@ class Ready(Answer):
     status: Literal["ready"]
 
 
+class Address(Answer):
+    """Where a browser finds the page."""
+
+    url: str
+
+
 class Active(Answer):
     """A file that is being hashed."""
 

@@ -17,6 +17,7 @@ from modelkeep.cli import (
     imports,
     journal,
     models,
+    page,
     pending,
     service,
     setup,
@@ -33,7 +34,7 @@ class Commands(Group):
 
     sections: ClassVar[Mapping[str, Sequence[str]]] = {
         "Set up": ("init", "import", "run", "service"),
-        "Look": ("status", "journal", "models", "duplicates", "doctor"),
+        "Look": ("status", "page", "journal", "models", "duplicates", "doctor"),
         "Decide and change": ("pending", "tags", "tag", "hash"),
         "Control": ("scan", "pause", "resume"),
         "Develop": ("dev",),
@@ -84,6 +85,7 @@ app.command("run", epilog=daemon.EXAMPLES)(daemon.run)
 app.command("init", epilog=setup.EXAMPLES)(setup.init)
 app.command("import", epilog=imports.EXAMPLES)(imports.import_)
 app.command("status", epilog=status.EXAMPLES)(status.status)
+app.command("page", epilog=page.EXAMPLES)(page.page)
 app.command("journal", epilog=journal.EXAMPLES)(journal.journal)
 app.add_typer(pending.app, name="pending")
 app.add_typer(models.app, name="models")

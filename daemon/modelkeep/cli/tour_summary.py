@@ -8,6 +8,7 @@ from rich.console import Console
 from modelkeep.base.clock import now_ms
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.output import facts
+from modelkeep.cli.page import address_of
 from modelkeep.cli.pending_view import both_sides, how_to_resolve, pending_table
 from modelkeep.cli.reading import Reader
 from modelkeep.cli.status_view import status_view
@@ -18,9 +19,9 @@ _MOST_PENDING = 10
 
 
 def print_summary(
-    reader: Reader, status: Mapping[str, Any], announced: Sequence[str], call: Invocation, out: Console
+    reader: Reader, status: Mapping[str, Any], url: str, announced: Sequence[str], call: Invocation, out: Console
 ) -> None:
-    """Print the summary of a daemon that has nothing left to do, or does not get on."""
+    """Print the summary of a daemon that has nothing left to do, or does not get on; its page is at `url`."""
     waiting = status["pending"]["waiting"]
     if waiting:
         out.print(f"{count(waiting, 'row')} in the queue, but nothing is being done", style="bold yellow")
@@ -37,6 +38,7 @@ def print_summary(
     for sentence in announced:
         out.print(clean(sentence))
     out.print("The daemon keeps watching. Ctrl-C stops it.", style="bold")
+    out.print(f"The page: {address_of(url)}", style="bold")
 
 
 def _explain_one_conflict(reader: Reader, call: Invocation, out: Console) -> None:

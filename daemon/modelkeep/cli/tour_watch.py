@@ -116,7 +116,8 @@ class Watcher:
 
         if self._live is not None:
             self._live.stop()
-        print_summary(daemon_reader(client), status, self._announced, self._call, self._out)
+        url = client.get("/api/address")["url"]
+        print_summary(daemon_reader(client), status, url, self._announced, self._call, self._out)
 
 
 class Quiet:

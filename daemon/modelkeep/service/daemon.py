@@ -209,6 +209,7 @@ class Daemon:
             extensions,
             self._looks,
             state=lambda: self._state,
+            url=lambda: self.url,
             is_behind=lambda: self._events.is_behind,
             after_import=self._learn_hashes,
         )

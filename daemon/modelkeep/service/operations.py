@@ -44,6 +44,7 @@ class Operations:
         extensions: endings of model files.
         looks: looks at paths.
         state: returns the state of the daemon.
+        url: returns where the HTTP interface is.
         after_import: called when an import has brought new rows.
     """
 
@@ -57,6 +58,7 @@ class Operations:
         extensions: Sequence[str],
         looks: DiskLooks,
         state: Callable[[], str],
+        url: Callable[[], str],
         is_behind: Callable[[], bool],
         after_import: Callable[[], Awaitable[None]],
     ) -> None:
@@ -70,6 +72,7 @@ class Operations:
         self._requested = RequestedPaths(holdings.catalogue, extensions, looks)
         self._looks = looks
         self._state = state
+        self._url = url
         self._is_behind = is_behind
         self._after_import = after_import
         self._acts = OwnerActs(holdings.catalogue, holdings.images, holdings.changes, now_ms, looks)
@@ -88,6 +91,11 @@ class Operations:
     def ready(self) -> bool:
         """Whether start-up is over and the stop has not begun."""
         return self._state() == "running"
+
+    @property
+    def url(self) -> str:
+        """Where the HTTP interface is on TCP."""
+        return self._url()
 
     def activity(self) -> Activity:
         """Return what the status says of the daemon at this moment."""

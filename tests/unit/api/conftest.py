@@ -109,6 +109,7 @@ class FakeBackend:
 
     def __init__(self) -> None:
         self.ready = True
+        self.url = "http://127.0.0.1:8189"
         self.library = FakeLibrary(self)
         self.paused = False
         self.details = known_model()

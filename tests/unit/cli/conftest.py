@@ -123,6 +123,7 @@ def daemon(config: Path) -> Iterator[FakeDaemon]:
     """A server on the socket that the configuration names."""
     fake = FakeDaemon()
     fake.answer("GET", "/api/status", deepcopy(STATUS))
+    fake.answer("GET", "/api/address", {"url": "http://0.0.0.0:8189"})
     routes = [Route("/{path:path}", fake.respond, methods=["GET", "POST", "DELETE", "PATCH"])]
     options = uvicorn.Config(
         Starlette(routes=routes), uds=str(config.parent / "s"), log_config=None, lifespan="off", ws="none"
