@@ -83,7 +83,7 @@ def _shared_options(
 
 app.command("run", epilog=daemon.EXAMPLES)(daemon.run)
 app.command("init", epilog=setup.EXAMPLES)(setup.init)
-app.command("import", epilog=imports.EXAMPLES)(imports.import_)
+app.command("import", cls=imports.ImportCommand, epilog=imports.EXAMPLES)(imports.import_)
 app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("page", epilog=page.EXAMPLES)(page.page)
 app.command("journal", epilog=journal.EXAMPLES)(journal.journal)

@@ -1,9 +1,10 @@
 """`modelkeep import`: stage 1 from a legacy source, through the daemon or, when it is off, on the files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from modelkeep.cli.context import AsJson, invocation
 from modelkeep.cli.exits import WrongUse
@@ -12,6 +13,8 @@ from modelkeep.cli.output import console, print_json
 from modelkeep.domain.legacy import ImportOrder
 
 EXAMPLES = examples(
+    "modelkeep import sidecars ~/ComfyUI/models --dry-run",
+    "modelkeep import lora-manager ~/.config/ComfyUI-LoRA-Manager",
     "modelkeep import hikaze hikaze_mm.sqlite3 --dry-run",
     "modelkeep import hikaze old.sqlite3 --images ~/old/images",
     "modelkeep import hikaze old.sqlite3 --map 'D:\\models=/mnt/models'",
@@ -24,10 +27,22 @@ def _kinds() -> list[str]:
     return sorted(IMPORTERS)
 
 
+class ImportCommand(TyperCommand):
+    """Tells of every kind below its options: what is taken, and where people have it."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the kinds, then the examples."""
+        from modelkeep.importers.registry import IMPORTERS
+
+        with formatter.section("Kinds"):
+            formatter.write_dl([(kind, IMPORTERS[kind].description) for kind in _kinds()])
+        super().format_epilog(ctx, formatter)
+
+
 def import_(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="What SOURCE is, e.g. hikaze.", autocompletion=_kinds)],
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The old database; it is only read.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="What SOURCE is, see below.", autocompletion=_kinds)],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder or a file; it is only read.")],
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Its images, if they are not beside it.")
     ] = None,
@@ -40,7 +55,7 @@ def import_(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import what the database of an older manager knows.
+    """Import what other managers know of models.
 
     The source is only read, and importing again changes nothing. Works with the daemon and without.
     """
@@ -48,7 +63,7 @@ def import_(
     from modelkeep.cli.import_view import after_import, print_report
 
     if kind not in _kinds():
-        raise WrongUse(f"{kind} is no kind of legacy source; the kinds are: {', '.join(_kinds())}")
+        raise WrongUse(f"{kind} is no kind of source; the kinds are: {', '.join(_kinds())}")
     call = invocation(context)
     pairs = path_pairs(mapping or [])
     order = ImportOrder(kind, str(source.absolute()), str(images.absolute()) if images else "", pairs, dry_run, again)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import LegacyRow, Refusal
-from modelkeep.domain.naming import PathMap
+from modelkeep.domain.naming import MODEL_EXTENSIONS, PathMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class SourceOptions:
 
     `images` is the folder of its images when it is not where the source's own program keeps it, `scratch` the
     folder in which a private copy may be made (None: the system's folder for temporary files), `roots` the watched
-    folders, for sources that name models without their folders.
+    folders, for sources that name models without their folders, `extensions` the endings of model files.
     """
 
     source: Path
@@ -23,6 +23,7 @@ class SourceOptions:
     path_map: PathMap = field(default_factory=PathMap)
     scratch: Path | None = None
     roots: tuple[Path, ...] = ()
+    extensions: tuple[str, ...] = MODEL_EXTENSIONS
 
 
 @dataclass(frozen=True, slots=True)

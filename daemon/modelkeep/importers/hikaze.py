@@ -22,7 +22,7 @@ class HikazeImporter:
     """Reads `hikaze_mm.sqlite3`, given as the file, its folder or the plugin's folder."""
 
     kind = "hikaze"
-    description = "Hikaze Model Manager v1 (hikaze_mm.sqlite3 and its images)"
+    description = "Hikaze Model Manager v1: SOURCE is its folder, or hikaze_mm.sqlite3 in it"
 
     def read(self, options: SourceOptions) -> SourceContent:
         """Read the whole source; nothing in or beside it is created or changed.

@@ -9,10 +9,11 @@ import resource
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelkeep.base.collector import collector_paused
 from modelkeep.base.workers import END_SECONDS, WorkerPool
@@ -40,8 +41,8 @@ async def read_apart(importer: Importer, options: SourceOptions) -> SourceConten
     pool = WorkerPool(1, _bound_resources)
     scratch = _private_folder(options)
     try:
-        content, pieces = await pool.run(_read, importer, replace(options, scratch=scratch))
-        return await asyncio.to_thread(_unpack, content, pieces)
+        content, rows, records = await pool.run(_read, importer, replace(options, scratch=scratch))
+        return await asyncio.to_thread(_unpack, content, rows, records)
     except WorkerDied as error:
         raise _took_too_much(options.source) from error
     finally:
@@ -49,35 +50,46 @@ async def read_apart(importer: Importer, options: SourceOptions) -> SourceConten
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
-def _read(importer: Importer, options: SourceOptions) -> tuple[SourceContent, list[bytes]]:
+def _read(importer: Importer, options: SourceOptions) -> tuple[SourceContent, list[bytes], list[bytes]]:
     try:
         return _pack(importer.read(options))
     except MemoryError as error:
         raise _took_too_much(options.source) from error
 
 
+T = TypeVar("T")
+
 _ROWS_AT_ONCE = 2000
+_RECORDS_AT_ONCE = 100
 _NAMES = tuple(field.name for field in fields(LegacyRow))
 _values_of = attrgetter(*_NAMES)
 _SETTERS = tuple(getattr(LegacyRow, name).__set__ for name in _NAMES)
 
 
-def _pack(content: SourceContent) -> tuple[SourceContent, list[bytes]]:
-    """Return content without its rows, and these piece by piece.
+def _pack(content: SourceContent) -> tuple[SourceContent, list[bytes], list[bytes]]:
+    """Return content without its rows and records, and these piece by piece.
 
-    They travel as tuples, for as objects they would take as long as reading them; and in pieces, for while one is
-    unpacked nothing else runs in the daemon.
+    Rows travel as tuples, for as objects they would take as long as reading them; and both in pieces, for while one
+    is unpacked nothing else runs in the daemon.
     """
     with collector_paused():
-        pieces = [content.rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(content.rows), _ROWS_AT_ONCE)]
-        return replace(content, rows=()), [pickle.dumps([_values_of(row) for row in piece], 5) for piece in pieces]
+        rows = [pickle.dumps(list(map(_values_of, piece)), 5) for piece in _pieces(content.rows, _ROWS_AT_ONCE)]
+        records = [pickle.dumps(piece, 5) for piece in _pieces(content.records, _RECORDS_AT_ONCE)]
+        return replace(content, rows=(), records=()), rows, records
 
 
-def _unpack(content: SourceContent, pieces: list[bytes]) -> SourceContent:
+def _pieces(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _unpack(content: SourceContent, rows: list[bytes], records: list[bytes]) -> SourceContent:
     with collector_paused():
-        # Our own process wrote it.
-        packed = (values for piece in pieces for values in pickle.loads(piece))  # noqa: S301
-        return replace(content, rows=tuple(map(_row_of, packed)))
+        return replace(content, rows=tuple(map(_row_of, _loaded(rows))), records=tuple(_loaded(records)))
+
+
+def _loaded(pieces: list[bytes]) -> Iterator[Any]:
+    for piece in pieces:
+        yield from pickle.loads(piece)  # noqa: S301 - our own process wrote it
 
 
 def _row_of(values: tuple[Any, ...]) -> LegacyRow:

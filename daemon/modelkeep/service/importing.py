@@ -11,7 +11,7 @@ from modelkeep.changes.imports import CALLED_OFF, StageOne
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.faults import STORAGE, explained
 from modelkeep.domain.legacy import ImportOrder
-from modelkeep.domain.naming import PathMap
+from modelkeep.domain.naming import MODEL_EXTENSIONS, PathMap
 from modelkeep.domain.values import RenderedImage
 from modelkeep.errors import ImportStopped, NotFound, SourceError, StorageError
 from modelkeep.images.store import ImageStore
@@ -25,6 +25,9 @@ async def import_stream(
     order: ImportOrder,
     running: "Running | None" = None,
     looks: DiskLooks | None = None,
+    *,
+    roots: Iterable[str] = (),
+    extensions: Sequence[str] = MODEL_EXTENSIONS,
 ) -> AsyncIterator[dict[str, object]]:
     """Yield `{"progress": …}` again and again, and at last `{"report": …}`.
 
@@ -34,6 +37,8 @@ async def import_stream(
         running: notes the import, which is then brought to its end although nobody listens to it any more; without
             it, the import ends with its listener.
         looks: looks at the files of rows.
+        roots: the watched folders.
+        extensions: endings of model files.
 
     Raises:
         SourceError: the source cannot be read; before the first value.
@@ -50,6 +55,8 @@ async def import_stream(
         images=_absolute(order.images, "the folder of images") if order.images else None,
         path_map=PathMap(order.path_map),
         scratch=holdings.directory.path,
+        roots=tuple(map(Path, roots)),
+        extensions=tuple(extensions),
     )
     stage = StageOne(
         holdings.catalogue,

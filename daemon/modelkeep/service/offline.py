@@ -50,7 +50,8 @@ class OfflineWriter:
 
     def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1; yields progress, and at last the report."""
-        return import_stream(self._open, order)
+        roots = [root.path for root in self._settings.model_roots()]
+        return import_stream(self._open, order, roots=roots, extensions=self._settings.watch.extensions)
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due at the daemon's next start."""

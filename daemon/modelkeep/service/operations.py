@@ -69,6 +69,7 @@ class Operations:
         self._keeper = keeper
         self._watcher = watcher
         self._hasher = hasher
+        self._extensions = extensions
         self._requested = RequestedPaths(holdings.catalogue, extensions, looks)
         self._looks = looks
         self._state = state
@@ -252,7 +253,10 @@ class Operations:
 
     async def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1."""
-        async for value in import_stream(self._holdings, order, self._imports, self._looks):
+        roots, extensions = list(self._keeper.watched), self._extensions
+        async for value in import_stream(
+            self._holdings, order, self._imports, self._looks, roots=roots, extensions=extensions
+        ):
             if not is_reading(value):  # a source that cannot be read is answered with a status of its own
                 yield value
         await self._after_import()

@@ -9,6 +9,7 @@ from typer.testing import Result
 
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.imports import path_pairs
+from modelkeep.importers.registry import IMPORTERS
 
 Cli = Callable[..., Result]
 MakeLegacy = Callable[[Path, list[str]], Path]
@@ -120,11 +121,18 @@ def test_a_source_that_cannot_be_read_exits_with_one(cli: Cli, daemon: Any, lega
     assert (result.exit_code, result.stderr) == (1, "modelkeep: it is no database\n")
 
 
+def test_help_says_of_every_kind_what_is_taken_and_where_people_have_it(cli: Cli) -> None:
+    told = " ".join(cli("import", "--help").stdout.split())
+    for kind, importer in IMPORTERS.items():
+        assert f"{kind} {importer.description}" in told
+        assert "SOURCE" in importer.description
+
+
 def test_an_unknown_kind_lists_the_kinds(cli: Cli, daemon: Any) -> None:
     result = cli("import", "odd", "x")
 
     assert result.exit_code == 2
-    assert "the kinds are: hikaze" in result.stderr
+    assert "the kinds are: civitai-helper, comfyui, hikaze" in result.stderr
     assert daemon.asked == []
 
 

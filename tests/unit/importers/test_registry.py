@@ -15,5 +15,7 @@ def test_every_importer_is_found_under_its_own_kind() -> None:
 
 
 def test_an_unknown_kind_is_told_with_the_kinds_that_there_are() -> None:
-    with pytest.raises(SourceError, match="'lora-manager' is no kind of legacy source; the kinds are: hikaze"):
-        importer_for("lora-manager")
+    with pytest.raises(
+        SourceError, match="'civitai' is no kind of source; the kinds are: civitai-helper, comfyui, hikaze"
+    ):
+        importer_for("civitai")

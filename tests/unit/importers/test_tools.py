@@ -1,0 +1,105 @@
+"""A kind takes what its tool keeps beside models and elsewhere, and nothing of other tools."""
+
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.sidecar_library import SIDECAR_SAMPLE, TRUTH
+
+from modelkeep.domain.naming import PathMap
+from modelkeep.errors import SourceError
+from modelkeep.importers.base import SourceContent, SourceOptions
+from modelkeep.importers.reading import read_apart
+from modelkeep.importers.registry import IMPORTERS, importer_for
+
+MODELS = SIDECAR_SAMPLE / "models"
+TOOLS = {"webui-user-metadata": "webui", "text-note": "pysssss", "pysssss-hash": "pysssss"}
+
+
+def content_of(kind: str, source: Path = MODELS, mapping: tuple[tuple[str, str], ...] = ()) -> SourceContent:
+    return importer_for(kind).read(SourceOptions(source, path_map=PathMap(mapping)))
+
+
+def told(tool: str) -> set[str]:
+    """Return the sidecars of a tool, by the truth."""
+    of_models = [sidecar for model in TRUTH["models"] for sidecar in model["sidecars"] if not sidecar.get("empty")]
+    return {one["path"] for one in [*of_models, *TRUTH["orphans"]] if TOOLS.get(one["tool"], one["tool"]) == tool}
+
+
+def paths(content: SourceContent, *but: str) -> set[str]:
+    return {record.key.removeprefix(f"{MODELS}/") for record in content.records if record.kind not in but}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "lora-manager",
+        "civitai-helper",
+        "webui",
+        "sdnext",
+        "stability-matrix",
+        "rgthree",
+        "pysssss",
+        "model-manager",
+        "swarmui",
+        "huggingface",
+    ],
+)
+def test_a_kind_takes_the_sidecars_of_its_tool(kind: str) -> None:
+    shared = {"preview"} if kind == "pysssss" else {"preview", "pysssss"}
+    others = {one for one in told("other-downloader") if kind == "civitai-helper"}
+    assert paths(content_of(kind), *shared) == told(kind) | others
+
+
+def test_texts_and_previews_come_with_the_tools_that_keep_them() -> None:
+    assert {record.kind for record in content_of("webui").records} == {"webui", "pysssss", "preview"}
+    assert {record.kind for record in content_of("rgthree").records} == {"rgthree"}
+
+
+def test_all_at_once_are_all_of_them_and_each_refused_one_is_a_line() -> None:
+    content = content_of("sidecars")
+    kinds = {record.kind for record in content.records}
+    assert kinds <= IMPORTERS.keys() | {"preview"}
+    assert len(kinds) == 11
+    assert len({(record.kind, record.key) for record in content.records}) == len(content.records)
+    refused = {str(MODELS / one["path"]) for one in TRUTH["refused"] if not one.get("silent")}
+    assert {refusal.path for refusal in content.refusals} == refused
+    assert all(refusal.reason and "\n" not in refusal.reason for refusal in content.refusals)
+
+
+def test_a_library_that_is_watched_elsewhere_is_mapped(tmp_path: Path) -> None:
+    mapped = content_of("rgthree", mapping=((str(MODELS), "/mnt/models"),))
+    assert {path for record in mapped.records for path in record.models} == {
+        "/mnt/models/loras/paper lantern.safetensors",
+        "/mnt/models/loras/rg_note.safetensors",
+        "/mnt/models/loras/style/wool felt.safetensors",
+    }
+
+
+def test_what_lies_elsewhere_is_taken_under_the_same_kind(tmp_path: Path) -> None:
+    tool = tmp_path / "rgthree"
+    shutil.copytree(SIDECAR_SAMPLE / "tools" / "rgthree", tool)
+    shutil.copy(MODELS / "loras" / "rg_note.safetensors.rgthree-info.json", tool)
+    content = content_of("rgthree", tool)
+    assert {Path(record.key).name.partition(".")[0] for record in content.records} == {
+        "civitai",
+        "metadata",
+        "rg_note",
+    }
+
+
+def test_a_source_that_holds_nothing_of_the_tool_is_told(tmp_path: Path) -> None:
+    empty = content_of("sidecars", tmp_path)
+    assert (empty.records, empty.refusals) == ((), ())
+    assert "nothing lies there of all tools" in empty.remarks[0].reason
+    with pytest.raises(SourceError, match="holds nothing of InvokeAI: names"):
+        content_of("invokeai", tmp_path)
+    with pytest.raises(SourceError, match="is not there"):
+        content_of("sidecars", tmp_path / "absent")
+
+
+async def test_records_come_whole_from_the_process_that_reads_them(tmp_path: Path) -> None:
+    importer, options = importer_for("sidecars"), SourceOptions(MODELS, scratch=tmp_path)
+    assert pickle.loads(pickle.dumps(importer)) == importer
+    assert await read_apart(importer, options) == importer.read(options)
