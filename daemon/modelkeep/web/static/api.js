@@ -52,9 +52,11 @@ export const getVersion = (path, parameters, options) => call("GET", path, { par
 // Change what is still of the version that the reader saw, else ApiError 412 with `body.existing`; return {data, etag}.
 export const patchVersion = (path, body, etag) => call("PATCH", path, { body, headers: { "If-Match": etag } });
 
-// Return a query for parameters that have a value; a path in one that is not UTF-8 is sent byte for byte.
+// Return a query for parameters that have a value, or a list of them; a path in one that is not UTF-8 is sent byte for byte.
 export function query(parameters = {}) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const given = Object.entries(parameters)
+    .flatMap(([name, value]) => [value].flat().map((one) => [name, one]))
+    .filter(([, value]) => value !== undefined && value !== null && value !== "");
   return given.length ? `?${given.map(([name, value]) => `${name}=${percent(String(value))}`).join("&")}` : "";
 }
 

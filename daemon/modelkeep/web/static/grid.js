@@ -1,0 +1,231 @@
+// A grid of any number of tiles, of which only those near the window are there.
+
+import { get } from "./api.js";
+import { el, fill, svg } from "./dom.js";
+import { size } from "./format.js";
+
+const PAGE = 60;
+const PAGES_KEPT = 40;
+const SETTLE_MS = 90;
+
+// `root` is the list element. `shown(total)` is called when the number of models is known.
+export class Grid {
+  #root;
+  #parameters = {};
+  #total = 0;
+  #pages = new Map(); // by number: a list of models, or null while it is on its way
+  #tiles = new Map(); // by index: the list item, its model and whether its image was asked for
+  #asking = new AbortController();
+  #shape = { columns: 1, width: 0, height: 1, gap: 0 };
+  #drawn = 0;
+  #settled = 0;
+
+  constructor(root) {
+    this.#root = root;
+    addEventListener("scroll", () => this.#soon(), { passive: true });
+    new ResizeObserver(() => this.#reshape()).observe(root);
+    root.addEventListener("keydown", (event) => this.#walk(event));
+    root.addEventListener("error", (event) => event.target.tagName === "IMG" && event.target.remove(), true);
+  }
+
+  // Show other models; the reader begins at the top again.
+  show(parameters, total) {
+    this.#forget();
+    this.#parameters = parameters;
+    this.#total = total;
+    this.#removeTiles();
+    this.#reshape();
+  }
+
+  // Look again at the same models, where the reader is.
+  refresh(total) {
+    this.#forget();
+    this.#total = total;
+    this.#reshape();
+  }
+
+  #forget() {
+    this.#asking.abort();
+    this.#asking = new AbortController();
+    this.#pages.clear();
+  }
+
+  #removeTiles() {
+    this.#tiles.clear();
+    fill(this.#root);
+  }
+
+  #reshape() {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const gap = rem * (innerWidth < 30 * rem ? 0.625 : 1);
+    const all = this.#root.clientWidth;
+    const columns = Math.max(2, Math.floor((all + gap) / (10.5 * rem + gap)));
+    const width = (all - gap * (columns - 1)) / columns;
+    this.#shape = { columns, width, height: Math.round(width * 1.2 + 4 * rem), gap };
+    const rows = Math.ceil(this.#total / columns);
+    this.#root.style.height = `${Math.max(0, rows * (this.#shape.height + gap) - gap)}px`;
+    for (const [index, tile] of this.#tiles) {
+      this.#place(tile.item, index);
+    }
+    this.#draw();
+  }
+
+  #soon() {
+    this.#drawn ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  // The first index and the one after the last, so many screens around the window.
+  #range(screens) {
+    const { columns, height, gap } = this.#shape;
+    const top = -this.#root.getBoundingClientRect().top;
+    const first = Math.floor((top - screens * innerHeight) / (height + gap)) * columns;
+    const end = Math.ceil((top + (1 + screens) * innerHeight) / (height + gap)) * columns;
+    return [Math.max(0, first), Math.min(this.#total, Math.max(0, end))];
+  }
+
+  #draw() {
+    this.#drawn = 0;
+    const [first, end] = this.#range(0.75);
+    for (const [index, { item }] of this.#tiles) {
+      if ((index < first || index >= end) && !item.contains(document.activeElement)) {
+        item.remove();
+        this.#tiles.delete(index);
+      }
+    }
+    for (let index = first; index < end; index += 1) {
+      this.#drawTile(index);
+    }
+    // What is flown past is neither asked for nor shown.
+    this.#settled ||= setTimeout(() => this.#settle(), this.#pages.size ? SETTLE_MS : 0);
+  }
+
+  #settle() {
+    this.#settled = 0;
+    const [first, end] = this.#range(0.5);
+    for (let page = Math.floor(first / PAGE); page * PAGE < end; page += 1) {
+      if (!this.#pages.has(page)) {
+        this.#ask(page);
+      }
+    }
+    for (const [index, tile] of this.#tiles) {
+      if (index >= first && index < end && tile.image && !tile.image.src) {
+        tile.image.src = tile.image.dataset.address;
+      }
+    }
+  }
+
+  async #ask(page) {
+    const { signal } = this.#asking;
+    this.#pages.set(page, null);
+    try {
+      const asked = { ...this.#parameters, limit: PAGE, offset: page * PAGE };
+      const { models } = await get("/api/models/browse", asked, { signal });
+      this.#pages.delete(page); // the newest stands last
+      this.#pages.set(page, models);
+    } catch {
+      if (!signal.aborted) {
+        this.#pages.delete(page); // the banner says why; the next look asks again
+      }
+      return;
+    }
+    for (const oldest of [...this.#pages.keys()].slice(0, Math.max(0, this.#pages.size - PAGES_KEPT))) {
+      this.#pages.delete(oldest);
+    }
+    this.#soon();
+  }
+
+  #modelAt(index) {
+    return this.#pages.get(Math.floor(index / PAGE))?.[index % PAGE];
+  }
+
+  #drawTile(index) {
+    const model = this.#modelAt(index);
+    const there = this.#tiles.get(index);
+    if (there && (!model || there.said === JSON.stringify(model))) {
+      return;
+    }
+    const [link, image] = model ? tileOf(model) : [waiting(), null];
+    const tile = { said: model && JSON.stringify(model), image, item: there?.item ?? this.#newItem(index) };
+    const hadFocus = tile.item.contains(document.activeElement);
+    fill(tile.item, link);
+    this.#tiles.set(index, tile);
+    if (hadFocus) {
+      link.focus();
+    }
+  }
+
+  #newItem(index) {
+    const item = el("li", { "aria-posinset": index + 1, "aria-setsize": this.#total });
+    this.#place(item, index);
+    item.index = index;
+    // In their order: that is how a keyboard and a screen reader go through them.
+    const after = [...this.#root.children].find((other) => other.index > index);
+    this.#root.insertBefore(item, after ?? null);
+    return item;
+  }
+
+  #place(item, index) {
+    const { columns, width, height, gap } = this.#shape;
+    const left = (index % columns) * (width + gap);
+    item.style.transform = `translate(${left}px, ${Math.floor(index / columns) * (height + gap)}px)`;
+    item.style.width = `${width}px`;
+    item.style.height = `${height}px`;
+  }
+
+  // Arrow keys go from tile to tile, also to those that are not there yet.
+  #walk(event) {
+    const { columns, height, gap } = this.#shape;
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns };
+    const at = event.target.closest("li")?.index;
+    const step = steps[event.key];
+    if (at === undefined || step === undefined || event.altKey || event.ctrlKey || event.metaKey) {
+      return;
+    }
+    event.preventDefault();
+    const to = at + step;
+    if (to < 0 || to >= this.#total) {
+      return;
+    }
+    const top = Math.floor(to / columns) * (height + gap) + this.#root.getBoundingClientRect().top;
+    const bar = document.getElementById("wanted").offsetHeight + gap;
+    if (top < bar || top + height > innerHeight) {
+      scrollBy(0, top < bar ? top - bar : top + height + gap - innerHeight);
+      this.#draw();
+    }
+    this.#tiles.get(to)?.item.firstChild.focus({ preventScroll: true });
+  }
+}
+
+const waiting = () =>
+  el("a", { class: "tile waiting", tabindex: -1, "aria-busy": "true" }, el("span", { class: "frame-of-image" }), el("span", { class: "caption" }, el("span", { class: "unseen" }, "Loading")));
+
+function tileOf(model) {
+  const address = `/api/images/${model.sha256}_0.webp?quality=low`;
+  const image = model.images_count > 0 ? el("img", { alt: "", decoding: "async", data: { address } }) : null;
+  const link = el(
+    "a",
+    { class: "tile", href: `/model/${model.sha256}`, title: model.name },
+    el(
+      "span",
+      { class: "frame-of-image" },
+      glyph(),
+      image,
+      model.images_count > 1 && el("span", { class: "many number", "aria-hidden": "true" }, model.images_count),
+    ),
+    el(
+      "span",
+      { class: "caption" },
+      el("span", { class: "name", dir: "auto" }, model.name || model.path),
+      el("span", { class: "about" }, el("span", {}, model.type || "no type"), el("span", { class: "number" }, size(model.size_bytes))),
+    ),
+  );
+  return [link, image];
+}
+
+// Stands where there is no image.
+export const glyph = () =>
+  svg(
+    "svg",
+    { viewBox: "0 0 24 24", class: "glyph", fill: "none", stroke: "currentColor", "stroke-width": 1.25, "stroke-linejoin": "round", "aria-hidden": "true" },
+    svg("path", { d: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9" }),
+  );
