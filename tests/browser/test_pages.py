@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.browser.person import CHROMIUM, needs_browser
 from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import put, safetensors
-from tests.programs import needs
 
 PAGE = Path(__file__).with_name("page.html")
 
@@ -57,12 +57,12 @@ def served(pages: dict[str, str]) -> Iterator[str]:
 
 def shown(folder: Path, url: str) -> str:
     """Return what a page has become when it has done its work."""
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"]
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"]
     command += ["--virtual-time-budget=20000", "--timeout=60000", "--dump-dom", url]
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
 
 
-@needs("chromium")
+@needs_browser
 def test_a_page_that_is_allowed_does_everything_and_one_of_elsewhere_nothing(
     tmp_path: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:
