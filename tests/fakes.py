@@ -28,7 +28,7 @@ HoldsOpen = Callable[[Path, str], "subprocess.Popen[bytes]"]
 def let_go(process: "subprocess.Popen[bytes]") -> None:
     """Have a process close its file and end."""
     with suppress(ValueError):  # it was closed already
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @contextmanager

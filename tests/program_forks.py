@@ -108,7 +108,7 @@ class _Preloaded:
 
     def close(self) -> None:
         self._control.close()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 _preloaded: list[_Preloaded] = []

@@ -7,11 +7,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+DEADLINE_SECONDS = 60.0
+"""A deadline that is not reached costs nothing, and a busy machine is many times slower than a quiet one."""
+
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.005, 0.1
 """Pauses grow: what comes soon is seen soon, and a long wait leaves the processors to what is waited for."""
 
 
-def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], seconds: float = DEADLINE_SECONDS, what: str = "") -> T:
     """Return the condition's first true value; fail when there is none within the deadline.
 
     Args:
@@ -30,7 +33,9 @@ def wait_until(condition: Callable[[], T], seconds: float = 10.0, what: str = ""
         pause_seconds = min(1.5 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
 
-async def wait_until_async(condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0, what: str = "") -> T:
+async def wait_until_async(
+    condition: Callable[[], T | Awaitable[T]], seconds: float = DEADLINE_SECONDS, what: str = ""
+) -> T:
     """Do the same on an event loop; the condition may be a coroutine function."""
     deadline, pause_seconds = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
     while True:

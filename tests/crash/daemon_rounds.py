@@ -77,7 +77,7 @@ class Rounds:
         else:
             self.daemon.start()
             self._load_and_kill(self.chance.uniform(0, UP_SECONDS))
-        wait_until(lambda: not self.daemon.processes(), 2, "every process of the daemon to be gone")
+        wait_until(lambda: not self.daemon.processes(), 8, "every process of the daemon to be gone")
 
     def _kill(self) -> None:
         self.daemon.kill()

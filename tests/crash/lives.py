@@ -48,7 +48,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 TOLD_FAILURE, UNTOLD_FAILURE = 1, 2
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 Acknowledge = Callable[[str], bool]
 """Writes down that a phase is over; returns whether the life goes on."""
 

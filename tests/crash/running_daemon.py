@@ -12,7 +12,6 @@ from tests.image_files import png
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
 from tests.waiting import wait_until
 
-RECOVERY_SECONDS = 30.0
 IMAGE = png(1, TINY)
 
 
@@ -50,8 +49,8 @@ def put_some(folder: Path, name: str, number: int = 3) -> dict[Path, str]:
 def wait_recovered(daemon: DaemonProcess, files: Mapping[Path, str]) -> None:
     """Wait until nothing is wrong any more and files are in the catalogue; the journal has to tell of the trouble."""
     for path, sha256 in files.items():
-        assert daemon.wait_model(path, RECOVERY_SECONDS) == sha256
-    wait_until(lambda: not troubles(daemon), RECOVERY_SECONDS, "the troubles to be over")
+        assert daemon.wait_model(path) == sha256
+    wait_until(lambda: not troubles(daemon), what="the troubles to be over")
     events = [record["event"] for record in daemon.journal("trouble.*")]
     assert events[0] == "trouble.began"
     assert events[-1] == "trouble.ended"

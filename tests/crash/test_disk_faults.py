@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from tests.crash.file_systems import fill, small_disk
 from tests.crash.running_daemon import (
-    RECOVERY_SECONDS,
     import_one,
     put_some,
     running,
@@ -21,9 +20,7 @@ from tests.crash.running_daemon import (
 from tests.crash.system_calls import require_strace
 from tests.daemon_process import DaemonProcess
 from tests.libraries import LegacyLibrary, put, safetensors
-from tests.waiting import wait_until
-
-TOLD_SECONDS = 15.0
+from tests.waiting import DEADLINE_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -42,7 +39,7 @@ def test_a_full_disk_is_told_and_outlasted(tmp_path: Path, models: Path) -> None
             daemon.wait_model(path)
         ballast = fill(state)
         files |= put_some(models, "during", 40)
-        told = wait_until(lambda: troubles(daemon), TOLD_SECONDS, "the full disk to be told")
+        told = wait_until(lambda: troubles(daemon), what="the full disk to be told")
         assert any("full" in error or "No space" in error for error in told.values()), told
         database = LegacyLibrary().write(tmp_path / "legacy")
         assert daemon.command("import", "hikaze", str(database)).status == 1
@@ -82,11 +79,11 @@ def test_a_folder_of_images_that_cannot_be_written_is_told_and_outlasted(
         with made_unwritable(daemon.data_dir / "images"):
             daemon.resume()
             query = "SELECT last_error FROM pending_import WHERE state = 'failed'"
-            (row,) = wait_until(lambda: daemon.rows(query), TOLD_SECONDS, "the row to be parked")
+            (row,) = wait_until(lambda: daemon.rows(query), what="the row to be parked")
             assert "could not be written" in row["last_error"]
             for other in put_some(models, "other"):
                 daemon.wait_model(other)
-        daemon.wait_model(path, RECOVERY_SECONDS)
+        daemon.wait_model(path)
         daemon.wait_idle()
         assert len(list((daemon.data_dir / "images").glob("*.webp"))) == 3
         assert daemon.journal("migration.failed")
@@ -97,7 +94,7 @@ def hold(daemon: DaemonProcess, seconds: float, models: Path) -> None:
     with closing(sqlite3.connect(daemon.data_dir / "modelkeep.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         files = put_some(models, "during")
-        wait_until(lambda: "locked" in str(troubles(daemon)), TOLD_SECONDS, "the held lock to be told")
+        wait_until(lambda: "locked" in str(troubles(daemon)), what="the held lock to be told")
         assert not wait_stays(daemon, seconds)
         other.execute("ROLLBACK")
     wait_recovered(daemon, files)
@@ -131,14 +128,14 @@ def failing(daemon: DaemonProcess, call: str, error: str) -> Iterator[None]:
     tracing = subprocess.Popen([*command, "-e", f"inject={call}:error={error}"], stderr=subprocess.DEVNULL)
     status = Path(f"/proc/{daemon.pid}/status")
     has_hold = f"TracerPid:\t{tracing.pid}"
-    wait_until(lambda: has_hold in status.read_text() or tracing.poll() is not None, 10, "strace to take hold of it")
+    wait_until(lambda: has_hold in status.read_text() or tracing.poll() is not None, what="strace to take hold of it")
     if tracing.poll() is not None:
         pytest.skip("strace may not trace a process that runs already")
     try:
         yield
     finally:
         tracing.send_signal(signal.SIGINT)
-        tracing.wait(10)
+        tracing.wait(DEADLINE_SECONDS)
 
 
 @pytest.mark.parametrize(("call", "error"), [("fdatasync", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "ENOSPC")])
@@ -148,5 +145,5 @@ def test_a_disk_that_fails_for_a_while_is_told_and_outlasted(
     with running(tmp_path / "daemon", [models]) as daemon:
         with failing(daemon, call, error):
             files = put_some(models, "during")
-            wait_until(lambda: troubles(daemon), TOLD_SECONDS, "the failing disk to be told")
+            wait_until(lambda: troubles(daemon), what="the failing disk to be told")
         wait_recovered(daemon, files)

@@ -11,8 +11,6 @@ from tests.crash.system_calls import require_strace
 
 import modelkeep
 
-pytestmark = pytest.mark.timeout(300)  # the films are made in the set-up of whichever test comes first
-
 PACKAGE = Path(modelkeep.__file__).parent
 SQLITE = ""
 """Stands for all syncs that SQLite asks for: what `synchronous=FULL` turns on."""

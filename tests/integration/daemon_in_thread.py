@@ -12,8 +12,8 @@ from modelkeep.service.daemon import Daemon
 from modelkeep.service.holdings import open_holdings
 from modelkeep.settings.model import load_settings
 
-READY_SECONDS = 20.0
-STOP_SECONDS = 20.0
+READY_SECONDS = 60.0
+STOP_SECONDS = 60.0
 
 
 class DaemonInThread(DaemonProcess):

@@ -154,7 +154,7 @@ def test_a_root_that_does_not_exist_is_told_and_is_watched_as_soon_as_it_is_ther
     put(models / "here.safetensors", safetensors("here"))
     daemon.wait_model(models / "here.safetensors")
     path = put(absent / "loras" / "on the drive.safetensors", safetensors("on the drive"))
-    daemon.wait_model(path, 20)
+    daemon.wait_model(path)
     assert len(daemon.rows("SELECT * FROM model_tags")) == 1
 
 

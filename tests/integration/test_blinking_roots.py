@@ -25,5 +25,5 @@ def test_files_whose_root_is_away_for_moments_while_they_are_settled_and_hashed_
             models.rename(away)
             time.sleep(0.02 * (each % 4))
             away.rename(models)
-    wait_until(lambda: daemon.status()["locations"]["present"] == number, 25, "all files to be hashed")
+    wait_until(lambda: daemon.status()["locations"]["present"] == number, what="all files to be hashed")
     assert daemon.status()["pending"] == {"waiting": 0, "hashing": 0, "conflict": 0, "failed": 0, "missing": 0}

@@ -83,5 +83,5 @@ def test_two_roots_that_change_places_on_the_disk_are_known_where_they_are(
     exchange(models, other)
     for path, content in sha256.items():
         place = {models: other, other: models}[path.parent] / path.name
-        wait_until(lambda: daemon.wait_model(place) == content, 20)  # noqa: B023
+        wait_until(lambda: daemon.wait_model(place) == content)  # noqa: B023
     wait_until(lambda: daemon.status()["locations"]["present"] == 4)

@@ -22,12 +22,13 @@ from tests.libraries import checkpoint, gguf, noise, sha256_of
 from tests.programs import needs, without
 from tests.waiting import wait_until
 
-SETTLE_SECONDS = 0.6
+SETTLE_SECONDS = 1.0
 PAUSE_SECONDS = 1.3 * SETTLE_SECONDS
-SHORT_SECONDS = 0.3 * SETTLE_SECONDS
+SHORT_SECONDS = 0.1 * SETTLE_SECONDS
+"""So much shorter that a busy machine does not make one of the other."""
 HOUR_SECONDS = 3600.0
-PROMPT_SECONDS = 4.0
-"""Within which a file is hashed that need not wait; much for one file, but all come at the same time."""
+PROMPT_SECONDS = 60.0
+"""Within which a file is hashed that need not wait; who waits does so for an hour, or for a rescan."""
 
 PROVING: dict[str, Callable[[object, int], bytes]] = {".gguf": gguf, ".ckpt": checkpoint}
 """Formats that say themselves whether they are whole; safetensors does too, and most other tests bring some."""
@@ -104,7 +105,7 @@ def _await_last(daemon: DaemonProcess, names: list[str]) -> None:
         return told.issuperset(names)
 
     try:
-        wait_until(all_hashed, 2 * PROMPT_SECONDS)
+        wait_until(all_hashed)
     except AssertionError:
         return
 
@@ -154,7 +155,7 @@ def test_a_file_that_grows_while_it_is_hashed_is_only_known_as_it_is_in_the_end(
     with path.open("ab") as file:
         file.write(b"more")
     wanted = sha256_of(path)
-    assert daemon.wait_model(path, 30) == wanted
+    assert daemon.wait_model(path) == wanted
     daemon.wait_idle()
     assert {record["sha256"] for record in daemon.journal() if "sha256" in record} == {wanted}
     assert daemon.rows("SELECT sha256, path FROM models") == [{"sha256": wanted, "path": str(path)}]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.waiting import DEADLINE_SECONDS
 
 HEADER_BYTES = 100_000_000
 
@@ -39,13 +40,12 @@ def test_a_header_as_large_as_they_come_takes_little_memory_and_holds_nobody_up(
 ) -> None:
     before_bytes = most_memory(daemon.pid)
     path = with_header(models / "hostile.safetensors", beginning, repeated, end)
-    slowest, is_known = 0.0, False
-    deadline = time.monotonic() + 60
-    while not is_known and time.monotonic() < deadline:
+    slowest, is_known, start = 0.0, False, time.monotonic()
+    while not is_known and time.monotonic() < start + DEADLINE_SECONDS:
         began = time.monotonic()
         daemon.request("GET", "/healthz")
         slowest = max(slowest, time.monotonic() - began)
         is_known = bool(daemon.rows("SELECT path FROM locations WHERE path = ?", str(path)))
     assert is_known, "it was not hashed"
     assert most_memory(daemon.pid) - before_bytes < 150_000_000
-    assert slowest < 2.5
+    assert slowest < (time.monotonic() - start) / 2, "an answer waits until the header is read"

@@ -87,7 +87,7 @@ def test_a_stop_ends_an_import_that_has_no_end_and_the_next_one_works(
 
     asking = Thread(target=ask)
     asking.start()
-    wait_until(lambda: is_reading(daemon), 20, "the import to read")
+    wait_until(lambda: is_reading(daemon), what="the import to read")
     assert daemon.status()["state"] == "running"
     assert daemon.stop() < STOP_SECONDS
     asking.join(10)
@@ -105,7 +105,7 @@ def test_ctrl_c_ends_an_import_that_has_no_end(tmp_path: Path, make_daemon: Daem
     source = endless_database(tmp_path / "endless" / "hikaze_mm.sqlite3")
     daemon = make_daemon()
     command = daemon.begin("import", "hikaze", str(source))
-    wait_until(lambda: is_reading(daemon), 20, "the import to read")
+    wait_until(lambda: is_reading(daemon), what="the import to read")
     began = time.monotonic()
     command.send_signal(signal.SIGINT)
     assert command.wait(STOP_SECONDS) != 0

@@ -127,7 +127,7 @@ def test_an_import_in_the_midst_of_the_first_hashing_of_all_files_loses_nothing(
     # Some files are hashed, some are in hand and some wait when the rows that describe them arrive.
     importing = threading.Thread(target=run)
     importing.start()
-    importing.join(60)
+    importing.join()
     assert finished[0].status == 0, finished[0].err
     daemon.wait_idle(60)
     daemon.stop()

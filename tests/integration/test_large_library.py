@@ -3,14 +3,12 @@
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from tests.integration.conftest import DaemonMaker
 from tests.integration.large_library import LargeLibrary
 from tests.integration.oracle import assert_none, judge
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of, snapshot
 
 
-@pytest.mark.timeout(240)
 def test_every_row_of_a_large_library_is_accounted_for(
     tmp_path: Path, models: Path, make_daemon: DaemonMaker
 ) -> None:

@@ -63,11 +63,11 @@ def test_links_that_are_made_while_the_daemon_runs_are_judged_likewise(
     (models / "proc").symlink_to("/proc")
     (models / "core.bin").symlink_to("/proc/version")
     (models / "drive").symlink_to(tmp_path / "drive")
-    daemon.wait_model(models / "drive" / "a.safetensors", 30)  # no event tells of a link to a folder
+    daemon.wait_model(models / "drive" / "a.safetensors")  # no event tells of a link to a folder
     daemon.wait_model(
         put(tmp_path / "drive" / "b.safetensors", safetensors("b")).parent.parent / "models/drive/b.safetensors"
     )
-    wait_until(lambda: "1 more like it" in roots_of(daemon)[models].get("reason", ""), 20, "the owner to be told")
+    wait_until(lambda: "1 more like it" in roots_of(daemon)[models].get("reason", ""), what="the owner to be told")
     daemon.wait_idle()
     assert {path.name for path in located(daemon)} == {"a.safetensors", "b.safetensors"}
     assert not daemon.journal("watch.repaired")  # nothing was wrong

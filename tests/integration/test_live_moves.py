@@ -50,7 +50,7 @@ def test_a_rename_of_a_file_and_of_folders_reads_no_byte_and_loses_nothing(
     old, sha256 = models / "loras" / "hero.safetensors", sha256_of(models / "loras" / "hero.safetensors")
     for number in range(50):
         put(models / "loras" / "many" / f"{number}.safetensors", safetensors(number, LARGE_BYTES // 50))
-    wait_until(lambda: described.status()["models"] == 51, 30, "51 models")
+    wait_until(lambda: described.status()["models"] == 51, what="51 models")
     described.wait_idle()
     hashed, characters = len(described.journal("hash.finished")), described.read_characters()
     new = old.rename(old.with_name("renamed.safetensors"))
@@ -189,7 +189,7 @@ def test_a_rename_of_a_file_that_is_being_hashed_is_followed(
 
     wait_until(is_in_hand, what="the file to be hashed")
     new = path.rename(models / "renamed.ckpt")
-    daemon.wait_model(new, 20)
+    daemon.wait_model(new)
     daemon.wait_idle()
     assert places(daemon.get(f"/api/models/{sha256_of(new)}/details")) == {new: "present"}
     assert not daemon.rows("SELECT * FROM pending_import")

@@ -43,7 +43,7 @@ def wait_hashes(daemon: DaemonProcess, contents: Mapping[Path, bytes]) -> bool:
         models = daemon.get("/api/models")["models"]
         return {Path(model["path"]): model["sha256"] for model in models} == wanted
 
-    return wait_until(told, 20, "the models")
+    return wait_until(told, what="the models")
 
 
 def _longest_path(folder: Path) -> Path:

@@ -92,7 +92,7 @@ def test_a_path_whose_bytes_are_another_thing_loses_its_content(
     def present() -> list[str]:
         return [Path(row["path"]).stem for row in daemon.rows(query, sha256_of(CONTENT))]
 
-    wait_until(lambda: present() == ["kept"], 15, "only the kept copy to be present")
+    wait_until(lambda: present() == ["kept"], what="only the kept copy to be present")
     assert daemon.get("/api/duplicates")["freeable_bytes"] == 0
     assert daemon.status()["models"] == 1
 
@@ -130,7 +130,7 @@ def test_a_known_file_that_may_not_be_read_any_more_keeps_its_knowledge_and_free
     daemon.wait_idle()
     copies[0].chmod(0)
     wait_until(lambda: daemon.rows("SELECT 1 FROM locations WHERE doubted"), what="the file to be doubted")
-    wait_until(lambda: daemon.journal("hash.failed"), 15, "it to be found unreadable")
+    wait_until(lambda: daemon.journal("hash.failed"), what="it to be found unreadable")
     assert daemon.get("/api/duplicates")["freeable_bytes"] == len(CONTENT)
     assert daemon.status()["locations"]["present"] == 3
     copies[0].chmod(0o644)

@@ -52,5 +52,5 @@ def test_sighup_with_a_wrong_configuration_changes_nothing_and_says_why(models: 
 
 def test_sigint_stops_in_order(daemon: DaemonProcess) -> None:
     os.kill(daemon.pid, signal.SIGINT)
-    assert daemon.wait(10) == 0
+    assert daemon.wait() == 0
     assert [record["reason"] for record in daemon.journal("daemon.stopped")] == ["asked to stop"]

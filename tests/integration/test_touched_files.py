@@ -75,7 +75,7 @@ def test_another_content_of_the_same_size_and_times_is_read(
     if not is_running:
         known.start()
     (path,) = models.iterdir()
-    wait_until(lambda: known.wait_model(path) == sha256_of(Y), 15, "the other content to be known")
+    wait_until(lambda: known.wait_model(path) == sha256_of(Y), what="the other content to be known")
     known.wait_idle()
     assert known.get(f"/api/models/{sha256_of(Y)}")["meta_json"]["description"] == ""
     kept = known.get(f"/api/models/{sha256_of(X)}/details")
@@ -94,7 +94,7 @@ def test_new_rights_have_the_file_read_again_and_nothing_is_lost(
     path.chmod(0o640)
     if not is_running:
         known.start()
-    wait_until(lambda: len(known.journal("hash.finished")) == 2, 15, "the file to be read again")
+    wait_until(lambda: len(known.journal("hash.finished")) == 2, what="the file to be read again")
     known.wait_idle()
     places = known.get(f"/api/models/{sha256_of(X)}/details")["locations"]
     assert [(place["path"], place["state"]) for place in places] == [(str(path), "present")]
@@ -112,7 +112,7 @@ def test_a_file_of_several_names_is_not_read_once_for_each_when_it_was_touched(
         known.wait_model(name)
     known.wait_idle()
     path.chmod(0o640)
-    wait_until(lambda: len(known.journal("hash.finished")) >= 2, 15, "the file to be read again")
+    wait_until(lambda: len(known.journal("hash.finished")) >= 2, what="the file to be read again")
     known.scan()
     known.wait_idle()
     # A small file may be read before its other names are looked at, and once more for all of those.
@@ -168,7 +168,7 @@ def test_a_rename_is_no_reason_for_what_was_written_before_and_after(
     shutil.copy2(other, moved)
     if not is_running:
         known.start()
-    wait_until(lambda: known.wait_model(moved) == sha256_of(Y), 15, "the other content to be known")
+    wait_until(lambda: known.wait_model(moved) == sha256_of(Y), what="the other content to be known")
 
 
 def test_a_restored_copy_is_its_model_again(tmp_path: Path, models: Path, known: DaemonProcess) -> None:

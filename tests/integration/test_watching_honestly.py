@@ -54,7 +54,7 @@ def test_when_the_kernel_drops_events_everything_is_found_and_what_comes_later_i
         renamed.parent.rename(models / "older")
     finally:
         os.kill(daemon.pid, signal.SIGCONT)
-    wait_until(lambda: daemon.status()["locations"]["present"] == len(new) + 1, 40, "all files to be found")
+    wait_until(lambda: daemon.status()["locations"]["present"] == len(new) + 1, what="all files to be found")
     wait_until(lambda: daemon.journal("watch.overflowed"), what="the loss to be told: it may come last")
     daemon.scan()
     wait_until(lambda: states_below(daemon, models / "old") == {"gone.safetensors": "missing"})
@@ -152,7 +152,7 @@ def limited(tmp_path: Path, models: Path) -> Iterator[DaemonProcess]:
 def test_when_not_all_folders_can_be_watched_it_says_so_and_how_to_help_and_rescans_find_the_rest(
     models: Path, limited: DaemonProcess
 ) -> None:
-    wait_until(lambda: limited.status()["models"] == 2 * LIMIT, 20, "what was there before")
+    wait_until(lambda: limited.status()["models"] == 2 * LIMIT, what="what was there before")
     (told,) = limited.journal("watch.limited")
     remedy = "sudo sysctl fs.inotify.max_user_watches=1048576"
     assert (told["root"], told["folders"], told["watched"]) == (str(models), 2 * LIMIT + 1, LIMIT)

@@ -109,7 +109,7 @@ def test_the_folders_that_the_owner_names_are_for_everybody_and_links_out_of_the
     outside = {"legacy_db_path": str(shared / "old"), "legacy_images_dir": str(tmp_path / "outside")}
     assert ask(daemon, "/api/migration/migrate_legacy_db", outside).status_code == 403
     daemon.wait_model(file)
-    wait_until(lambda: daemon.status()["images"] == 1, 15, "the image of the imported row")
+    wait_until(lambda: daemon.status()["images"] == 1, what="the image of the imported row")
 
 
 def test_with_a_token_whoever_shows_it_is_the_owner(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> None:

@@ -45,7 +45,7 @@ def test_files_wait_until_workers_can_be_started_and_the_status_says_what_helps(
     daemon.start()
     daemon.python.unlink()
     path = put(models / "a.safetensors", safetensors("a"))
-    told = wait_until(lambda: troubles(daemon).get("hashing", ""), 20, "the trouble to be told")
+    told = wait_until(lambda: troubles(daemon).get("hashing", ""), what="the trouble to be told")
     assert f"{daemon.python} is gone" in told
     assert "restart" in told
     asked = daemon.post("/api/models/sha256", {"path": str(path)})
@@ -54,5 +54,5 @@ def test_files_wait_until_workers_can_be_started_and_the_status_says_what_helps(
     assert row == {"state": "waiting", "attempts": 0, "last_error": ""}
     assert daemon.journal("hash.failed") == []
     daemon.python.symlink_to(Path(sys.executable).resolve())
-    assert daemon.wait_model(path, 30) == sha256_of(path)
+    assert daemon.wait_model(path) == sha256_of(path)
     assert wait_until(lambda: not troubles(daemon))

@@ -10,9 +10,6 @@ import pytest
 from tests.daemon_process import DaemonProcess
 from tests.waiting import wait_until
 
-LOOK_SECONDS = 20.0
-"""Within which the daemon notices what became of a root; it looks every five seconds."""
-
 
 def roots_of(daemon: DaemonProcess) -> dict[Path, dict[str, Any]]:
     """Return what the daemon says of each root."""
@@ -25,10 +22,10 @@ def states_below(daemon: DaemonProcess, folder: Path) -> dict[str, str]:
     return {Path(row["path"]).name: row["state"] for row in rows if Path(row["path"]).is_relative_to(folder)}
 
 
-def wait_states(daemon: DaemonProcess, folder: Path, seconds: float = LOOK_SECONDS, **states: str) -> None:
+def wait_states(daemon: DaemonProcess, folder: Path, **states: str) -> None:
     """Wait until the locations below a folder have these states, by name without ending, and there are no others."""
     wanted = {f"{name}.safetensors": state for name, state in states.items()}
-    wait_until(lambda: states_below(daemon, folder) == wanted, seconds, f"{wanted} below {folder.name}")
+    wait_until(lambda: states_below(daemon, folder) == wanted, what=f"{wanted} below {folder.name}")
 
 
 def told_of(daemon: DaemonProcess, folder: Path) -> list[tuple[str, str]]:

@@ -121,7 +121,7 @@ def _own_cgroup() -> Iterator[Path]:
         yield group
     finally:
         for folder, _, _ in os.walk(group, topdown=False):
-            wait_until(partial(_is_removed, Path(folder)), 10, f"{folder} to be left by its processes")
+            wait_until(partial(_is_removed, Path(folder)), what=f"{folder} to be left by its processes")
 
 
 def _is_removed(group: Path) -> bool:

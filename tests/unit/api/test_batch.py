@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from tests.waiting import DEADLINE_SECONDS
 
 from modelkeep.api import reports
 from modelkeep.api.batch import import_rows
@@ -94,7 +95,7 @@ async def test_rows_are_on_their_way_side_by_side() -> None:
             self.here += 1
             if self.here == 5:
                 self.all_here.set()
-            await asyncio.wait_for(self.all_here.wait(), 10)
+            await asyncio.wait_for(self.all_here.wait(), DEADLINE_SECONDS)
             return A, Action.CREATED
 
     meeting: Backend = Meeting()

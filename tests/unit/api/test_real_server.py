@@ -35,7 +35,7 @@ class Served:
 
     def raw(self, request: bytes) -> bytes:
         """Return what is answered to these very bytes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             answer = b""
@@ -75,7 +75,7 @@ def served(request: pytest.FixtureRequest, backend: "FakeBackend", tmp_path: Pat
     finally:
         for server in running:
             server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=60)
         tcp.close()
         unix.close()
     assert not thread.is_alive()

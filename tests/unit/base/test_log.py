@@ -65,7 +65,7 @@ class Journal:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(folder / "journal"))
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
         self.stream = (folder / "stream").open("w+", encoding="utf-8")
         found = os.fstat(self.stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")

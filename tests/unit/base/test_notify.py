@@ -15,7 +15,7 @@ from modelkeep.base.notify import ServiceManager
 def manager_socket(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(tmp_path / "notify"))
-        listening.settimeout(10)
+        listening.settimeout(60)
         yield listening
 
 
@@ -29,7 +29,7 @@ def test_an_abstract_socket_is_reached_too() -> None:
     name = f"modelkeep-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(f"\0{name}")
-        listening.settimeout(10)
+        listening.settimeout(60)
         ServiceManager({"NOTIFY_SOCKET": f"@{name}"}).tell(STOPPING=1)
         assert listening.recv(100) == b"STOPPING=1\n"
 

@@ -129,8 +129,8 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, ending: s
         workers = children_of(itself)
         assert len(workers) >= 2, "one that sleeps and one that has answered"
         parent.send_signal(ending)
-        parent.wait(timeout=10)
-        wait_until(lambda: not any(map(is_alive, workers)), seconds=2)
+        parent.wait(timeout=60)
+        wait_until(lambda: not any(map(is_alive, workers)))
     finally:
         parent.kill()
         parent.communicate()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.waiting import wait_until_async
 
 from modelkeep.changes.imports import ImportReport, Progress, StageOne
 from modelkeep.changes.protocol import Changes
@@ -267,6 +268,7 @@ async def test_nobody_else_commits_images_until_those_of_the_import_have_their_n
     world.journal.hold = lambda event: held.update({event: world.shelf.turn.locked()})
     async with world.shelf.turn:
         run = asyncio.ensure_future(world.run(row("1", claim=HASHES[0], image="a.png")))
+        await wait_until_async(lambda: "import.started" in held)
         await asyncio.wait([run], timeout=0.05)
         assert "commit" not in world.log
     await run
@@ -546,7 +548,7 @@ async def test_an_import_that_is_called_off_while_it_commits_goes_on_to_its_end(
     def hold(event: str) -> None:
         if event == "migration.planned":
             inside.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
 
     world.journal.hold = hold
     task = asyncio.create_task(world.run(row("1", claim=HASHES[0], image="a.png")))

@@ -131,7 +131,7 @@ def daemon(config: Path) -> Iterator[FakeDaemon]:
     server = _Announced(options)
     thread = threading.Thread(target=server.run)
     thread.start()
-    assert server.is_up.wait(10)
+    assert server.is_up.wait(60)
     yield fake
     server.should_exit = True
     thread.join(10)

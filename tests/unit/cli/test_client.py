@@ -120,7 +120,7 @@ def test_a_daemon_that_hangs_up_is_not_taken_for_an_answer(settings: Settings) -
         found = connect(settings)
         assert found is not None
         server.accept()[0].close()  # the probe of `connect`
-        server.settimeout(10)
+        server.settimeout(60)
         with found, pytest.raises(errors.DaemonError, match="stopped while"):
             _get_while(server, found)
 

@@ -141,7 +141,7 @@ def test_follow_goes_on_with_what_is_written_later_until_it_is_interrupted(confi
 
         assert json.loads(process.stdout.readline())["seq"] == 8
         process.send_signal(2)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         assert process.stderr.read() == b""
 
 

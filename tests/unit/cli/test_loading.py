@@ -44,7 +44,7 @@ def test_a_daemon_with_a_library_of_today_loads_nothing_that_is_seldom_needed(co
             told = process.stderr.readline()
             assert told, "it ended"
         process.send_signal(signal.SIGTERM)
-        loaded = set(process.communicate(timeout=20)[1].splitlines()[-1].split())
+        loaded = set(process.communicate(timeout=60)[1].splitlines()[-1].split())
 
     assert process.returncode == 0
     assert loaded >= SERVING

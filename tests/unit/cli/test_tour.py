@@ -125,7 +125,7 @@ def test_the_tour_of_a_library_imports_hashes_sums_up_and_stops_when_asked(
     with touring(tmp_path, ROOT=str(root), LEGACY=str(legacy), DATA_DIR=str(tmp_path / "data")) as process:
         written = read_until(process, "Ctrl-C stops it")
         process.send_signal(number)
-        _, complaints = process.communicate(timeout=20)
+        _, complaints = process.communicate(timeout=60)
 
     assert process.returncode == 0, complaints
     assert f"MAP=/elsewhere={root}" in written
@@ -143,7 +143,7 @@ def test_a_tour_that_is_stopped_at_any_moment_ends_without_a_traceback(tmp_path:
     with touring(tmp_path, ROOT=str(tmp_path / "models"), DATA_DIR=str(tmp_path / "data")) as process:
         read_until(process, "Run the daemon")
         process.terminate()
-        _, complaints = process.communicate(timeout=20)
+        _, complaints = process.communicate(timeout=60)
 
     assert process.returncode in (0, 130), complaints
     assert "Traceback" not in complaints
@@ -155,7 +155,7 @@ def test_a_legacy_database_without_the_folder_of_its_models_is_wrong_use(
     legacy = make_legacy(tmp_path / "old.sqlite3", ["/elsewhere/a.ckpt"])
 
     with touring(tmp_path, LEGACY=str(legacy), DATA_DIR=str(tmp_path / "data")) as process:
-        written, complaints = process.communicate(timeout=20)
+        written, complaints = process.communicate(timeout=60)
 
     assert (process.returncode, written) == (2, "")
     assert "ROOT" in complaints
@@ -165,7 +165,7 @@ def test_with_nothing_given_and_nothing_configured_there_is_a_demo(tmp_path: Pat
     with touring(tmp_path, DATA_DIR=str(tmp_path / "data")) as process:
         written = read_until(process, "Ctrl-C stops it")
         process.terminate()
-        _, complaints = process.communicate(timeout=20)
+        _, complaints = process.communicate(timeout=60)
 
     assert process.returncode == 0, complaints
     assert (tmp_path / "data" / "demo" / "models").is_dir()

@@ -90,7 +90,7 @@ def test_the_lock_ends_with_its_process_however_it_ends(
     tmp_path: Path, holder: "subprocess.Popen[bytes]", ending: signal.Signals
 ) -> None:
     holder.send_signal(ending)
-    holder.wait(timeout=10)
+    holder.wait(timeout=60)
     directory = DataDirectory(tmp_path / "data")
     directory.lock("modelkeep run")
     assert json.loads(directory.lock_file.read_text())["pid"] == os.getpid()

@@ -63,7 +63,7 @@ class TestFingerprints:
 
 
 class TestOpening:
-    @pytest.mark.timeout(10)
+    @pytest.mark.timeout(60)
     def test_a_pipe_is_refused_without_waiting_for_its_writer(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "a.safetensors")
         with pytest.raises(OSError, match="not a regular file") as caught:
@@ -132,7 +132,7 @@ class TestLooks:
             looked(model)
             began = time.monotonic()
             with model.open("ab"):
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < 20, "the kernel waits for the end of a lease, for 45 s"
 
     def test_where_the_kernel_does_not_tell_nobody_knows(self, open_folder: Path) -> None:
         if os.geteuid() != 0:

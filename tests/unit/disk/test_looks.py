@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.waiting import wait_until_async
+from tests.waiting import DEADLINE_SECONDS, wait_until_async
 
 from modelkeep.base.patience import reached, within
 from modelkeep.disk import looks as disk_looks
@@ -161,7 +161,7 @@ async def test_a_stop_waits_for_nobody(disk: Disk) -> None:
     await wait_until_async(lambda: disk.begun)
     looks.hasten()
     with pytest.raises(RootSilent):
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, DEADLINE_SECONDS)
 
 
 async def test_whoever_waits_can_be_called_off(disk: Disk) -> None:

@@ -45,7 +45,7 @@ def test_a_folder_is_named_as_such(tmp_path: Path) -> None:
     assert refusal_of(tmp_path / "a.png") == "a.png is a folder, not an image"
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     assert refusal_of(tmp_path / "a.png") == "a.png is not a regular file, so it is not read"

@@ -96,7 +96,7 @@ def refusal_with_memory_for(megabytes: int, data: bytes) -> str:
         "except ImageError as error:\n"
         "    print(error)\n"
     )
-    answer = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, timeout=30, check=True)
+    answer = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, timeout=60, check=True)
     return answer.stdout.decode().removesuffix("\n")
 
 

@@ -157,4 +157,4 @@ def test_nothing_is_left_when_an_fsync_fails(source: Path, staging: Path, monkey
 
 def test_pillow_is_not_loaded_where_functions_are_only_named() -> None:
     program = "import sys, modelkeep.images.store; sys.exit(any(name.split('.')[0] == 'PIL' for name in sys.modules))"
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -50,7 +50,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     assert "is not an SQLite database" in refusal(tmp_path / "notes.txt")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_named_pipe_is_told_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "hikaze_mm.sqlite3")
     assert "is no regular file" in refusal(tmp_path)

@@ -51,12 +51,12 @@ def test_others_write_while_one_thread_waits_for_the_disk(
 
     def slow_disk(_descriptor: int) -> None:
         syncing.set()
-        assert released.wait(30)
+        assert released.wait(60)
 
     monkeypatch.setattr(os, "fdatasync", slow_disk)
     thread = threading.Thread(target=writer.sync)
     thread.start()
-    assert syncing.wait(30)
+    assert syncing.wait(60)
     assert writer.write("file.detected", path="/m/b.pt") == 2
     released.set()
     thread.join()

@@ -141,7 +141,7 @@ def test_a_file_that_is_gone_is_told_by_the_systems_own_error(tmp_path: Path) ->
         read(tmp_path / "nowhere", Hashlib(""))
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_pipe_does_not_hold_the_worker(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.pt")
     with pytest.raises(OSError, match="not a regular file") as caught:

@@ -13,7 +13,7 @@ import pytest
 from tests.fakes import NOT_UTF8
 from tests.image_files import png, text_as_image
 from tests.libraries import safetensors, sha256_of
-from tests.waiting import wait_until, wait_until_async
+from tests.waiting import DEADLINE_SECONDS, wait_until, wait_until_async
 
 from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
@@ -297,7 +297,7 @@ class TestTheProtocol:
             bench.steps.at[step] = lambda: held.append(bench.store.turn.locked())
         async with bench.store.turn:
             migrated = asyncio.ensure_future(bench.migrate(hashed))
-            await wait_until_async(lambda: "render" in bench.steps.done, 10, "the image to be rendered")
+            await wait_until_async(lambda: "render" in bench.steps.done, what="the image to be rendered")
             await asyncio.sleep(0.05)
             assert "migration.planned" not in bench.steps.done
         await migrated
@@ -597,11 +597,11 @@ class TestTogether:
 
         def hold() -> None:
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
 
         bench.steps.at["sync images"] = hold
         bench.stage.put(hashed)
-        await asyncio.to_thread(begun.wait, 10)
+        assert await asyncio.to_thread(begun.wait, DEADLINE_SECONDS)
         other = asyncio.ensure_future(asyncio.to_thread(bench.changes.publisher.publish))
         with suppress(AssertionError):  # it waits for its turn
             await wait_until_async(lambda: bench.steps.done.count("publish") == 2, seconds=0.3)
@@ -619,12 +619,12 @@ class TestTogether:
 
         def hold() -> None:
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
 
         bench.steps.at["commit"] = hold
         task = asyncio.create_task(bench.stage.run(bench.take))
         bench.stage.put(hashed)
-        await asyncio.to_thread(begun.wait, 10)
+        assert await asyncio.to_thread(begun.wait, DEADLINE_SECONDS)
         assert bench.stage.busy
         task.cancel()
         await asyncio.sleep(0)

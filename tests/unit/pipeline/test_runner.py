@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 from tests.fakes import NOT_UTF8, followed, settled
 from tests.libraries import safetensors, sha256_of
-from tests.waiting import wait_until_async
+from tests.waiting import DEADLINE_SECONDS, wait_until_async
 
 from modelkeep.base.troubles import Troubles
 from modelkeep.base.workers import WorkerPool
@@ -383,7 +383,7 @@ class TestRenamesInHand:
         line.enqueue(described)
         await line.rename(known.path, described.path)
         with suppress(AssertionError):
-            await wait_until_async(lambda: line.pipeline.is_idle or line.pool.running, seconds=5)
+            await wait_until_async(lambda: line.pipeline.is_idle or line.pool.running)
         if line.pool.running:  # it was looked at before the catalogue knew of the rename
             await line.read(described.path)
         await wait_until_async(lambda: line.pipeline.is_idle)
@@ -607,7 +607,7 @@ class TestQuestions:
         line.pipeline.gone(path)
         await line.read(first.path)
         with pytest.raises(FileVanished):
-            await asyncio.wait_for(asked, 5)
+            await asyncio.wait_for(asked, DEADLINE_SECONDS)
 
     async def test_whoever_asks_for_a_file_whose_row_is_dropped_is_answered(self, line: Line) -> None:
         first = await line.found("first.safetensors")
@@ -618,11 +618,11 @@ class TestQuestions:
         await line.pipeline.drop(row.id)
         await line.read(first.path)
         with suppress(AssertionError):
-            await wait_until_async(lambda: asked.done() or row.path in line.pool.running, seconds=2)
+            await wait_until_async(lambda: asked.done() or row.path in line.pool.running)
         if row.path in line.pool.running:
             await line.read(row.path)
         with suppress(HashError):
-            await asyncio.wait_for(asked, 2)
+            await asyncio.wait_for(asked, DEADLINE_SECONDS)
 
     async def test_a_stop_tells_those_who_wait(self, line: Line) -> None:
         path = line.file("a.safetensors")
@@ -630,7 +630,7 @@ class TestQuestions:
         await line.hashing(path)
         await line.pipeline.stop_hashing()
         with pytest.raises(HashCancelled):
-            await asyncio.wait_for(asked, 5)
+            await asyncio.wait_for(asked, DEADLINE_SECONDS)
 
 
 class TestMigratingNow:
@@ -696,7 +696,7 @@ class TestMigratingNow:
         with pytest.raises(Busy):
             await line.pipeline.drop(row.id)
         await line.read(path)
-        assert await asyncio.wait_for(asked, 10) == (sha256, Action.OVERRIDDEN)
+        assert await asyncio.wait_for(asked, DEADLINE_SECONDS) == (sha256, Action.OVERRIDDEN)
 
     async def test_whoever_asks_for_a_row_that_is_being_read_waits_with_it(self, line: Line) -> None:
         row = await line.found("a.safetensors")
@@ -705,7 +705,7 @@ class TestMigratingNow:
         await settled()
         asked.pop().cancel()
         sha256 = await line.read(row.path)
-        assert await asyncio.wait_for(asked[0], 10) == (sha256, Action.CREATED)
+        assert await asyncio.wait_for(asked[0], DEADLINE_SECONDS) == (sha256, Action.CREATED)
         assert line.pool.begun == [row.path]
 
     async def test_a_row_that_is_not_there_is_an_error(self, line: Line) -> None:
@@ -746,7 +746,7 @@ class TestMigratingNow:
             line.pool.end(row.path, WorkerDied("killed"))
             await settled()
         with pytest.raises(HashError, match="killed under this file"):
-            await asyncio.wait_for(asked, 5)
+            await asyncio.wait_for(asked, DEADLINE_SECONDS)
         assert line.pipeline.is_idle
 
     async def test_whoever_joined_is_answered_when_the_file_changes_and_the_row_goes_on(self, line: Line) -> None:
@@ -756,7 +756,7 @@ class TestMigratingNow:
         await wait_until_async(lambda: line.pipeline.jobs.rows[row.id].is_awaited)
         line.pool.end(row.path, FileChanged("changed"))
         with pytest.raises(FileChanged):
-            await asyncio.wait_for(asked, 5)
+            await asyncio.wait_for(asked, DEADLINE_SECONDS)
         await line.migrated(row.path)
 
     async def test_a_rename_while_a_request_hashes_the_file_is_followed(self, line: Line) -> None:
@@ -770,10 +770,10 @@ class TestMigratingNow:
         line.pool.end(row.path, digest=Digest("ab" * 32, fingerprint))
         # The commit sees that the path has changed, and has the file looked at again; nobody waits for ever.
         with suppress(AssertionError):
-            await wait_until_async(lambda: asked.done() or new in line.pool.running, seconds=5)
+            await wait_until_async(lambda: asked.done() or new in line.pool.running)
         if new in line.pool.running:
             await line.read(new)
-        assert (await asyncio.wait_for(asked, 5))[1] is Action.CREATED
+        assert (await asyncio.wait_for(asked, DEADLINE_SECONDS))[1] is Action.CREATED
         assert line.pipeline.is_idle
 
     async def test_a_file_that_cannot_be_read_is_an_error_and_noted_on_the_row(self, line: Line) -> None:
@@ -797,7 +797,7 @@ class TestRowsOfABatch:
         asked = [asyncio.ensure_future(line.pipeline.migrate_in_turn(row.id, Strategy.ASK)) for _ in range(2)]
         await wait_until_async(lambda: line.waiting_for_row(row.id) == 2)
         sha256 = await line.read(row.path)
-        assert await asyncio.wait_for(asyncio.gather(*asked), 10) == [(sha256, Action.CREATED)] * 2
+        assert await asyncio.wait_for(asyncio.gather(*asked), DEADLINE_SECONDS) == [(sha256, Action.CREATED)] * 2
         assert line.pool.begun == [row.path]
 
     async def test_a_row_for_which_others_ask_is_waited_for_and_what_it_became_is_told(self, line: Line) -> None:
@@ -808,7 +808,9 @@ class TestRowsOfABatch:
         second = asyncio.ensure_future(line.pipeline.migrate_in_turn(row.id, Strategy.OVERRIDE))
         await wait_until_async(lambda: line.waiting_for_row(row.id) == 2)
         sha256 = await line.read(row.path)
-        assert [*await asyncio.wait_for(asyncio.gather(first, second), 10)] == [(sha256, Action.CREATED)] * 2
+        assert [*await asyncio.wait_for(asyncio.gather(first, second), DEADLINE_SECONDS)] == [
+            (sha256, Action.CREATED)
+        ] * 2
 
     async def test_a_row_that_is_being_migrated_is_waited_for_and_then_decided(self, line: Line) -> None:
         known = await line.found("a.safetensors", safetensors("same"))
@@ -832,7 +834,7 @@ class TestRowsOfABatch:
         with patch.object(line.catalogue, "migrate", ask_and_migrate):
             await line.read(row.path)
             await wait_until_async(lambda: asked)
-            assert await asyncio.wait_for(asked[0], 10) == (sha256, Action.OVERRIDDEN)
+            assert await asyncio.wait_for(asked[0], DEADLINE_SECONDS) == (sha256, Action.OVERRIDDEN)
         assert await line.catalogue.pending_imports() == []
 
     async def test_a_row_whose_file_fails_meanwhile_is_tried_again_for_the_batch(self, line: Line) -> None:
@@ -845,9 +847,9 @@ class TestRowsOfABatch:
         await wait_until_async(lambda: line.waiting_for_row(row.id) == 2)
         line.pool.end(row.path, HashError("could not be read"))
         with pytest.raises(HashError, match="could not be read"):
-            await asyncio.wait_for(first, 10)
+            await asyncio.wait_for(first, DEADLINE_SECONDS)
         sha256 = await line.read(row.path)
-        assert await asyncio.wait_for(second, 10) == (sha256, Action.CREATED)
+        assert await asyncio.wait_for(second, DEADLINE_SECONDS) == (sha256, Action.CREATED)
 
 
 class TestWithoutWorkers:
@@ -860,7 +862,7 @@ class TestWithoutWorkers:
         line.pool.end(row.path, NoWorkers("no process can be started"))
         for asked in (question, joined):
             with pytest.raises(NoWorkers):
-                await asyncio.wait_for(asked, 10)
+                await asyncio.wait_for(asked, DEADLINE_SECONDS)
         waiting = await line.catalogue.pending(row.id)
         assert waiting is not None
         assert (waiting.state, waiting.attempts, waiting.last_error) == (PendingState.WAITING, 0, "")
@@ -874,6 +876,6 @@ class TestWithoutWorkers:
         await line.hashing(row.path)
         line.pool.end(row.path, NoWorkers("no process can be started"))
         with pytest.raises(NoWorkers):
-            await asyncio.wait_for(asked, 10)
+            await asyncio.wait_for(asked, DEADLINE_SECONDS)
         assert await line.catalogue.pending(row.id) == row
         assert row.id not in line.pipeline.in_hand

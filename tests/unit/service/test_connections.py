@@ -100,8 +100,8 @@ async def test_who_takes_nothing_of_an_answer_is_cut_off() -> None:
             lazy.settimeout(30)
             await asyncio.to_thread(lazy.connect, ("127.0.0.1", port))
             lazy.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-            await wait_until_async(lambda: server.server_state.total_requests == 1, 30)
-            await wait_until_async(lambda: not server.server_state.connections, 30)
+            await wait_until_async(lambda: server.server_state.total_requests == 1)
+            await wait_until_async(lambda: not server.server_state.connections)
             assert await asyncio.to_thread(_taken, lazy) < LARGE_BYTES
 
 

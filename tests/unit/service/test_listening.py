@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.waiting import wait_until_async
+from tests.waiting import DEADLINE_SECONDS, wait_until_async
 
 from modelkeep.domain.notices import Notice
 from modelkeep.errors import Overloaded
@@ -38,7 +38,7 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 async def numbers(notices: AsyncIterator[Notice], count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
-        notice = await asyncio.wait_for(anext(notices), 20)
+        notice = await asyncio.wait_for(anext(notices), DEADLINE_SECONDS)
         found += [notice.seq] if notice.record is not None else []
     return found
 
@@ -79,7 +79,7 @@ async def test_progress_is_told_when_it_is_another_and_when_it_ends(daemon: Daem
     notices = daemon.listening.notices(None)
     for active in ([{"path": "/m/a", "bytes_done": 1}], []):
         daemon.active = active
-        assert await asyncio.wait_for(anext(notices), 20) == Notice(hashing=active)
+        assert await asyncio.wait_for(anext(notices), DEADLINE_SECONDS) == Notice(hashing=active)
 
 
 async def test_no_more_listen_than_may_and_who_leaves_makes_room(daemon: Daemon) -> None:
