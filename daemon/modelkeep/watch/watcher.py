@@ -138,8 +138,12 @@ class _Translator(FileSystemEventHandler):
             self._sink(translated)
 
     def _translate(self, event: FileSystemEvent, path: str) -> WatchEvent | None:
+        if (
+            event.is_synthetic
+        ):  # of what lies in a folder that was moved: the folder itself is followed, or looked through
+            return None
         if isinstance(event, FileMovedEvent | DirMovedEvent):
-            return None if event.is_synthetic else self._moved(event, path, os.fsdecode(event.dest_path))
+            return self._moved(event, path, os.fsdecode(event.dest_path))
         if isinstance(event, DirCreatedEvent | DirAttribEvent):
             return FolderAppeared(path)
         if isinstance(event, DirDeletedEvent):

@@ -22,6 +22,13 @@ _SELECT = sa.select(*_ROWS.columns)
 _INSERT = Bulk(sa.insert(pending_import))
 _NOTED = ("state", "last_error", "due_at", "attempts")
 """What is recorded on a row that is parked."""
+_WAITING = ("state", "due_at", "last_error", "size_bytes")
+"""What is written of a row whose file was found again."""
+_WAIT = Bulk(
+    sa.update(pending_import)
+    .where(pending_import.c.id == sa.bindparam("b_id"))
+    .values({name: sa.bindparam(f"b_{name}", type_=pending_import.c[name].type) for name in _WAITING})
+)
 _NOTE = Bulk(
     sa.update(pending_import)
     .where(pending_import.c.id == sa.bindparam("b_pending_id"))
@@ -162,18 +169,25 @@ def detect(
     new = {file.path: _row_of(file, roots, now_ms) for file in found if file.path not in held}
     ids = insert_pendings(connection, list(new.values()))
     answer: list[tuple[PendingImport, bool]] = []
+    again: list[PendingImport] = []
     for file in found:
         row = held.get(file.path)
         if row is None:
             row = held[file.path] = new[file.path].evolve(id=ids[file.path])
             answer.append((row, True))
-        elif file.path in ids:
-            answer.append((row, False))
-        else:
+            continue
+        if file.path not in ids and not _waits_for(row, file, now_ms):
             row = row.evolve(state=PendingState.WAITING, due_at=now_ms, last_error="", size_bytes=file.size_bytes)
-            update_pending(connection, row)
-            answer.append((row, False))
+            again.append(row)
+        answer.append((row, False))
+    _WAIT.run(connection, [{f"b_{name}": getattr(row, name) for name in ("id", *_WAITING)} for row in again])
     return answer
+
+
+def _waits_for(row: PendingImport, file: Found, now_ms: int) -> bool:
+    """Return whether a row says already that it waits for a file as it was found."""
+    known = (row.state, row.last_error, row.size_bytes)
+    return row.due_at <= now_ms and known == (PendingState.WAITING, "", file.size_bytes)
 
 
 def put_off_at(connection: sa.Connection, paths: Sequence[str]) -> set[str]:
