@@ -3,14 +3,14 @@
 It shares nothing with `structlog.configure` or the standard logging, so no level, filter or handler silences it.
 """
 
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from modelkeep.errors import JournalError
-from modelkeep.journal.records import arrange, encode, refuse_reserved, timestamp
+from modelkeep.journal.records import arrange, encode, refuse_reserved, timestamp_ns
 from modelkeep.journal.segment_file import SegmentFile
 
 
@@ -91,7 +91,7 @@ def _number(sink: WrappedLogger, _method: str, event_dict: EventDict) -> EventDi
 
 
 def _stamp(_sink: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    event_dict["ts"] = timestamp(datetime.now(UTC))
+    event_dict["ts"] = timestamp_ns(time.time_ns())
     return event_dict
 
 

@@ -22,7 +22,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -67,6 +67,17 @@ class Head(NamedTuple):
 def timestamp(now: datetime) -> str:
     """Return a moment (in UTC) as records spell it."""
     return now.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def timestamp_ns(now_ns: int) -> str:
+    """Return a moment, in nanoseconds since 1970, as records spell it; most of it is that of the record before."""
+    seconds, nanoseconds = divmod(now_ns, 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def refuse_reserved(event: str, fields: Mapping[str, object]) -> None:

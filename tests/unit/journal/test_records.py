@@ -18,6 +18,7 @@ from modelkeep.journal.records import (
     read_head,
     refuse_reserved,
     timestamp,
+    timestamp_ns,
 )
 
 TS = "2026-11-20T05:00:00.123456Z"
@@ -154,6 +155,14 @@ def test_numbers_that_json_does_not_know_are_spelled_out() -> None:
     line = line_of(meta={"cfg": [float("nan"), float("inf"), {"low": float("-inf")}], "steps": 20, "eta": 0.5})
     record = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert record["meta"] == {"cfg": ["NaN", "Infinity", {"low": "-Infinity"}], "steps": 20, "eta": 0.5}
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 999_999])
+def test_nanoseconds_are_spelled_as_the_moment_is(microsecond: int) -> None:
+    for second in (59, 0):
+        moment = datetime(2026, 12, 31, 23, 59, second, microsecond, tzinfo=UTC)
+        now_ns = int(moment.replace(microsecond=0).timestamp()) * 1_000_000_000 + microsecond * 1000 + 999
+        assert timestamp_ns(now_ns) == timestamp(moment)
 
 
 def test_timestamp_always_has_microseconds() -> None:
