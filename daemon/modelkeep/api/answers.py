@@ -184,11 +184,91 @@ class Header(Answer):
     meaning: dict[str, Any]
 
 
+class Claim(Answer):
+    """A hash that a source holds for a model; `verdict` is what the content itself says of it."""
+
+    kind: str
+    value: str
+    grade: Literal["A", "B", "C", "D"]
+    size_bytes: int | None
+    mtime_ns: int | None
+    verdict: Literal["open", "confirmed", "refuted"]
+
+
+class SourceImage(Answer):
+    """An image beside a model."""
+
+    path: str
+    rank: str
+
+
+class Source(Answer):
+    """What a file beside a model, or a row of another manager's database, says; `raw` is all of it."""
+
+    id: int
+    kind: str
+    key: str
+    gone: bool
+    first_seen: int
+    last_seen: int
+    standing: str
+    updated_at: int
+    original_path: str
+    size_bytes: int
+    meaning: dict[str, Any]
+    owned: list[str]
+    claims: list[Claim]
+    images: list[SourceImage]
+    remarks: list[str]
+    raw: dict[str, Any]
+
+
+class AttachedSource(Source):
+    """A source and why it counts as one of this model."""
+
+    how: str
+
+
+class Offered(Answer):
+    """A model that is offered to a source without one."""
+
+    sha256: str
+    path: str
+    by: Literal["hash", "size and name", "neighbourhood"]
+    similarity: float
+
+
+class Orphan(Answer):
+    """A source without a model."""
+
+    id: int
+    kind: str
+    key: str
+    stem: str
+    title: str
+    gone: bool
+    first_seen: int
+    offers: list[Offered]
+
+
+class DetailedOrphan(Orphan):
+    """A source without a model, whole."""
+
+    record: Source
+
+
+class Orphans(Answer):
+    """Sources without a model."""
+
+    orphans: list[Orphan]
+
+
 class DetailedModel(Further):
     """A model with everything that belongs to it.
 
     `digests` are those by which tools know its content: `sha256`, `autov1`, `autov2`, `autov3`, `tensor-sha256` (of
-    all that follows the header) and `blake3`; empty where there is none, or none is known yet.
+    all that follows the header) and `blake3`; empty where there is none, or none is known yet. `sources` has what
+    other tools know of it, by tool.
     """
 
     model: FullModel
@@ -198,6 +278,7 @@ class DetailedModel(Further):
     refused: list[Refused]
     digests: dict[str, str]
     header: Header
+    sources: dict[str, list[AttachedSource]]
 
 
 class Effect(Answer):

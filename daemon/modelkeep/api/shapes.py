@@ -10,6 +10,7 @@ from typing import Any
 from modelkeep.api.effects import effect
 from modelkeep.api.sides import texts_of
 from modelkeep.domain import values
+from modelkeep.domain.adopting import KeptRecord
 from modelkeep.domain.browsing import TypeCount
 from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.details import ModelDetails, PendingDetails
@@ -17,8 +18,11 @@ from modelkeep.domain.duplicates import Duplicate, total_freeable_bytes
 from modelkeep.domain.header_meaning import header_meaning
 from modelkeep.domain.knowledge import meaning_as_json
 from modelkeep.domain.metadata import DERIVED_KEYS
+from modelkeep.domain.orphans import Orphan
 from modelkeep.domain.planning import Decision, outcomes
+from modelkeep.domain.sources import ModelSources
 from modelkeep.domain.tag_acts import CarriedTag
+from modelkeep.domain.verdicts import Digests, verdict
 
 Shape = dict[str, Any]
 
@@ -67,8 +71,8 @@ def model_full(model: values.Model, images_count: int) -> Shape:
     return {**model_found(model), "meta_json": _meta(model.meta, "images_count", images_count)}
 
 
-def model_details(details: ModelDetails) -> Shape:
-    """A model with everything that belongs to it."""
+def model_details(details: ModelDetails, sources: ModelSources | None = None) -> Shape:
+    """A model with everything that belongs to it; `sources`: what other tools know of it."""
     model = details.model
     return {
         "model": model_full(model, details.images_count),
@@ -82,6 +86,7 @@ def model_details(details: ModelDetails) -> Shape:
         "refused": [{"file": image.file, "reason": image.reason} for image in details.refused],
         "digests": _digests(details.content or ContentRow(model.sha256)),
         "header": _header(details.content or ContentRow(model.sha256)),
+        "sources": _sources(sources) if sources is not None else {},
     }
 
 
@@ -99,6 +104,61 @@ def _header(content: ContentRow) -> Shape:
         "problem": content.problem,
         "meaning": meaning_as_json(meaning),
     }
+
+
+def _sources(sources: ModelSources) -> Shape:
+    """What each tool knows, by the kind of its records."""
+    found: Shape = {}
+    for kept in sources.records:
+        shown = {**source_record(kept, sources.digests), "how": str(kept.attached[sources.sha256])}
+        found.setdefault(kept.record.kind, []).append(shown)
+    return found
+
+
+def source_record(kept: KeptRecord, digests: Digests) -> Shape:
+    """A source record whole; each of its claims with what a content with these digests says of it."""
+    record = kept.record
+    return {
+        "id": kept.id,
+        "kind": record.kind,
+        "key": record.key,
+        "gone": kept.gone,
+        "first_seen": kept.first_seen,
+        "last_seen": kept.last_seen,
+        "standing": str(record.standing),
+        "updated_at": record.updated_at,
+        "original_path": record.original_path,
+        "size_bytes": record.size_bytes,
+        "meaning": meaning_as_json(record.meaning),
+        "owned": sorted(record.owned),
+        "claims": [{**claim.as_json(), "verdict": str(verdict(claim, digests))} for claim in record.claims],
+        "images": [{"path": image.path, "rank": str(image.rank)} for image in record.images],
+        "remarks": list(record.remarks),
+        "raw": record.raw,
+    }
+
+
+def orphan(found: Orphan) -> Shape:
+    """A source record without a model, in short, and the models that are offered to it."""
+    kept = found.kept
+    return {
+        "id": kept.id,
+        "kind": kept.record.kind,
+        "key": kept.record.key,
+        "stem": kept.record.stem,
+        "title": kept.record.meaning.title,
+        "gone": kept.gone,
+        "first_seen": kept.first_seen,
+        "offers": [
+            {"sha256": offer.sha256, "path": offer.path, "by": str(offer.by), "similarity": offer.similarity}
+            for offer in found.offers
+        ],
+    }
+
+
+def orphan_details(found: Orphan) -> Shape:
+    """A source record without a model, whole, and the models that are offered to it."""
+    return {**orphan(found), "record": source_record(found.kept, {})}
 
 
 def pending_listed(pending: values.PendingImport) -> Shape:

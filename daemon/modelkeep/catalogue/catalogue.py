@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
     acting,
+    adopting,
     browsing,
     contents,
     control,
     details,
     duplicates,
+    finding,
     images,
     import_place,
     importing,
@@ -32,6 +34,7 @@ from modelkeep.catalogue.store import (
 from modelkeep.catalogue.store import claims as claiming
 from modelkeep.catalogue.store import models as modelling
 from modelkeep.catalogue.store import pending as queue
+from modelkeep.catalogue.store import sources as recorded
 from modelkeep.catalogue.store import tags as tagging
 from modelkeep.catalogue.upgrade import upgrade
 
@@ -143,12 +146,20 @@ class Catalogue:
     keep_places = _reads(import_place.keep_places)
     import_rows = _writes(importing.import_rows)
 
+    # What other tools know
+    adopt = _writes(adopting.adopt)
+    attach_records = _writes(adopting.attach_records)
+    resolve_orphan = _writes(adopting.resolve_orphan)
+
     # Questions
     models = _reads(modelling.list_models)
     browse = _reads(browsing.browse)
     count_by_type = _reads(browsing.count_by_type)
     model = _reads(details.model_details)
-    find_models = _reads(modelling.find_models)
+    find_models = _reads(finding.find_models)
+    sources = _reads(recorded.sources_of)
+    orphans = _reads(recorded.orphans)
+    orphan = _reads(recorded.orphan)
     contents_at_several_paths = _reads(duplicates.contents_at_several_paths)
     types = _reads(modelling.list_types)
     tags = _reads(tagging.list_tags)

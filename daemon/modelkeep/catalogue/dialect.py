@@ -165,6 +165,11 @@ def through_index(query: sa.Select[Any], table: sa.Table, index: str) -> sa.Sele
     return query.with_hint(table, f"INDEXED BY {index}")
 
 
+def unique_where(name: str, condition: str, *columns: str) -> sa.Index:
+    """Return an index by which no two rows that fulfil a condition have the same values in some columns."""
+    return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(condition))
+
+
 def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
     """Yield values in portions for one statement each."""
     return (values[start : start + size] for start in range(0, len(values), size))

@@ -16,6 +16,7 @@ from modelkeep.catalogue.dialect import (
     Unsigned64,
     index_where,
     json_member,
+    unique_where,
 )
 
 metadata = sa.MetaData()
@@ -34,6 +35,11 @@ MODEL_TEXTS: sa.ColumnElement[str] = sa.literal_column(
     f"(name || char(10) || path || char(10) || {json_member('meta_json', 'description')})", PathText()
 )
 """What words are looked for in. An index holds it, which is used where a query spells it the same way."""
+
+
+def _json(name: str, empty: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, server_default=empty)
+
 
 models = sa.Table(
     "models",
@@ -189,6 +195,93 @@ imported_rows = sa.Table(
     _text("path"),
     sa.Column("sha256", sa.String(64), nullable=False, server_default=""),
     _number("pending_id"),
+    **BY_KEY,
+)
+
+source_records = sa.Table(
+    "source_records",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("key", PathText, nullable=False, index=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    _text("stem"),
+    _text("original_path"),
+    _number("size_bytes"),
+    sa.Column("standing", sa.String(16), nullable=False, server_default="answer"),
+    _number("updated_at"),
+    _json("meaning_json", "{}"),
+    _json("owned_json", "[]"),
+    _json("raw_json", "{}"),
+    _json("claims_json", "[]"),
+    _json("images_json", "[]"),
+    _json("remarks_json", "[]"),
+    # Of the file that it was read from, so that one that is the same is not read again; NULL where there is none.
+    sa.Column("file_bytes", sa.BigInteger),
+    sa.Column("file_mtime_ns", Nanoseconds),
+    _number("first_seen"),
+    _number("last_seen"),
+    # Its file, or row, is there no more; what it says stays.
+    sa.Column("gone", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The owner does not want it.
+    sa.Column("dropped", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The texts of it that the owner was asked about: each is asked about once.
+    _json("asked_json", "[]"),
+    unique_where("ix_source_records_present", "NOT gone", "key", "kind"),
+    **IDS_ONCE,
+)
+
+knowledge = sa.Table(
+    "knowledge",
+    metadata,
+    sa.Column("sha256", sa.ForeignKey("models.sha256", ondelete="CASCADE"), primary_key=True),
+    # What its records last gave to the model.
+    _json("base_json", "{}"),
+    **BY_KEY,
+)
+
+record_targets = sa.Table(
+    "record_targets",
+    metadata,
+    sa.Column("record_id", sa.ForeignKey("source_records.id", ondelete="CASCADE"), primary_key=True),
+    # Where the model's file lies that the record speaks of; empty where a hash or the owner says which content it is.
+    sa.Column("path", PathText, primary_key=True, index=True),
+    # The content that the record is attached to; empty while it waits for the file to be read.
+    sa.Column("sha256", sa.String(64), primary_key=True, index=True),
+    sa.Column("how", sa.String(16), nullable=False, server_default="beside"),
+    **BY_KEY,
+)
+
+record_claims = sa.Table(
+    "record_claims",
+    metadata,
+    sa.Column("record_id", sa.ForeignKey("source_records.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("value", sa.String(128), primary_key=True, index=True),
+    **BY_KEY,
+)
+
+kept_images = sa.Table(
+    "kept_images",
+    metadata,
+    # Where the image of a record without a model lay, what it was, and the base name of its copy in images/pending.
+    sa.Column("path", PathText, primary_key=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", Nanoseconds, nullable=False),
+    sa.Column("file", sa.Text, nullable=False),
+    **BY_KEY,
+)
+
+taken_images = sa.Table(
+    "taken_images",
+    metadata,
+    # Each file is taken for a content once: what the owner removes does not come back.
+    sa.Column("sha256", sa.ForeignKey("models.sha256", ondelete="CASCADE"), primary_key=True),
+    sa.Column("path", PathText, primary_key=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", Nanoseconds, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, server_default=""),
+    _text("reason"),
     **BY_KEY,
 )
 

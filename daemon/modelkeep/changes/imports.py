@@ -21,6 +21,7 @@ from modelkeep.changes.import_staging import (
 )
 from modelkeep.changes.ports import ImportImages, Records, TakesRows
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
+from modelkeep.changes.record_imports import RecordImports
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
@@ -52,6 +53,7 @@ class StageOne:
         concurrency: how many images are made ready at a time; 0 = one per core.
         read: reads sources.
         looks: looks at the files of rows.
+        records: takes in what is kept record by record.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class StageOne:
         concurrency: int = 0,
         read: Reads = read_in_thread,
         looks: DiskLooks | None = None,
+        records: RecordImports | None = None,
     ) -> None:
         self._read = read
+        self._records = records
         self._looks = looks or DiskLooks()
         self._catalogue = catalogue
         self._images = images
@@ -97,6 +101,8 @@ class StageOne:
         """
         progress(Progress("reading"))
         content = await self._read(importer, options)
+        if self._records is not None and content.records:
+            return await self._import_records(self._records, content, progress, dry_run=dry_run)
         rows = await self._catalogue.keep_places(content.kind, content.source, content.rows)
         content = replace(content, rows=tuple(rows))
         if dry_run:
@@ -132,11 +138,31 @@ class StageOne:
             return await to_the_end(run.take(self._clock()), run.call_off)
         except (ModelkeepError, OSError, asyncio.CancelledError) as error:
             if not run.is_finished:
-                with contextlib.suppress(JournalError):  # the error itself is what gets told
-                    self._journal.write("import.failed", **about, error=str(error) or "it was called off")
+                self._record_failure(about, error)
             raise
         finally:
             await asyncio.to_thread(run.discard_unused)
+
+    async def _import_records(
+        self, records: RecordImports, content: SourceContent, progress: Callable[[Progress], None], *, dry_run: bool
+    ) -> ImportReport:
+        if dry_run:
+            report = await records.rehearse(content)
+        else:
+            about = {"kind": content.kind, "source": content.source}
+            self._journal.write("import.started", **about, rows=len(content.records), refused=len(content.refusals))
+            try:
+                report = await records.take(content, progress)
+            except (ModelkeepError, OSError, asyncio.CancelledError) as error:
+                self._record_failure(about, error)
+                raise
+            self._journal.write("import.finished", **about, **report.counts())
+        progress(Progress("done", report.rows, report.rows))
+        return report
+
+    def _record_failure(self, about: Mapping[str, object], error: BaseException) -> None:
+        with contextlib.suppress(JournalError):  # the error itself is what gets told
+            self._journal.write("import.failed", **about, error=str(error) or "it was called off")
 
     async def _look(self, rows: Sequence[LegacyRow]) -> dict[str, Fingerprint]:
         return await self._looks.found(fingerprints_of, {row.path for row in rows})

@@ -45,7 +45,9 @@ def after_import(
 
 def _counts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     dropped = int(report.get("dropped", 0))  # a daemon of before an update does not tell it
+    taken, orphans = (int(report.get(name, 0)) for name in ("taken", "orphans"))
     return [
+        ("taken", f"{taken:,}  records of what a tool knows" if taken else ""),
         ("models", f"{report['migrated']:,}  their hash was known" if report["migrated"] else ""),
         ("pending", f"{report['pending']:,}  wait for their file to be hashed" if report["pending"] else ""),
         (
@@ -57,6 +59,7 @@ def _counts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
             "dropped",
             f"{dropped:,}  of the unchanged were dropped since; --again imports them" if dropped else "",
         ),
+        ("orphans", f"{orphans:,}  have no model here: modelkeep orphans list" if orphans else ""),
         ("images", f"{report['images_processed']:,}" if report["images_processed"] else ""),
         ("refused", f"{len(report['refusals']):,}" if report["refusals"] else ""),
     ]

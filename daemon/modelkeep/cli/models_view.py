@@ -9,6 +9,7 @@ from rich.text import Text
 
 from modelkeep.api.sides import comparable
 from modelkeep.cli.output import facts, named, plain, table
+from modelkeep.cli.sources_view import sources_parts
 from modelkeep.cli.wording import count, local_time, size
 
 _HASH_DIGITS = 12
@@ -67,6 +68,8 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
         parts += ["", _header(details["header"])]
     if details["locations"]:
         parts += ["", _locations(details["locations"])]
+    # A daemon of before an update tells of no sources.
+    parts += sources_parts(details.get("sources", {}))
     return Group(*parts)
 
 

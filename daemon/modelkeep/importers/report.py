@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from modelkeep.domain.adopting import RecordTaking, TakenRecord
 from modelkeep.domain.legacy import Refusal, TakenRow, Taking
 from modelkeep.importers.base import SourceContent
 from modelkeep.importers.legacy_text import TAKEN_AS_UNKNOWN
@@ -29,6 +30,9 @@ class ImportReport:
     that the owner dropped since: they are taken only when that is asked for. `images_processed` is the number of
     images that came with them, `image_errors` tell of those that could not be used, `remarks` what was odd about
     rows that were taken.
+
+    A source that is kept record by record has no rows but `records`, each of which is new (`taken`), `updated` or
+    `unchanged`; `pending` are those of them whose model's file is still to be read, `orphans` those without a model.
     """
 
     kind: str
@@ -46,6 +50,9 @@ class ImportReport:
     remarks: list[Refusal] = field(default_factory=list)
     not_found: list[str] = field(default_factory=list)
     """Paths in the source, of some of its rows, when not one of its files is where it says."""
+    taken: int = 0
+    orphans: int = 0
+    records: list[TakenRecord] | None = None
 
     def counts(self) -> dict[str, int]:
         """Return the numbers; where the older HTTP interface has a name for one, it bears that name."""
@@ -59,12 +66,14 @@ class ImportReport:
             "errors": len(self.refusals),
             "images_processed": self.images_processed,
             "image_errors": len(self.image_errors),
+            **({"taken": self.taken, "orphans": self.orphans} if self.records is not None else {}),
         }
 
     def as_json(self) -> dict[str, object]:
         """Return the report for programs: all numbers in `counts` and beside it, then what needs the owner's eye.
 
-        Each entry of `refusals`, `image_errors` and `remarks` is an object of `key`, `path` and `reason`.
+        Each entry of `refusals`, `image_errors` and `remarks` is an object of `key`, `path` and `reason`, each of
+        `records` one of `kind`, `key`, `taking`, `models` (hashes), and what was odd about it.
         """
         return {
             "kind": self.kind,
@@ -76,6 +85,7 @@ class ImportReport:
             "image_errors": [_as_json(refusal) for refusal in self.image_errors],
             "remarks": [_as_json(remark) for remark in self.remarks],
             "not_found": self.not_found,
+            **({"records": [_record_as_json(taken) for taken in self.records]} if self.records is not None else {}),
         }
 
 
@@ -116,6 +126,41 @@ def report_of(
         remarks=[*content.remarks, *sorted(odd, key=_loses_nothing)],
         not_found=[] if files_found else _some_paths(content),
     )
+
+
+def report_of_records(content: SourceContent, taken: Sequence[TakenRecord], *, dry_run: bool = False) -> ImportReport:
+    """Return the report of an import of records."""
+    takings = Counter(each.taking for each in taken)
+    odd = [Refusal(each.record.kind, each.record.key, text) for each in taken for text in each.record.remarks]
+    lost = [each.record.original_path or each.record.key for each in taken if each.is_orphan]
+    return ImportReport(
+        content.kind,
+        content.source,
+        dry_run,
+        rows=len(content.records) + len(content.refusals),
+        pending=sum(1 for each in taken if each.waits and not each.contents),
+        updated=takings[RecordTaking.UPDATED],
+        unchanged=takings[RecordTaking.UNCHANGED],
+        refusals=list(content.refusals),
+        remarks=[*content.remarks, *odd],
+        not_found=lost[:_PATHS_TOLD] if len(lost) == len(taken) else [],
+        taken=takings[RecordTaking.TAKEN],
+        orphans=len(lost),
+        records=list(taken),
+    )
+
+
+def _record_as_json(taken: TakenRecord) -> dict[str, object]:
+    record = taken.record
+    return {
+        "id": taken.id,
+        "kind": record.kind,
+        "key": record.key,
+        "taking": taken.taking.value,
+        "models": list(taken.contents),
+        "orphan": taken.is_orphan,
+        "remarks": list(record.remarks),
+    }
 
 
 def _some_paths(content: SourceContent) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from modelkeep.base.clock import now_ms
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.imports import CALLED_OFF, StageOne
+from modelkeep.changes.record_imports import RecordImports
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.faults import STORAGE, explained
 from modelkeep.domain.legacy import ImportOrder
@@ -66,6 +67,7 @@ async def import_stream(
         now_ms,
         read=read_apart,
         looks=looks,
+        records=RecordImports(holdings.catalogue, holdings.changes, holdings.journal, now_ms),
     )
     progress: asyncio.Queue[Progress] = asyncio.Queue()
     work = asyncio.create_task(

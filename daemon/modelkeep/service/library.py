@@ -66,6 +66,8 @@ class Library:
             "/api/models/get_types": self.types,
             "/api/models/{sha256}": self.model,
             "/api/models/{sha256}/details": self.model_details,
+            "/api/orphans": self.orphans,
+            "/api/orphans/{record_id}": self.orphan,
             "/api/tags": self.tags,
             "/api/tags/details": self.carried_tags,
             "/api/images/get_img_count": self.image_count,
@@ -126,7 +128,7 @@ class Library:
         return shapes.model_counts(await self._catalogue.count_by_type(_wanted(**wanted)))
 
     async def find_models(self, *, q: str) -> Shape:
-        """The models that a hash or its beginning (6 digits or more), a path or a name means."""
+        """The models that a hash or its beginning (6 digits or more), a path, a name or a text means."""
         return {"models": [shapes.model_found(model) for model in await self._catalogue.find_models(q)]}
 
     async def types(self) -> Shape:
@@ -140,8 +142,20 @@ class Library:
         return shapes.model_full(details.model, details.images_count)
 
     async def model_details(self, *, sha256: str) -> Shape:
-        """One model with its images and locations."""
-        return shapes.model_details(await self._known_model(sha256))
+        """One model with its images, locations and sources."""
+        known = await self._known_model(sha256)
+        return shapes.model_details(known, await self._catalogue.sources(sha256))
+
+    async def orphans(self, *, limit: int = 0, offset: int = 0) -> Shape:
+        """The source records without a model, and what is offered to each."""
+        return {"orphans": [shapes.orphan(found) for found in await self._catalogue.orphans(limit, offset)]}
+
+    async def orphan(self, *, record_id: int) -> Shape:
+        """A source record without a model, whole."""
+        found = await self._catalogue.orphan(record_id)
+        if found is None:
+            raise NotFound(f"There is no orphan {record_id}.")
+        return shapes.orphan_details(found)
 
     async def tags(self) -> Shape:
         """Every tag by name."""

@@ -20,6 +20,7 @@ from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.edits import Edit, edited
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.notices import Notice
+from modelkeep.domain.sources import ModelSources
 from modelkeep.domain.tag_acts import CarriedTag
 from modelkeep.domain.values import (
     Action,
@@ -152,6 +153,9 @@ class FakeBackend:
     async def model(self, sha256: str) -> ModelDetails | None:
         self.fail()
         return self.details if sha256 == A else None
+
+    async def sources(self, sha256: str) -> ModelSources:
+        return ModelSources(sha256)
 
     async def find_models(self, text: str) -> list[Model]:
         self.asked.append(text)

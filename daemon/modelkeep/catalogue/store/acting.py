@@ -10,6 +10,7 @@ from modelkeep.catalogue.store.details import model_details
 from modelkeep.catalogue.store.images import put_image_rows
 from modelkeep.catalogue.store.import_origin import forget_model
 from modelkeep.catalogue.store.models import upsert_model
+from modelkeep.catalogue.store.records import forget_records_of
 from modelkeep.catalogue.store.tags import put_tags, tags_by_id
 from modelkeep.catalogue.tables import images, models, pending_import
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, plan_act
@@ -67,6 +68,7 @@ def _purge(connection: sa.Connection, sha256: str, now_ms: int) -> None:
     """Delete a model with all that belongs to it; its tags, locations and images go by cascade."""
     forget_model(connection, sha256)
     forget_content(connection, sha256)
+    forget_records_of(connection, sha256)
     connection.execute(sa.delete(models).where(models.c.sha256 == sha256))
     # A row that was in conflict with it has nothing to be in conflict with any more.
     freed = (pending_import.c.sha256 == sha256) & (pending_import.c.state == PendingState.CONFLICT)

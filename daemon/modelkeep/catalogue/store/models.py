@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among, upsert
 from modelkeep.catalogue.store.bulk import Bulk
-from modelkeep.catalogue.store.contents import OTHER_DIGITS_MIN, has_digest, says
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_models
 from modelkeep.catalogue.tables import images, locations, model_tags, models, tags
@@ -83,30 +82,11 @@ def list_with_images(connection: sa.Connection, hashes: Sequence[str]) -> list[t
     return _with_images(connection, list(get_models(connection, hashes).values()))
 
 
-def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[Model]:
-    """Return the models that a person may mean: by the beginning of a digest, by path, by name, by their header."""
-    found = _find_by_digest(connection, text.lower().removeprefix("0x"), limit)
-    if found:
-        return found
-    at_path = _SELECT.join(locations, locations.c.sha256 == models.c.sha256).where(locations.c.path == text)
-    by_path = _with_tags(connection, at_path)
-    if by_path:
-        return by_path
-    exact = _with_tags(connection, _SELECT.where(models.c.name == text).limit(limit))
-    if exact:
-        return exact
-    part = sa.or_(models.c.name.icontains(text, autoescape=True), models.c.path.icontains(text, autoescape=True))
-    ordered = _SELECT.order_by(models.c.name).limit(limit)
-    return _with_tags(connection, ordered.where(part)) or _with_tags(connection, ordered.where(says(text)))
-
-
-def _find_by_digest(connection: sa.Connection, digits: str, limit: int) -> list[Model]:
-    """Return the models whose SHA-256 begins so (6 digits), or another digest (8 digits)."""
-    if len(digits) < _DIGITS_MIN or not all(digit in "0123456789abcdef" for digit in digits):
-        return []
-    begins = models.c.sha256.startswith(digits)
-    condition = sa.or_(begins, has_digest(digits)) if len(digits) >= OTHER_DIGITS_MIN else begins
-    return _with_tags(connection, _SELECT.where(condition).limit(limit))
+def select_models(
+    connection: sa.Connection, condition: sa.ColumnElement[bool], limit: int | None = None
+) -> list[Model]:
+    """Return the models that fulfil a condition, with their tags, by name."""
+    return _with_tags(connection, _SELECT.where(condition).order_by(models.c.name, models.c.sha256).limit(limit))
 
 
 def list_types(connection: sa.Connection) -> list[str]:

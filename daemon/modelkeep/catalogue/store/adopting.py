@@ -1,0 +1,136 @@
+"""Take source records in: keep them, attach them, put what they say into the models, ask what has to be asked."""
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.store.attaching import (
+    attach,
+    attach_at,
+    attach_by_claims,
+    attached_contents,
+    orphan_ids,
+    orphans_claiming,
+    waiting_records,
+)
+from modelkeep.catalogue.store.control import forget_migrations
+from modelkeep.catalogue.store.knowing import apply_records
+from modelkeep.catalogue.store.locations import locations_at
+from modelkeep.catalogue.store.models import get_model
+from modelkeep.catalogue.store.records import Put, kept_records, put_records, set_dropped, set_gone
+from modelkeep.domain.adopting import Adopted, Arrival, Attachment, How, RecordTaking, TakenRecord
+from modelkeep.errors import NotFound
+
+BeforeCommit = Callable[[Adopted], None]
+
+
+def adopt(
+    connection: sa.Connection,
+    arrivals: Sequence[Arrival],
+    finished: Sequence[str],
+    now_ms: int,
+    before_commit: BeforeCommit,
+    *,
+    gone: Sequence[int] = (),
+    dry_run: bool = False,
+) -> Adopted:
+    """Take records in.
+
+    Args:
+        connection: the writer's connection.
+        arrivals: what was read.
+        finished: ids of earlier migrations whose end is in the journal; dropped once `before_commit` made it durable.
+        now_ms: time of the transaction.
+        before_commit: gets what was done before anything is visible to anybody; when it raises, nothing has happened.
+        gone: ids of the records whose files are there no more.
+        dry_run: `before_commit` is not called, and everything is rolled back.
+    """
+    if dry_run:
+        savepoint = connection.begin_nested()
+        try:
+            return adopt(connection, arrivals, (), now_ms, lambda _: None, gone=gone)
+        finally:
+            savepoint.rollback()
+    lost = set_gone(connection, gone)
+    put = put_records(connection, arrivals, now_ms)
+    attached = attach_at(connection, sorted({path for arrival in arrivals for path in arrival.record.models}))
+    ids = [record_id for _, record_id, _ in put]
+    orphans = kept_records(connection, orphan_ids(connection, ids))
+    attached += attach_by_claims(connection, list(orphans.values()))
+    concerned = _contents(connection, put) | {item.sha256 for item in attached}
+    learnt, asked = apply_records(connection, sorted(concerned), now_ms)
+    adopted = Adopted(_told(connection, put), tuple(lost), tuple(attached), tuple(learnt), tuple(asked))
+    before_commit(adopted)
+    forget_migrations(connection, finished)
+    return adopted
+
+
+def attach_records(
+    connection: sa.Connection,
+    paths: Sequence[str] | None,
+    finished: Sequence[str],
+    now_ms: int,
+    before_commit: BeforeCommit,
+) -> Adopted:
+    """Attach what waits for the contents that were read at these paths (None: anywhere), and have it speak there."""
+    attached = attach_at(connection, paths)
+    hashes = sorted({item.sha256 for item in attached} | _read_at(connection, paths))
+    orphans = kept_records(
+        connection, orphans_claiming(connection, hashes) if paths is not None else orphan_ids(connection)
+    )
+    attached += attach_by_claims(connection, list(orphans.values()))
+    learnt, asked = apply_records(connection, sorted({item.sha256 for item in attached}), now_ms)
+    adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked))
+    before_commit(adopted)
+    forget_migrations(connection, finished)
+    return adopted
+
+
+def resolve_orphan(
+    connection: sa.Connection,
+    record_id: int,
+    sha256: str,
+    finished: Sequence[str],
+    now_ms: int,
+    before_commit: BeforeCommit,
+) -> Adopted:
+    """Give a record to the model that the owner names, or drop it where he names none.
+
+    Raises:
+        NotFound: there is no such record without a model, or no such model.
+    """
+    record = kept_records(connection, orphan_ids(connection, [record_id])).get(record_id)
+    if record is None:
+        raise NotFound(f"there is no orphan {record_id}: `modelkeep orphans list` shows which there are")
+    attached: list[Attachment] = []
+    if sha256 and get_model(connection, sha256) is None:
+        raise NotFound(f"there is no model {sha256}")
+    if sha256:
+        attached.append(attach(connection, record, sha256, How.OWNER))
+    else:
+        set_dropped(connection, record_id)
+    learnt, asked = apply_records(connection, [item.sha256 for item in attached], now_ms)
+    adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked))
+    before_commit(adopted)
+    forget_migrations(connection, finished)
+    return adopted
+
+
+def _contents(connection: sa.Connection, put: Sequence[Put]) -> set[str]:
+    """Return the contents of which records speak that are new, or say something else now."""
+    changed = [record_id for _, record_id, taking in put if taking is not RecordTaking.UNCHANGED]
+    return {sha256 for record in kept_records(connection, changed).values() for sha256 in record.attached}
+
+
+def _told(connection: sa.Connection, put: Sequence[Put]) -> tuple[TakenRecord, ...]:
+    ids = [record_id for _, record_id, _ in put]
+    attached, waiting = attached_contents(connection, ids), waiting_records(connection, ids)
+    return tuple(
+        TakenRecord(arrival.record, record_id, taking, tuple(attached.get(record_id, ())), record_id in waiting)
+        for arrival, record_id, taking in put
+    )
+
+
+def _read_at(connection: sa.Connection, paths: Sequence[str] | None) -> set[str]:
+    found = locations_at(connection, paths).values() if paths else ()
+    return {location.sha256 for location in found if location.is_read}

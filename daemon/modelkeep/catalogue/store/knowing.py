@@ -1,0 +1,131 @@
+"""What all source records of a content say together, put into its model."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.dialect import among, insert_missing, upsert
+from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.locations import locations_of_all
+from modelkeep.catalogue.store.models import get_models, upsert_models
+from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
+from modelkeep.catalogue.store.records import records_of, remember_asked, whole_text
+from modelkeep.catalogue.store.tags import create_tag
+from modelkeep.catalogue.tables import knowledge, model_tags
+from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, speaking
+from modelkeep.domain.applying import ASKED_ABOUT, apply, as_row, said_otherwise
+from modelkeep.domain.combining import combine
+from modelkeep.domain.json_text import json_text
+from modelkeep.domain.knowledge import Meaning, meaning_as_json, meaning_from_json
+from modelkeep.domain.naming import suggested_name
+from modelkeep.domain.values import Model, PendingImport, PendingState
+
+_TAG = Bulk(insert_missing(model_tags))
+_PUT = Bulk(upsert(knowledge))
+
+
+def apply_records(connection: sa.Connection, hashes: Sequence[str], now_ms: int) -> tuple[list[Learnt], list[Asked]]:
+    """Put into models what their records say; returns those that changed, and what the owner is asked about."""
+    found = records_of(connection, hashes)
+    known, bases = get_models(connection, list(found)), _bases(connection, list(found))
+    paths = _paths_of(connection, list(found))
+    learnt: list[Learnt] = []
+    kept: list[dict[str, object]] = []
+    asking: list[tuple[Model, list[KeptRecord]]] = []
+    for sha256, model in known.items():
+        base, records = bases.get(sha256, Meaning()), speaking(found[sha256])
+        combined = combine(record.record for record in records)
+        applied = apply(model, paths.get(sha256, []), base, combined.meaning)
+        if applied.base != base:
+            kept.append({"sha256": sha256, "base_json": json_text(meaning_as_json(applied.base))})
+        if applied.model != model or applied.new_tags:
+            learnt.append(Learnt(model, applied.model, applied.new_tags))
+        asking.append((applied.model, records))
+    upsert_models(connection, [item.after for item in learnt if item.after != item.before])
+    _put_tags(connection, learnt, now_ms)
+    _PUT.run(connection, kept)
+    return learnt, _ask(connection, asking, paths, now_ms)
+
+
+def _bases(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Meaning]:
+    query = sa.select(knowledge).where(among(knowledge.c.sha256, hashes))
+    rows = connection.execute(query).all() if hashes else []
+    return {row.sha256: meaning_from_json(json.loads(row.base_json)) for row in rows}
+
+
+def _paths_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[str]]:
+    found = locations_of_all(connection, hashes)
+    return {sha256: [location.path for location in locations] for sha256, locations in found.items()}
+
+
+def _put_tags(connection: sa.Connection, learnt: Sequence[Learnt], now_ms: int) -> None:
+    names = sorted({whole_text(tag) for item in learnt for tag in item.new_tags if tag.strip()})
+    ids = {name: create_tag(connection, name, created_at=now_ms).id for name in names}
+    carried = [(item.after.sha256, whole_text(tag)) for item in learnt for tag in item.new_tags]
+    _TAG.run(connection, [{"model_hash": sha256, "tag_id": ids[tag]} for sha256, tag in carried if tag in ids])
+
+
+def _ask(
+    connection: sa.Connection,
+    asking: Sequence[tuple[Model, list[KeptRecord]]],
+    paths: Mapping[str, Sequence[str]],
+    now_ms: int,
+) -> list[Asked]:
+    """Have the owner decide where his own words in a record differ from what the model says; one at a time."""
+    questions = [
+        (model, question)
+        for model, records in asking
+        if (question := next(_differing(model, records, paths.get(model.sha256, [])), None)) is not None
+    ]
+    taken = set(get_pendings_at(connection, [model.path for model, _ in questions])) if questions else set()
+    asked: list[Asked] = []
+    remembered: dict[int, set[str]] = {}
+    for model, (record, field, value) in questions:
+        if not model.path or model.path in taken:
+            continue
+        taken.add(model.path)
+        row = _row(model, record, field, value, now_ms)
+        pending_id = insert_pending(connection, row)
+        remembered.setdefault(record.id, set(record.asked)).add(_mark(field, value))
+        asked.append(
+            Asked(record.id, record.record.kind, record.record.key, field, model.path, model.sha256, pending_id)
+        )
+    remember_asked(connection, remembered)
+    return asked
+
+
+def _differing(
+    model: Model, records: Sequence[KeptRecord], paths: Sequence[str]
+) -> Iterator[tuple[KeptRecord, str, object]]:
+    for record in records:
+        said = meaning_as_json(record.record.meaning)
+        for field in ASKED_ABOUT:
+            value = said.get(field)
+            is_owned = field in record.record.owned and value is not None
+            if is_owned and said_otherwise(model, paths, field, value) and _mark(field, value) not in record.asked:
+                yield record, field, value
+
+
+def _mark(field: str, value: object) -> str:
+    return f"{field}:{hashlib.sha256(json_text(value, encoding='ascii').encode()).hexdigest()[:16]}"
+
+
+def _row(model: Model, record: KeptRecord, field: str, value: object, now_ms: int) -> PendingImport:
+    reason = (
+        f"{record.record.key} has your own words for {field}, and they differ from those of"
+        f" {model.name or suggested_name(model.path)}; choose a strategy"
+    )
+    return PendingImport(
+        id=0,
+        path=model.path,
+        sha256=model.sha256,
+        verified=True,
+        size_bytes=model.size_bytes,
+        created_at=now_ms,
+        source=record.record.kind,
+        state=PendingState.CONFLICT,
+        last_error=reason,
+        **as_row(field, value),
+    )

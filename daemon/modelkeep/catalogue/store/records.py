@@ -1,0 +1,307 @@
+"""Source records: what other tools say of models, kept whole."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.dialect import among, insert_missing
+from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.tables import locations, record_claims, record_targets, source_records
+from modelkeep.domain.adopting import Arrival, How, KeptRecord, RecordTaking
+from modelkeep.domain.json_text import json_text
+from modelkeep.domain.knowledge import (
+    HashClaim,
+    ImageFile,
+    ImageRank,
+    SourceRecord,
+    Standing,
+    meaning_as_json,
+    meaning_from_json,
+)
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_WRITTEN = (
+    "kind",
+    "key",
+    "digest",
+    "stem",
+    "original_path",
+    "size_bytes",
+    "standing",
+    "updated_at",
+    "meaning_json",
+    "owned_json",
+    "raw_json",
+    "claims_json",
+    "images_json",
+    "remarks_json",
+    "file_bytes",
+    "file_mtime_ns",
+    "last_seen",
+    "gone",
+    "dropped",
+)
+_COMPARED = ("digest", "meaning_json", "owned_json", "claims_json", "images_json", "remarks_json", "dropped", "gone")
+"""What says that a record is another: its digest, and what this version of modelkeep reads out of it."""
+
+_INSERT = Bulk(sa.insert(source_records))
+_UPDATE = Bulk(
+    sa.update(source_records)
+    .where(source_records.c.id == sa.bindparam("b_id"))
+    .values({name: sa.bindparam(f"b_{name}", type_=source_records.c[name].type) for name in _WRITTEN})
+)
+_CLAIM = Bulk(insert_missing(record_claims))
+_TARGET = Bulk(insert_missing(record_targets))
+_SEEN = Bulk(
+    sa.update(source_records)
+    .where(source_records.c.id == sa.bindparam("b_id"))
+    .values(
+        {
+            name: sa.bindparam(f"b_{name}", type_=source_records.c[name].type)
+            for name in ("file_bytes", "file_mtime_ns", "last_seen")
+        }
+    )
+)
+
+Put = tuple[Arrival, int, RecordTaking]
+"""A record that was kept, its id, and what was done with it."""
+
+
+def put_records(connection: sa.Connection, arrivals: Sequence[Arrival], now_ms: int) -> list[Put]:
+    """Keep records, each in the place of the one of the same kind and key; of several such the last one counts."""
+    latest = {(arrival.record.kind, arrival.record.key): arrival for arrival in arrivals}
+    known = _known(connection, latest)
+    _part_from_earlier_contents(connection, latest, known)
+    fresh: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
+    seen: list[dict[str, Any]] = []
+    put: dict[tuple[str, str], tuple[int, RecordTaking]] = {}
+    for name, arrival in latest.items():
+        row, values = known.get(name), _values(arrival, now_ms)
+        if row is None:
+            fresh.append(values)
+            continue
+        values["dropped"] = bool(row["dropped"]) and row["digest"] == values["digest"]
+        differs = any(row[column] != values[column] for column in _COMPARED)
+        put[name] = (row["id"], RecordTaking.UPDATED if differs else RecordTaking.UNCHANGED)
+        (changed if differs else seen).append({"b_id": row["id"], **_bound(values, _WRITTEN if differs else _FACTS)})
+    _INSERT.run(connection, [{**row, "first_seen": now_ms} for row in fresh])
+    _UPDATE.run(connection, changed)
+    _SEEN.run(connection, seen)
+    put |= {name: (row["id"], RecordTaking.TAKEN) for name, row in _known(connection, _names(fresh)).items()}
+    written = [(latest[name], *told) for name, told in put.items()]
+    _put_claims(connection, [item for item in written if item[2] is not RecordTaking.UNCHANGED])
+    _put_targets(connection, written)
+    return [(latest[name], *put[name]) for name in latest]
+
+
+def set_gone(connection: sa.Connection, ids: Sequence[int]) -> list[tuple[str, str]]:
+    """Record that the files of records are there no more; returns kind and key of those for which that is news."""
+    chosen = sa.and_(among(source_records.c.id, ids), sa.not_(source_records.c.gone))
+    columns = (source_records.c.kind, source_records.c.key)
+    news = [(row.kind, row.key) for row in connection.execute(sa.select(*columns).where(chosen))] if ids else []
+    if news:
+        connection.execute(sa.update(source_records).where(chosen).values(gone=True))
+    return news
+
+
+def set_dropped(connection: sa.Connection, record_id: int) -> None:
+    """Record that the owner does not want a record."""
+    chosen = source_records.c.id == record_id
+    connection.execute(sa.update(source_records).where(chosen).values(dropped=True))
+
+
+def forget_records_of(connection: sa.Connection, sha256: str) -> None:
+    """Delete the records that are attached to a content and to no other; the others are no more of it."""
+    columns = record_targets.c
+    others = sa.select(columns.record_id).where(columns.sha256 != sha256, columns.sha256 != "")
+    own = sa.select(columns.record_id).where(columns.sha256 == sha256, columns.record_id.not_in(others))
+    connection.execute(sa.delete(source_records).where(source_records.c.id.in_(own)))
+    connection.execute(sa.delete(record_targets).where(columns.sha256 == sha256))
+
+
+def remember_asked(connection: sa.Connection, asked: Mapping[int, Iterable[str]]) -> None:
+    """Record about which texts of records the owner was asked."""
+    for record_id, texts in asked.items():
+        chosen = source_records.c.id == record_id
+        connection.execute(sa.update(source_records).where(chosen).values(asked_json=json_text(sorted(texts))))
+
+
+def kept_records(connection: sa.Connection, ids: Sequence[int]) -> dict[int, KeptRecord]:
+    """Return records by their ids, with what they are attached to."""
+    if not ids:
+        return {}
+    rows = connection.execute(sa.select(source_records).where(among(source_records.c.id, ids))).all()
+    targets = _targets_of(connection, ids)
+    return {row.id: _kept(row, targets.get(row.id, [])) for row in rows}
+
+
+def records_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[KeptRecord]]:
+    """Return the records that are attached to each of these contents."""
+    if not hashes:
+        return {}
+    query = sa.select(record_targets.c.record_id, record_targets.c.sha256).distinct()
+    pairs = connection.execute(query.where(among(record_targets.c.sha256, hashes))).all()
+    kept = kept_records(connection, sorted({row.record_id for row in pairs}))
+    found: dict[str, list[KeptRecord]] = {}
+    for record_id, sha256 in sorted((row.record_id, row.sha256) for row in pairs):
+        found.setdefault(sha256, []).append(kept[record_id])
+    return found
+
+
+def _known(connection: sa.Connection, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return what is held of records of a kind and key: the present one, else the last that is gone."""
+    wanted = set(names)
+    columns = [source_records.c[name] for name in ("id", "kind", "key", "last_seen", *_COMPARED)]
+    query = sa.select(*columns).where(among(source_records.c.key, [key for _, key in wanted]))
+    rows = connection.execute(query.order_by(sa.not_(source_records.c.gone), source_records.c.id)).mappings().all()
+    return {(row["kind"], row["key"]): dict(row) for row in rows if (row["kind"], row["key"]) in wanted}
+
+
+def _part_from_earlier_contents(
+    connection: sa.Connection,
+    arrivals: Mapping[tuple[str, str], Arrival],
+    known: dict[tuple[str, str], Mapping[str, Any]],
+) -> None:
+    """Leave a record to the content that it was about when another content lies at its path by now.
+
+    What its file says anew it says of that one.
+    """
+    changed = {row["id"]: name for name, row in known.items() if row["digest"] != arrivals[name].record.digest}
+    there = record_targets.join(locations, locations.c.path == record_targets.c.path)
+    query = sa.select(record_targets.c.record_id).select_from(there).distinct()
+    is_other = sa.and_(record_targets.c.sha256 != "", locations.c.sha256 != record_targets.c.sha256)
+    chosen = sa.and_(among(record_targets.c.record_id, list(changed)), is_other)
+    left = list(connection.execute(query.where(chosen)).scalars()) if changed else []
+    set_gone(connection, left)
+    for record_id in left:
+        del known[changed[record_id]]
+
+
+def _names(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return [(row["kind"], row["key"]) for row in rows]
+
+
+_FACTS = ("file_bytes", "file_mtime_ns", "last_seen")
+
+
+def _bound(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {f"b_{name}": values[name] for name in names}
+
+
+def _values(arrival: Arrival, now_ms: int) -> dict[str, Any]:
+    record = arrival.record
+    return {
+        "kind": record.kind,
+        "key": record.key,
+        "digest": record.digest,
+        "stem": record.stem,
+        "original_path": record.original_path,
+        "size_bytes": record.size_bytes,
+        "standing": record.standing.value,
+        "updated_at": record.updated_at,
+        "meaning_json": _json(meaning_as_json(record.meaning)),
+        "owned_json": _json(sorted(record.owned)),
+        "raw_json": _json(record.raw),
+        "claims_json": _json([claim.as_json() for claim in record.claims]),
+        "images_json": json_text([[image.path, image.rank.value] for image in record.images]),
+        "remarks_json": _json(list(record.remarks)),
+        "file_bytes": arrival.file_bytes,
+        "file_mtime_ns": arrival.file_mtime_ns,
+        "last_seen": now_ms,
+        "gone": False,
+        "dropped": False,
+    }
+
+
+def _json(value: object) -> str:
+    """Return a foreign value as JSON; half a character, which no text can hold, is replaced."""
+    text = json_text(value, spell=str)
+    if text.isascii() and "\\ud" not in text:
+        return text
+    return json_text(_whole(json.loads(text)))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return whole_text(value)
+    if isinstance(value, dict):
+        return {whole_text(key): _whole(inner) for key, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list) else value
+
+
+def whole_text(text: str) -> str:
+    """Return a foreign text without halves of characters."""
+    return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _put_claims(connection: sa.Connection, written: Sequence[Put]) -> None:
+    ids = [record_id for _, record_id, _ in written]
+    if ids:
+        connection.execute(sa.delete(record_claims).where(among(record_claims.c.record_id, ids)))
+    _CLAIM.run(
+        connection,
+        [
+            {"record_id": record_id, "kind": claim.kind.value, "value": claim.value}
+            for arrival, record_id, _ in written
+            for claim in arrival.record.claims
+        ],
+    )
+
+
+def _put_targets(connection: sa.Connection, written: Sequence[Put]) -> None:
+    """Have records name the paths that they name now; what they are attached to stays."""
+    held = _targets_of(connection, [record_id for _, record_id, _ in written])
+    new, lost = [], []
+    for arrival, record_id, _ in written:
+        rows, named = held.get(record_id, []), set(arrival.record.models)
+        known = {row.path for row in rows if row.path}
+        new += [{"record_id": record_id, "path": path, "sha256": ""} for path in sorted(named - known)]
+        lost += [(record_id, row.path) for row in rows if row.path and not row.sha256 and row.path not in named]
+    for record_id, path in lost:
+        columns = record_targets.c
+        chosen = sa.and_(columns.record_id == record_id, columns.path == path, columns.sha256 == "")
+        connection.execute(sa.delete(record_targets).where(chosen))
+    _TARGET.run(connection, new)
+
+
+def _targets_of(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[sa.Row[*tuple[Any, ...]]]]:
+    found: dict[int, list[sa.Row[*tuple[Any, ...]]]] = {}
+    query = sa.select(record_targets).where(among(record_targets.c.record_id, ids))
+    for row in connection.execute(query).all() if ids else ():
+        found.setdefault(row.record_id, []).append(row)
+    return found
+
+
+def _kept(row: sa.Row[*tuple[Any, ...]], targets: Sequence[sa.Row[*tuple[Any, ...]]]) -> KeptRecord:
+    record = SourceRecord(
+        kind=row.kind,
+        key=row.key,
+        digest=row.digest,
+        models=tuple(sorted({target.path for target in targets if target.path})),
+        original_path=row.original_path,
+        stem=row.stem,
+        size_bytes=row.size_bytes,
+        meaning=meaning_from_json(json.loads(row.meaning_json)),
+        owned=frozenset(json.loads(row.owned_json)),
+        standing=Standing(row.standing),
+        updated_at=row.updated_at,
+        raw=json.loads(row.raw_json),
+        claims=tuple(HashClaim.from_json(claim) for claim in json.loads(row.claims_json)),
+        images=tuple(ImageFile(path, ImageRank(rank)) for path, rank in json.loads(row.images_json)),
+        remarks=tuple(json.loads(row.remarks_json)),
+    )
+    attached = {target.sha256: How(target.how) for target in targets if target.sha256}
+    return KeptRecord(
+        row.id,
+        record,
+        row.gone,
+        row.dropped,
+        row.first_seen,
+        row.last_seen,
+        tuple(json.loads(row.asked_json)),
+        attached,
+    )

@@ -1,0 +1,40 @@
+"""Import a source that is kept record by record: all of it in one transaction, and a report of each."""
+
+from collections.abc import Callable
+
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.changes.adoption import Adoption
+from modelkeep.changes.ports import Records
+from modelkeep.changes.protocol import Changes
+from modelkeep.domain.adopting import Arrival
+from modelkeep.importers.base import SourceContent
+from modelkeep.importers.report import ImportReport, Progress, report_of_records
+
+
+class RecordImports:
+    """Takes in the records of sources.
+
+    Args:
+        catalogue: what is known.
+        changes: commits and journals.
+        journal: is told of the import as a whole.
+        clock_ms: milliseconds since 1970.
+    """
+
+    def __init__(self, catalogue: Catalogue, changes: Changes, journal: Records, clock_ms: Callable[[], int]) -> None:
+        self._catalogue = catalogue
+        self._adoption = Adoption(catalogue, changes, clock_ms)
+        self._journal = journal
+        self._clock_ms = clock_ms
+
+    async def rehearse(self, content: SourceContent) -> ImportReport:
+        """Find out what would be done with a source, and change nothing."""
+        arrivals = [Arrival(record) for record in content.records]
+        adopted = await self._catalogue.adopt(arrivals, (), self._clock_ms(), lambda _: None, dry_run=True)
+        return report_of_records(content, adopted.taken, dry_run=True)
+
+    async def take(self, content: SourceContent, progress: Callable[[Progress], None]) -> ImportReport:
+        """Take a source in."""
+        progress(Progress("writing", 0, len(content.records)))
+        adopted = await self._adoption.take([Arrival(record) for record in content.records])
+        return report_of_records(content, adopted.taken)

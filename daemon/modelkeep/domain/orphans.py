@@ -1,0 +1,112 @@
+"""Source records without a model: which models are offered to them, and which of these is taken. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from enum import StrEnum
+
+from modelkeep.domain.adopting import KeptRecord
+from modelkeep.domain.knowledge import Grade, SourceRecord
+from modelkeep.domain.verdicts import STRONG, Digests, Verdict, verdict
+
+SIMILAR = 0.6
+"""From which on two stems are said to be similar (`difflib`: 1 = the same)."""
+
+BEGINNING, BEGINNING_MIN = 0.8, 3
+"""How similar two stems are of which one is the beginning of the other, and how long that has to be."""
+
+OFFERS_MAX = 10
+
+
+class OfferedBy(StrEnum):
+    """Why a model is offered to an orphan; the best reason stands first."""
+
+    HASH = "hash"
+    SIZE_AND_NAME = "size and name"
+    NEIGHBOURHOOD = "neighbourhood"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A content that an orphan may be about, with its paths and what it was read to have."""
+
+    sha256: str
+    size_bytes: int
+    paths: tuple[str, ...]
+    digests: Digests
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model that is offered to an orphan, and why; `similarity` of the names, 1 = the same."""
+
+    sha256: str
+    path: str
+    by: OfferedBy
+    similarity: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A record that has no model, and the models that are offered to it, the likeliest first."""
+
+    kept: KeptRecord
+    offers: tuple[Offer, ...] = ()
+
+
+def offers(record: SourceRecord, candidates: Iterable[Candidate]) -> list[Offer]:
+    """Return the models that a record without one may be about, the likeliest first."""
+    found = (offer for candidate in candidates if (offer := _offer(record, candidate)) is not None)
+    order = list(OfferedBy)
+    return sorted(found, key=lambda offer: (order.index(offer.by), -offer.similarity, offer.path))[:OFFERS_MAX]
+
+
+def the_clear_one(record: SourceRecord, candidates: Iterable[Candidate]) -> str:
+    """Return the content that a record without a model is surely about, empty when that is not clear.
+
+    It is the only one of which a hash is true that tells files apart and is not of a kind that is often wrong.
+    """
+    good = [claim for claim in record.claims if claim.kind in STRONG and claim.grade is not Grade.D]
+    clear = {
+        candidate.sha256
+        for candidate in candidates
+        if any(verdict(claim, candidate.digests) is Verdict.CONFIRMED for claim in good)
+    }
+    return clear.pop() if len(clear) == 1 else ""
+
+
+def stem_of(path: str) -> str:
+    """Return the base name of a file without its last ending."""
+    name = path.rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[0] or name
+
+
+def _offer(record: SourceRecord, candidate: Candidate) -> Offer | None:
+    if not candidate.paths:
+        return None
+    if any(verdict(claim, candidate.digests) is Verdict.CONFIRMED for claim in record.claims):
+        return Offer(candidate.sha256, candidate.paths[0], OfferedBy.HASH, 1.0)
+    if record.size_bytes and record.size_bytes == candidate.size_bytes:
+        for path in candidate.paths:
+            if record.stem and stem_of(path).casefold() == record.stem.casefold():
+                return Offer(candidate.sha256, path, OfferedBy.SIZE_AND_NAME, 1.0)
+    return _neighbour(record, candidate)
+
+
+def _neighbour(record: SourceRecord, candidate: Candidate) -> Offer | None:
+    folders = {path.rsplit("/", 1)[0] for path in (*record.models, record.key)}
+    near = [path for path in candidate.paths if path.rsplit("/", 1)[0] in folders]
+    rated = [(_similarity(record.stem, stem_of(path)), path) for path in near if record.stem]
+    similarity, path = max(rated, default=(0.0, ""))
+    return Offer(candidate.sha256, path, OfferedBy.NEIGHBOURHOOD, similarity) if similarity >= SIMILAR else None
+
+
+def _similarity(one: str, other: str) -> float:
+    shorter, longer = sorted((one.casefold(), other.casefold()), key=len)
+    ratio = round(SequenceMatcher(None, shorter, longer).ratio(), 2)
+    return max(ratio, BEGINNING) if len(shorter) >= BEGINNING_MIN and longer.startswith(shorter) else ratio
+
+
+def folders_of(records: Sequence[SourceRecord]) -> set[str]:
+    """Return the folders in which neighbours of records lie."""
+    return {path.rsplit("/", 1)[0] for record in records for path in (*record.models, record.key)}
