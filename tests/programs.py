@@ -13,6 +13,7 @@ PACKAGES = {
     "lnav": "lnav",
     "mkfs.ext4": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",
+    "node": "nodejs",
     "rsync": "rsync",
     "setpriv": "util-linux",
     "strace": "strace",

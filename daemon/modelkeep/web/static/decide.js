@@ -82,7 +82,7 @@ async function show() {
     fill(view, ...parts);
   }
   place.textContent = where();
-  heading.textContent = row.name || baseName(row.path);
+  fill(heading, row.name || baseName(row.path));
   await showSides(row);
 }
 
@@ -98,7 +98,7 @@ async function showSides(row) {
       over(row, "This row is no longer in conflict.");
       return;
     }
-    reason.textContent = details.pending.last_error;
+    fill(reason, details.pending.last_error);
     fill(comparison, ...sides(details));
     for (const { strategy, effect } of choices) {
       const { done, lost } = effects(details.outcomes[strategy.name]);

@@ -28,7 +28,17 @@ function filled(made, { on = {}, data = {}, ...attributes }, children) {
 }
 
 const flat = (children) =>
-  children.flat(Infinity).filter((child) => child !== false && child !== null && child !== undefined);
+  children
+    .flat(Infinity)
+    .filter((child) => child !== false && child !== null && child !== undefined)
+    .map((child) => (child instanceof Node ? child : visible(String(child))));
+
+// What a file is called may hold characters that turn the text after them around, or that no one sees.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+// Return a text with those characters spelled out.
+export const visible = (text) =>
+  text.replace(UNSEEN, (character) => `\\u${character.codePointAt(0).toString(16).padStart(4, "0")}`);
 
 // Put these children in the place of those that an element has.
 export function fill(parent, ...children) {
@@ -36,11 +46,11 @@ export function fill(parent, ...children) {
   return parent;
 }
 
-// Return a link to a page of elsewhere if a text is an address of one, else the text.
-export function outer(text) {
-  const isAddress = /^https?:\/\//i.test(text) && URL.canParse(text);
-  return isAddress ? el("a", { href: text, rel: "noreferrer noopener", target: "_blank" }, text) : text;
-}
+// Return a text in which addresses of pages of elsewhere are links, as children of an element.
+export const outer = (text) => text.split(/(\s+)/).map((word) => (isAddress(word) ? link(word) : word));
+
+const isAddress = (word) => /^https?:\/\//i.test(word) && URL.canParse(word);
+const link = (address) => el("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, address);
 
 // Say a sentence to who reads by eye or by ear; a problem stays longer.
 export function say(sentence, { isProblem = false } = {}) {

@@ -5,7 +5,7 @@ import { el, empty, fill, say } from "./dom.js";
 import { onConnection, onRecord } from "./events.js";
 import { counted, day } from "./format.js";
 import { chapters, recordLine } from "./records.js";
-import { isFailure } from "./words.js";
+import { isFailure, short } from "./words.js";
 
 const PIECE = 200;
 const TYPING_MS = 300;
@@ -71,21 +71,30 @@ function show(records) {
   newest = records.at(-1)?.seq ?? newest;
   const isStory = Boolean(model.value.trim());
   more.hidden = records.length < limit;
-  told.textContent = isStory
-    ? `The story of ${model.value.trim()}, from its beginning: ${counted(records.length, "record")}.`
-    : `${counted(records.length, "record")}, the newest first. New ones come by themselves.`;
+  fill(told, isStory ? story(records) : news(records.length));
   // A story is read from its beginning, news from the end.
   const inOrder = isStory ? chapters(records) : records.toReversed();
-  fill(list, lines(inOrder));
+  fill(list, lines(inOrder, { isLink: !isStory }));
   if (!records.length) {
     fill(list, el("li", {}, empty("Nothing like that happened", "Ask for more: another name, any event, or a longer time.")));
   }
 }
 
-function lines(records) {
+const news = (number) => `${counted(number, "record")}, the newest first. New ones come by themselves.`;
+
+function story(records) {
+  const name = model.value.trim();
+  const sha256 = records.findLast((record) => record.sha256)?.sha256;
+  return [
+    `The story of ${name === sha256 ? short(name) : name}, from its beginning: ${counted(records.length, "record")}. `,
+    sha256 && el("a", { href: `/model/${sha256}` }, "Open the model"),
+  ];
+}
+
+function lines(records, options) {
   return records.flatMap((record, at) => {
     const isNewDay = at === 0 || day(records[at - 1].ts) !== day(record.ts);
-    return [isNewDay && el("li", { class: "day" }, el("h2", {}, day(record.ts))), recordLine(record)];
+    return [isNewDay && el("li", { class: "day" }, el("h2", {}, day(record.ts))), recordLine(record, options)];
   });
 }
 
@@ -106,7 +115,7 @@ onRecord((record) => {
     const heads = first?.textContent === day(record.ts) ? first.parentElement : null;
     heads ? heads.after(recordLine(record)) : list.prepend(...lines([record]));
     list.querySelector(".empty")?.closest("li").remove();
-    told.textContent = `${counted(list.querySelectorAll(".record").length, "record")}, the newest first. New ones come by themselves.`;
+    fill(told, news(list.querySelectorAll(".record").length));
     [...list.querySelectorAll(".record")].slice(limit).forEach((line) => line.remove());
   }
 });

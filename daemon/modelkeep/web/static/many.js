@@ -5,7 +5,7 @@ import { el, fill } from "./dom.js";
 import { baseName, count, counted } from "./format.js";
 import { source } from "./sides.js";
 
-const AT_ONCE = 50;
+const AT_ONCE = 20;
 const NAMED_MAX = 8;
 
 // Ask which rows and how, have them decided, and call `after` when the reader is done.

@@ -44,7 +44,7 @@ export function sides({ pending, existing, sides: texts }) {
 }
 
 const paths = (known) => el("ul", { class: "stack" }, known.map((path) => el("li", { class: "path mono" }, path)));
-const facts = (bytes, createdAt) => `${size(bytes)}, ${createdAt ? `created ${dateTime(createdAt)}` : "created at an unknown time"}`;
+const facts = (bytes, createdAt) => `${bytes > 0 ? size(bytes) : "of unknown size"}, ${createdAt ? `created ${dateTime(createdAt)}` : "created at an unknown time"}`;
 
 function figure(addresses, name) {
   if (!addresses.length) {
@@ -107,23 +107,26 @@ function differing(key, one, other) {
 const marked = (pieces, kind) =>
   el("p", { class: "text" }, pieces.map(({ text, differs }) => (differs ? el("mark", { class: kind }, text) : text)));
 
+const ENGLISH = new Intl.ListFormat("en-GB");
+
 // Return what a strategy does, as two lists of sentences: what becomes of the model, and what is lost.
 export function effects({ effect, image, removes_row: removesRow }) {
   if (!removesRow) {
     return { done: ["Nothing changes; the row stays in the queue."], lost: [] };
   }
-  const tags = (names) => (names.length ? `${names.length > 1 ? "tags" : "tag"} ${names.map((name) => `“${name}”`).join(", ")}` : "");
+  const tags = (names) => (names.length ? `${names.length > 1 ? "tags" : "tag"} ${joined(names.map((name) => `“${name}”`))}` : "");
+  const joined = (words) => ENGLISH.format(words);
   const labels = (keys) => (keys.length > 4 ? [counted(keys.length, "value")] : keys.map(label));
   const added = [...labels(effect.added), tags(effect.added_tags)].filter(Boolean);
   const done = [
-    effect.replaced.length && `The row's ${labels(effect.replaced).join(", ")} replaces the model's`,
-    added.length && `Adds ${added.join(", ")} to the model`,
+    effect.replaced.length && `The row's ${joined(labels(effect.replaced))} ${effect.replaced.length > 1 ? "replace" : "replaces"} the model's`,
+    added.length && `Adds ${joined(added)} to the model`,
     effect.image === "added" && `The row's picture becomes its picture ${image}`,
     effect.image === "replaced" && `The row's picture replaces its picture ${image}`,
   ].filter(Boolean);
   const lost = [
     ["model", [...labels(effect.replaced), effect.image === "replaced" && `picture ${image}`]],
     ["row", [...labels(effect.lost), tags(effect.lost_tags), effect.image_lost && "picture"]],
-  ].flatMap(([whose, what]) => (what.some(Boolean) ? [`the ${whose}'s ${what.filter(Boolean).join(", ")}`] : []));
+  ].flatMap(([whose, what]) => (what.some(Boolean) ? [`the ${whose}'s ${joined(what.filter(Boolean))}`] : []));
   return { done: done.length ? done : ["The model stays as it is"], lost };
 }
