@@ -28,13 +28,21 @@ export class Grid {
     root.addEventListener("error", (event) => event.target.tagName === "IMG" && event.target.remove(), true);
   }
 
-  // Show other models; the reader begins at the top again.
-  show(parameters, total) {
+  // Return the first page of models: what `show` needs of them.
+  ahead(parameters) {
+    return get("/api/models/browse", { ...parameters, limit: PAGE, offset: 0 });
+  }
+
+  // Show other models, of which the first page came `ahead`; the reader begins at the top again.
+  show(parameters, total, { models }) {
     this.#forget();
     this.#parameters = parameters;
     this.#total = total;
-    this.#removeTiles();
+    this.#pages.set(0, models);
+    this.#tiles.clear();
+    fill(this.#root);
     this.#reshape();
+    this.#settle();
   }
 
   // Look again at the same models, where the reader is.
@@ -42,17 +50,13 @@ export class Grid {
     this.#forget();
     this.#total = total;
     this.#reshape();
+    this.#settle();
   }
 
   #forget() {
     this.#asking.abort();
     this.#asking = new AbortController();
     this.#pages.clear();
-  }
-
-  #removeTiles() {
-    this.#tiles.clear();
-    fill(this.#root);
   }
 
   #reshape() {
@@ -85,21 +89,27 @@ export class Grid {
 
   #draw() {
     this.#drawn = 0;
-    const [first, end] = this.#range(0.75);
+    const [first, end] = this.#range(0.5);
     for (const [index, { item }] of this.#tiles) {
       if ((index < first || index >= end) && !item.contains(document.activeElement)) {
         item.remove();
         this.#tiles.delete(index);
       }
     }
+    // In their order: that is how a keyboard and a screen reader go through them.
+    let next = this.#root.firstChild;
     for (let index = first; index < end; index += 1) {
-      this.#drawTile(index);
+      while (next && next.index < index) {
+        next = next.nextSibling;
+      }
+      this.#drawTile(index, next);
     }
     // What is flown past is neither asked for nor shown.
-    this.#settled ||= setTimeout(() => this.#settle(), this.#pages.size ? SETTLE_MS : 0);
+    this.#settled ||= setTimeout(() => this.#settle(), SETTLE_MS);
   }
 
   #settle() {
+    clearTimeout(this.#settled);
     this.#settled = 0;
     const [first, end] = this.#range(0.5);
     for (let page = Math.floor(first / PAGE); page * PAGE < end; page += 1) {
@@ -138,29 +148,40 @@ export class Grid {
     return this.#pages.get(Math.floor(index / PAGE))?.[index % PAGE];
   }
 
-  #drawTile(index) {
+  // Draw a tile; one that is not there yet comes before `next`.
+  #drawTile(index, next) {
     const model = this.#modelAt(index);
-    const there = this.#tiles.get(index);
-    if (there && (!model || there.said === JSON.stringify(model))) {
-      return;
+    let tile = this.#tiles.get(index);
+    if (!tile) {
+      tile = { item: this.#newItem(index), model: null, image: null };
+      this.#root.insertBefore(tile.item, next);
+      this.#tiles.set(index, tile);
     }
-    const [link, image] = model ? tileOf(model) : [waiting(), null];
-    const tile = { said: model && JSON.stringify(model), image, item: there?.item ?? this.#newItem(index) };
+    if (model && model !== tile.model) {
+      this.#fillTile(tile, model);
+    }
+  }
+
+  #fillTile(tile, model) {
+    const isSame = JSON.stringify(model) === JSON.stringify(tile.model);
+    tile.model = model;
+    if (isSame) {
+      return; // it was asked for again
+    }
     const hadFocus = tile.item.contains(document.activeElement);
+    const [link, image] = tileOf(model);
+    tile.image = image;
     fill(tile.item, link);
-    this.#tiles.set(index, tile);
+    tile.item.removeAttribute("aria-busy");
     if (hadFocus) {
       link.focus();
     }
   }
 
   #newItem(index) {
-    const item = el("li", { "aria-posinset": index + 1, "aria-setsize": this.#total });
-    this.#place(item, index);
+    const item = el("li", { "aria-posinset": index + 1, "aria-setsize": this.#total, "aria-busy": "true", tabindex: -1 });
     item.index = index;
-    // In their order: that is how a keyboard and a screen reader go through them.
-    const after = [...this.#root.children].find((other) => other.index > index);
-    this.#root.insertBefore(item, after ?? null);
+    this.#place(item, index);
     return item;
   }
 
@@ -192,12 +213,10 @@ export class Grid {
       scrollBy(0, top < bar ? top - bar : top + height + gap - innerHeight);
       this.#draw();
     }
-    this.#tiles.get(to)?.item.firstChild.focus({ preventScroll: true });
+    const { item } = this.#tiles.get(to);
+    (item.firstChild ?? item).focus({ preventScroll: true });
   }
 }
-
-const waiting = () =>
-  el("a", { class: "tile waiting", tabindex: -1, "aria-busy": "true" }, el("span", { class: "frame-of-image" }), el("span", { class: "caption" }, el("span", { class: "unseen" }, "Loading")));
 
 function tileOf(model) {
   const address = `/api/images/${model.sha256}_0.webp?quality=low`;

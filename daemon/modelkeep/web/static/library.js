@@ -66,11 +66,20 @@ function want(changes, { isStep = true } = {}) {
 async function look({ isAgain = false } = {}) {
   const turn = ++latest;
   showControls();
+  const { type, ...others } = asked(wanted);
+  const parameters = { ...asked(wanted), order: wanted.order };
   try {
-    const { type, ...others } = asked(wanted);
-    const { total, types } = await get("/api/models/count", others);
+    const [counts, first] = await Promise.all([get("/api/models/count", others), isAgain ? null : grid.ahead(parameters)]);
     if (turn === latest) {
-      showFound(total, types.map((known) => ({ ...known, type: known.type || "others" })), type, isAgain);
+      const types = counts.types.map((known) => ({ ...known, type: known.type || "others" }));
+      const number = type ? (types.find((known) => known.type === type)?.models ?? 0) : counts.total;
+      if (isAgain) {
+        grid.refresh(number);
+      } else {
+        grid.show(parameters, number, first);
+      }
+      showFound(number, types, counts.total);
+      restoreScroll();
     }
   } catch (error) {
     if (error.status) {
@@ -79,17 +88,10 @@ async function look({ isAgain = false } = {}) {
   }
 }
 
-function showFound(total, types, type, isAgain) {
-  const number = type ? (types.find((known) => known.type === type)?.models ?? 0) : total;
-  if (isAgain) {
-    grid.refresh(number);
-  } else {
-    grid.show({ ...asked(wanted), order: wanted.order }, number);
-  }
+function showFound(number, types, total) {
   showTypes(types, total);
   fill(at("found"), number ? counted(number, "model") : "");
   fill(at("nothing"), number === 0 && nothing());
-  restoreScroll();
 }
 
 function nothing() {
