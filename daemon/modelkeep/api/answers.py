@@ -263,6 +263,20 @@ class Orphans(Answer):
     orphans: list[Orphan]
 
 
+class Sibling(Answer):
+    """Another model whose file holds the same tensors under a different header.
+
+    `heir` is the model that has taken over what is known of it, or empty.
+    """
+
+    sha256: str
+    name: str
+    path: str
+    size_bytes: int
+    state: Literal["present", "missing", "unreachable"]
+    heir: str
+
+
 class DetailedModel(Further):
     """A model with everything that belongs to it.
 
@@ -279,6 +293,7 @@ class DetailedModel(Further):
     digests: dict[str, str]
     header: Header
     sources: dict[str, list[AttachedSource]]
+    siblings: list[Sibling]
 
 
 class Effect(Answer):
@@ -383,11 +398,25 @@ class DuplicateModel(Answer):
     freeable_bytes: int
 
 
+class Relative(Answer):
+    """One of several models with the same tensors."""
+
+    sha256: str
+    name: str
+    type: str
+    path: str
+    size_bytes: int
+
+
 class Duplicates(Answer):
-    """Contents that lie at several places."""
+    """Contents that lie at several places.
+
+    `siblings` are groups of models that are there with the same tensors under different headers: no copies.
+    """
 
     duplicates: list[DuplicateModel]
     freeable_bytes: int
+    siblings: list[list[Relative]]
 
 
 class QueueRows(Answer):

@@ -126,6 +126,15 @@ class Backend(Protocol):
             NotFound: there is no such tag.
         """
 
+    async def inherit(self, sha256: str, origin: str) -> None:
+        """Have a model take over what is known of another with the same tensors.
+
+        Raises:
+            NotFound: there is no such model.
+            Conflict: they have not the same tensors.
+            Busy: images of one of them are being written at this moment.
+        """
+
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it.
 

@@ -108,6 +108,16 @@ async def details(question: TheQuestion, sha256: Sha256) -> Json:
     return await question.answer(sha256=sha256)
 
 
+@router.post("/{sha256}/inherit", response_model=answers.DetailedModel)
+async def inherit(backend: TheBackend, sha256: Sha256, asked: requests.Inheritance) -> Json:
+    """Have a model take over what is known of another whose file holds the same tensors under a different header.
+
+    Gaps are filled, tags unite, images follow its own; the other keeps all that is known of it.
+    """
+    await backend.inherit(sha256, asked.origin)
+    return Json(await backend.library.ask("/api/models/{sha256}/details", sha256=sha256))
+
+
 @router.delete("/{sha256}", response_model=reports.Done)
 async def purge(backend: TheBackend, sha256: Sha256) -> Json:
     """Forget a model with all that is known of it; only one with no present location."""

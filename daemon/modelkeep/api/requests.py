@@ -138,6 +138,12 @@ class ModelEdit(BaseModel):
         )
 
 
+class Inheritance(BaseModel):
+    """The model from which another of the same tensors takes over."""
+
+    origin: Hash
+
+
 class NewTags(BaseModel):
     """Names of tags."""
 

@@ -13,7 +13,7 @@ from modelkeep.domain import values
 from modelkeep.domain.adopting import KeptRecord
 from modelkeep.domain.browsing import TypeCount
 from modelkeep.domain.content_facts import ContentRow
-from modelkeep.domain.details import ModelDetails, PendingDetails
+from modelkeep.domain.details import ModelDetails, PendingDetails, Sibling
 from modelkeep.domain.duplicates import Duplicate, total_freeable_bytes
 from modelkeep.domain.header_meaning import header_meaning
 from modelkeep.domain.knowledge import meaning_as_json
@@ -87,6 +87,19 @@ def model_details(details: ModelDetails, sources: ModelSources | None = None) ->
         "digests": _digests(details.content or ContentRow(model.sha256)),
         "header": _header(details.content or ContentRow(model.sha256)),
         "sources": _sources(sources) if sources is not None else {},
+        "siblings": [_sibling(sibling) for sibling in details.siblings],
+    }
+
+
+def _sibling(sibling: Sibling) -> Shape:
+    """Another model whose file holds the same tensors under a different header."""
+    return {
+        "sha256": sibling.sha256,
+        "name": sibling.name,
+        "path": sibling.path,
+        "size_bytes": sibling.size_bytes,
+        "state": str(sibling.state),
+        "heir": sibling.heir,
     }
 
 
@@ -251,9 +264,17 @@ def _outcome(decision: Decision, pending: values.PendingImport, existing: ModelD
     }
 
 
-def duplicates(found: Sequence[Duplicate]) -> Shape:
-    """The contents that lie at several places, and what could be freed altogether."""
-    return {"duplicates": [_duplicate(item) for item in found], "freeable_bytes": total_freeable_bytes(found)}
+def duplicates(found: Sequence[Duplicate], families: Sequence[Sequence[values.Model]] = ()) -> Shape:
+    """The contents that lie at several places, what could be freed altogether, and which have the same tensors."""
+    return {
+        "duplicates": [_duplicate(item) for item in found],
+        "freeable_bytes": total_freeable_bytes(found),
+        "siblings": [[_relative(model) for model in family] for family in families],
+    }
+
+
+def _relative(model: values.Model) -> Shape:
+    return {name: getattr(model, name) for name in ("sha256", "name", "type", "path", "size_bytes")}
 
 
 def _duplicate(found: Duplicate) -> Shape:

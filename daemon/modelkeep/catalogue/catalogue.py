@@ -29,6 +29,7 @@ from modelkeep.catalogue.store import (
     offers,
     parking,
     scanning,
+    siblings,
     tag_acting,
 )
 from modelkeep.catalogue.store import claims as claiming
@@ -131,6 +132,8 @@ class Catalogue:
     claims = _reads(claiming.claims)
     unread_contents = _reads(claiming.unread_contents)
     keep_contents = _writes(contents.keep_contents)
+    successions = _reads(siblings.successions)
+    families = _reads(siblings.families)
     mark_claims = _writes(claiming.mark_claims)
     image_to_follow = _reads(claiming.image_to_follow)
     judge_claims = _writes(claiming.judge_claims)

@@ -7,6 +7,7 @@ from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Model
 
 CAUSE = "by the owner"
+SAME_TENSORS = "its file holds the same tensors under another header"
 
 
 def planned(plan: ActPlan) -> Planned:
@@ -36,7 +37,9 @@ def _facts(plan: ActPlan) -> dict[str, object]:
         facts["moved_down"] = plan.moved_down
     if plan.edited is not None:
         facts["changed"] = changed_fields(plan.model, plan.edited)
-    return facts | {"cause": CAUSE}
+    if order.origin:
+        facts["from"] = order.origin
+    return facts | {"cause": CAUSE if order.by_owner else SAME_TENSORS}
 
 
 def _plan(plan: ActPlan) -> dict[str, object]:

@@ -111,6 +111,23 @@ class OwnerActs:
         order = ActOrder(uuid4().hex, ActKind.EDITED, sha256, edit=edit, is_current=is_current)
         return await self._carry_out(order)
 
+    async def inherit(self, sha256: str, origin: str, *, by_owner: bool = True) -> ActPlan:
+        """Have a model take over what is known of another content with the same tensors.
+
+        Args:
+            sha256: the model.
+            origin: the other one, which keeps all that is known of it.
+            by_owner: whether he asked for it; else nothing is done where he has to decide.
+
+        Raises:
+            NotFound: there is no such model.
+            Conflict: they have not the same tensors.
+            Busy: images of one of them still wait to be published.
+        """
+        return await self._carry_out(
+            ActOrder(uuid4().hex, ActKind.INHERITED, sha256, origin=origin, by_owner=by_owner)
+        )
+
     async def _known(self, sha256: str) -> ModelDetails:
         known = await self._catalogue.model(sha256)
         if known is None:
@@ -152,7 +169,9 @@ class OwnerActs:
             try:
                 if order.kind is not ActKind.EDITED:  # which concerns no image
                     await asyncio.to_thread(self._require_published, order.sha256)
-                if order.kind is ActKind.IMAGE_UPLOADED:
+                if order.origin:
+                    await asyncio.to_thread(self._require_published, order.origin)
+                if order.kind in (ActKind.IMAGE_UPLOADED, ActKind.INHERITED):
                     order = await self._knowing_lost(order)
             except (ModelkeepError, OSError) as error:
                 self._images.discard(staged)
@@ -163,8 +182,8 @@ class OwnerActs:
                 raise_explained(error)
 
     async def _knowing_lost(self, order: ActOrder) -> ActOrder:
-        """Return the order with the files that its model has lost."""
-        names = published_names((await self._known(order.sha256)).images)
+        """Return the order with the files that are lost of the images that it is about."""
+        names = published_names((await self._known(order.origin or order.sha256)).images)
         return replace(order, lost=frozenset(await asyncio.to_thread(self._images.lost_files, names)))
 
     def _require_published(self, sha256: str) -> None:

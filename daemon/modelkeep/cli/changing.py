@@ -92,6 +92,22 @@ def edit_model(settings: "Settings", known: "Shape", changes: Json) -> Json:
         return after
 
 
+def inherit(settings: "Settings", sha256: str, origin: str) -> None:
+    """Have a model take over what is known of another with the same tensors.
+
+    Raises:
+        NotFound: there is no such model any more.
+        Conflict: they have not the same tensors.
+        DataDirectoryBusy: another program is changing the files.
+    """
+    client = connect(settings)
+    if client is None:
+        _on_files(settings, lambda writer: writer.inherit(sha256, origin))
+        return
+    with client:
+        client.post(f"/api/models/{sha256}/inherit", {"origin": origin})
+
+
 def add_tags(settings: "Settings", names: Sequence[str]) -> list[Json]:
     """Make tags, and return them; a name that there is stands for the tag that has it."""
     client = connect(settings)

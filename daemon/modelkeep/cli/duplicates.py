@@ -12,7 +12,8 @@ EXAMPLES = examples("modelkeep duplicates", "modelkeep duplicates --json")
 def duplicates(context: typer.Context, as_json: AsJson = False) -> None:
     """List contents that are stored more than once.
 
-    It tells copies from hard links and symbolic links, and says what could be freed. Nothing is deleted: which copy
+    It tells copies from hard links, from symbolic links and from the same weights under another header, and says
+    what could be freed. Nothing is deleted: which copy
     stays is your decision.
     """
     from modelkeep.cli.duplicates_view import duplicates_view
@@ -22,7 +23,7 @@ def duplicates(context: typer.Context, as_json: AsJson = False) -> None:
         found = reader.get("/api/duplicates", slowly=True)
     if as_json:
         print_json(found)
-    elif found["duplicates"]:
+    elif found["duplicates"] or found["siblings"]:
         console().print(duplicates_view(found))
     else:
         console().print("Every model has one copy only.")

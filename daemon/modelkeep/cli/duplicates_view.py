@@ -10,6 +10,7 @@ from modelkeep.cli.output import named, plain
 from modelkeep.cli.wording import count, size
 
 _NAME_COLUMNS = 100
+_HASH_DIGITS = 12
 
 
 def duplicates_view(found: Mapping[str, Any]) -> RenderableType:
@@ -17,7 +18,17 @@ def duplicates_view(found: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = []
     for row in found["duplicates"]:
         parts += [_headline(row), *_places(row)]
-    return Group(*parts, "", plain(_total(found), "bold"))
+    if found["duplicates"]:
+        parts += ["", plain(_total(found), "bold")]
+    for family in found["siblings"]:
+        parts += ["", plain("the same weights under different headers: no copies", "bold"), *map(_relative, family)]
+    return Group(*parts)
+
+
+def _relative(model: Mapping[str, Any]) -> Text:
+    return Text.assemble(
+        plain(f"  {model['sha256'][:_HASH_DIGITS]}  ", "dim"), named(model["name"]), "  ", plain(model["path"])
+    )
 
 
 def _headline(row: Mapping[str, Any]) -> Text:

@@ -21,6 +21,7 @@ _BECAME = {
     "image_uploaded": "image added",
     "purged": "model forgotten, with all that was known of it",
     "edited": "edited",
+    "inherited": "took over what was known of the same weights under another header",
     "tags_added": "tags made",
     "tag_changed": "tag changed",
     "tag_removed": "tag removed",
@@ -36,6 +37,7 @@ _INTENDED = {
     "image_uploaded": "image to be added",
     "purged": "model to be forgotten",
     "edited": "to be edited",
+    "inherited": "to take over what is known of the same weights under another header",
     "tags_added": "tags to be made",
     "tag_changed": "tag to be changed",
     "tag_removed": "tag to be removed",
@@ -226,6 +228,13 @@ def _repaired(record: Record) -> str:
     return f"repaired by doctor: {record.get('what', '')}" + (f" ({', '.join(names[:3])}{more})" if names else "")
 
 
+def _recognised(record: Record) -> str:
+    others_ = ", ".join(short(str(sha256)) for sha256 in _list(record.get("same_tensors_as")))
+    differing = ", ".join(str(name) for name in _list(record.get("differing")))
+    why = f"; both say something different of {differing}" if differing else ""
+    return f"the same weights as {others_} under another header{why}: `modelkeep models inherit` takes over"
+
+
 _SENTENCES: Mapping[str, Callable[[Record], str]] = {
     "daemon.started": lambda r: f"modelkeep {r['version']} started: {r['reason']} (process {r['pid']})",
     "daemon.stopped": lambda r: f"modelkeep stopped: {r['reason']} (process {r['pid']})",
@@ -242,6 +251,7 @@ _SENTENCES: Mapping[str, Callable[[Record], str]] = {
     "hash.failed": _not_hashed,
     "claim.confirmed": lambda r: f"the older hash {short(r['claimed'])} is right",
     "claim.refuted": _refuted,
+    "model.recognised": _recognised,
     "migration.planned": lambda r: f"planned: {_INTENDED.get(r['action'], r['action'])}",
     "migration.committed": lambda r: f"in the catalogue: {_BECAME.get(r['action'], r['action'])}",
     "migration.finished": what_became,

@@ -125,6 +125,34 @@ def edit(
         console().print(f"{clean(after['name'] or after['path'])} is changed.")
 
 
+@app.command("inherit", epilog=examples("modelkeep models inherit hero_v12 0a1b2c3d"))
+def inherit(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name, path, or a hash (6 digits or more).")],
+    origin: Annotated[str, typer.Argument(metavar="FROM", help="The other model, likewise.")],
+    as_json: AsJson = False,
+) -> None:
+    """Have a model take over what is known of the same weights under another header.
+
+    Gaps are filled, tags unite and images follow its own; the other model keeps all that is known of it. When the
+    file of the other is gone, this happens by itself, unless both say something different.
+    """
+    from modelkeep.cli.changing import inherit as take_over
+    from modelkeep.cli.reading import open_reader
+
+    settings = invocation(context).settings
+    with open_reader(settings) as reader:
+        hashes = [the_one(reader, named) for named in (model, origin)]
+    take_over(settings, *hashes)
+    with open_reader(settings) as reader:
+        after = _details(reader, hashes[0])
+    if as_json:
+        print_json(after)
+    else:
+        known = after["model"]
+        console().print(f"{clean(known['name'] or known['path'])} has taken over what was known of the other.")
+
+
 @app.command(
     "purge",
     epilog=examples("modelkeep models purge old-style", "modelkeep models purge 0a1b2c3d --yes"),

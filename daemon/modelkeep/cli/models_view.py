@@ -64,6 +64,7 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
             ]
         ),
     ]
+    parts += _siblings(details)
     if details["header"]["keys"] or details["header"]["problem"]:
         parts += ["", _header(details["header"])]
     if details["locations"]:
@@ -84,6 +85,28 @@ def _header(header: Mapping[str, Any]) -> RenderableType:
     more = [("…", plain(f"{count(further, 'more key')}: --json shows them"))] if further > 0 else []
     problem = [("not all", plain(header["problem"], "yellow"))] if header["problem"] else []
     return Group(plain(f"its {header['format']} header says", "bold"), facts([*rows[:_KEYS_SHOWN], *more, *problem]))
+
+
+def _siblings(details: Mapping[str, Any]) -> list[RenderableType]:
+    """Return which other models hold the same tensors, and what can be done about it."""
+    made = table("same weights, another header", "name", "location", "state")
+    for sibling in details["siblings"]:
+        state = plain(sibling["state"], _STATE_STYLES.get(sibling["state"], ""))
+        if sibling["heir"] == details["model"]["sha256"]:
+            state.append(", taken over from", style="dim")
+        made.add_row(
+            plain(sibling["sha256"][:_HASH_DIGITS], "dim"),
+            named(sibling["name"], columns=_NAME_COLUMNS),
+            plain(sibling["path"]),
+            state,
+        )
+    own = details["model"]["sha256"]
+    open_ones = [sibling["sha256"] for sibling in details["siblings"] if sibling["heir"] != own]
+    hint = [
+        plain(f"to take over what is known: modelkeep models inherit {own[:_HASH_DIGITS]} {other[:_HASH_DIGITS]}")
+        for other in open_ones[:1]
+    ]
+    return ["", made, *hint] if details["siblings"] else []
 
 
 def _in_brief(value: object) -> object:

@@ -47,6 +47,7 @@ _ACTS: Mapping[object, str] = {
     ActKind.IMAGE_UPLOADED: "the upload of an image",
     ActKind.PURGED: "the purge",
     ActKind.EDITED: "an edit",
+    ActKind.INHERITED: "the taking over from a model of the same tensors",
     TagActKind.ADDED: "the addition",
     TagActKind.CHANGED: "a change",
     TagActKind.REMOVED: "the removal",

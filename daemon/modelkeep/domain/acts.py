@@ -23,6 +23,8 @@ class ActKind(StrEnum):
     IMAGE_UPLOADED = "image_uploaded"
     PURGED = "purged"
     EDITED = "edited"
+    INHERITED = "inherited"
+    """It takes over what is known of another content with the same tensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class ActOrder:
 
     `migration` is its id, `seq` the image to remove, `image` the staged tiers of the one to add, `lost` those of
     the model's published files that are not there. `edit` is what the model shall say, and `is_current` tells whether
-    it is still as whoever asks knows it.
+    it is still as whoever asks knows it. `origin` is the content from which it takes over, and `by_owner` whether he
+    asked for it.
     """
 
     migration: str
@@ -42,6 +45,8 @@ class ActOrder:
     lost: frozenset[str] = frozenset()
     edit: Edit | None = None
     is_current: Callable[[ModelDetails], bool] = lambda _: True
+    origin: str = ""
+    by_owner: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class ActPlan:
     `images` are the model's images as they stand afterwards, `seq` the one that is removed or added. `links` says
     which published file each staged name has to stand for before the act may commit; `files` get their published
     names after it, then the published files in `removed` and the pending originals in `originals` go. `model` is how
-    the model is, `edited` how an edit leaves it. `changes` is False when all is as it shall be already.
+    the model is, `edited` how an edit leaves it. `changes` is False when all is as it shall be already, or the owner
+    has to decide because of what is `differing`.
     """
 
     order: ActOrder
@@ -64,11 +70,12 @@ class ActPlan:
     originals: tuple[str, ...] = ()
     edited: Model | None = None
     changes: bool = True
+    differing: tuple[str, ...] = ()
 
     @property
     def moved_down(self) -> int:
         """How many later images close the gap of the one that is removed."""
-        return len(self.links) // len(QUALITIES)
+        return len(self.links) // len(QUALITIES) if self.order.kind is ActKind.IMAGE_REMOVED else 0
 
 
 def plan_act(order: ActOrder, known: ModelDetails, tags: Mapping[int, Tag] | None = None) -> ActPlan:

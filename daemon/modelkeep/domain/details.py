@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from modelkeep.domain.content_facts import ContentRow
-from modelkeep.domain.values import ImageRow, Location, Model, PendingImport
+from modelkeep.domain.values import ImageRow, Location, LocationState, Model, PendingImport
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,21 @@ class RefusedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another model whose file holds the same tensors under a different header.
+
+    `state` is that of its best location, `heir` the content that has taken over what is known of it, or empty.
+    """
+
+    sha256: str
+    name: str
+    path: str
+    size_bytes: int
+    state: LocationState
+    heir: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDetails:
     """A model with its images, its locations, the images that could not be used, and what is kept of its bytes."""
 
@@ -24,6 +39,7 @@ class ModelDetails:
     locations: tuple[Location, ...] = ()
     refused: tuple[RefusedImage, ...] = ()
     content: ContentRow | None = None
+    siblings: tuple[Sibling, ...] = ()
 
     @property
     def images_count(self) -> int:

@@ -29,6 +29,7 @@ class AfterMigrating:
         failures: lets go of jobs.
         record: appends records to the journal.
         ask: says that there is room for more.
+        on_migrated: called when files may have become models.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class AfterMigrating:
         failures: Failures,
         record: Callable[[Sequence[Record]], object],
         ask: Callable[[], object],
+        on_migrated: Callable[[], object] | None = None,
     ) -> None:
+        self._on_migrated = on_migrated or (lambda: None)
         self._catalogue = catalogue
         self._stages = stages
         self._claims = claims
@@ -64,6 +67,7 @@ class AfterMigrating:
             await self._failures.guard(self._judge, [item], _job_of)
         await self._failures.guard(self._park, failed, _job_of)
         self._ask()
+        self._on_migrated()
         async with self._failures.letting_go([]):
             await self._offer(by_outcome.get(Outcome.DONE, []))
 

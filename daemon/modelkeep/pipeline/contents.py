@@ -1,6 +1,6 @@
 """What is read of contents besides their SHA-256: kept as soon as it is read, and read later where it is lacking."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.content_facts import ContentRow
@@ -15,10 +15,14 @@ class Contents:
     Args:
         catalogue: where it is kept.
         wants_tensors: whether files are read again for it.
+        on_recognised: gets contents whose tensors were known.
     """
 
-    def __init__(self, catalogue: Catalogue, *, wants_tensors: bool) -> None:
+    def __init__(
+        self, catalogue: Catalogue, *, wants_tensors: bool, on_recognised: Callable[[Sequence[str]], None]
+    ) -> None:
         self._catalogue = catalogue
+        self._on_recognised = on_recognised
         self._wants_tensors = wants_tensors
         # At first it may be anything: what an older modelkeep has read, or one that computed less.
         self._may_lack = wants_tensors
@@ -29,7 +33,7 @@ class Contents:
         self._may_lack |= self._wants_tensors and any(row.tensors is None for row in rows.values())
         try:
             if rows:
-                await self._catalogue.keep_contents(list(rows.values()))
+                self._on_recognised(await self._catalogue.keep_contents(list(rows.values())))
         except CatalogueError:
             self._may_lack = self._wants_tensors
 

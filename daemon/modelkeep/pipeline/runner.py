@@ -14,6 +14,7 @@ from modelkeep.base.troubles import Troubles
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.ports import Records
 from modelkeep.changes.protocol import Changes
+from modelkeep.changes.successions import Successions
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.hashing import Digest, Hashing
@@ -67,6 +68,7 @@ class Pipeline:
         on_touched: has a file looked at again to which something happened while it was on its way.
         clock_ms: milliseconds since 1970.
         manners: tells when background hashing steps back; None: never.
+        successions: is told of contents whose tensors were known.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Pipeline:
         on_touched: Callable[[str], None],
         clock_ms: Callable[[], int] = now_ms,
         manners: Manners | None = None,
+        successions: Successions | None = None,
     ) -> None:
         roots, record = looks.roots, journal.append_many
         room = asyncio.Event()
@@ -99,7 +102,8 @@ class Pipeline:
         parking = Parking(catalogue, record, self.jobs.end, roots, clock_ms, options.retry_base_seconds)
         failures = Failures(stages, parking, troubles, room.set)
         untaken = Untaken(catalogue, looks, record)
-        contents = Contents(catalogue, wants_tensors=options.tensor_digests)
+        on_recognised = successions.recognised if successions is not None else lambda _: None
+        contents = Contents(catalogue, wants_tensors=options.tensor_digests, on_recognised=on_recognised)
         self._arrivals = Arrivals(stages)
         self._refill = Refill(catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room)
         self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)
@@ -107,7 +111,16 @@ class Pipeline:
         self._after_hashing = AfterHashing(
             readings, stages, contents, claims, parking, untaken, failures, looks, troubles, record, room.set
         )
-        self._after_migrating = AfterMigrating(catalogue, stages, claims, parking, failures, record, room.set)
+        self._after_migrating = AfterMigrating(
+            catalogue,
+            stages,
+            claims,
+            parking,
+            failures,
+            record,
+            room.set,
+            successions.migrated if successions else None,
+        )
 
     # Running
 

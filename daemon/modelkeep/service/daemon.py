@@ -15,12 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from modelkeep.base.clock import JumpWatch
+from modelkeep.base.clock import JumpWatch, now_ms
 from modelkeep.base.log import configure_logging, get_logger
 from modelkeep.base.memory import give_back_memory, share_one_heap
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
+from modelkeep.changes.owner import OwnerActs
+from modelkeep.changes.successions import Successions
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
 from modelkeep.disk.pressure import look_at_pressure
@@ -150,6 +152,7 @@ class Daemon:
         self._clock = JumpWatch()
         self._state = "starting"
         self._indexed: set[Indexed] = set()
+        self._looked_at_seq = 0
         self._tasks: list[asyncio.Task[None]] = []
         extensions = settings.watch.extensions
         silence_seconds = settings.watch.silence_seconds
@@ -172,6 +175,8 @@ class Daemon:
             settings.migration.strategy,
             settings.hashing.tensor_digests,
         )
+        acts = OwnerActs(holdings.catalogue, holdings.images, holdings.changes, now_ms, self._looks)
+        self._successions = Successions(holdings.catalogue, acts, holdings.journal.append_many, holdings.troubles)
         self._pipeline = Pipeline(
             options,
             holdings.catalogue,
@@ -183,6 +188,7 @@ class Daemon:
             holdings.troubles,
             on_touched=lambda path: self._events.put(FileAppeared(path)),
             manners=Manners(look_at_pressure) if settings.hashing.yield_under_pressure else None,
+            successions=self._successions,
         )
         context = Context(holdings.catalogue, self._pipeline, holdings.journal.append_many, self._looks, extensions)
         self._intake = Intake(context, self._lost_track)
@@ -231,11 +237,13 @@ class Daemon:
                 ("pipeline", self._pipeline.run()),
                 ("intake", self._apply_events()),
                 ("roots", self._keeper.run()),
+                ("successions", self._successions.run()),
             )
         ]
         await self._keeper.start()
         self._schedule.start()
         self._pipeline.sweep()
+        self._successions.look()
         self._state = "running"
 
     async def wait(self, stop: asyncio.Event) -> None:
@@ -321,12 +329,16 @@ class Daemon:
 
     async def _look_around(self) -> None:
         await self._keeper.check()
+        if self._journal.seq != self._looked_at_seq:  # a file may be gone whose weights lie under another header
+            self._looked_at_seq = self._journal.seq
+            self._successions.look()
         await self._resting.look()
 
     async def _keep_house(self) -> None:
         with suppress(CatalogueError):  # its troubles are told by whoever has something to write
             await self._catalogue.prove_writer()
         await self._holdings.changes.tend()
+        self._successions.look()
         if self._pipeline.is_idle:
             await asyncio.to_thread(self._holdings.image_pool.release)
             if await asyncio.to_thread(write_next_index, self._holdings.directory.journal, self._indexed):

@@ -167,7 +167,7 @@ class Library:
 
     async def duplicates(self) -> Shape:
         """The contents that lie at several places, and what could be freed; looks at the disk."""
-        return shapes.duplicates(await self.find_duplicates())
+        return shapes.duplicates(await self.find_duplicates(), await self._catalogue.families())
 
     async def find_duplicates(self) -> list[Duplicate]:
         """Return the contents that lie at several places, those that free the most first."""

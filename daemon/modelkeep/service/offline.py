@@ -69,6 +69,10 @@ class OfflineWriter:
             holdings.images.remove_pending(row.image)
         holdings.journal.write("pending.dropped", path=row.path, pending_id=row.id, cause="dropped by the owner")
 
+    async def inherit(self, sha256: str, origin: str) -> None:
+        """Have a model take over what is known of another with the same tensors."""
+        await self._acts.inherit(sha256, origin)
+
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it."""
         await self._acts.purge(sha256)

@@ -212,6 +212,10 @@ class Operations:
         """Delete a tag, and return how many models carried it."""
         return await self._tag_acts.remove(tag_id)
 
+    async def inherit(self, sha256: str, origin: str) -> None:
+        """Have a model take over what is known of another with the same tensors."""
+        await self._acts.inherit(sha256, origin)
+
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it."""
         await self._acts.purge(sha256)

@@ -221,6 +221,13 @@ class FakeBackend:
         self.fail()
         return 4
 
+    async def families(self) -> list[list[Model]]:
+        return []
+
+    async def inherit(self, sha256: str, origin: str) -> None:
+        self.changes.append(("inherit", sha256, origin))
+        self.fail()
+
     async def purge(self, sha256: str) -> None:
         self.changes.append(("purge", sha256))
         self.fail()

@@ -92,6 +92,14 @@ async def test_no_such_model_is_404(client: httpx.AsyncClient, name: str) -> Non
         assert answer.json()["error"]
 
 
+async def test_a_model_takes_over_from_another(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
+    origin = "b" * 64
+    response = await client.post(f"/api/models/{A}/inherit", json={"origin": origin})
+    assert (response.status_code, response.json()["model"]["sha256"]) == (200, backend.details.model.sha256)
+    assert backend.changes == [("inherit", A, origin)]
+    assert (await client.post(f"/api/models/{A}/inherit", json={"origin": "x"})).status_code == 422
+
+
 async def test_duplicates_are_told_with_their_places_and_what_could_be_freed(
     client: httpx.AsyncClient, backend: "FakeBackend"
 ) -> None:

@@ -25,7 +25,7 @@ FOR_THE_OWNER = {
     ("/api/import", "images"),
 }
 ONLY_WORDS = {"kind", "pending_status", "conf_strategy", "conflict_strategy", "hash", "sha256", "image"}
-ONLY_WORDS |= {"name", "type", "meta_json", "tags", "newtags", "color"}
+ONLY_WORDS |= {"name", "type", "meta_json", "tags", "newtags", "color", "origin"}
 MAPPED = {("/api/import", "map")}
 """Rewrites paths that the source holds; nothing is read because of it but what the source names."""
 

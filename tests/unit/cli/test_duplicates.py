@@ -59,7 +59,7 @@ def test_none_is_said_in_words(cli: Cli, daemon: Any) -> None:
     daemon.answer("GET", "/api/duplicates", shapes.duplicates([]))
 
     assert cli("duplicates").stdout == "Every model has one copy only.\n"
-    assert json.loads(cli("duplicates", "--json").stdout) == {"duplicates": [], "freeable_bytes": 0}
+    assert json.loads(cli("duplicates", "--json").stdout) == {"duplicates": [], "freeable_bytes": 0, "siblings": []}
 
 
 def test_without_a_daemon_and_a_catalogue_there_are_none(cli: Cli) -> None:

@@ -152,7 +152,7 @@ async def test_where_nothing_was_ever_kept_nothing_is_known_and_nothing_made(tmp
     with resting_library(settings) as library:
         assert await library.ask("/api/models") == {"models": []}
         assert await library.ask("/api/pending") == {"pending": []}
-        assert await library.ask("/api/duplicates") == {"duplicates": [], "freeable_bytes": 0}
+        assert await library.ask("/api/duplicates") == {"duplicates": [], "freeable_bytes": 0, "siblings": []}
         assert await library.ask("/api/journal") == {"records": []}
         status = await library.ask("/api/status")
         with pytest.raises(NotFound):

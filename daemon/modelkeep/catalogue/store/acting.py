@@ -11,9 +11,12 @@ from modelkeep.catalogue.store.images import put_image_rows
 from modelkeep.catalogue.store.import_origin import forget_model
 from modelkeep.catalogue.store.models import upsert_model
 from modelkeep.catalogue.store.records import forget_records_of
+from modelkeep.catalogue.store.siblings import record_heir
 from modelkeep.catalogue.store.tags import put_tags, tags_by_id
 from modelkeep.catalogue.tables import images, models, pending_import
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, plan_act
+from modelkeep.domain.details import ModelDetails
+from modelkeep.domain.inheriting import plan_inheritance
 from modelkeep.domain.values import PendingState
 from modelkeep.errors import NotFound
 
@@ -40,8 +43,7 @@ def act(
     known = model_details(connection, order.sha256)
     if known is None:
         raise NotFound(f"there is no model {order.sha256}")
-    named = (order.edit.tags if order.edit else None) or ()
-    plan = plan_act(order, known, tags_by_id(connection, named))
+    plan = _plan(connection, order, known)
     if not plan.changes:
         return plan
     if order.kind is ActKind.PURGED:
@@ -49,13 +51,25 @@ def act(
     elif plan.edited is not None:
         upsert_model(connection, plan.edited)
         put_tags(connection, order.sha256, plan.edited.tags)
-    else:
+    if order.kind is ActKind.INHERITED:
+        record_heir(connection, order.origin, order.sha256)
+    if order.kind in (ActKind.IMAGE_REMOVED, ActKind.IMAGE_UPLOADED, ActKind.INHERITED):
         _write_images(connection, plan)
     values = migration_values(order.migration, now_ms, plan.files, removed=plan.removed, originals=plan.originals)
     add_migrations(connection, [values])
     before_commit(plan)
     forget_migrations(connection, finished)
     return plan
+
+
+def _plan(connection: sa.Connection, order: ActOrder, known: ModelDetails) -> ActPlan:
+    if order.kind is not ActKind.INHERITED:
+        named = (order.edit.tags if order.edit else None) or ()
+        return plan_act(order, known, tags_by_id(connection, named))
+    origin = model_details(connection, order.origin)
+    if origin is None:
+        raise NotFound(f"there is no model {order.origin}")
+    return plan_inheritance(order, known, origin)
 
 
 def _write_images(connection: sa.Connection, plan: ActPlan) -> None:

@@ -24,14 +24,28 @@ _COMPLETE = (
 )
 
 
-def keep_contents(connection: sa.Connection, read: Sequence[ContentRow]) -> None:
-    """Keep what was read of contents; of those that are known already, a digest that was not computed then."""
+def keep_contents(connection: sa.Connection, read: Sequence[ContentRow]) -> list[str]:
+    """Keep what was read of contents; of those that are known already, a digest that was not computed then.
+
+    Returns:
+        Those of them whose tensors another content has too.
+    """
     known = contents_of(connection, [row.sha256 for row in read])
     _ADD.run(connection, [_ROWS.row(row) for row in read if row.sha256 not in known])
     late = [row for row in read if row.tensors is not None and row.sha256 in known]
     values = [{"b_sha256": row.sha256, "b_tensors": row.tensors} for row in late if known[row.sha256].tensors is None]
     if values:
         connection.execute(_COMPLETE, values)
+    return _of_known_tensors(connection, read)
+
+
+def _of_known_tensors(connection: sa.Connection, read: Sequence[ContentRow]) -> list[str]:
+    digests = {row.tensors for row in read if row.tensors}
+    query = sa.select(contents.c.tensors, contents.c.sha256).where(among(contents.c.tensors, sorted(digests)))
+    holders: dict[str, set[str]] = {}
+    for tensors, sha256 in connection.execute(query) if digests else ():
+        holders.setdefault(tensors, set()).add(sha256)
+    return [row.sha256 for row in read if row.tensors and len(holders[row.tensors]) > 1]
 
 
 def content_of(connection: sa.Connection, sha256: str) -> ContentRow | None:

@@ -8,6 +8,7 @@ from modelkeep.catalogue.store.locations import locations_of
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.offers import find_offers
 from modelkeep.catalogue.store.pending import get_pending, image_names
+from modelkeep.catalogue.store.siblings import siblings_of
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.planning import lost_by_merge
 from modelkeep.domain.values import PendingState
@@ -24,6 +25,7 @@ def model_details(connection: sa.Connection, sha256: str) -> ModelDetails | None
         tuple(locations_of(connection, sha256)),
         tuple(refused_of(connection, sha256)),
         content_of(connection, sha256),
+        tuple(siblings_of(connection, sha256)),
     )
 
 

@@ -16,6 +16,7 @@ const BECAME = {
   image_uploaded: "image added",
   purged: "model forgotten, with all that was known of it",
   edited: "edited",
+  inherited: "took over what was known of the same weights under another header",
   tags_added: "tags made",
   tag_changed: "tag changed",
   tag_removed: "tag removed",

@@ -1,0 +1,120 @@
+"""The same weights under a new header: what is known follows them when the old file is gone, and is offered else."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from safetensors.numpy import save
+from tests.daemon_process import DaemonProcess
+from tests.image_files import png
+from tests.integration.conftest import DaemonMaker
+from tests.libraries import LegacyLibrary, put, sha256_of
+from tests.waiting import wait_until
+
+WEIGHTS = numpy.random.default_rng(7).random(30_000, dtype=numpy.float32)
+
+
+def with_title(title: str, **said: str) -> bytes:
+    """Return the same weights under a header with another title, as the format's own library writes them."""
+    return save({"weight": WEIGHTS}, metadata={"modelspec.title": title, **said})
+
+
+OLD, NEW = with_title("One title"), with_title("Two title")
+LONG = with_title("A title", more="x" * 5_000)
+WITH_MORE = with_title("A title", more="y" * 70_000)
+
+
+def write_in_place(path: Path, content: bytes) -> None:
+    """Write as SwarmUI does: the same file, the same size, another header."""
+    with path.open("r+b") as file:
+        file.write(content)
+
+
+def rename_over(path: Path, content: bytes) -> None:
+    draft = path.with_name(f"{path.name}.tmp")
+    draft.write_bytes(content)
+    draft.rename(path)
+
+
+@pytest.fixture
+def known(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> DaemonProcess:
+    """A running daemon that knows a file's name, text, tag and image."""
+    path = put(models / "x.safetensors", OLD)
+    library = LegacyLibrary()
+    library.add(path, (".png", png()), name="Chosen name", extra={"description": "of X"}, tags=["liked"])
+    daemon = make_daemon()
+    daemon.must("import", "hikaze", str(library.write(tmp_path / "data")))
+    daemon.start()
+    assert daemon.wait_model(path) == sha256_of(OLD)
+    daemon.wait_idle()
+    return daemon
+
+
+def facts_of(daemon: DaemonProcess, content: bytes) -> tuple[Any, ...]:
+    """Return what is known of a content, as far as somebody said it."""
+    response = daemon.request("GET", f"/api/models/{sha256_of(content)}/details")
+    if response.status_code == 404:
+        return ()
+    details = response.json()
+    model = details["model"]
+    tags = [tag["name"] for tag in model["tags"]]
+    return model["name"], model["meta_json"]["description"], tags, [image["seq"] for image in details["images"]]
+
+
+ALL = ("Chosen name", "of X", ["liked"], [0])
+
+
+def test_what_is_known_follows_the_weights_from_header_to_header(models: Path, known: DaemonProcess) -> None:
+    path = models / "x.safetensors"
+    write_in_place(path, NEW)
+    wait_until(lambda: facts_of(known, NEW) == ALL, 30, "what is known to follow while the daemon runs")
+    known.stop()
+    rename_over(path, LONG)
+    known.start()
+    wait_until(lambda: facts_of(known, LONG) == ALL, 30, "what is known to follow when it runs again")
+    edited = put(models / "edited.safetensors", WITH_MORE)
+    known.wait_model(edited)
+    path.unlink()
+    wait_until(lambda: facts_of(known, WITH_MORE) == ALL, 30, "what is known to follow to a file beside")
+    assert facts_of(known, OLD) == facts_of(known, NEW) == facts_of(known, LONG) == ALL
+    assert known.request("GET", f"/api/images/{sha256_of(WITH_MORE)}_0.webp").status_code == 200
+    told = [record for record in known.journal("migration.committed") if record["action"] == "inherited"]
+    hashes = [sha256_of(content) for content in (OLD, NEW, LONG, WITH_MORE)]
+    assert [(record["from"], record["sha256"]) for record in told] == list(pairwise(hashes))
+    assert "took over" in known.must("journal", "--model", hashes[1]).out
+
+    known.must("tag", str(edited), "new tag")
+    rename_over(edited, OLD)
+    wait_until(lambda: "new tag" in facts_of(known, OLD)[2], 30, "what was said meanwhile to come back")
+    (left,) = models.iterdir()
+    assert left.read_bytes() == OLD
+
+
+def test_siblings_that_are_both_there_are_told_apart_offered_and_taken(models: Path, known: DaemonProcess) -> None:
+    path = put(models / "y.safetensors", NEW)
+    known.wait_model(path)
+    wait_until(lambda: known.journal("model.recognised"), 30, "the sibling to be recognised")
+    known.wait_idle()
+    assert facts_of(known, NEW)[1] == ""
+    details = known.get(f"/api/models/{sha256_of(NEW)}/details")
+    assert details["digests"]["tensor-sha256"] == sha256_of(NEW[8 + int.from_bytes(NEW[:8], "little") :])
+    assert details["header"]["keys"] == {"modelspec.title": "Two title"}
+    assert [(sibling["sha256"], sibling["state"]) for sibling in details["siblings"]] == [(sha256_of(OLD), "present")]
+    found = known.get("/api/duplicates")
+    assert found["duplicates"] == []
+    assert [sorted(each["sha256"] for each in family) for family in found["siblings"]] == [
+        sorted((sha256_of(OLD), sha256_of(NEW)))
+    ]
+    assert "same weights" in known.must("duplicates").out
+    assert "Chosen name" in known.must("models", "show", str(path)).out
+    for digits in (details["digests"]["autov3"], details["digests"]["tensor-sha256"][:8].upper()):
+        hashes = {each["sha256"] for each in json.loads(known.must("models", "find", digits, "--json").out)}
+        assert hashes == {sha256_of(OLD), sha256_of(NEW)}
+    (found_by_header,) = json.loads(known.must("models", "find", "two TITLE", "--json").out)
+    assert found_by_header["sha256"] == sha256_of(NEW)
+    known.must("models", "inherit", str(path), "Chosen name")
+    assert facts_of(known, NEW) == ALL
+    assert facts_of(known, OLD) == ALL
