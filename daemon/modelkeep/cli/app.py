@@ -13,6 +13,7 @@ from modelkeep.cli import (
     dev,
     doctor,
     duplicates,
+    exports,
     hashing,
     imports,
     journal,
@@ -33,7 +34,7 @@ class Commands(Group):
     """The root of the tree: here every expected error of every command becomes a line and an exit status."""
 
     sections: ClassVar[Mapping[str, Sequence[str]]] = {
-        "Set up": ("init", "import", "run", "service"),
+        "Set up": ("init", "import", "export", "run", "service"),
         "Look": ("status", "page", "journal", "models", "duplicates", "doctor"),
         "Decide and change": ("pending", "tags", "tag", "hash"),
         "Control": ("scan", "pause", "resume"),
@@ -84,6 +85,7 @@ def _shared_options(
 app.command("run", epilog=daemon.EXAMPLES)(daemon.run)
 app.command("init", epilog=setup.EXAMPLES)(setup.init)
 app.command("import", cls=imports.ImportCommand, epilog=imports.EXAMPLES)(imports.import_)
+app.command("export", epilog=exports.EXAMPLES)(exports.export)
 app.command("status", epilog=status.EXAMPLES)(status.status)
 app.command("page", epilog=page.EXAMPLES)(page.page)
 app.command("journal", epilog=journal.EXAMPLES)(journal.journal)

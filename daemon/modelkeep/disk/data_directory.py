@@ -20,6 +20,7 @@ class DataDirectory:
         self.catalogue = path / "modelkeep.db"
         self.images = path / "images"
         self.journal = path / "journal"
+        self.exported = path / "exported"
         self.lock_file = path / "modelkeep.lock"
         self._lock: IO[str] | None = None
 

@@ -101,6 +101,23 @@ def require_image(data: bytes, name: str) -> None:
     _at_the_border(lambda: _open(data).load(), data, name)
 
 
+def as_png(data: bytes, name: str) -> bytes:
+    """Return an image as PNG.
+
+    Raises:
+        ImageError: as `render_tiers`.
+    """
+
+    def encode() -> bytes:
+        image = _open(data)
+        image.load()
+        written = io.BytesIO()
+        image.save(written, "PNG")
+        return written.getvalue()
+
+    return _at_the_border(encode, data, name)
+
+
 def _at_the_border(work: Callable[[], T], data: bytes, name: str) -> T:
     """Return what decoding gives; whatever it raises becomes a sentence for the owner."""
     with warnings.catch_warnings():

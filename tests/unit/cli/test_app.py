@@ -55,7 +55,8 @@ def test_version_is_printed_alone() -> None:
 
 
 COMMANDS = (
-    "run init import status page journal pending models tags tag hash duplicates scan pause resume doctor service dev"
+    "run init import export status page journal pending models tags tag hash duplicates scan pause resume doctor"
+    " service dev"
 )
 
 

@@ -10,6 +10,7 @@ from modelkeep.importers.sidecars.finding import find_sidecars
 from modelkeep.importers.sidecars.huggingface import DownloadFormat
 from modelkeep.importers.sidecars.lora_manager import LoraManagerFormat
 from modelkeep.importers.sidecars.model_manager import ModelManagerFormat
+from modelkeep.importers.sidecars.modelkeep import ModelkeepFormat
 from modelkeep.importers.sidecars.notes import HashFormat, NoteFormat
 from modelkeep.importers.sidecars.previews import PreviewFormat, bytes_of_preview
 from modelkeep.importers.sidecars.reading import read_bytes, refusal
@@ -20,6 +21,7 @@ from modelkeep.importers.sidecars.swarmui import SwarmUiFormat
 from modelkeep.importers.sidecars.webui import BrowserPlusFormat, DescriptionFormat
 
 FORMATS: Sequence[SidecarFormat] = (
+    ModelkeepFormat(),
     LoraManagerFormat(),
     CivitaiHelperFormat(),
     StemJsonFormat(),

@@ -1,0 +1,91 @@
+"""`STEM.json`: the user metadata of A1111 and Forge."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelkeep.domain.values import JsonObject
+from modelkeep.exporters.base import NothingToSay, Order, as_json
+from modelkeep.exporters.known import KnownModel
+from modelkeep.exporters.merging import filled, without_empty
+from modelkeep.exporters.texts import as_plain
+
+_WEIGHT = "preferred weight"
+_TELLING = frozenset(
+    {
+        "description",
+        "notes",
+        "activation text",
+        "negative text",
+        _WEIGHT,
+        "sd version",
+        "sd_version_str",
+        "vae",
+        "vae_te",
+        "sha256",
+        "unpackList",
+        "extensions",
+    }
+)
+_BASES = (
+    ("SD1", ("sd 1", "sd1", "sd-1", "stable diffusion 1")),
+    ("SD2", ("sd 2", "sd2", "sd-2", "stable diffusion 2")),
+    ("SDXL", ("sdxl", "pony", "illustrious", "noobai")),
+)
+"""The words that both A1111 and Forge know, and how names of base models begin."""
+
+_WHOLE_PROMPTS, _WORDS = " || ", ", "
+
+
+class WebuiExporter:
+    """Writes `STEM.json`."""
+
+    kind = "webui"
+    description = "STEM.json of A1111 and Forge"
+    holds_objects = True
+    shows_previews = True
+
+    def paths(self, model: KnownModel, order: Order) -> tuple[str, ...]:  # noqa: ARG002 - the interface's
+        """Return the base names of the files of a model."""
+        return (f"{model.stem}.json",)
+
+    def written(self, name: str, model: KnownModel, existing: JsonObject | None, order: Order) -> bytes:  # noqa: ARG002
+        """Return the bytes of its file."""
+        held = dict(existing or {})
+        if held and not is_user_metadata(held):
+            raise NothingToSay("the file is another program's (SD.Next's answer, or no user metadata)")
+        ours = _ours(model)
+        if not ours:
+            raise NothingToSay("nothing is known that the format holds")
+        if held.get(_WEIGHT) is None:
+            held.pop(_WEIGHT, None)  # null would keep its editor from opening
+        return as_json(filled(held, ours, prefer_ours=order.prefer_ours), indent=4, ascii_only=True)
+
+
+def is_user_metadata(value: Mapping[str, Any]) -> bool:
+    """Return whether an object is user metadata, for other programs write files of the same name."""
+    return "modelVersions" not in value and bool(value.keys() & _TELLING)
+
+
+def _ours(model: KnownModel) -> JsonObject:
+    meaning = model.meaning
+    strength = meaning.weight.strength
+    return without_empty(
+        {
+            "description": as_plain(meaning.description),
+            "notes": meaning.notes,
+            "activation text": _prompt(meaning.trigger_words),
+            "negative text": meaning.negative_prompt,
+            _WEIGHT: strength,
+            "sd version": _base(meaning.base_model),
+        }
+    )
+
+
+def _prompt(words: tuple[str, ...]) -> str:
+    """Return trigger words as one text; words with commas are prompts of their own."""
+    return (_WHOLE_PROMPTS if any("," in word for word in words) else _WORDS).join(words)
+
+
+def _base(name: str) -> str:
+    folded = name.casefold()
+    return next((word for word, beginnings in _BASES if folded.startswith(beginnings)), "")
