@@ -20,8 +20,9 @@ from modelkeep.importers.sidecars.rgthree import civitai_page
 from modelkeep.importers.sidecars.values import object_of, text, texts
 
 KIND = "model-manager"
-FRONT_MATTER_CHARS_MAX = 200_000
-"""A reader of YAML takes a second for as much."""
+FRONT_MATTER_CHARS_MAX = 20_000
+FRONT_MATTER_BRACKETS_MAX = 200
+"""A reader of YAML takes a second for as many characters, and half a minute for 5,000 brackets in a row."""
 
 BODY_BYTES_MAX = 4 * 2**20
 _TELLING = frozenset({"author", "baseModel", "hashes", "metadata", "modelPage", "preview", "website"})
@@ -70,7 +71,8 @@ def _front_matter(content: str) -> tuple[JsonObject, str]:
     """Return what stands between the lines, and why it cannot be read."""
     import yaml  # only those who have such a file need it
 
-    if len(content) > FRONT_MATTER_CHARS_MAX:
+    brackets = content.count("[") + content.count("{")
+    if len(content) > FRONT_MATTER_CHARS_MAX or brackets > FRONT_MATTER_BRACKETS_MAX:
         return {}, "its front matter is too long to be read"
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader)):
