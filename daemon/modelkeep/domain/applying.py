@@ -5,10 +5,12 @@ says now, *theirs* what the records say now. What still is as the records gave i
 value; what somebody said otherwise stays. Lists get what is new against the base; nothing is removed.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelkeep.domain.description import TEXTS
 from modelkeep.domain.knowledge import LIST_FIELDS, Meaning, meaning_as_json, meaning_from_json
 from modelkeep.domain.metadata import is_empty
 from modelkeep.domain.naming import is_name_from_path
@@ -100,6 +102,61 @@ def said_otherwise(model: Model, paths: Sequence[str], field: str, value: Any) -
     if is_empty(held) or is_empty(words) or _same(held, words):
         return False
     return not (PLACES[field] == NAME and is_name_from_path(model.name, paths))
+
+
+def is_as_given(model: Model, base: Meaning, key: str) -> bool:
+    """Return whether a model says what its records gave it, and nobody anything else.
+
+    Args:
+        model: as it is.
+        base: what its records have said so far.
+        key: `name`, `base`, `type`, or a dotted key of `meta_json`.
+    """
+    given = meaning_as_json(base)
+    if key == ".".join(_POSITIVE):
+        return _same(_at(model.meta, _POSITIVE), _joined(given.get("trigger_words")))
+    for field, place in PLACES.items():
+        name = place.removeprefix("meta.")
+        if key == f"{field}_format" and field in _FORMATTED:
+            return is_as_given(model, base, field)
+        if key == name or key.startswith(f"{name}."):
+            return not is_empty(given.get(field)) and _same(_held(model, field), _text_of(given[field]))
+    return False
+
+
+def overlaid(model: Model, other: Model, keys: Sequence[str]) -> Model:
+    """Return a model with what another says under some keys, see `is_as_given`; lists of records unite."""
+    texts = {key: getattr(other, key) for key in keys if key in TEXTS}
+    meta: JsonObject = json.loads(json.dumps(model.meta))
+    for key in keys:
+        if key in TEXTS:
+            continue
+        place = tuple(key.split("."))
+        ours, theirs = _at(meta, place), _at(other.meta, place)
+        if isinstance(ours, list) and isinstance(theirs, list):
+            theirs = [*theirs, *(item for item in ours if item not in theirs)]
+        _put(meta, place, theirs)
+    return model.evolve(meta=meta, **texts)
+
+
+def without(model: Model, keys: Sequence[str]) -> Model:
+    """Return a model that says nothing under some keys, see `is_as_given`."""
+    meta: JsonObject = json.loads(json.dumps(model.meta))
+    for key in keys:
+        if key not in TEXTS:
+            _put(meta, tuple(key.split(".")), None)
+    return model.evolve(meta=meta, **{key: "" for key in keys if key in TEXTS})
+
+
+def united(one: Meaning, other: Meaning) -> Meaning:
+    """Return what the records of two models have said so far: the first one's words, and the lists of both."""
+    first, second = meaning_as_json(one), meaning_as_json(other)
+    lists = {
+        name: [*first.get(name, []), *(item for item in second.get(name, []) if item not in first.get(name, []))]
+        for name in LIST_FIELDS
+        if name in first or name in second
+    }
+    return meaning_from_json(second | first | lists)
 
 
 def as_row(field: str, value: Any) -> JsonObject:

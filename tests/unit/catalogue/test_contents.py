@@ -5,6 +5,7 @@ import pytest
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.acts import ActKind, ActOrder
 from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.edits import Edit
 from modelkeep.domain.values import LocationState
 
 from .conftest import NOW, A, B, C, hashed
@@ -100,3 +101,34 @@ async def test_a_model_that_is_forgotten_is_forgotten_with_its_digests(catalogue
     await catalogue.lose_content(["/m/a.safetensors"])
     await catalogue.act(ActOrder("m" * 32, ActKind.PURGED, A), (), NOW, lambda _: None)
     assert await catalogue.keep_contents([row(B)]) == []
+
+
+async def names_after(catalogue: Catalogue, *steps: str) -> list[str]:
+    """Have B take over from A and B's header speak, in this order; returns what B says then."""
+    for step in steps:
+        if step == "attach":
+            await catalogue.attach_records(["/m/b.safetensors"], (), NOW, lambda _: None)
+        else:
+            order = ActOrder("m" * 32, ActKind.INHERITED, B, origin=A, by_owner=False)
+            plan = await catalogue.act(order, (), NOW, lambda _: None)
+            assert plan.changes
+    known = await catalogue.model(B)
+    assert known is not None
+    return [known.model.name, known.model.meta.get("author", ""), known.model.meta.get("description", "")]
+
+
+@pytest.mark.parametrize("steps", [("attach", "take over"), ("take over", "attach")], ids=" then ".join)
+@pytest.mark.parametrize("is_chosen", [True, False], ids=["the owner's name", "the header's name"])
+async def test_what_a_header_says_gives_way_to_the_owners_words_in_whatever_order(
+    catalogue: Catalogue, steps: tuple[str, ...], is_chosen: bool
+) -> None:
+    one = {"modelspec.title": "One", "modelspec.author": "First"}
+    await hashed(catalogue, "/m/a.safetensors", A)
+    await catalogue.keep_contents([row(A, header=one), row(B, header=one | {"modelspec.title": "Two"})])
+    await catalogue.attach_records(["/m/a.safetensors"], (), NOW, lambda _: None)
+    edit = Edit(name="Chosen" if is_chosen else None, meta={"description": "mine"})
+    await catalogue.act(ActOrder("e" * 32, ActKind.EDITED, A, edit=edit), (), NOW, lambda _: None)
+    await hashed(catalogue, "/m/b.safetensors", B)
+    await catalogue.lose_content(["/m/a.safetensors"])
+    expected = ["Chosen" if is_chosen else "Two", "First", "mine"]
+    assert await names_after(catalogue, *steps) == expected

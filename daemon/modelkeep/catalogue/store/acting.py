@@ -9,9 +9,9 @@ from modelkeep.catalogue.store.control import add_migrations, forget_migrations,
 from modelkeep.catalogue.store.details import model_details
 from modelkeep.catalogue.store.images import put_image_rows
 from modelkeep.catalogue.store.import_origin import forget_model
+from modelkeep.catalogue.store.inheritance import given, hand_over
 from modelkeep.catalogue.store.models import upsert_model
 from modelkeep.catalogue.store.records import forget_records_of
-from modelkeep.catalogue.store.siblings import record_heir
 from modelkeep.catalogue.store.tags import put_tags, tags_by_id
 from modelkeep.catalogue.tables import images, models, pending_import
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, plan_act
@@ -52,7 +52,7 @@ def act(
         upsert_model(connection, plan.edited)
         put_tags(connection, order.sha256, plan.edited.tags)
     if order.kind is ActKind.INHERITED:
-        record_heir(connection, order.origin, order.sha256)
+        hand_over(connection, order.sha256, order.origin, now_ms)
     if order.kind in (ActKind.IMAGE_REMOVED, ActKind.IMAGE_UPLOADED, ActKind.INHERITED):
         _write_images(connection, plan)
     values = migration_values(order.migration, now_ms, plan.files, removed=plan.removed, originals=plan.originals)
@@ -69,7 +69,7 @@ def _plan(connection: sa.Connection, order: ActOrder, known: ModelDetails) -> Ac
     origin = model_details(connection, order.origin)
     if origin is None:
         raise NotFound(f"there is no model {order.origin}")
-    return plan_inheritance(order, known, origin)
+    return plan_inheritance(order, known, origin, given(connection, order.sha256, order.origin))
 
 
 def _write_images(connection: sa.Connection, plan: ActPlan) -> None:

@@ -79,7 +79,8 @@ def attach_records(
         connection, orphans_claiming(connection, hashes) if paths is not None else orphan_ids(connection)
     )
     attached += attach_by_claims(connection, list(orphans.values()))
-    learnt, asked = apply_records(connection, sorted({item.sha256 for item in attached}), now_ms)
+    # Of those that were just read, the header may be new.
+    learnt, asked = apply_records(connection, sorted({item.sha256 for item in attached} | set(hashes)), now_ms)
     adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked))
     before_commit(adopted)
     forget_migrations(connection, finished)

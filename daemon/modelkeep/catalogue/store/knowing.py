@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among, insert_missing, upsert
 from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.contents import contents_of
 from modelkeep.catalogue.store.locations import locations_of_all
 from modelkeep.catalogue.store.models import get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
@@ -17,6 +18,7 @@ from modelkeep.catalogue.tables import knowledge, model_tags
 from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, speaking
 from modelkeep.domain.applying import ASKED_ABOUT, apply, as_row, said_otherwise
 from modelkeep.domain.combining import combine
+from modelkeep.domain.header_meaning import header_record
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.knowledge import Meaning, meaning_as_json, meaning_from_json
 from modelkeep.domain.naming import suggested_name
@@ -28,31 +30,48 @@ _PUT = Bulk(upsert(knowledge))
 
 def apply_records(connection: sa.Connection, hashes: Sequence[str], now_ms: int) -> tuple[list[Learnt], list[Asked]]:
     """Put into models what their records say; returns those that changed, and what the owner is asked about."""
-    found = records_of(connection, hashes)
-    known, bases = get_models(connection, list(found)), _bases(connection, list(found))
+    found = _speaking_of(connection, hashes)
+    known, bases = get_models(connection, list(found)), bases_of(connection, list(found))
     paths = _paths_of(connection, list(found))
     learnt: list[Learnt] = []
-    kept: list[dict[str, object]] = []
+    kept: dict[str, Meaning] = {}
     asking: list[tuple[Model, list[KeptRecord]]] = []
     for sha256, model in known.items():
         base, records = bases.get(sha256, Meaning()), speaking(found[sha256])
         combined = combine(record.record for record in records)
         applied = apply(model, paths.get(sha256, []), base, combined.meaning)
         if applied.base != base:
-            kept.append({"sha256": sha256, "base_json": json_text(meaning_as_json(applied.base))})
+            kept[sha256] = applied.base
         if applied.model != model or applied.new_tags:
             learnt.append(Learnt(model, applied.model, applied.new_tags))
         asking.append((applied.model, records))
     upsert_models(connection, [item.after for item in learnt if item.after != item.before])
     _put_tags(connection, learnt, now_ms)
-    _PUT.run(connection, kept)
+    keep_bases(connection, kept)
     return learnt, _ask(connection, asking, paths, now_ms)
 
 
-def _bases(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Meaning]:
+def _speaking_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[KeptRecord]]:
+    """Return the records of contents, and what their own headers say."""
+    found = records_of(connection, hashes)
+    for sha256, content in contents_of(connection, hashes).items():
+        header = header_record(content)
+        if header is not None and not header.meaning.is_empty:
+            found.setdefault(sha256, []).append(KeptRecord(0, header))
+    return found
+
+
+def bases_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Meaning]:
+    """Return what the records of each of these contents have said so far."""
     query = sa.select(knowledge).where(among(knowledge.c.sha256, hashes))
     rows = connection.execute(query).all() if hashes else []
     return {row.sha256: meaning_from_json(json.loads(row.base_json)) for row in rows}
+
+
+def keep_bases(connection: sa.Connection, bases: Mapping[str, Meaning]) -> None:
+    """Keep what the records of contents have said so far."""
+    rows = [{"sha256": sha256, "base_json": json_text(meaning_as_json(base))} for sha256, base in bases.items()]
+    _PUT.run(connection, rows)
 
 
 def _paths_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[str]]:
