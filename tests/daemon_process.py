@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -184,7 +185,11 @@ class DaemonProcess:
         """Send a request through the unix socket."""
         transport = httpx.HTTPTransport(uds=str(self.socket), verify=_NO_TLS)
         with httpx.Client(transport=transport, base_url="http://localhost", timeout=60) as client:
-            return client.request(method, path, **options)
+            try:
+                return client.request(method, path, **options)
+            except httpx.ConnectError as error:
+                _close_sockets_of(error)
+                raise
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Return the JSON answer to a question that has to succeed."""
@@ -315,6 +320,16 @@ class DaemonProcess:
         # httpx leaves a socket open that it could not connect.
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             return probe.connect_ex(str(self.socket)) == 0
+
+
+def _close_sockets_of(error: BaseException | None) -> None:
+    """Close what httpx leaves open when it could not connect: who collects the garbage would complain of it."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            for value in frame.f_locals.values():
+                if isinstance(value, socket.socket):
+                    value.close()
+        error = error.__cause__ or error.__context__
 
 
 def _toml(value: object) -> str:

@@ -145,7 +145,8 @@ def test_a_tour_that_is_stopped_at_any_moment_ends_without_a_traceback(tmp_path:
         process.terminate()
         _, complaints = process.communicate(timeout=60)
 
-    assert process.returncode in (0, 130), complaints
+    # Python ends by the signal after all when that came while a module ran text by exec(); a shell says 130 of both.
+    assert process.returncode in (0, 130, -signal.SIGINT), complaints
     assert "Traceback" not in complaints
 
 
