@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 from tests.programs import without
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -20,6 +20,8 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=without("chromium"))
 
 WAIT_MS = 30_000
 """The longest that anything is waited for; all waits are for conditions."""
+
+expect.set_options(timeout=WAIT_MS)
 
 _NETWORK = ("Failed to load resource", "net::ERR_")
 _DROP = """(target, [name, type, content]) => {

@@ -66,7 +66,7 @@ function scopesOf(rows) {
   const sources = groups("source", (name) => `Known ${source(name)}`);
   return [
     { title: `All conflicts (${count(rows.length)})`, rows },
-    ...(types.length > 1 ? types : []),
+    ...types,
     ...(sources.length > 1 ? sources : []),
   ];
 }

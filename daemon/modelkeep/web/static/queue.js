@@ -28,7 +28,7 @@ let state = new URLSearchParams(location.search).get("state") ?? "";
 let rows = [];
 let isWhole = true;
 let gathering = 0;
-const opened = new Set();
+const cards = new Map();
 
 const tabs = el("div", { class: "row", role: "group", "aria-label": "Which rows" });
 const retryAll = el("button", { type: "button", on: { click: () => retry(retryAll) } }, "Try all again now");
@@ -85,56 +85,59 @@ function choose(name) {
   look();
 }
 
+// Rows come and go one by one: what a reader is typing in another one stays.
 function show() {
-  const isActive = list.contains(document.activeElement) ? document.activeElement.dataset.act : null;
-  if (isActive !== null && list.dataset.shown === JSON.stringify(rows)) {
-    return;
-  }
-  list.dataset.shown = JSON.stringify(rows);
   more.hidden = isWhole;
-  fill(list, rows.map(line));
-  if (!rows.length) {
-    fill(list, el("li", {}, empty(...(NOTHING[state] ?? NOTHING[""]))));
-  }
-  list.querySelector(`[data-act="${CSS.escape(isActive ?? "none")}"]`)?.focus();
+  const shown = rows.map((row) => {
+    const known = cards.get(row.id);
+    known?.update(row);
+    const card = known?.state === row.state ? known : makeCard(row);
+    cards.set(row.id, card);
+    return card.element;
+  });
+  const nothing = rows.length ? [] : [el("li", {}, empty(...(NOTHING[state] ?? NOTHING[""])))];
+  [...list.children].filter((line) => !shown.includes(line)).forEach((line) => line.remove());
+  [...shown, ...nothing].forEach((line, at) => list.children[at] === line || list.insertBefore(line, list.children[at] ?? null));
 }
 
-function line(row) {
+function makeCard(row) {
   const name = row.name || baseName(row.path);
   const act = (title, does, attributes = {}) => {
-    const made = el(
-      "button",
-      { type: "button", "aria-label": `${title}: ${name}`, data: { act: `${title}-${row.id}` }, ...attributes, on: { click: () => does(made) } },
-      title,
-    );
+    const made = el("button", { type: "button", "aria-label": `${title}: ${name}`, ...attributes, on: { click: () => does(made) } }, title);
     return made;
   };
-  const details = el("div", { class: "details stack", hidden: !opened.has(row.id) });
+  const [reason, origin] = [el("p", {}), el("p", { class: "small soft" })];
+  const details = el("div", { class: "stack", hidden: true });
   const isStuck = row.state === "failed" || row.state === "missing";
-  return el(
+  const element = el(
     "li",
     { class: "card line" },
     el(
       "div",
       { class: "row" },
       el("span", { class: ["mark", row.state] }, row.state),
-      el("h2", { class: "path" }, name),
+      el("h2", {}, name),
       el("span", { class: "end small soft number" }, [row.type, row.size_bytes > 0 && size(row.size_bytes)].filter(Boolean).join(", ")),
     ),
-    el("p", { class: "path mono soft" }, row.path),
-    row.last_error && el("p", { class: "path" }, row.last_error),
-    el("p", { class: "small soft" }, about(row)),
+    el("p", { class: "mono soft" }, row.path),
+    reason,
+    origin,
     el(
       "div",
       { class: "row" },
       row.state === "conflict" && el("a", { class: "button", href: `/decide?row=${row.id}` }, "Decide"),
       isStuck && act("Try again now", (button) => retry(button, row)),
-      row.state === "missing" && act("Its file is here now…", () => openDetails(row, details), { "aria-expanded": String(opened.has(row.id)) }),
+      row.state === "missing" && act("Its file is here now…", (button) => openDetails(button, row, details), { "aria-expanded": "false" }),
       act("Drop…", (button) => drop(button, row), { class: "danger" }),
     ),
     details,
-    opened.has(row.id) && (showOffers(row, details), ""),
   );
+  const update = (now) => {
+    fill(reason, now.last_error);
+    fill(origin, about(now));
+  };
+  update(row);
+  return { state: row.state, element, update };
 }
 
 function about(row) {
@@ -151,10 +154,9 @@ const retry = (button, row) =>
     await look();
   });
 
-function openDetails(row, details) {
-  opened.has(row.id) ? opened.delete(row.id) : opened.add(row.id);
-  details.hidden = !opened.has(row.id);
-  details.parentElement.querySelector("[aria-expanded]")?.setAttribute("aria-expanded", String(!details.hidden));
+function openDetails(button, row, details) {
+  details.hidden = !details.hidden;
+  button.setAttribute("aria-expanded", String(!details.hidden));
   if (!details.hidden) {
     showOffers(row, details);
   }
@@ -174,7 +176,7 @@ async function showOffers(row, details) {
   try {
     const { offers } = await get(`/api/pending/${row.id}`);
     const found = offers.map((offer) =>
-      el("li", { class: "row" }, el("span", { class: "path mono" }, offer), el("button", { type: "button", class: "end", on: { click: (event) => place(row, offer, event.currentTarget) } }, "It is this file")),
+      el("li", { class: "row" }, el("span", { class: "path mono" }, offer), el("button", { type: "button", class: "end", "aria-label": `It is this file: ${offer}`, on: { click: (event) => place(row, offer, event.currentTarget) } }, "It is this file")),
     );
     const told = found.length ? "Files of the same name and size:" : "No file of the same name and size is known. If it lies in a watched folder, name its path:";
     fill(details, el("p", { class: "small soft" }, told), found.length > 0 && el("ul", { class: "stack" }, found), form);
@@ -186,7 +188,6 @@ async function showOffers(row, details) {
 const place = (row, path, button) =>
   carryOut(button, async () => {
     const { action_taken: action } = await post("/api/migration/import_a_model", { id: row.id, path });
-    opened.delete(row.id);
     say(`${row.name || baseName(row.path)}: ${became(action)}`);
     await look();
   });
