@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 from tests.browser.person import Person, somebody, started_browser
 from tests.daemon_process import DaemonProcess
 from tests.integration import conftest as integration
@@ -16,8 +16,11 @@ make_daemon = integration.make_daemon
 MARKUP = "<img src=x onerror=document.title=666>"
 """The name of a model that must never be more than that."""
 
-HEROES = 150
+HEROES = 130
 """More than a window shows, and more than the page asks for at once."""
+
+VIEWPORT: ViewportSize = {"width": 1100, "height": 600}
+READER = {"locale": "de-DE", "timezone_id": "Asia/Tokyo"}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]
     daemon = DaemonProcess(folder / "daemon", [folder / "models"])
     try:
         daemon.start()
-        wait_until(lambda: daemon.status()["models"] == HEROES + 1, 30, "all models to be known")
+        wait_until(lambda: daemon.status()["models"] == HEROES + 1, 90, "all models to be known")
         yield daemon
         assert not daemon.has_failed_inside(), daemon.last_words()
     finally:
@@ -47,5 +50,5 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]
 @pytest.fixture
 def person(browser: Browser, library: DaemonProcess) -> Iterator[Person]:
     """Somebody who reads the page of that daemon, in German and from Tokyo."""
-    with somebody(browser, library.url, locale="de-DE", timezone_id="Asia/Tokyo") as someone:
+    with somebody(browser, library.url, viewport=VIEWPORT, **READER) as someone:
         yield someone

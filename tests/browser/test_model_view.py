@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from tests.browser.conftest import HEROES
 from tests.browser.person import Person, drop, needs_browser, somebody
 from tests.daemon_process import DaemonProcess
 from tests.image_files import png
@@ -20,7 +21,7 @@ pytestmark = needs_browser
 @pytest.fixture
 def hero(library: DaemonProcess, request: pytest.FixtureRequest) -> str:
     """A model that no other test of the module touches."""
-    number = sum(map(ord, request.node.name)) % 150
+    number = sum(map(ord, request.node.name)) % HEROES
     return str(library.get("/api/models", q=f"hero_{number:03}")["models"][0]["sha256"])
 
 

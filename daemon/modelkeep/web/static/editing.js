@@ -25,7 +25,7 @@ export class Editable {
     }
     const { label, show, heading = "h2", extra } = this.#how;
     const edit = el("button", { type: "button", class: "plain small", "aria-label": `Edit ${label.toLowerCase()}`, on: { click: () => this.#begin() } }, "Edit");
-    fill(this.element, el("div", { class: "row" }, el(heading, {}, label), el("span", { class: "end row" }, extra?.(), edit)), show(this.#how.current().value));
+    fill(this.element, el("div", { class: "row" }, el(heading, { class: "label" }, label), el("span", { class: "end row" }, extra?.(), edit)), show(this.#how.current().value));
   }
 
   #begin() {
@@ -57,7 +57,7 @@ export class Editable {
       clash,
       el("div", { class: "actions" }, cancel, save),
     );
-    fill(this.element, el(this.#how.heading ?? "h2", {}, this.#how.label), form);
+    fill(this.element, el(this.#how.heading ?? "h2", { class: "label" }, this.#how.label), form);
     form.querySelector("input, textarea").focus();
   }
 
@@ -72,6 +72,8 @@ export class Editable {
     if (isDone) {
       this.#end();
       say(`Saved ${this.#how.label.toLowerCase()}.`);
+    } else if (isDone === false) {
+      fill(button, "Save mine");
     }
   }
 
@@ -104,8 +106,8 @@ export class Editable {
         { class: "notice stack" },
         el("p", {}, el("strong", {}, "Somebody changed this meanwhile."), " Nothing is overwritten, and what you wrote is still here. There is now:"),
         el("div", { class: "theirs" }, this.#how.show(theirs)),
-        el("p", {}, "Save replaces that with what you wrote."),
-        el("div", {}, take),
+        
+        el("div", { class: "row" }, take, el("span", {}, "or replace it with what you wrote: Save mine.")),
       ),
     );
   }

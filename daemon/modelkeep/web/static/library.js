@@ -99,7 +99,9 @@ function nothing() {
     return empty("The library is empty.", "Models appear here when their files were found and hashed; the overview shows how far that is.");
   }
   const clear = el("button", { type: "button", on: { click: () => want({ ...PLAIN, order: wanted.order }) } }, "Show all models");
-  return [empty("No model fits.", "Every word has to be in the name, the path, the description or a tag."), el("p", { class: "actions" }, clear)];
+  const box = empty("No model fits.", "Every word has to be in the name, the path, the description or a tag.");
+  box.append(clear);
+  return box;
 }
 
 // Controls
