@@ -1,7 +1,7 @@
 """The short lives in which the owner does one thing by hand: open a data folder, do it, close.
 
 `library` makes the folder from which the others start: a model of four images, one whose file is gone, with two
-images, one that could not be used and a row in conflict with it, and one that is left alone.
+images, one that could not be used and a row in conflict with it, and one of the same tensors.
 """
 
 import io
@@ -18,6 +18,7 @@ from tests.image_files import png, text_as_image
 from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.tag_acts import TagActs
+from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
 from modelkeep.domain.values import Fingerprint
@@ -50,6 +51,7 @@ ACTS: dict[str, Act] = {
     "add": lambda acts, _: acts.add_image(IMAGED, io.BytesIO(image(ADDED))),
     "purge": lambda acts, _: acts.purge(GONE),
     "edit": lambda acts, _: acts.edit(IMAGED, EDIT, lambda _: True),
+    "inherit": lambda acts, _: acts.inherit(ALONE, GONE),
     "rename a tag": lambda _, tags: tags.change(1, "renamed", "#abc"),
     "remove a tag": lambda _, tags: tags.remove(1),
 }
@@ -60,6 +62,8 @@ async def make_library(job: Job, acknowledge: Acknowledge) -> None:
     async with _opened(job) as (kept, acts):
         rows = [_staged(sha256, number) for number, sha256 in enumerate(IMAGES)]
         await kept.catalogue.import_rows("hikaze-v1", "/old", rows, _SINCE_MS, lambda _: None)
+        contents = [ContentRow(sha256, "safetensors", tensors="f" * 64) for sha256 in (GONE, ALONE)]
+        await kept.catalogue.keep_contents(contents)
         for sha256, seeds in IMAGES.items():
             for seed in seeds:
                 await acts.add_image(sha256, io.BytesIO(image(seed)))

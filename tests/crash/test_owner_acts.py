@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.crash.owner_lives import ACTS, ADDED, GONE, IMAGED, IMAGES, image
+from tests.crash.owner_lives import ACTS, ADDED, ALONE, GONE, IMAGED, IMAGES, image
 from tests.crash.owner_scene import (
     OwnerScene,
     crash_trials,
@@ -23,11 +23,12 @@ HALFWAY = {
     "remove the first": ["image.link.after@4", "catalogue.commit.after@1", "image.publish.after@4"],
     "purge": ["image.remove.after@1", "pending_image.remove.before@1"],
     "add": ["file.sync.after@2", "image.publish.after@1"],
+    "inherit": ["image.link.after@2", "catalogue.commit.after@1", "image.publish.after@2"],
 }
 """Points from which a recovery has something to do."""
 
 TRIED = {"remove the first": 22, "remove the last": 6, "add": 9, "purge": 9}
-TRIED |= {"edit": 6, "rename a tag": 4, "remove a tag": 4}
+TRIED |= {"inherit": 12, "edit": 6, "rename a tag": 4, "remove a tag": 4}
 """How many crashes are tried of each act; the soak tries all."""
 
 
@@ -73,6 +74,12 @@ def test_an_edit_changes_one_row_and_the_tags_of_one_model(scene_of: SceneOf) ->
     (edited,) = set(scene.after["models"]) - set(scene.before["models"])
     assert "edited" in edited
     assert "other words" in str(edited)
+
+
+def test_what_takes_over_has_the_images_of_the_other_after_its_own(scene_of: SceneOf) -> None:
+    scene = scene_of("inherit")
+    assert _published(scene.after, ALONE) == _expected(ALONE, (*IMAGES[ALONE], *IMAGES[GONE]))
+    assert _published(scene.after, GONE) == _expected(GONE, IMAGES[GONE])
 
 
 @pytest.mark.parametrize("act", ACTS)
