@@ -1,5 +1,6 @@
 """The same weights under a new header: what is known follows them when the old file is gone, and is offered else."""
 
+import base64
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy
 import pytest
 from safetensors.numpy import save
 from tests.daemon_process import DaemonProcess
-from tests.image_files import png
+from tests.image_files import png, text_as_image
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, sha256_of
 from tests.waiting import wait_until
@@ -118,3 +119,31 @@ def test_siblings_that_are_both_there_are_told_apart_offered_and_taken(models: P
     known.must("models", "inherit", str(path), "Chosen name")
     assert facts_of(known, NEW) == ALL
     assert facts_of(known, OLD) == ALL
+
+
+def test_an_image_in_a_header_becomes_the_models_if_it_has_none_and_can_be_used(
+    models: Path, make_daemon: DaemonMaker
+) -> None:
+    def titled(title: str, image: bytes) -> bytes:
+        url = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+        return save(
+            {"w": WEIGHTS[: 10 + len(title)]}, metadata={"modelspec.title": title, "modelspec.thumbnail": url}
+        )
+
+    good, bad = titled("good", png(3)), titled("broken", text_as_image())
+    daemon = make_daemon()
+    daemon.start()
+    for name, content in (("good", good), ("bad", bad)):
+        daemon.wait_model(put(models / f"{name}.safetensors", content))
+    wait_until(lambda: daemon.journal("image.refused"), 30, "the broken image to be told")
+    wait_until(lambda: facts_of(daemon, good)[3] == [0], 30, "the image of the header")
+    assert daemon.request("GET", f"/api/images/{sha256_of(good)}_0.webp").status_code == 200
+    details = daemon.get(f"/api/models/{sha256_of(good)}/details")
+    assert details["images"][0]["source_digest"] == sha256_of(png(3))
+    assert details["header"]["keys"]["modelspec.thumbnail"]["summary"] == "picture"
+    removed = daemon.request("DELETE", "/api/images/delete", params={"sha256": sha256_of(good), "seq": 0})
+    assert removed.status_code == 200
+    daemon.stop()
+    daemon.start()
+    daemon.wait_idle()
+    assert (facts_of(daemon, good)[3], facts_of(daemon, bad)[3]) == ([], [])

@@ -132,6 +132,8 @@ class Catalogue:
     claims = _reads(claiming.claims)
     unread_contents = _reads(claiming.unread_contents)
     keep_contents = _writes(contents.keep_contents)
+    waiting_header_images = _reads(contents.waiting_header_images)
+    settle_header_image = _writes(contents.settle_header_image)
     successions = _reads(siblings.successions)
     families = _reads(siblings.families)
     mark_claims = _writes(claiming.mark_claims)

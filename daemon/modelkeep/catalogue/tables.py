@@ -65,17 +65,18 @@ contents = sa.Table(
     metadata,
     sa.Column("sha256", sa.String(64), primary_key=True),
     sa.Column("format", sa.String(16), nullable=False, server_default=""),
-    # What its header says, within bounds, and why that is not all of it.
-    sa.Column("header_json", sa.Text, nullable=False, server_default="{}"),
-    _text("problem"),
     # SHA-256 of all behind the header: empty where there is nothing, NULL where it was not computed yet.
     sa.Column("tensors", sa.String(64), index=True),
     sa.Column("autov1", sa.String(8), nullable=False, server_default="", index=True),
     sa.Column("blake3", sa.String(64), nullable=False, server_default="", index=True),
-    # The picture in its header: empty where there is none, `waiting`, `taken` or `refused`.
-    sa.Column("picture", sa.String(8), nullable=False, server_default=""),
     # The content of the same tensors that has taken over what is known of this one.
     sa.Column("heir", sa.String(64), nullable=False, server_default=""),
+    # There is an image in its header that was not looked at yet.
+    sa.Column("image_waits", sa.Boolean, nullable=False, server_default=sa.false()),
+    # What its header says, within bounds, and why that is not all of it.
+    _text("problem"),
+    sa.Column("header_json", sa.Text, nullable=False, server_default="{}"),
+    index_where("ix_contents_image_waits", "image_waits"),
     **BY_KEY,
 )
 

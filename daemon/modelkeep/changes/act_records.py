@@ -7,6 +7,7 @@ from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Model
 
 CAUSE = "by the owner"
+OF_HEADER = "from the header of its file"
 SAME_TENSORS = "its file holds the same tensors under another header"
 
 
@@ -39,7 +40,9 @@ def _facts(plan: ActPlan) -> dict[str, object]:
         facts["changed"] = changed_fields(plan.model, plan.edited)
     if order.origin:
         facts["from"] = order.origin
-    return facts | {"cause": CAUSE if order.by_owner else SAME_TENSORS}
+    if order.by_owner:
+        return facts | {"cause": CAUSE}
+    return facts | {"cause": SAME_TENSORS if order.origin else OF_HEADER}
 
 
 def _plan(plan: ActPlan) -> dict[str, object]:

@@ -73,13 +73,27 @@ class OwnerActs:
             ImageError: it is no image, or cannot be used.
             Busy: earlier images of the model still wait to be published.
         """
+        seq = (await self._add_image(sha256, image, by_owner=True)).seq
+        assert seq is not None  # noqa: S101 - an upload has one
+        return seq
+
+    async def add_header_image(self, sha256: str, image: BinaryIO) -> None:
+        """Add the image that is in the header of a model's file, if the model has none.
+
+        Raises:
+            NotFound: there is no such model.
+            ImageError: it is no image, or cannot be used.
+            Busy: earlier images of the model still wait to be published.
+        """
+        await self._add_image(sha256, image, by_owner=False)
+
+    async def _add_image(self, sha256: str, image: BinaryIO, *, by_owner: bool) -> ActPlan:
         await self._known(sha256)
         migration = uuid4().hex
         rendered = await self._render(image, migration)
-        order = ActOrder(migration, ActKind.IMAGE_UPLOADED, sha256, image=rendered)
-        plan = await self._carry_out(order)
-        assert plan.seq is not None  # noqa: S101 - an upload has one
-        return plan.seq
+        return await self._carry_out(
+            ActOrder(migration, ActKind.IMAGE_UPLOADED, sha256, image=rendered, by_owner=by_owner)
+        )
 
     async def purge(self, sha256: str) -> ActPlan:
         """Forget a model with everything that belongs to it.

@@ -11,6 +11,7 @@ from modelkeep.base.log import get_logger
 from modelkeep.base.persistence import PASSING, persist
 from modelkeep.base.troubles import Troubles
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.changes.header_images import HeaderImages
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.values import LocationState, Record
@@ -29,6 +30,7 @@ class Successions:
         acts: carries out what follows.
         record: appends records to the journal.
         troubles: holds a report while the catalogue cannot be read or written.
+        images: takes images from headers, after images were taken over.
     """
 
     def __init__(
@@ -37,7 +39,10 @@ class Successions:
         acts: OwnerActs,
         record: Callable[[Sequence[Record]], object],
         troubles: Troubles,
+        images: HeaderImages,
     ) -> None:
+        self._images = images
+        self._has_images = False
         self._catalogue = catalogue
         self._acts = acts
         self._record = record
@@ -52,9 +57,13 @@ class Successions:
         while len(self._news) > _NEWS_MAX:
             self._news.pop(next(iter(self._news)))
 
+    def pictured(self) -> None:
+        """Take note that there are images in headers that were just read."""
+        self._has_images = True
+
     def migrated(self) -> None:
         """Look at what was recognised, for it may have become models."""
-        if self._news:
+        if self._news or self._has_images:
             self._asked.set()
 
     def look(self) -> None:
@@ -76,6 +85,8 @@ class Successions:
             if known is not None:
                 self._news.pop(sha256, None)
                 self._offer(known)
+        self._has_images = False
+        await self._images.take()
 
     async def _follow(self, origin: str, heir: str) -> None:
         try:

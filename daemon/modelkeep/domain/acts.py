@@ -34,7 +34,7 @@ class ActOrder:
     `migration` is its id, `seq` the image to remove, `image` the staged tiers of the one to add, `lost` those of
     the model's published files that are not there. `edit` is what the model shall say, and `is_current` tells whether
     it is still as whoever asks knows it. `origin` is the content from which it takes over, and `by_owner` whether he
-    asked for it.
+    asked for it: what the daemon does by itself takes nothing's place.
     """
 
     migration: str
@@ -153,6 +153,8 @@ def _plan_upload(order: ActOrder, known: ModelDetails) -> ActPlan:
     """Add an image as the next one; one that is there already is the answer itself, unless its files are lost."""
     image = order.image
     assert image is not None, "nobody orders it without"  # noqa: S101 - a fact of the program, not of its input
+    if known.images and not order.by_owner:
+        return ActPlan(order, known.model, images=known.images, changes=False)
     for held in known.images:
         if held.source_digest == image.source_digest:
             if order.lost.isdisjoint(published_names([held])):

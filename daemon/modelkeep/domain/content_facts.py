@@ -7,7 +7,6 @@ AutoV3 that of the digest of everything behind the header of a safetensors file 
 
 import hashlib
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
 from typing import Self
 
 from modelkeep.domain import gguf
@@ -35,7 +34,7 @@ class FileHeader:
     data_begin: int = 0
     keys: JsonObject = field(default_factory=dict)
     problem: str = ""
-    has_picture: bool = False
+    has_image: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +60,13 @@ class ContentFacts:
         return cls(**{**value, "header": FileHeader(**value["header"])})
 
 
-class Picture(StrEnum):
-    """What became of the picture in a file's header."""
-
-    NONE = ""
-    WAITING = "waiting"
-    TAKEN = "taken"
-    REFUSED = "refused"
-
-
 @dataclass(frozen=True, slots=True)
 class ContentRow:
-    """What is kept of a content's bytes; `header` are the keys, `heir` has taken over what is known of the model."""
+    """What is kept of a content's bytes.
+
+    `header` are the keys, `image_waits` says that an image in it was not looked at yet, `heir` is the content that
+    has taken over what is known of the model.
+    """
 
     sha256: str
     format: str = ""
@@ -81,15 +75,15 @@ class ContentRow:
     tensors: str | None = ""
     autov1: str = ""
     blake3: str = ""
-    picture: Picture = Picture.NONE
+    image_waits: bool = False
     heir: str = ""
 
     @classmethod
     def of(cls, sha256: str, facts: ContentFacts) -> Self:
         """Return what is kept of what was read."""
         header = facts.header
-        picture = Picture.WAITING if header.has_picture else Picture.NONE
-        return cls(sha256, header.format, header.keys, header.problem, facts.tensors, facts.autov1, picture=picture)
+        known = header.format, header.keys, header.problem, facts.tensors, facts.autov1
+        return cls(sha256, *known, image_waits=header.has_image)
 
     @property
     def digests(self) -> dict[HashKind, str]:
@@ -141,4 +135,4 @@ def _of_gguf(size_bytes: int, read_at: ReadAt) -> FileHeader:
 
 def _header(name: str, begin: int, size_bytes: int, keys: HeaderKeys, problem: str) -> FileHeader:
     data_begin = begin if begin < size_bytes else 0  # of no tensors at all there is nothing to know
-    return FileHeader(name, data_begin, keys.keys, problem or keys.problem, keys.has_picture)
+    return FileHeader(name, data_begin, keys.keys, problem or keys.problem, keys.has_image)

@@ -44,7 +44,7 @@ class HeaderKeys:
     def __init__(self) -> None:
         self.keys: JsonObject = {}
         self.problem = ""
-        self.has_picture = False
+        self.has_image = False
         self._left = ALL_CHARACTERS_MAX
 
     def add(self, key: str, value: object) -> None:
@@ -59,7 +59,7 @@ class HeaderKeys:
         self.keys[name] = self._picture(value) if _is_picture(name, value) else self._kept(value, 0)
 
     def _picture(self, value: object) -> JsonObject:
-        self.has_picture = True
+        self.has_image = True
         return Summary("picture", len(str(value))).as_json()
 
     def _kept(self, value: object, depth: int) -> object:

@@ -1,8 +1,9 @@
 """What is read of contents besides their SHA-256: kept as soon as it is read, and read later where it is lacking."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.changes.successions import Successions
 from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import Location
@@ -15,14 +16,12 @@ class Contents:
     Args:
         catalogue: where it is kept.
         wants_tensors: whether files are read again for it.
-        on_recognised: gets contents whose tensors were known.
+        successions: is told of contents whose tensors were known, and of images in headers.
     """
 
-    def __init__(
-        self, catalogue: Catalogue, *, wants_tensors: bool, on_recognised: Callable[[Sequence[str]], None]
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, *, wants_tensors: bool, successions: Successions | None) -> None:
         self._catalogue = catalogue
-        self._on_recognised = on_recognised
+        self._successions = successions
         self._wants_tensors = wants_tensors
         # At first it may be anything: what an older modelkeep has read, or one that computed less.
         self._may_lack = wants_tensors
@@ -33,9 +32,15 @@ class Contents:
         self._may_lack |= self._wants_tensors and any(row.tensors is None for row in rows.values())
         try:
             if rows:
-                self._on_recognised(await self._catalogue.keep_contents(list(rows.values())))
+                self._tell(await self._catalogue.keep_contents(list(rows.values())), list(rows.values()))
         except CatalogueError:
             self._may_lack = self._wants_tensors
+
+    def _tell(self, recognised: Sequence[str], rows: Sequence[ContentRow]) -> None:
+        if self._successions is not None:
+            self._successions.recognised(recognised)
+            if any(row.image_waits for row in rows):
+                self._successions.pictured()
 
     async def unread(self, limit: int, without_paths: Collection[str]) -> list[Location]:
         """Return locations of which something is to be read; asks the catalogue only while there may be some."""

@@ -102,8 +102,7 @@ class Pipeline:
         parking = Parking(catalogue, record, self.jobs.end, roots, clock_ms, options.retry_base_seconds)
         failures = Failures(stages, parking, troubles, room.set)
         untaken = Untaken(catalogue, looks, record)
-        on_recognised = successions.recognised if successions is not None else lambda _: None
-        contents = Contents(catalogue, wants_tensors=options.tensor_digests, on_recognised=on_recognised)
+        contents = Contents(catalogue, wants_tensors=options.tensor_digests, successions=successions)
         self._arrivals = Arrivals(stages)
         self._refill = Refill(catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room)
         self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)

@@ -21,6 +21,7 @@ from modelkeep.base.memory import give_back_memory, share_one_heap
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
+from modelkeep.changes.header_images import HeaderImages
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.successions import Successions
 from modelkeep.disk.looks import DiskLooks, apart
@@ -176,7 +177,9 @@ class Daemon:
             settings.hashing.tensor_digests,
         )
         acts = OwnerActs(holdings.catalogue, holdings.images, holdings.changes, now_ms, self._looks)
-        self._successions = Successions(holdings.catalogue, acts, holdings.journal.append_many, holdings.troubles)
+        record = holdings.journal.append_many
+        images = HeaderImages(holdings.catalogue, acts, self._looks, record)
+        self._successions = Successions(holdings.catalogue, acts, record, holdings.troubles, images)
         self._pipeline = Pipeline(
             options,
             holdings.catalogue,

@@ -63,11 +63,11 @@ def test_a_text_that_looks_like_metadata_is_a_text() -> None:
 
 def test_a_picture_is_kept_as_a_mark_only() -> None:
     header = header_of(with_metadata(json.dumps({"modelspec.thumbnail": "data:image/png;base64,AAAA"}).encode()))
-    assert header.has_picture
+    assert header.has_image
     assert header.keys == {"modelspec.thumbnail": {"summary": "picture", "length": 26}}
     covers = header_of(with_metadata(json.dumps({"ssmd_cover_images": json.dumps(["AAAA"])}).encode()))
-    assert covers.has_picture
-    assert not header_of(with_metadata(b'{"modelspec.thumbnail":"None","ssmd_cover_images":"[]"}')).has_picture
+    assert covers.has_image
+    assert not header_of(with_metadata(b'{"modelspec.thumbnail":"None","ssmd_cover_images":"[]"}')).has_image
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from modelkeep.catalogue.dialect import among, insert_missing
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.rows import RowsOf
-from modelkeep.catalogue.tables import contents, models
+from modelkeep.catalogue.tables import contents, locations, models
 from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.values import LocationState
 
 OTHER_DIGITS_MIN = 8
 """So many digits of a digest tell one content from others."""
@@ -57,6 +58,19 @@ def contents_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, C
     """Return what is kept of each of these contents."""
     found = connection.execute(_SELECT.where(among(contents.c.sha256, hashes))).all()
     return {row.sha256: _ROWS.value(row) for row in found}
+
+
+def waiting_header_images(connection: sa.Connection, limit: int, after: str = "") -> list[str]:
+    """Return contents in whose header an image was not looked at yet, and which are models with a file."""
+    present = sa.exists().where(locations.c.sha256 == contents.c.sha256, locations.c.state == LocationState.PRESENT)
+    query = sa.select(contents.c.sha256).join(models, models.c.sha256 == contents.c.sha256)
+    chosen = query.where(contents.c.image_waits, contents.c.sha256 > after, present)
+    return list(connection.execute(chosen.order_by(contents.c.sha256).limit(limit)).scalars())
+
+
+def settle_header_image(connection: sa.Connection, sha256: str) -> None:
+    """Record that the image in a content's header was looked at."""
+    connection.execute(sa.update(contents).where(contents.c.sha256 == sha256).values(image_waits=False))
 
 
 def forget_content(connection: sa.Connection, sha256: str) -> None:
