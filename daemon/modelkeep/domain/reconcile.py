@@ -3,8 +3,9 @@
 The result says what has to be done; a file whose fingerprint is known needs no reading, wherever it lies now.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState, Record
@@ -43,16 +44,27 @@ class Differences:
         self.missing += other.missing
         self.unchanged += other.unchanged
 
-    def by_path(self) -> "list[tuple[str, Differences]]":
-        """Return the differences one by one."""
-        single = [(path, Differences(missing=[path])) for path in self.missing]
-        single += [(path, Differences(appeared={path: status})) for path, status in self.appeared.items()]
-        single += [(path, Differences(changed={path: status})) for path, status in self.changed.items()]
-        single += [(path, Differences(touched={path: status})) for path, status in self.touched.items()]
-        single += [(path, Differences(returned={path: status})) for path, status in self.returned.items()]
-        single += [(path, Differences(seen={path: status})) for path, status in self.seen.items()]
-        single += [(path, Differences(queued={path: status})) for path, status in self.queued.items()]
-        return single
+    def paths(self) -> list[str]:
+        """Return every path at which something differs."""
+        by_kind = (self.appeared, self.changed, self.touched, self.returned, self.seen, self.queued)
+        return list(dict.fromkeys(chain(self.missing, *by_kind)))
+
+    def at(self, paths: Collection[str]) -> "Differences":
+        """Return the differences at some of the paths."""
+        chosen = set(paths)
+
+        def part(files: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
+            return {path: files[path] for path in paths if path in files}
+
+        return Differences(
+            part(self.appeared),
+            part(self.changed),
+            part(self.touched),
+            part(self.returned),
+            part(self.seen),
+            part(self.queued),
+            [path for path in self.missing if path in chosen],
+        )
 
 
 def compare(

@@ -111,13 +111,12 @@ class Scans:
     async def _take_in(self, found: Differences, priority: Priority, *, cause: str) -> None:
         """Take in the differences that a scan found."""
 
-        async def take_in_some(some: Sequence[tuple[str, Differences]]) -> None:
-            together = Differences()
-            for _, difference in some:
-                together.add(difference)
-            await self._take_in_together(together, priority, cause)
+        async def take_in_some(paths: Sequence[str]) -> None:
+            some = found if paths is all_paths else found.at(paths)
+            await self._take_in_together(some, priority, cause)
 
-        await do_for_all(take_in_some, found.by_path(), lambda item, error: self._blame.give_up(item[0], error))
+        all_paths = found.paths()
+        await do_for_all(take_in_some, all_paths, self._blame.give_up)
 
     async def _take_in_together(self, found: Differences, priority: Priority, cause: str) -> None:
         await self._sightings.take_back({**found.returned, **found.seen}, found.returned)

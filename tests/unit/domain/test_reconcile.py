@@ -246,3 +246,21 @@ class TestLooksUnmounted:
 
     def test_what_is_unreachable_already_stays_so_while_the_folder_is_empty(self) -> None:
         assert looks_unmounted({}, 2, [place(state=LocationState.UNREACHABLE)])
+
+
+def test_differences_at_some_paths_and_at_the_others_are_all_of_them() -> None:
+    found = Differences(
+        appeared={"/m/a": PRINT},
+        changed={"/m/b": OTHER},
+        touched={"/m/c": PRINT},
+        returned={"/m/d": PRINT},
+        seen={"/m/e": PRINT},
+        queued={"/m/b": OTHER, "/m/f": PRINT},
+        missing=["/m/g", "/m/h"],
+    )
+    paths = found.paths()
+    assert sorted(paths) == [f"/m/{name}" for name in "abcdefgh"]
+    for middle in range(len(paths) + 1):
+        together = found.at(paths[:middle])
+        together.add(found.at(paths[middle:]))
+        assert together == found
