@@ -20,7 +20,7 @@ VIEWS: Mapping[str, str] = {
     "/queue": "main li",
     "/library": "#grid .tile img",
     "/model/{sha256}": "#story .record",
-    "/duplicates": ".duplicate .file",
+    "/duplicates": "#families .file",
     "/journal?model=hero_v12": ".record",
 }
 """Views, and what is there when all of one is shown."""
@@ -39,6 +39,8 @@ def full_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonPro
     demo = make_demo(folder / "demo")
     for name in ("copy.safetensors", "other copy.safetensors"):
         put(demo.models / "loras" / name, safetensors("twice"))
+    # The same weights under another header.
+    put(demo.models / "loras" / "twin.safetensors", safetensors("twice").replace(b"twice", b"again", 1))
     daemon = DaemonProcess(folder / "daemon", [demo.models], {"api": {"token": TOKEN}})
     try:
         daemon.must("import", "hikaze", str(demo.database))

@@ -28,7 +28,28 @@ async function look() {
     fill(at("summary"), again);
     fill(at("more"), empty("No duplicates.", "Every content lies at one place only."));
   }
+  at("siblings").hidden = told.siblings.length === 0;
+  fill(at("families"), told.siblings.map(shownFamily));
 }
+
+const shownFamily = (models) =>
+  el(
+    "li",
+    { class: "card" },
+    el(
+      "ul",
+      { class: "files" },
+      models.map(({ sha256, name, path, size_bytes }) =>
+        el(
+          "li",
+          { class: "file" },
+          el("span", { class: "small number soft" }, size(size_bytes)),
+          el("span", { dir: "auto" }, el("a", { href: `/model/${sha256}` }, name || "Without a name"), el("span", { class: "small soft path" }, ` ${path}`)),
+          copyButton("the path", () => path),
+        ),
+      ),
+    ),
+  );
 
 function showMore() {
   const next = found.slice(shown, shown + SHOWN_AT_ONCE);

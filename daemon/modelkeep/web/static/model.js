@@ -7,7 +7,7 @@ import { Editable, line, lines } from "./editing.js";
 import { onConnection, onRecord } from "./events.js";
 import { ago, dateTime, size } from "./format.js";
 import { Gallery } from "./gallery.js";
-import { shownDigests, shownHeader } from "./own_words.js";
+import { shownDigests, shownHeader, shownSources } from "./own_words.js";
 import { recordLine } from "./records.js";
 import { tagControl } from "./tag_editing.js";
 
@@ -123,7 +123,7 @@ const shownTags = (names) =>
 
 // Its file
 
-function showFacts({ model, base, last_used_at, locations, refused, digests, header }) {
+function showFacts({ model, base, last_used_at, locations, refused, digests, header, sources, siblings }) {
   const facts = [
     ["Hash", el("span", { class: "with-copy" }, el("code", { class: "path" }, model.sha256), copyButton("the hash", () => model.sha256))],
     ["Size", el("span", { class: "number" }, size(model.size_bytes))],
@@ -134,11 +134,18 @@ function showFacts({ model, base, last_used_at, locations, refused, digests, hea
   const words = shownHeader(header);
   at("own-words").hidden = words === null;
   fill(at("words"), words);
+  const told = shownSources(sources);
+  at("sources").hidden = told.length === 0;
+  fill(at("told"), told);
   fill(
     at("facts"),
     el("dl", { class: "facts" }, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     el("h3", {}, locations.length === 1 ? "Location" : "Locations"),
     locations.length ? el("ul", { class: "locations" }, locations.map((place) => location_(place, model.path))) : none(),
+    siblings.length > 0 && [
+      el("h3", {}, "Same weights under another header"),
+      el("ul", { class: "stack" }, siblings.map(({ sha256: other, name, state }) => el("li", { class: "row" }, el("a", { href: `/model/${other}`, class: "path" }, name || other), el("span", { class: ["mark", state] }, state)))),
+    ],
     shownDigests(digests),
     refused.length > 0 && [
       el("h3", {}, "Images that could not be used"),

@@ -1,8 +1,8 @@
-// What the file of a model says of itself, and the digests by which other tools know it.
+// What the file of a model says of itself, what other tools know of it, and the digests by which they know it.
 
 import { copyButton } from "./copying.js";
 import { el, outer } from "./dom.js";
-import { counted } from "./format.js";
+import { ago, counted } from "./format.js";
 
 const LONG = 2000;
 
@@ -15,11 +15,32 @@ export function shownHeader({ format, keys, problem, meaning }) {
   return el(
     "div",
     { class: "stack" },
-    el("dl", { class: "facts" }, Object.entries(meaning).map(([key, value]) => fact(key.replaceAll("_", " "), value))),
+    shownMeaning(meaning),
     problem && el("p", { class: "notice" }, problem),
     number > 0 && el("details", {}, el("summary", {}, `${counted(number, "key")} of its ${format} header`), el("dl", { class: "keys" }, Object.entries(keys).map(([key, value]) => [el("dt", { dir: "auto" }, key), el("dd", { dir: "auto" }, brief(text(value)))]))),
   );
 }
+
+// Return elements for what other tools know, {kind: records}; the header of the file has its own place.
+export function shownSources(sources) {
+  return Object.entries(sources)
+    .filter(([kind]) => kind !== "header")
+    .flatMap(([kind, records]) => records.map((record) => shownSource(kind, record)));
+}
+
+function shownSource(kind, { key, gone, last_seen, meaning, remarks }) {
+  return el(
+    "details",
+    {},
+    el("summary", {}, el("strong", {}, kind), gone && ` (gone since ${ago(last_seen)})`),
+    el("p", { class: "small soft path", dir: "auto" }, key),
+    shownMeaning(meaning),
+    remarks.map((remark) => el("p", { class: "notice" }, remark)),
+  );
+}
+
+const shownMeaning = (meaning) =>
+  el("dl", { class: "facts" }, Object.entries(meaning).map(([name, value]) => fact(name.replaceAll("_", " "), value)));
 
 // Return an element for the digests of a content, by kind.
 export function shownDigests(digests) {

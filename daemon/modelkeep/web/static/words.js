@@ -118,6 +118,10 @@ const SENTENCES = {
   "hash.failed": notHashed,
   "claim.confirmed": (r) => `the older hash ${short(r.claimed)} is right`,
   "claim.refuted": (r) => `the older hash ${short(r.claimed)} is wrong: its content is ${short(r.found)}`,
+  "model.recognised": (r) => {
+    const differing = list(r.differing).join(", ");
+    return `the same weights as ${list(r.same_tensors_as).map(short).join(", ")} under another header${differing && `; both say something different of ${differing}`}`;
+  },
   "migration.planned": (r) => `planned: ${became(r.action)}`,
   "migration.committed": (r) => `in the catalogue: ${became(r.action)}`,
   "migration.finished": migrated,
