@@ -1,6 +1,7 @@
 """What texts, notes of downloads and images beside models mean, beyond what the sample library holds."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from tests.sidecar_reading import BY_SUFFIX, MODEL, graded, read, record
 from modelkeep.domain.combining import combine
 from modelkeep.domain.knowledge import Grade, HashKind, ImageRank, Origin, SourceRecord, Standing, Text, TextFormat
 from modelkeep.domain.legacy import Refusal
+from modelkeep.domain.naming import MODEL_EXTENSIONS
 from modelkeep.importers.sidecars.base import FoundSidecar
 from modelkeep.importers.sidecars.finding import EXAMPLE_PROMPT
+from modelkeep.importers.sidecars.formats import read_sidecar
 from modelkeep.importers.sidecars.image_prompts import prompt_in
+from modelkeep.importers.sidecars.walking import sidecars_below
 
 SHA = "5877f99bbca74b8db2c00396bdfa53511eec3299b5f7ae07b2a391dd5384af9a"
 SNOW = "use 0.6 \N{SNOWMAN}"
@@ -162,3 +166,19 @@ def test_an_image_is_a_record_of_its_own() -> None:
     said = BY_SUFFIX[""].read(found, b"whatever")
     assert isinstance(said, SourceRecord)
     assert [(shown.path, shown.rank) for shown in said.images] == [("/m/x.preview.png", ImageRank.PREVIEW)]
+
+
+def test_the_note_that_huggingface_hub_writes_is_read_as_it_reads_it(tmp_path: Path) -> None:
+    local_folder = pytest.importorskip("huggingface_hub._local_folder")
+    model = tmp_path / "unet" / "x.safetensors"
+    model.parent.mkdir()
+    model.write_bytes(b"model")
+    local_folder.write_download_metadata(tmp_path, "unet/x.safetensors", commit_hash="a" * 40, etag=SHA)
+    below = sidecars_below(str(tmp_path), MODEL_EXTENSIONS)
+    said = read_sidecar(below.found[0])
+    assert isinstance(said, SourceRecord)
+    assert said.models == (str(model),)
+    read_back = local_folder.read_download_metadata(tmp_path, "unet/x.safetensors")
+    assert said.raw["commit"] == read_back.commit_hash
+    assert [claim.value for claim in said.claims] == [read_back.etag]
+    assert said.updated_at == int(read_back.timestamp * 1000)

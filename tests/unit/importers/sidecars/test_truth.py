@@ -4,9 +4,9 @@ from functools import cache
 from typing import Any
 
 import pytest
-from tests.sidecar_library import SIDECAR_SAMPLE, TRUTH
+from tests.sidecar_library import KINDS, OTHER_SOURCES, SAYS, SIDECAR_SAMPLE, TRUTH, expected_of
 
-from modelkeep.domain.knowledge import HashKind, ImageRank, SourceRecord, TextFormat
+from modelkeep.domain.knowledge import HashKind, ImageRank, SourceRecord, TextFormat, meaning_as_json
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.naming import MODEL_EXTENSIONS
 from modelkeep.importers.sidecars.base import FoundSidecar
@@ -15,15 +15,6 @@ from modelkeep.importers.sidecars.reading import NOT_FINITE, NOT_UTF8
 from modelkeep.importers.sidecars.walking import sidecars_below
 
 MODELS = SIDECAR_SAMPLE / "models"
-KINDS = {
-    "webui-user-metadata": "webui",
-    "text-note": "pysssss",
-    "pysssss-hash": "pysssss",
-    "other-downloader": "civitai-helper",
-}
-"""Our kinds of the tools that the truth names otherwise."""
-
-OTHER_SOURCES = {"header", "invokeai", "lora-manager-cache"}
 BY_PATH = {model["path"]: model for model in TRUTH["models"]}
 
 
@@ -116,45 +107,8 @@ def test_what_a_tool_says_of_a_model(model: str, expected: dict[str, Any]) -> No
     ]
     assert len(paths) == 1
     said = record(paths[0])
-    for key in expected.keys() - {"tool"}:
-        assert SAYS[key](said) == expected[key], key
-
-
-def _ids(said: SourceRecord) -> dict[str, int]:
-    origin = said.meaning.origins[0]
-    assert origin.kind == "civitai"
-    ids = {"civitai_model": int(origin.model_id), "civitai_version": int(origin.version_id)}
-    # The page of a model of Model Manager names the version too, which the truth leaves out.
-    return {"civitai_model": ids["civitai_model"]} if said.kind == "model-manager" else ids
-
-
-SAYS: dict[str, Any] = {
-    "title": lambda said: said.meaning.title,
-    "model_name": lambda said: said.raw["ModelName"],
-    "version": lambda said: said.meaning.version,
-    "description": lambda said: said.meaning.description.value,
-    "body": lambda said: said.meaning.description.value,
-    "version_description": lambda said: said.meaning.version_description.value,
-    "notes": lambda said: said.meaning.notes,
-    "tags": lambda said: list(said.meaning.tags),
-    "trigger_words": lambda said: list(said.meaning.trigger_words),
-    "activation_text": lambda said: said.raw["activation text"],
-    "negative_text": lambda said: said.meaning.negative_prompt,
-    "preferred_weight": lambda said: said.meaning.weight.strength,
-    "strength": lambda said: f"{said.meaning.weight.strength:g}",
-    "strength_min": lambda said: said.meaning.weight.minimum,
-    "strength_max": lambda said: said.meaning.weight.maximum,
-    "usage_hint": lambda said: said.meaning.usage_hint,
-    "usage_tips": lambda said: said.raw["usage_tips"],
-    "base_model": lambda said: said.meaning.base_model,
-    "author": lambda said: said.meaning.author,
-    "favorite": lambda said: said.meaning.favourite,
-    "source_ids": _ids,
-    "source_urls": lambda said: [origin.url for origin in said.meaning.origins],
-    "skeleton": lambda said: said.raw["skeleton_file"],
-    "commit": lambda said: said.meaning.origins[0].version_id,
-    "path_in_repo": lambda said: said.raw["path_in_repo"],
-}
+    meaning = meaning_as_json(said.meaning)
+    assert {key: SAYS[key](meaning, said.raw) for key in expected.keys() - {"tool"}} == expected_of(expected)
 
 
 def test_the_words_of_an_activation_text_are_its_prompts() -> None:
@@ -223,7 +177,7 @@ def test_an_orphan_is_kept_with_what_may_find_its_model(orphan: dict[str, Any]) 
     assert by_hash == ({orphan["matches_by_hash"]} if orphan["matches_by_hash"] else set())
     for key in ("title", "description"):
         if key in orphan:
-            assert SAYS[key](said) == orphan[key]
+            assert SAYS[key](meaning_as_json(said.meaning), said.raw) == orphan[key]
 
 
 REASONS = {
