@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy
 import pytest
+from blake3 import blake3
 from safetensors.numpy import save
 from tests.daemon_process import DaemonProcess
 from tests.image_files import png, text_as_image
@@ -116,6 +117,9 @@ def test_siblings_that_are_both_there_are_told_apart_offered_and_taken(models: P
         assert hashes == {sha256_of(OLD), sha256_of(NEW)}
     (found_by_header,) = json.loads(known.must("models", "find", "two TITLE", "--json").out)
     assert found_by_header["sha256"] == sha256_of(NEW)
+    told = known.must("models", "confirm", str(path)).out
+    assert blake3(NEW).hexdigest() in told
+    assert json.loads(known.must("models", "find", blake3(NEW).hexdigest()[:8], "--json").out)[0]["path"] == str(path)
     known.must("models", "inherit", str(path), "Chosen name")
     assert facts_of(known, NEW) == ALL
     assert facts_of(known, OLD) == ALL

@@ -135,6 +135,15 @@ class Backend(Protocol):
             Busy: images of one of them are being written at this moment.
         """
 
+    async def confirm(self, sha256: str) -> None:
+        """Read a model's file for its BLAKE3, unless that is known.
+
+        Raises:
+            NotFound: there is no such model.
+            Conflict: no file of it is there that is surely the one that was read.
+            HashError: the file cannot be read, or is another one by now.
+        """
+
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it.
 

@@ -118,6 +118,13 @@ async def inherit(backend: TheBackend, sha256: Sha256, asked: requests.Inheritan
     return Json(await backend.library.ask("/api/models/{sha256}/details", sha256=sha256))
 
 
+@router.post("/{sha256}/confirm", response_model=answers.DetailedModel)
+async def confirm(backend: TheBackend, sha256: Sha256) -> Json:
+    """Read a model's file for its BLAKE3, which confirms or refutes what other tools claim; answers when it is."""
+    await backend.confirm(sha256)
+    return Json(await backend.library.ask("/api/models/{sha256}/details", sha256=sha256))
+
+
 @router.delete("/{sha256}", response_model=reports.Done)
 async def purge(backend: TheBackend, sha256: Sha256) -> Json:
     """Forget a model with all that is known of it; only one with no present location."""

@@ -132,6 +132,7 @@ class Catalogue:
     claims = _reads(claiming.claims)
     unread_contents = _reads(claiming.unread_contents)
     keep_contents = _writes(contents.keep_contents)
+    keep_blake3 = _writes(contents.keep_blake3)
     waiting_header_images = _reads(contents.waiting_header_images)
     settle_header_image = _writes(contents.settle_header_image)
     successions = _reads(siblings.successions)

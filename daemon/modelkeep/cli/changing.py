@@ -108,6 +108,23 @@ def inherit(settings: "Settings", sha256: str, origin: str) -> None:
         client.post(f"/api/models/{sha256}/inherit", {"origin": origin})
 
 
+def confirm(settings: "Settings", sha256: str) -> None:
+    """Read a model's file for its BLAKE3, unless that is known.
+
+    Raises:
+        NotFound: there is no such model any more.
+        Conflict: no file of it is there.
+        HashError: the file cannot be read.
+        DataDirectoryBusy: another program is changing the files.
+    """
+    client = connect(settings)
+    if client is None:
+        _on_files(settings, lambda writer: writer.confirm(sha256))
+        return
+    with client:
+        client.post(f"/api/models/{sha256}/confirm", patient=True)
+
+
 def add_tags(settings: "Settings", names: Sequence[str]) -> list[Json]:
     """Make tags, and return them; a name that there is stands for the tag that has it."""
     client = connect(settings)

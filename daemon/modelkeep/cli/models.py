@@ -153,6 +153,33 @@ def inherit(
         console().print(f"{clean(known['name'] or known['path'])} has taken over what was known of the other.")
 
 
+@app.command("confirm", epilog=examples("modelkeep models confirm hero_v12"))
+def confirm(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name, path, or a hash (6 digits or more).")],
+    as_json: AsJson = False,
+) -> None:
+    """Read a model's file for its BLAKE3, and hold what other tools claim against it.
+
+    ComfyUI, InvokeAI and Stability Matrix know files by it; all other digests are known from the first reading.
+    """
+    from modelkeep.cli.changing import confirm as read_again
+    from modelkeep.cli.models_view import confirmed_lines
+    from modelkeep.cli.reading import open_reader
+
+    settings = invocation(context).settings
+    with open_reader(settings) as reader:
+        sha256 = the_one(reader, model)
+    read_again(settings, sha256)
+    with open_reader(settings) as reader:
+        after = _details(reader, sha256)
+    if as_json:
+        print_json(after)
+    else:
+        for line in confirmed_lines(after):
+            console().print(line)
+
+
 @app.command(
     "purge",
     epilog=examples("modelkeep models purge old-style", "modelkeep models purge 0a1b2c3d --yes"),

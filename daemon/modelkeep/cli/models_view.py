@@ -87,6 +87,22 @@ def _header(header: Mapping[str, Any]) -> RenderableType:
     return Group(plain(f"its {header['format']} header says", "bold"), facts([*rows[:_KEYS_SHOWN], *more, *problem]))
 
 
+def confirmed_lines(details: Mapping[str, Any]) -> list[Text]:
+    """Return the BLAKE3 of a model, and what becomes of those that are claimed."""
+    claims = [
+        (source, claim)
+        for kind in sorted(details["sources"])
+        for source in details["sources"][kind]
+        for claim in source["claims"]
+        if claim["kind"] == "blake3"
+    ]
+    told = [
+        plain(f"{claim['verdict']}: {claim['value']}, says {source['kind']} in {source['key']}")
+        for source, claim in claims
+    ]
+    return [plain(f"blake3  {details['digests']['blake3']}"), *(told or [plain("No source claims one.", "dim")])]
+
+
 def _siblings(details: Mapping[str, Any]) -> list[RenderableType]:
     """Return which other models hold the same tensors, and what can be done about it."""
     made = table("same weights, another header", "name", "location", "state")

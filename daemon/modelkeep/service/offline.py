@@ -9,9 +9,11 @@ from modelkeep.api.shapes import Shape
 from modelkeep.base.clock import now_ms
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.tag_acts import TagActs
+from modelkeep.disk.roots import Roots
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import NotFound
+from modelkeep.pipeline.confirming import Confirming
 from modelkeep.service.editing import edit_model
 from modelkeep.service.holdings import Holdings, identity, open_holdings
 from modelkeep.service.importing import import_stream, require_rows
@@ -72,6 +74,11 @@ class OfflineWriter:
     async def inherit(self, sha256: str, origin: str) -> None:
         """Have a model take over what is known of another with the same tensors."""
         await self._acts.inherit(sha256, origin)
+
+    async def confirm(self, sha256: str) -> None:
+        """Read a model's file for its BLAKE3, unless that is known."""
+        kept, roots = self._open, Roots(self._settings.model_roots())
+        await Confirming(kept.catalogue, roots, kept.journal.append_many).confirm(sha256)
 
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it."""

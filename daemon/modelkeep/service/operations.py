@@ -16,6 +16,7 @@ from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.notices import Notice
 from modelkeep.domain.values import Action, Strategy, Tag
 from modelkeep.errors import NotFound
+from modelkeep.pipeline.confirming import Confirming
 from modelkeep.pipeline.requested import RequestedPaths
 from modelkeep.pipeline.runner import Pipeline
 from modelkeep.pipeline.sha256 import implementation
@@ -79,6 +80,7 @@ class Operations:
         self._acts = OwnerActs(holdings.catalogue, holdings.images, holdings.changes, now_ms, looks)
         self._tag_acts = TagActs(holdings.catalogue, holdings.changes, now_ms)
         self._imports = Running()
+        self._confirming = Confirming(holdings.catalogue, looks.roots, holdings.journal.append_many)
         self._began = time.monotonic()
         self._listening = Listening(
             holdings.directory.journal,
@@ -216,6 +218,10 @@ class Operations:
         """Have a model take over what is known of another with the same tensors."""
         await self._acts.inherit(sha256, origin)
 
+    async def confirm(self, sha256: str) -> None:
+        """Read a model's file for its BLAKE3, unless that is known."""
+        await self._confirming.confirm(sha256)
+
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it."""
         await self._acts.purge(sha256)
@@ -267,5 +273,6 @@ class Operations:
         self._pipeline.sweep()
 
     async def stop_imports(self) -> None:
-        """Call running imports off: each has taken everything or nothing afterwards."""
+        """Call off running imports, each of which has taken everything or nothing afterwards, and what is read."""
+        self._confirming.stop()
         await self._imports.stop()

@@ -224,6 +224,10 @@ class FakeBackend:
     async def families(self) -> list[list[Model]]:
         return []
 
+    async def confirm(self, sha256: str) -> None:
+        self.changes.append(("confirm", sha256))
+        self.fail()
+
     async def inherit(self, sha256: str, origin: str) -> None:
         self.changes.append(("inherit", sha256, origin))
         self.fail()

@@ -100,6 +100,12 @@ async def test_a_model_takes_over_from_another(client: httpx.AsyncClient, backen
     assert (await client.post(f"/api/models/{A}/inherit", json={"origin": "x"})).status_code == 422
 
 
+async def test_a_models_file_is_read_for_its_blake3(client: httpx.AsyncClient, backend: "FakeBackend") -> None:
+    response = await client.post(f"/api/models/{A}/confirm")
+    assert (response.status_code, "blake3" in response.json()["digests"]) == (200, True)
+    assert backend.changes == [("confirm", A)]
+
+
 async def test_duplicates_are_told_with_their_places_and_what_could_be_freed(
     client: httpx.AsyncClient, backend: "FakeBackend"
 ) -> None:

@@ -60,6 +60,12 @@ def contents_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, C
     return {row.sha256: _ROWS.value(row) for row in found}
 
 
+def keep_blake3(connection: sa.Connection, sha256: str, digest: str) -> None:
+    """Keep the BLAKE3 that a content was read to have."""
+    _ADD.run(connection, [_ROWS.row(ContentRow(sha256, tensors=None))])
+    connection.execute(sa.update(contents).where(contents.c.sha256 == sha256).values(blake3=digest))
+
+
 def waiting_header_images(connection: sa.Connection, limit: int, after: str = "") -> list[str]:
     """Return contents in whose header an image was not looked at yet, and which are models with a file."""
     present = sa.exists().where(locations.c.sha256 == contents.c.sha256, locations.c.state == LocationState.PRESENT)
