@@ -15,6 +15,7 @@ from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
     acting,
     adopting,
+    attaching,
     browsing,
     contents,
     control,
@@ -30,6 +31,7 @@ from modelkeep.catalogue.store import (
     parking,
     scanning,
     siblings,
+    source_images,
     tag_acting,
 )
 from modelkeep.catalogue.store import claims as claiming
@@ -156,6 +158,14 @@ class Catalogue:
     adopt = _writes(adopting.adopt)
     attach_records = _writes(adopting.attach_records)
     resolve_orphan = _writes(adopting.resolve_orphan)
+    may_attach = _reads(attaching.may_attach)
+    wanted_images = _reads(source_images.wanted_images)
+    taken_digests = _reads(source_images.taken_digests)
+    note_taken = _writes(source_images.note_taken)
+    unkept_images = _reads(source_images.unkept_images)
+    keep_image = _writes(source_images.keep_image)
+    source_files_in = _reads(source_images.files_in)
+    source_folders_below = _reads(source_images.folders_below)
 
     # Questions
     models = _reads(modelling.list_models)

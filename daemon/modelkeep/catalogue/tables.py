@@ -205,6 +205,7 @@ source_records = sa.Table(
     sa.Column("id", Id, primary_key=True),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("key", PathText, nullable=False, index=True),
+    _text("folder", index=True),
     sa.Column("digest", sa.String(64), nullable=False),
     _text("stem"),
     _text("original_path"),
@@ -262,25 +263,24 @@ record_claims = sa.Table(
     **BY_KEY,
 )
 
-kept_images = sa.Table(
-    "kept_images",
+record_images = sa.Table(
+    "record_images",
     metadata,
-    # Where the image of a record without a model lay, what it was, and the base name of its copy in images/pending.
+    sa.Column("record_id", sa.ForeignKey("source_records.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("path", PathText, primary_key=True),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("mtime_ns", Nanoseconds, nullable=False),
-    sa.Column("file", sa.Text, nullable=False),
+    _number("rank"),
+    # Base name of its copy in images/pending, while the record has no model.
+    _text("kept"),
     **BY_KEY,
 )
 
 taken_images = sa.Table(
     "taken_images",
     metadata,
-    # Each file is taken for a content once: what the owner removes does not come back.
+    # An image is taken for a content once, as the record of this digest had it: what the owner removes stays away.
     sa.Column("sha256", sa.ForeignKey("models.sha256", ondelete="CASCADE"), primary_key=True),
     sa.Column("path", PathText, primary_key=True),
-    sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("mtime_ns", Nanoseconds, nullable=False),
+    sa.Column("record_digest", sa.String(64), primary_key=True, server_default=""),
     sa.Column("digest", sa.String(64), nullable=False, server_default=""),
     _text("reason"),
     **BY_KEY,

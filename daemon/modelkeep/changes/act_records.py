@@ -40,6 +40,8 @@ def _facts(plan: ActPlan) -> dict[str, object]:
         facts["changed"] = changed_fields(plan.model, plan.edited)
     if order.origin:
         facts["from"] = order.origin
+    if order.cause:
+        return facts | {"cause": order.cause}
     if order.by_owner:
         return facts | {"cause": CAUSE}
     return facts | {"cause": SAME_TENSORS if order.origin else OF_HEADER}

@@ -13,9 +13,6 @@ from modelkeep.domain.adopting import Adopted, Arrival
 
 Commit = Callable[[Sequence[str], Callable[[Adopted], None]], Awaitable[Adopted]]
 
-RECORDS_AT_ONCE = 500
-"""Records in one transaction: others want to write too."""
-
 
 class Adoption:
     """Takes source records in.

@@ -95,6 +95,16 @@ class OwnerActs:
             ActOrder(migration, ActKind.IMAGE_UPLOADED, sha256, image=rendered, by_owner=by_owner)
         )
 
+    async def add_image_file(self, sha256: str, image: RenderedImage, migration: str, cause: str) -> None:
+        """Add an image to a model that was rendered under the name of this migration.
+
+        Raises:
+            NotFound: there is no such model.
+            Busy: earlier images of the model still wait to be published.
+        """
+        order = ActOrder(migration, ActKind.IMAGE_UPLOADED, sha256, image=image, cause=cause)
+        await self._carry_out(order)
+
     async def purge(self, sha256: str) -> ActPlan:
         """Forget a model with everything that belongs to it.
 

@@ -85,7 +85,7 @@ def find_defects(
 def _compared(knowledge: Knowledge, shelves: Shelves) -> ImageDefects:
     queued = {row.image for row in knowledge.queue if row.image}
     # What a committed migration is still to remove is no leftover; what could not be used may be gone.
-    kept = knowledge.refused | knowledge.planned_originals
+    kept = knowledge.refused | knowledge.planned_originals | knowledge.of_orphans
     defects = compare(knowledge.images, shelves, queued, kept, knowledge.planned)
     return replace(defects, strays=defects.strays - knowledge.planned_removals)
 

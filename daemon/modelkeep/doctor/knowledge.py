@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from modelkeep.catalogue.dialect import reading_engine, resting_engine
 from modelkeep.catalogue.engine import translated_errors
 from modelkeep.catalogue.store.control import committed_migrations
+from modelkeep.catalogue.store.source_images import kept_names
 from modelkeep.catalogue.tables import images, locations, models, pending_import, refused_pictures
 from modelkeep.doctor.premises import Premises
 from modelkeep.domain.naming import in_brief
@@ -48,11 +49,11 @@ class Knowledge:
     """What the catalogue holds, as far as the checks look at it.
 
     `contents` are the hashes of those models that a row in conflict names. `refused` are the base names of originals
-    that could not be used. `planned` maps the names of images that committed migrations publish to their staged
-    names, `planned_originals` are the originals and `planned_removals` the published files that those remove: of a
-    daemon at work, and of one that was killed, some of that is still to be done. `misplaced` are models whose main
-    path is not one of their present locations though they have one, `nowhere` those without any location.
-    `unreadable` tells of values that are none of the product's.
+    that could not be used, `of_orphans` those of images kept for sources without a model. `planned` maps the names of
+    images that committed migrations publish to their staged names, `planned_originals` are the originals and
+    `planned_removals` the published files that those remove: of a daemon at work, and of one that was killed, some of
+    that is still to be done. `misplaced` are models whose main path is not one of their present locations though they
+    have one, `nowhere` those without any location. `unreadable` tells of values that are none of the product's.
     """
 
     models: int = 0
@@ -60,6 +61,7 @@ class Knowledge:
     queue: tuple[StoredRow, ...] = ()
     contents: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    of_orphans: frozenset[str] = frozenset()
     planned: Mapping[str, str] = field(default_factory=dict)
     planned_originals: frozenset[str] = frozenset()
     planned_removals: frozenset[str] = frozenset()
@@ -109,6 +111,7 @@ def read_knowledge(connection: sa.Connection) -> Knowledge:
         queue=tuple(StoredRow(*row) for row in connection.execute(_QUEUE)),
         contents=frozenset(connection.execute(_CONTENTS_IN_CONFLICT).scalars()),
         refused=frozenset(connection.execute(sa.select(refused_pictures.c.file)).scalars()),
+        of_orphans=frozenset(kept_names(connection)),
         planned={file["final"]: file["staged"] for plan in left for file in plan.get("files", ())},
         planned_originals=frozenset(
             name for plan in left for name in (plan.get("image", ""), *plan.get("originals", ()))

@@ -35,6 +35,7 @@ class ActOrder:
     the model's published files that are not there. `edit` is what the model shall say, and `is_current` tells whether
     it is still as whoever asks knows it. `origin` is the content from which it takes over, and `by_owner` whether he
     asked for it: what the daemon does by itself takes nothing's place.
+    `cause` is what the journal says of why, where that is something else.
     """
 
     migration: str
@@ -47,6 +48,7 @@ class ActOrder:
     is_current: Callable[[ModelDetails], bool] = lambda _: True
     origin: str = ""
     by_owner: bool = True
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

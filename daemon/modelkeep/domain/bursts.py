@@ -17,6 +17,7 @@ from modelkeep.domain.events import (
     FolderExchanged,
     FolderGone,
     FolderMoved,
+    SidecarsTouched,
     WatchEvent,
 )
 
@@ -58,4 +59,6 @@ def divide(events: Iterable[WatchEvent]) -> Burst:
                 burst.gone_folders.append(path)
             case EventsLost(root):
                 burst.lost.append(root)
+            case SidecarsTouched():
+                pass  # they are looked at folder by folder
     return burst

@@ -70,6 +70,13 @@ class EventsLost:
     root: str
 
 
+@dataclass(frozen=True, slots=True)
+class SidecarsTouched:
+    """Something happened to files that may belong to models: they appeared, changed, moved or went."""
+
+    paths: tuple[str, ...]
+
+
 WatchEvent = (
     FileAppeared
     | FileClosed
@@ -80,4 +87,5 @@ WatchEvent = (
     | FolderExchanged
     | FolderGone
     | EventsLost
+    | SidecarsTouched
 )

@@ -57,3 +57,11 @@ def high_size(width: int, height: int) -> tuple[int, int]:
 def tier_size(high: tuple[int, int], tier: Tier) -> tuple[int, int]:
     """Return the size in pixels of a tier from that of the high one."""
     return max(1, round(high[0] * tier.scale)), max(1, round(high[1] * tier.scale))
+
+
+VIDEO_SUFFIXES = (".mp4", ".webm")
+
+
+def is_video(path: str) -> bool:
+    """Return whether a file is named like a video, of which no image is made."""
+    return path.lower().endswith(VIDEO_SUFFIXES)

@@ -28,6 +28,13 @@ SHADOW_PREFIX = "shadow_"
 """Beginning of the name of a stand-in file that `modelkeep dev shadow` makes."""
 
 
+BESIDE_SUFFIXES = (
+    *(".json", ".info", ".txt", ".md", ".html", ".sha256", ".metadata"),
+    *(".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".jxl", ".bmp", ".tiff", ".jp2", ".mp4", ".webm"),
+)
+"""Endings of what tools keep beside models, images and videos among it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Root:
     """A configured folder of model files; `type` is empty when the first folder below it names the type."""
@@ -57,6 +64,11 @@ def is_temporary(name: str) -> bool:
 def is_hidden_below(path: str, root: str) -> bool:
     """Return whether a folder between a root and a file begins with a dot (caches, trash, version control)."""
     return any(part.startswith(".") for part in path[len(root) :].split("/")[:-1])
+
+
+def may_be_sidecar(path: str) -> bool:
+    """Return whether a file has a name that one which belongs to a model may have."""
+    return path.lower().endswith(BESIDE_SUFFIXES) and not suggested_name(path).startswith(".")
 
 
 def is_model_file(name: str, extensions: Sequence[str]) -> bool:

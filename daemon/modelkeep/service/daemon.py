@@ -21,8 +21,10 @@ from modelkeep.base.memory import give_back_memory, share_one_heap
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
+from modelkeep.changes.adoption import Adoption
 from modelkeep.changes.header_images import HeaderImages
 from modelkeep.changes.owner import OwnerActs
+from modelkeep.changes.source_images import SourceImages
 from modelkeep.changes.successions import Successions
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
@@ -31,6 +33,7 @@ from modelkeep.disk.roots import Roots
 from modelkeep.domain.events import FileAppeared
 from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.naming import SHADOW_PREFIX
+from modelkeep.domain.values import Record
 from modelkeep.errors import CatalogueError, SettingsError
 from modelkeep.journal.contents import Indexed, write_next_index
 from modelkeep.pipeline.hash_pool import HashPool
@@ -49,6 +52,7 @@ from modelkeep.watch.context import Context
 from modelkeep.watch.coverage import UNWATCH_SECONDS
 from modelkeep.watch.intake import EVENTS_MAX, Intake
 from modelkeep.watch.roots import RootKeeper
+from modelkeep.watch.sidecars import Sidecars
 from modelkeep.watch.watcher import EventQueue, Watcher
 
 if TYPE_CHECKING:
@@ -209,6 +213,16 @@ class Daemon:
         self._resting = Resting(
             lambda: self._journal.seq, lambda: self._pipeline.is_idle, self._catalogue.database.release_pages
         )
+        self._sidecars = Sidecars(
+            holdings.catalogue,
+            Adoption(holdings.catalogue, holdings.changes, now_ms),
+            self._source_images().take,
+            self._looks,
+            extensions,
+            settings.sidecars.kinds,
+            holdings.journal.append_many,
+        )
+        holdings.journal.on_record = self._hear_record
         self._operations = Operations(
             holdings,
             self._pipeline,
@@ -220,7 +234,7 @@ class Daemon:
             state=lambda: self._state,
             url=lambda: self.url,
             is_behind=lambda: self._events.is_behind,
-            after_import=self._learn_hashes,
+            after_import=self._after_import,
         )
         self._http = HttpInterface(settings, self._operations)
 
@@ -239,6 +253,7 @@ class Daemon:
             for name, part in (
                 ("pipeline", self._pipeline.run()),
                 ("intake", self._apply_events()),
+                ("sidecars", self._sidecars.run(lambda act: persist(act, self._holdings.troubles))),
                 ("roots", self._keeper.run()),
                 ("successions", self._successions.run()),
             )
@@ -306,6 +321,7 @@ class Daemon:
     async def _apply_events(self) -> None:
         while True:
             events = await self._events.take(EVENTS_MAX)
+            self._sidecars.hear(events)
             # Taking the same events in twice is fine: they only say where to look.
             await persist(partial(self._intake.apply, events), self._holdings.troubles)
 
@@ -329,6 +345,7 @@ class Daemon:
 
     async def _rescan(self) -> None:
         await self._keeper.rescan_all("scheduled")
+        self._sidecars.look_everywhere(self._keeper.watched)
 
     async def _look_around(self) -> None:
         await self._keeper.check()
@@ -357,6 +374,19 @@ class Daemon:
 
         self._mock = MockHasher()
         return StandInHashing(self._pool, self._mock.digest, self._looks)
+
+    def _source_images(self) -> SourceImages:
+        kept = self._holdings
+        acts = OwnerActs(kept.catalogue, kept.images, kept.changes, now_ms, self._looks)
+        return SourceImages(kept.catalogue, kept.images, acts, kept.journal.append_many)
+
+    def _hear_record(self, record: Record) -> None:
+        tell(record)
+        self._sidecars.hear_record(record)
+
+    async def _after_import(self) -> None:
+        await self._learn_hashes()
+        self._sidecars.look_everywhere([])
 
     async def _learn_hashes(self) -> None:
         """Let the mock hasher of a developer's daemon know the hashes that older databases hold."""

@@ -39,6 +39,7 @@ from modelkeep.settings.tables import (
     JournalSettings,
     MigrationSettings,
     RootSettings,
+    SidecarSettings,
     SweepSettings,
     WatchSettings,
 )
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     watch: WatchSettings = Field(default=WatchSettings(), description="a table [watch]")
     hashing: HashingSettings = Field(default=HashingSettings(), description="a table [hashing]")
     migration: MigrationSettings = Field(default=MigrationSettings(), description="a table [migration]")
+    sidecars: SidecarSettings = Field(default=SidecarSettings(), description="a table [sidecars]")
     sweep: SweepSettings = Field(default=SweepSettings(), description="a table [sweep]")
     journal: JournalSettings = Field(default=JournalSettings(), description="a table [journal]")
 

@@ -80,6 +80,22 @@ def _at_least_one(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+SIDECAR_KINDS = (
+    "all",
+    "civitai-helper",
+    "huggingface",
+    "lora-manager",
+    "model-manager",
+    "preview",
+    "pysssss",
+    "rgthree",
+    "sdnext",
+    "stability-matrix",
+    "swarmui",
+    "webui",
+)
+"""Tools that keep something beside models, and what stands for all of them."""
+
 Whole = Annotated[int, BeforeValidator(_number_from_text), Field(strict=True)]
 Seconds = Annotated[float, BeforeValidator(_number_from_text), Field(strict=True, allow_inf_nan=False)]
 Folder = Annotated[Path, AfterValidator(_absolute_path)]
@@ -168,6 +184,19 @@ class HashingSettings(_Table):
     workers: Whole = Field(default=0, ge=0, le=256, description="a whole number from 0 to 256")
     yield_under_pressure: bool = Field(default=True, description="true or false")
     tensor_digests: bool = Field(default=True, description="true or false")
+
+
+class SidecarSettings(_Table):
+    """`[sidecars]`: what beside models is taken in while the daemon runs."""
+
+    adopt: tuple[Literal[SIDECAR_KINDS], ...] = Field(  # type: ignore[valid-type]
+        default=("all",), description=f"a list of {', '.join(SIDECAR_KINDS[:-1])} or {SIDECAR_KINDS[-1]}"
+    )
+
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """The kinds of records that are taken; None: all."""
+        return None if "all" in self.adopt else frozenset(self.adopt)
 
 
 class MigrationSettings(_Table):

@@ -12,8 +12,11 @@ from modelkeep.domain.events import (
     EventsLost,
     FileAppeared,
     FileClosed,
+    FileGone,
     FileMoved,
+    FolderAppeared,
     FolderExchanged,
+    FolderGone,
     FolderMoved,
     WatchEvent,
 )
@@ -87,5 +90,5 @@ class Intake:
                 await self._blame.give_up(path, error)
             case FolderMoved(_, path) | FolderExchanged(_, path) | EventsLost(path):
                 self._blame.record(path, error)  # the next scan finds what it told of
-            case _:
-                self._blame.record(event.path, error)
+            case FileGone(path) | FolderAppeared(path) | FolderGone(path):
+                self._blame.record(path, error)

@@ -37,9 +37,10 @@ from modelkeep.domain.events import (
     FolderExchanged,
     FolderGone,
     FolderMoved,
+    SidecarsTouched,
     WatchEvent,
 )
-from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file
+from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file, may_be_sidecar
 from modelkeep.watch.inotify import DirExchangedEvent, Emitter, Observer
 from modelkeep.watch.kernel import Group
 from modelkeep.watch.polling import PollingEmitter, PollingObserver
@@ -152,7 +153,7 @@ class _Translator(FileSystemEventHandler):
             path = path.removesuffix(CONTROL_SUFFIX)  # aria2 is done with the file beside it
             return FileClosed(path) if self._is_model(path) else None
         if not self._is_model(path):
-            return None
+            return _of_sidecars(path)
         if isinstance(event, FileClosedEvent):
             return FileClosed(path)
         return FileGone(path) if isinstance(event, FileDeletedEvent) else FileAppeared(path)
@@ -163,11 +164,17 @@ class _Translator(FileSystemEventHandler):
         if isinstance(event, DirMovedEvent):
             return FolderMoved(old, new)
         if not self._is_model(new):
-            return FileGone(old) if self._is_model(old) else None
+            return FileGone(old) if self._is_model(old) else _of_sidecars(old, new)
         return FileMoved(old, new) if self._is_model(old) else FileAppeared(new, complete=True)
 
     def _is_model(self, path: str) -> bool:
         return is_model_file(os.path.basename(path), self._extensions)
+
+
+def _of_sidecars(*paths: str) -> SidecarsTouched | None:
+    """Return what happened to files that are no models, if any of them may belong to one."""
+    concerned = tuple(path for path in paths if may_be_sidecar(path))
+    return SidecarsTouched(concerned) if concerned else None
 
 
 class Watcher:

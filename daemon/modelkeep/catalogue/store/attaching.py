@@ -55,6 +55,15 @@ def attach_at(connection: sa.Connection, paths: Sequence[str] | None) -> list[At
     return _attach_to_what_lies_there(connection, ids)
 
 
+def may_attach(connection: sa.Connection, paths: Sequence[str]) -> bool:
+    """Return whether any record names one of these paths, or an orphan claims a hash of what was read there."""
+    named = sa.select(sa.literal(1)).where(among(record_targets.c.path, paths)).limit(1)
+    if connection.execute(named).first() is not None:
+        return True
+    read = [location.sha256 for location in locations_at(connection, paths).values() if location.is_read]
+    return bool(read and orphans_claiming(connection, read))
+
+
 def attach_by_claims(connection: sa.Connection, records: Sequence[KeptRecord]) -> list[Attachment]:
     """Attach records without a model to the one content of which a hash in them is surely true."""
     found: list[Attachment] = []

@@ -9,6 +9,7 @@ from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.offers import find_offers
 from modelkeep.catalogue.store.pending import get_pending, image_names
 from modelkeep.catalogue.store.siblings import siblings_of
+from modelkeep.catalogue.store.source_images import kept_names
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.planning import lost_by_merge
 from modelkeep.domain.values import PendingState
@@ -44,4 +45,4 @@ def pending_details(connection: sa.Connection, pending_id: int) -> PendingDetail
 
 def pending_images(connection: sa.Connection) -> set[str]:
     """Return the base names under `images/pending/` that something refers to."""
-    return image_names(connection) | refused_names(connection)
+    return image_names(connection) | refused_names(connection) | kept_names(connection)

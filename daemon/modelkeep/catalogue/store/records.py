@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among, insert_missing
 from modelkeep.catalogue.store.bulk import Bulk
-from modelkeep.catalogue.tables import locations, record_claims, record_targets, source_records
+from modelkeep.catalogue.tables import locations, record_claims, record_images, record_targets, source_records
 from modelkeep.domain.adopting import Arrival, How, KeptRecord, RecordTaking
+from modelkeep.domain.images import is_video
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.knowledge import (
     HashClaim,
@@ -26,6 +27,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _WRITTEN = (
     "kind",
     "key",
+    "folder",
     "digest",
     "stem",
     "original_path",
@@ -54,6 +56,8 @@ _UPDATE = Bulk(
     .values({name: sa.bindparam(f"b_{name}", type_=source_records.c[name].type) for name in _WRITTEN})
 )
 _CLAIM = Bulk(insert_missing(record_claims))
+_IMAGE = Bulk(insert_missing(record_images))
+_RANKS = list(ImageRank)
 _TARGET = Bulk(insert_missing(record_targets))
 _SEEN = Bulk(
     sa.update(source_records)
@@ -93,7 +97,9 @@ def put_records(connection: sa.Connection, arrivals: Sequence[Arrival], now_ms: 
     _SEEN.run(connection, seen)
     put |= {name: (row["id"], RecordTaking.TAKEN) for name, row in _known(connection, _names(fresh)).items()}
     written = [(latest[name], *told) for name, told in put.items()]
-    _put_claims(connection, [item for item in written if item[2] is not RecordTaking.UNCHANGED])
+    news = [item for item in written if item[2] is not RecordTaking.UNCHANGED]
+    _put_claims(connection, news)
+    _put_images(connection, news)
     _put_targets(connection, written)
     return [(latest[name], *put[name]) for name in latest]
 
@@ -197,6 +203,7 @@ def _values(arrival: Arrival, now_ms: int) -> dict[str, Any]:
     return {
         "kind": record.kind,
         "key": record.key,
+        "folder": record.key.rpartition("/")[0],
         "digest": record.digest,
         "stem": record.stem,
         "original_path": record.original_path,
@@ -250,6 +257,17 @@ def _put_claims(connection: sa.Connection, written: Sequence[Put]) -> None:
             for claim in arrival.record.claims
         ],
     )
+
+
+def _put_images(connection: sa.Connection, written: Sequence[Put]) -> None:
+    """Have records name the images that they name now; one that was kept for an orphan stays kept."""
+    named = [
+        {"record_id": record_id, "path": image.path, "rank": _RANKS.index(image.rank)}
+        for arrival, record_id, _ in written
+        for image in arrival.record.images
+        if not is_video(image.path)
+    ]
+    _IMAGE.run(connection, named)
 
 
 def _put_targets(connection: sa.Connection, written: Sequence[Put]) -> None:

@@ -36,7 +36,7 @@ def sidecars_below(folder: str, extensions: Sequence[str]) -> Below:
         models[current] = [name for name in names if is_model_file(name, extensions)]
         below.found += find(current, names, extensions, models.get(os.path.dirname(current), ()))
         if any(entry.name.startswith(".") for entry in entries):
-            for hidden, notes in _download_notes(current):
+            for hidden, notes in download_notes(current):
                 below.found += find(hidden, notes, extensions)
     below.unreadable = [(path, error.strerror or str(error)) for path, error in tour.unreadable]
     return below
@@ -49,7 +49,8 @@ def _is_file(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _download_notes(folder: str) -> Iterator[tuple[str, list[str]]]:
+def download_notes(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the folders in which huggingface_hub keeps its notes of what it downloaded to one, with their files."""
     for hidden in _HIDDEN:
         for current, _, names in os.walk(os.path.join(folder, hidden)):
             yield current, names

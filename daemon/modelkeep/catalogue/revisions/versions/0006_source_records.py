@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("folder", sa.Text(), server_default="", nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("stem", sa.Text(), server_default="", nullable=False),
         sa.Column("original_path", sa.Text(), server_default="", nullable=False),
@@ -43,7 +44,8 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("NOT gone"),
     )
-    op.create_index(op.f("ix_source_records_key"), "source_records", ["key"], unique=False)
+    for column in ("key", "folder"):
+        op.create_index(op.f(f"ix_source_records_{column}"), "source_records", [column], unique=False)
     op.create_table(
         "knowledge",
         sa.Column("sha256", sa.String(length=64), nullable=False),
@@ -75,23 +77,23 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_record_claims_value"), "record_claims", ["value"], unique=False)
     op.create_table(
-        "kept_images",
+        "record_images",
+        sa.Column("record_id", sa.Integer(), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
-        sa.Column("file", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("path"),
+        sa.Column("rank", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("kept", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["record_id"], ["source_records.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("record_id", "path"),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "taken_images",
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
+        sa.Column("record_digest", sa.String(length=64), server_default="", nullable=False),
         sa.Column("digest", sa.String(length=64), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["sha256"], ["models.sha256"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("sha256", "path"),
+        sa.PrimaryKeyConstraint("sha256", "path", "record_digest"),
         sqlite_with_rowid=False,
     )
