@@ -14,6 +14,7 @@ from modelkeep.api import (
     journal,
     migration,
     models,
+    orphans,
     pending,
     tags,
 )
@@ -32,6 +33,7 @@ _ROUTERS = (
     images.router,
     duplicates.router,
     pending.router,
+    orphans.router,
     migration.router,
     control.router,
     imports.router,

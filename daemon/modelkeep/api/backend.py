@@ -144,6 +144,13 @@ class Backend(Protocol):
             HashError: the file cannot be read, or is another one by now.
         """
 
+    async def resolve_orphan(self, record_id: int, sha256: str) -> None:
+        """Give a source record to a model, or drop it when none is named.
+
+        Raises:
+            NotFound: there is no such record without a model, or no such model.
+        """
+
     async def purge(self, sha256: str) -> None:
         """Forget a model with everything that belongs to it.
 

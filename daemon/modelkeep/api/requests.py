@@ -86,6 +86,12 @@ class RetryRequest(BaseModel):
     ids: list[RowId] | None = None
 
 
+class OrphanResolution(BaseModel):
+    """To which model a source record belongs; empty: to none, it is dropped."""
+
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+
+
 class ImportOneRequest(BaseModel):
     """One row of the queue to migrate; no strategy: a conflict is the answer when its content is known.
 

@@ -21,6 +21,9 @@ def _records(adopted: Adopted) -> Iterator[Record]:
             yield "source.taken", facts | ({"orphan": True} if taken.is_orphan else {})
     for kind, key in adopted.gone:
         yield "source.gone", {"path": key, "kind": kind}
+    for kept in adopted.dropped:
+        facts = {"path": kept.record.key, "kind": kept.record.kind, "record": kept.id}
+        yield "source.dropped", facts | {"cause": "by the owner"}
     for each in adopted.attached:
         facts = {"path": each.path or each.key, "sha256": each.sha256, "kind": each.kind, "source": each.key}
         yield "source.attached", facts | {"record": each.record_id, "how": each.how.value}

@@ -18,6 +18,7 @@ from modelkeep.cli import (
     imports,
     journal,
     models,
+    orphans,
     page,
     pending,
     service,
@@ -36,7 +37,7 @@ class Commands(Group):
     sections: ClassVar[Mapping[str, Sequence[str]]] = {
         "Set up": ("init", "import", "export", "run", "service"),
         "Look": ("status", "page", "journal", "models", "duplicates", "doctor"),
-        "Decide and change": ("pending", "tags", "tag", "hash"),
+        "Decide and change": ("pending", "orphans", "tags", "tag", "hash"),
         "Control": ("scan", "pause", "resume"),
         "Develop": ("dev",),
     }
@@ -91,6 +92,7 @@ app.command("page", epilog=page.EXAMPLES)(page.page)
 app.command("journal", epilog=journal.EXAMPLES)(journal.journal)
 app.add_typer(pending.app, name="pending")
 app.add_typer(models.app, name="models")
+app.add_typer(orphans.app, name="orphans")
 app.add_typer(tags.app, name="tags")
 app.command("tag", epilog=tags.TAG_EXAMPLES)(tags.tag)
 app.command("duplicates", epilog=duplicates.EXAMPLES)(duplicates.duplicates)

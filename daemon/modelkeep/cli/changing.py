@@ -125,6 +125,21 @@ def confirm(settings: "Settings", sha256: str) -> None:
         client.post(f"/api/models/{sha256}/confirm", patient=True)
 
 
+def resolve_orphan(settings: "Settings", record: int, sha256: str) -> None:
+    """Give a source record to a model, or drop it when none is named.
+
+    Raises:
+        NotFound: there is no such record without a model, or no such model.
+        DataDirectoryBusy: another program is changing the files.
+    """
+    client = connect(settings)
+    if client is None:
+        _on_files(settings, lambda writer: writer.resolve_orphan(record, sha256))
+        return
+    with client:
+        client.post(f"/api/orphans/{record}/resolve", {"sha256": sha256})
+
+
 def add_tags(settings: "Settings", names: Sequence[str]) -> list[Json]:
     """Make tags, and return them; a name that there is stands for the tag that has it."""
     client = connect(settings)

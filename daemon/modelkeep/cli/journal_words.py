@@ -222,6 +222,21 @@ def _refuted(record: Record) -> str:
     return f"the older hash {short(record['claimed'])} is wrong: its content is {short(record['found'])}"
 
 
+def _taken(record: Record) -> str:
+    done = "says something else now" if record["action"] == "updated" else "taken"
+    return f"{record['kind']}: {done}" + (", its model is not known" if record.get("orphan") else "")
+
+
+def _applied(record: Record) -> str:
+    told = [*_list(record["changed"]), *(f"tag {tag}" for tag in _list(record.get("tags")))]
+    return f"learnt from its sources: {', '.join(map(str, told))}"
+
+
+def _attached(record: Record) -> str:
+    why = {"claim": ", for its hash", "owner": ", as the owner says", "ambiguous": ", though others share its name"}
+    return f"what {record['kind']} says in {record['source']} belongs to it{why.get(record['how'], '')}"
+
+
 def _repaired(record: Record) -> str:
     names = [str(name) for name in _list(record.get("files"))]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -272,6 +287,16 @@ _SENTENCES: Mapping[str, Callable[[Record], str]] = {
     "trouble.began": lambda r: f"trouble with {r['part']}: {r['error']}",
     "trouble.ended": lambda r: f"trouble with {r['part']} is over",
     "doctor.repaired": _repaired,
+    "source.taken": _taken,
+    "source.attached": _attached,
+    "source.applied": _applied,
+    "source.conflict": lambda r: (
+        f"{r['source']} has other words of yours for {', '.join(r['differing'])}: row {r['pending_id']} waits for you"
+    ),
+    "source.gone": lambda r: f"{r['kind']}: its file is gone; what it said stays",
+    "source.dropped": lambda r: f"{r['kind']}: dropped by the owner",
+    "source.refused": lambda r: f"not taken: {r['error']}",
+    "source.image_refused": lambda r: f"its image could not be used: {r['error']}",
 }
 
 

@@ -130,6 +130,7 @@ class Adopted:
     attached: tuple[Attachment, ...] = ()
     learnt: tuple[Learnt, ...] = ()
     asked: tuple[Asked, ...] = ()
+    dropped: tuple[KeptRecord, ...] = ()
 
 
 def choose_targets(

@@ -7,6 +7,7 @@ from typing import Self
 
 from modelkeep.api.shapes import Shape
 from modelkeep.base.clock import now_ms
+from modelkeep.changes.adoption import Adoption
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.tag_acts import TagActs
 from modelkeep.disk.roots import Roots
@@ -87,6 +88,11 @@ class OfflineWriter:
     async def edit(self, sha256: str, edit: Edit, is_current: Callable[[Shape], bool]) -> Shape:
         """Change what a model says; return it as it is then."""
         return await edit_model(self._acts, self._settings.model_roots(), sha256, edit, is_current)
+
+    async def resolve_orphan(self, record_id: int, sha256: str) -> None:
+        """Give a source record to a model, or drop it when none is named."""
+        kept = self._open
+        await Adoption(kept.catalogue, kept.changes, now_ms).resolve(record_id, sha256)
 
     @property
     def tags(self) -> TagActs:

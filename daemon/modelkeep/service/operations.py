@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from modelkeep.api.shapes import Shape
 from modelkeep.base.clock import now_ms
+from modelkeep.changes.adoption import Adoption
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.tag_acts import TagActs
 from modelkeep.disk.looks import DiskLooks
@@ -79,6 +80,7 @@ class Operations:
         self._after_import = after_import
         self._acts = OwnerActs(holdings.catalogue, holdings.images, holdings.changes, now_ms, looks)
         self._tag_acts = TagActs(holdings.catalogue, holdings.changes, now_ms)
+        self._adoption = Adoption(holdings.catalogue, holdings.changes, now_ms)
         self._imports = Running()
         self._confirming = Confirming(holdings.catalogue, looks.roots, holdings.journal.append_many)
         self._began = time.monotonic()
@@ -226,6 +228,11 @@ class Operations:
         """Forget a model with everything that belongs to it."""
         await self._acts.purge(sha256)
         self._pipeline.sweep()  # a row that was in conflict with it is due
+
+    async def resolve_orphan(self, record_id: int, sha256: str) -> None:
+        """Give a source record to a model, or drop it when none is named."""
+        await self._adoption.resolve(record_id, sha256)
+        await self._after_import()
 
     async def add_image(self, sha256: str, image: BinaryIO) -> int:
         """Add an image to a model; return its number."""

@@ -14,12 +14,15 @@ from modelkeep.api.app import create_app, guarded
 from modelkeep.api.shapes import Shape, model_full
 from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.adopting import KeptRecord
 from modelkeep.domain.browsing import Order, TypeCount, Wanted
 from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedImage
 from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.edits import Edit, edited
+from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.notices import Notice
+from modelkeep.domain.orphans import Offer, OfferedBy, Orphan
 from modelkeep.domain.sources import ModelSources
 from modelkeep.domain.tag_acts import CarriedTag
 from modelkeep.domain.values import (
@@ -43,6 +46,10 @@ if TYPE_CHECKING:
 
 A = "a" * 64
 B = "b" * 64
+ORPHAN = Orphan(
+    KeptRecord(5, SourceRecord("rgthree", "/m/old.safetensors.rgthree-info.json", "1", stem="old", raw={"x": 1})),
+    (Offer(A, "/m/new.safetensors", OfferedBy.HASH, 1.0),),
+)
 
 
 def known_model() -> ModelDetails:
@@ -206,6 +213,15 @@ class FakeBackend:
 
     async def carried_tags(self) -> list[CarriedTag]:
         return [CarriedTag(tag, 1, 2) for tag in self.known_tags]
+
+    async def resolve_orphan(self, record_id: int, sha256: str) -> None:
+        self.changes.append(("resolve_orphan", record_id, sha256))
+
+    async def orphans(self, limit: int = 0, offset: int = 0) -> list[Orphan]:
+        return [ORPHAN]
+
+    async def orphan(self, record_id: int) -> Orphan | None:
+        return ORPHAN if record_id == ORPHAN.kept.id else None
 
     async def add_tags(self, names: Sequence[str]) -> Sequence[Tag]:
         self.changes.append(("add tags", *names))

@@ -21,6 +21,7 @@ from modelkeep.domain.events import (
     FolderAppeared,
     FolderGone,
     FolderMoved,
+    SidecarsTouched,
     WatchEvent,
 )
 from modelkeep.watch.kernel import Group
@@ -171,12 +172,20 @@ class TestFiles:
             assert seen.until_now() == [FileGone(str(path))]
 
     def test_what_is_no_model_is_no_event(self, root: Path, seen: Seen) -> None:
-        for name in ("a.txt", "a.pt.part", ".a.pt", "a.safetensors.json", "a.aria2"):
+        for name in ("a.zip", "a.pt.part", ".a.pt", ".a.png", "a.aria2"):
             path = root / name
             path.write_bytes(b"x")
-            path.rename(root / f"{name}.txt")
-            (root / f"{name}.txt").unlink()
+            path.rename(root / f"{name}.zip")
+            (root / f"{name}.zip").unlink()
         assert seen.until_now() == []
+
+    def test_what_may_belong_to_a_model_is_looked_at(self, root: Path, seen: Seen) -> None:
+        path = root / "a.PNG"
+        path.write_bytes(b"x")
+        path.rename(root / "a.json")
+        told = seen.until_now()
+        assert {type(event) for event in told} == {SidecarsTouched}
+        assert SidecarsTouched((str(path), str(root / "a.json"))) in told
 
     def test_when_aria2_is_done_the_file_beside_its_control_file_is_closed(self, root: Path, seen: Seen) -> None:
         control = root / "a.pt.aria2"

@@ -111,7 +111,8 @@ def resolve_orphan(
     else:
         set_dropped(connection, record_id)
     learnt, asked = apply_records(connection, [item.sha256 for item in attached], now_ms)
-    adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked))
+    dropped = () if sha256 else (record,)
+    adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked), dropped)
     before_commit(adopted)
     forget_migrations(connection, finished)
     return adopted

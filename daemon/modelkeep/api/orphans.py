@@ -1,0 +1,28 @@
+"""Orphans: what other tools know of models that are not here, or not under the name that they had."""
+
+from fastapi import APIRouter
+
+from modelkeep.api import answers, reports, requests
+from modelkeep.api.parameters import Limit, Offset, RecordId, TheBackend, TheQuestion
+from modelkeep.api.responses import Json
+
+router = APIRouter(prefix="/api/orphans", tags=["orphans"])
+
+
+@router.get("", response_model=answers.Orphans)
+async def list_orphans(question: TheQuestion, limit: Limit = 0, offset: Offset = 0) -> Json:
+    """Source records without a model, the oldest first, and the models that each may belong to."""
+    return await question.answer(limit=limit, offset=offset)
+
+
+@router.get("/{record_id}", response_model=answers.DetailedOrphan)
+async def one(question: TheQuestion, record_id: RecordId) -> Json:
+    """A source record without a model, whole."""
+    return await question.answer(record_id=record_id)
+
+
+@router.post("/{record_id}/resolve", response_model=reports.Done)
+async def resolve(backend: TheBackend, record_id: RecordId, asked: requests.OrphanResolution) -> Json:
+    """Give a record to a model, or drop it when none is named."""
+    await backend.resolve_orphan(record_id, asked.sha256)
+    return Json({"status": "success"})
