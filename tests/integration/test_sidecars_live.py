@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ def said_of(daemon: DaemonProcess, path: Path) -> Mapping[str, Any]:
     return known | {"name": details["model"]["name"], "images": len(details["images"])}
 
 
+def says(daemon: DaemonProcess, path: Path, expected: Mapping[str, Any]) -> bool:
+    return said_of(daemon, path) == expected
+
+
 def put_model(path: Path) -> str:
     """Put a model of its own content at a path; returns its hash."""
     return sha256_of(put(path, safetensors(path.name)))
@@ -56,7 +61,7 @@ def test_whatever_lies_beside_a_model_reaches_it_in_any_order(models: Path, make
     for name in ("first", "second", "third", "fourth"):
         expected = {"notes": f"of {name}", "trigger_words": None, "name": f"The {name}", "images": 1}
         path = loras / f"{name}.safetensors"
-        wait_until(lambda path=path, expected=expected: said_of(daemon, path) == expected, what=str(expected))
+        wait_until(partial(says, daemon, path, expected), what=str(expected))
 
     # A sidecar that changes: what the owner said meanwhile stays, the rest follows.
     sha256 = daemon.wait_model(loras / "first.safetensors")

@@ -83,7 +83,10 @@ def test_a_bad_entry_of_a_list_is_named_by_its_place(write: "WriteFile", text: s
 
 
 IN_API = "Allowed in [api]: allowed_origins, host, import_folders, port, socket, token."
-AT_TOP = "Allowed at the top level: api, comfyui, data_dir, dev, hashing, journal, migration, roots, sidecars, sweep, watch."
+AT_TOP = (
+    "Allowed at the top level: api, comfyui, data_dir, dev, hashing, journal, migration, roots, sidecars, sweep,"
+    " watch."
+)
 
 
 @pytest.mark.parametrize(

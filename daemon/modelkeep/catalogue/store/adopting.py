@@ -14,7 +14,7 @@ from modelkeep.catalogue.store.attaching import (
     waiting_records,
 )
 from modelkeep.catalogue.store.control import forget_migrations
-from modelkeep.catalogue.store.knowing import apply_records
+from modelkeep.catalogue.store.knowing import apply_records, set_heard, unheard
 from modelkeep.catalogue.store.locations import locations_at
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.records import Put, kept_records, put_records, set_dropped, set_gone
@@ -80,7 +80,9 @@ def attach_records(
     )
     attached += attach_by_claims(connection, list(orphans.values()))
     # Of those that were just read, the header may be new.
-    learnt, asked = apply_records(connection, sorted({item.sha256 for item in attached} | set(hashes)), now_ms)
+    new = unheard(connection, None if paths is None else hashes)
+    learnt, asked = apply_records(connection, sorted({item.sha256 for item in attached} | set(new)), now_ms)
+    set_heard(connection, new)
     adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked))
     before_commit(adopted)
     forget_migrations(connection, finished)

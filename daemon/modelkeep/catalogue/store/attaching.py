@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from modelkeep.catalogue.dialect import among, insert_missing
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.digests import contents_with, digests_of
+from modelkeep.catalogue.store.knowing import unheard
 from modelkeep.catalogue.store.locations import locations_at, locations_of_all
 from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.store.records import kept_records
@@ -56,12 +57,15 @@ def attach_at(connection: sa.Connection, paths: Sequence[str] | None) -> list[At
 
 
 def may_attach(connection: sa.Connection, paths: Sequence[str]) -> bool:
-    """Return whether any record names one of these paths, or an orphan claims a hash of what was read there."""
+    """Return whether anything is to be done about what was read at these paths.
+
+    A record names one of them, an orphan claims a hash of what lies there, or the header there is news.
+    """
     named = sa.select(sa.literal(1)).where(among(record_targets.c.path, paths)).limit(1)
     if connection.execute(named).first() is not None:
         return True
     read = [location.sha256 for location in locations_at(connection, paths).values() if location.is_read]
-    return bool(read and orphans_claiming(connection, read))
+    return bool(read and (unheard(connection, read) or orphans_claiming(connection, read)))
 
 
 def attach_by_claims(connection: sa.Connection, records: Sequence[KeptRecord]) -> list[Attachment]:

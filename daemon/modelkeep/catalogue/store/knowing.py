@@ -14,7 +14,7 @@ from modelkeep.catalogue.store.models import get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
 from modelkeep.catalogue.store.records import records_of, remember_asked, whole_text
 from modelkeep.catalogue.store.tags import create_tag
-from modelkeep.catalogue.tables import knowledge, model_tags
+from modelkeep.catalogue.tables import contents, knowledge, model_tags, models
 from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, speaking
 from modelkeep.domain.applying import ASKED_ABOUT, apply, as_row, said_otherwise
 from modelkeep.domain.combining import combine
@@ -59,6 +59,22 @@ def _speaking_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, 
         if header is not None and not header.meaning.is_empty:
             found.setdefault(sha256, []).append(KeptRecord(0, header))
     return found
+
+
+def unheard(connection: sa.Connection, hashes: Sequence[str] | None = None) -> list[str]:
+    """Return those of these contents (None: of all) whose header was read and not asked yet what it says."""
+    is_heard = sa.exists().where(knowledge.c.sha256 == contents.c.sha256)
+    is_model = sa.exists().where(models.c.sha256 == contents.c.sha256)
+    query = sa.select(contents.c.sha256).where(contents.c.format != "", is_model, sa.not_(is_heard))
+    return list(
+        connection.execute(query if hashes is None else query.where(among(contents.c.sha256, hashes))).scalars()
+    )
+
+
+def set_heard(connection: sa.Connection, hashes: Sequence[str]) -> None:
+    """Record that contents were asked what they say, also where that is nothing."""
+    known = bases_of(connection, hashes)
+    keep_bases(connection, {sha256: Meaning() for sha256 in hashes if sha256 not in known})
 
 
 def bases_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Meaning]:
