@@ -3,12 +3,22 @@
 const RETRY_MS = 2000;
 const listeners = { record: new Set(), hashing: new Set(), connection: new Set() };
 let source = null;
-let lastSeq = null;
 let isConnected = null;
 let retry = 0;
 
 // Call `listener` with each record of the journal as it is written.
 export const onRecord = (listener) => added("record", listener);
+
+// Call `listener` with the records of a while together: a busy daemon writes thousands a second.
+export function onRecords(listener, gatherMs = 500) {
+  const gathered = [];
+  return onRecord((record) => {
+    gathered.push(record);
+    if (gathered.length === 1) {
+      setTimeout(() => listener(gathered.splice(0)), gatherMs);
+    }
+  });
+}
 
 // Call `listener` with the files that are being hashed: {path, bytes_done, bytes_total, bytes_per_s}.
 export const onHashing = (listener) => added("hashing", listener);
@@ -35,19 +45,18 @@ function tell(kind, value) {
 function connect() {
   clearTimeout(retry);
   source?.close();
-  source = new EventSource(lastSeq === null ? "/api/events" : `/api/events?after=${lastSeq}`);
+  source = new EventSource("/api/events");
   source.onopen = () => connected(true);
   source.onerror = () => {
     connected(false);
     if (source.readyState === EventSource.CLOSED) {
-      // It was refused (starting, stopping, too many): a browser comes back only after a connection that broke.
+      // It was refused (starting, stopping, too many, another token): a browser comes back only after a connection
+      // that broke.
+      tell("connection", false);
       retry = setTimeout(connect, RETRY_MS);
     }
   };
-  source.onmessage = (message) => {
-    lastSeq = message.lastEventId;
-    tell("record", JSON.parse(message.data));
-  };
+  source.onmessage = (message) => tell("record", JSON.parse(message.data));
   source.addEventListener("hashing", (message) => tell("hashing", JSON.parse(message.data).active));
 }
 

@@ -2,20 +2,22 @@
 
 import { get } from "./api.js";
 import { el, fill } from "./dom.js";
-import { onConnection, onRecord } from "./events.js";
+import { onConnection, onRecords } from "./events.js";
 import { count } from "./format.js";
 
-const GATHER_MS = 500;
+const GONE = "The daemon is gone. What you see may be old; this page goes on as soon as it is back.";
+const SILENT = "The daemon tells no news to this page, for too many listen. What you see may be old; it is asked again.";
 const banner = document.getElementById("banner");
 const state = document.getElementById("state");
-let asked = 0;
+let isConnected = false;
 
+// Return whether the daemon answers.
 async function look() {
-  asked = 0;
   try {
     show(await get("/api/status"));
+    return true;
   } catch {
-    // The banner says that the daemon is gone.
+    return false;
   }
 }
 
@@ -32,17 +34,16 @@ function badge(view, number, what) {
   fill(place, el("span", { "aria-hidden": "true" }, count(number)), el("span", { class: "unseen" }, ` (${count(number)} ${what})`));
 }
 
-onConnection((isThere) => {
+onConnection(async (isThere) => {
+  isConnected = isThere;
+  if (!isThere && banner.hidden) {
+    fill(banner, GONE);
+  }
   banner.hidden = isThere;
-  fill(banner, isThere ? "" : "The daemon is gone. What you see may be old; this page goes on as soon as it is back.");
-  if (isThere) {
-    look();
-  } else {
-    fill(state, el("span", { class: "dot stopped" }), "gone");
+  const answers = await look();
+  if (!isConnected && !isThere) {
+    fill(banner, answers ? SILENT : GONE);
+    answers || fill(state, el("span", { class: "dot stopped" }), "gone");
   }
 });
-
-// A busy daemon writes many records a second; one look is enough for all of them.
-onRecord(() => {
-  asked ||= setTimeout(look, GATHER_MS);
-});
+onRecords(look);

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el, empty, fill, say } from "./dom.js";
-import { onConnection, onRecord } from "./events.js";
+import { onConnection, onRecords } from "./events.js";
 import { counted, day } from "./format.js";
 import { chapters, recordLine } from "./records.js";
 import { isFailure, short } from "./words.js";
@@ -105,20 +105,29 @@ function passes(record) {
   return (!glob || pattern.test(record.event)) && (!failed.checked || isFailure(record));
 }
 
-onRecord((record) => {
+onRecords((fresh) => {
   if (model.value.trim()) {
-    clearTimeout(typing);
-    typing = setTimeout(look, TYPING_MS);
-  } else if (record.seq > newest && passes(record)) {
-    newest = record.seq;
-    const first = list.querySelector(".day h2");
-    const heads = first?.textContent === day(record.ts) ? first.parentElement : null;
-    heads ? heads.after(recordLine(record)) : list.prepend(...lines([record]));
-    list.querySelector(".empty")?.closest("li").remove();
-    fill(told, news(list.querySelectorAll(".record").length));
-    [...list.querySelectorAll(".record")].slice(limit).forEach((line) => line.remove());
+    look();
+    return;
+  }
+  const passing = fresh.filter((record) => record.seq > newest && passes(record)).slice(-limit);
+  if (passing.length) {
+    prepend(passing.reverse());
   }
 });
+
+function prepend(records) {
+  newest = records[0].seq;
+  list.querySelector(".empty")?.closest("li").remove();
+  // The first day that is shown may be that of the new ones; it is told once.
+  const head = list.querySelector(".day");
+  if (head && head.textContent === day(records.at(-1).ts)) {
+    head.remove();
+  }
+  list.prepend(...lines(records).filter(Boolean));
+  [...list.querySelectorAll(".record")].slice(limit).forEach((line) => line.remove());
+  fill(told, news(list.querySelectorAll(".record").length));
+}
 
 for (const input of [model, event, since, failed]) {
   input.addEventListener("input", () => {

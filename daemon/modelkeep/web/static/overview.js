@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { carryOut, el, empty, fill, say } from "./dom.js";
-import { onConnection, onHashing, onRecord } from "./events.js";
+import { onConnection, onHashing, onRecords } from "./events.js";
 import { ago, baseName, count, counted, share, size, span, speed } from "./format.js";
 import { Pace, bytesLeft } from "./pace.js";
 import { recordLine } from "./records.js";
@@ -57,7 +57,7 @@ function show() {
     fill(view, head, troubles, numbers, el("div", { class: "columns" }, hashing, roots), recent);
   }
   pause.textContent = status.paused ? "Go on" : "Pause";
-  head.textContent = `Version ${status.version}, ${status.state} for ${span(status.uptime_s)}`;
+  head.textContent = `Version ${status.version}, up for ${span(status.uptime_s)}`;
   fill(troubles, warnings().map(([sentence, help, kind]) => el("div", { class: [kind, "row"] }, el("p", {}, sentence), help && el("p", { class: "small" }, help))));
   fill(numbers, figures());
   showHashing(status.hashing);
@@ -70,7 +70,7 @@ function warnings() {
   const link = (href, text) => el("a", { href }, text);
   const found = (status.troubles ?? []).map(({ part, error, since }) => [`${part}: ${error}`, `Since ${ago(since)}. It goes on by itself as soon as it can.`, "problem"]);
   const needs = (number, sentence, help) => number && found.push([sentence, help, "notice"]);
-  needs(status.paused, "Paused: nothing is hashed until you go on.");
+  needs(status.paused, "Paused: no other file is begun until you go on.");
   needs(pending.conflict, `${counted(pending.conflict, "conflict")} to decide.`, link("/decide", "Decide now"));
   needs(pending.failed, `${counted(pending.failed, "row")} failed; each is tried again by itself.`, link("/queue?state=failed", "See why"));
   needs(pending.missing, `${counted(pending.missing, "row")} without a file.`, link("/queue?state=missing", pending.missing === 1 ? "Say where it is" : "Say where they are"));
@@ -156,10 +156,10 @@ async function showRecords() {
   fill(records, known.records.reverse().map((record) => recordLine(record)));
 }
 
-onRecord((record) => {
-  records.prepend(recordLine(record));
+onRecords((fresh) => {
+  records.prepend(...fresh.slice(-RECORDS_MAX).reverse().map((record) => recordLine(record)));
   [...records.children].slice(RECORDS_MAX).forEach((line) => line.remove());
-  gathering ||= setTimeout(look, LOOK_MS);
+  look();
 });
 onHashing((active) => {
   if (status) {

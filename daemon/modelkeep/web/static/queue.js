@@ -2,7 +2,7 @@
 
 import { get, post, remove } from "./api.js";
 import { carryOut, confirmed, el, empty, fill, say } from "./dom.js";
-import { onConnection, onRecord } from "./events.js";
+import { onConnection, onRecords } from "./events.js";
 import { ago, baseName, count, counted, dateTime, size } from "./format.js";
 import { label, source } from "./sides.js";
 import { became } from "./words.js";
@@ -23,11 +23,11 @@ const NOTHING = {
   failed: ["Nothing failed", "A file that cannot be read is tried again by itself; until then it is here, with the reason."],
   missing: ["Nothing is missing", "A row whose file is not where it should be comes here; you can say where it lies now."],
 };
+const LISTED = new Set(["sweep.finished", "import.finished"]);
 const view = document.getElementById("view");
 let state = new URLSearchParams(location.search).get("state") ?? "";
 let rows = [];
 let isWhole = true;
-let gathering = 0;
 const cards = new Map();
 
 const tabs = el("div", { class: "row", role: "group", "aria-label": "Which rows" });
@@ -49,7 +49,6 @@ async function fetchRows(most) {
 }
 
 async function look() {
-  gathering = 0;
   try {
     const [status] = await Promise.all([get("/api/status"), fetchRows(Math.max(PIECE, rows.length))]);
     showTabs(status.pending);
@@ -219,9 +218,5 @@ const drop = (button, row) =>
     }
   });
 
-onRecord((record) => {
-  if (record.pending_id !== undefined || record.event === "sweep.finished" || record.event === "import.finished") {
-    gathering ||= setTimeout(look, GATHER_MS);
-  }
-});
+onRecords((fresh) => fresh.some(({ event, pending_id: row }) => row !== undefined || LISTED.has(event)) && look(), GATHER_MS);
 onConnection((isThere) => isThere && look());
