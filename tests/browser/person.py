@@ -82,8 +82,8 @@ class Person:
     def close(self) -> None:
         """Close all tabs. Nothing may have gone wrong in them, and nothing been asked of anybody else."""
         self._context.close()
-        assert self.wrong == []
-        assert [url for url in self.asked if not url.startswith((self.url, "data:"))] == []
+        assert self.wrong == [], self.wrong
+        assert [url for url in self.asked if not url.startswith((self.url, "data:"))] == [], self.asked
 
     def _hear(self, message: ConsoleMessage) -> None:
         # That an answer was an error, or none came, is what some tests are about; the page says it to its reader.

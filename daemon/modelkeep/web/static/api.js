@@ -24,12 +24,15 @@ export async function call(method, path, { body, form, parameters, headers = {},
     options.body = form;
   }
   const answer = await reached(path + query(parameters), options);
-  const data = await answer.json().catch(() => ({}));
+  const data = await answer.json().catch(() => null);
   if (answer.status === 401) {
     location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
   }
   if (!answer.ok) {
-    throw new ApiError(answer.status, data.error ?? `The daemon answers with status ${answer.status}.`, data);
+    throw new ApiError(answer.status, data?.error ?? `The daemon answers with status ${answer.status}.`, data ?? {});
+  }
+  if (data === null) {
+    throw new ApiError(0, SILENT); // it ended in the middle of its answer
   }
   return { data, etag: answer.headers.get("ETag"), status: answer.status };
 }

@@ -101,6 +101,12 @@ function importFinished(record) {
   return `import from ${record.kind} finished: ${counted(record.rows, "row")}; ${numbers(record, { ...counts, ...images })}`;
 }
 
+function recognised(record) {
+  const others = list(record.same_tensors_as).map(short).join(", ");
+  const differing = list(record.differing).join(", ");
+  return `the same weights as ${others} under another header${differing && `; both say something different of ${differing}`}`;
+}
+
 const SENTENCES = {
   "daemon.started": (r) => `modelkeep ${r.version} started: ${r.reason} (process ${r.pid})`,
   "daemon.stopped": (r) => `modelkeep stopped: ${r.reason} (process ${r.pid})`,
@@ -118,10 +124,7 @@ const SENTENCES = {
   "hash.failed": notHashed,
   "claim.confirmed": (r) => `the older hash ${short(r.claimed)} is right`,
   "claim.refuted": (r) => `the older hash ${short(r.claimed)} is wrong: its content is ${short(r.found)}`,
-  "model.recognised": (r) => {
-    const differing = list(r.differing).join(", ");
-    return `the same weights as ${list(r.same_tensors_as).map(short).join(", ")} under another header${differing && `; both say something different of ${differing}`}`;
-  },
+  "model.recognised": recognised,
   "migration.planned": (r) => `planned: ${became(r.action)}`,
   "migration.committed": (r) => `in the catalogue: ${became(r.action)}`,
   "migration.finished": migrated,
