@@ -36,7 +36,7 @@ _RANKED = (
     (re.compile(r"(.+)_[0-9]{1,4}", re.DOTALL), ImageRank.EXAMPLE),
 )
 _DOWNLOADS = re.compile(r"(.*)/\.(?:cache/)?huggingface/download((?:/.*)?)", re.DOTALL)
-_NOBODYS_TEXT = re.compile(r"readme|licen[cs]e|requirements|changelog|put_.*_here", re.IGNORECASE)
+_NOBODYS_TEXT = re.compile(r"readme|licen[cs]e|requirements|changelog|put[ _].*[ _]here", re.IGNORECASE)
 
 
 def find_sidecars(

@@ -8,6 +8,9 @@ from modelkeep.importers.sidecars.model_answer import model_record
 from modelkeep.importers.sidecars.reading import as_object, refusal
 
 SDNEXT = "sdnext"
+_ORPHAN_BYTES_MAX = 4 * 2**20
+"""Without a model of that stem, a larger file is a vocabulary or a workflow."""
+
 _OF_A_VERSION = frozenset({"id", "modelId", "files", "trainedWords"})
 
 
@@ -19,6 +22,8 @@ class StemJsonFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return what a file says; a broken one is told of only beside a model, and all else is passed by."""
+        if not found.models and len(data) > _ORPHAN_BYTES_MAX:
+            return None
         read = as_object(data)
         if read.fault:
             return refusal(found, read.fault) if found.models and read.is_broken else None

@@ -98,7 +98,9 @@ def test_sidecars_without_a_model_are_found_by_what_only_tools_write() -> None:
 
 
 def test_plain_files_count_as_lost_only_among_models() -> None:
-    found = found_in("x.safetensors", "old.txt", "old.json", "README.txt", "LICENSE.txt", "picture.png")
+    found = found_in(
+        "x.safetensors", "old.txt", "old.json", "README.txt", "put_loras_here.txt", "Put VAE here.txt", "p.png"
+    )
     assert {name: owner(sidecar) for name, sidecar in found.items()} == {
         "old.txt": (".txt", "old", []),
         "old.json": (".json", "old", []),
