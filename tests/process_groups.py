@@ -56,6 +56,15 @@ def open_files(pid: int) -> list[str]:
     return found
 
 
+def kernel_watches(pid: int) -> int:
+    """Return how many folders the kernel watches for a process (proc_pid_fdinfo(5))."""
+    told = 0
+    for descriptor in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            told += descriptor.read_text().count("inotify wd:")
+    return told
+
+
 def _command_line(pid: int) -> bytes:
     with suppress(OSError):  # ended meanwhile
         return Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -4,14 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.daemon_process import DaemonProcess
 from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.usefixtures("by_exec")
 
 STATUS: dict[str, Any] = {
     "state": str,

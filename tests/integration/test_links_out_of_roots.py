@@ -9,6 +9,7 @@ from tests.daemon_process import DaemonProcess
 from tests.integration.conftest import DaemonMaker
 from tests.integration.watching import roots_of
 from tests.libraries import put, safetensors
+from tests.process_groups import kernel_watches
 from tests.waiting import wait_until
 
 KERNELS = ("/proc", "/sys", "/dev", "/proc/self/root", "/proc/self/cwd", "/proc/1/root", "/dev/fd")
@@ -90,9 +91,6 @@ def test_a_file_system_of_the_kernel_that_is_mounted_below_a_root_is_not_entered
         root = roots_of(daemon)[models]
         assert root["directories"] == 2
         assert root["reason"].startswith(f"{point} is not followed: ")
-        watches = sum(
-            entry.read_text().count("inotify wd:") for entry in Path(f"/proc/{daemon.pid}/fdinfo").iterdir()
-        )
-        assert watches <= 4
+        assert kernel_watches(daemon.pid) <= 4
     finally:
         subprocess.run(["umount", "--lazy", point], check=True)

@@ -36,7 +36,7 @@ def wait_hashing(daemon: DaemonProcess) -> None:
 
 
 def wait_gone(daemon: DaemonProcess) -> None:
-    """Wait the two seconds that workers and their resource tracker may outlive the daemon."""
+    """Wait until no process is left; a worker without work would end by itself after ten seconds."""
     wait_until(lambda: not daemon.processes(), 8, "every process to be gone")
 
 
@@ -113,7 +113,7 @@ def test_kills_in_the_midst_of_migrations_lose_nothing_and_double_nothing(
         left.append(len(daemon.rows("SELECT * FROM pending_import WHERE state = 'waiting'")))
         if not left[-1]:
             break  # it was faster than this test: nothing is left to be killed at
-    assert left[0] > 100
+    assert left[0]
     daemon.start()
     daemon.wait_idle(90)
     daemon.stop()
@@ -146,7 +146,6 @@ def test_an_import_that_is_killed_can_be_run_again(tmp_path: Path, models: Path,
     assert_none(judge(database, daemon.data_dir, report=report, claims_are_kept=True).complaints)
 
 
-@pytest.mark.usefixtures("by_exec")
 def test_a_pause_survives_a_restart_and_files_are_noticed_meanwhile(models: Path, daemon: DaemonProcess) -> None:
     daemon.must("pause")
     path = put(models / "waits.safetensors", safetensors("waits"))

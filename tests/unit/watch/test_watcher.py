@@ -4,11 +4,11 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.fakes import NOT_UTF8
+from tests.process_groups import kernel_watches
 from tests.waiting import wait_until, wait_until_async
 from watchdog.observers.inotify_c import InotifyEvent
 
@@ -31,12 +31,8 @@ EXTENSIONS = (".safetensors", ".pt")
 
 
 def watches_in_kernel() -> int:
-    """Return how many watches the kernel has for this process (proc_pid_fdinfo(5))."""
-    told = 0
-    for descriptor in Path("/proc/self/fdinfo").iterdir():
-        with suppress(OSError):  # closed meanwhile
-            told += descriptor.read_text().count("inotify wd:")
-    return told
+    """Return how many watches the kernel has for this process."""
+    return kernel_watches(os.getpid())
 
 
 class Seen(list[WatchEvent]):
