@@ -15,6 +15,8 @@ from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
     acting,
     adopting,
+    archive_taking,
+    archived,
     attaching,
     browsing,
     contents,
@@ -71,9 +73,9 @@ def _writes(function: Stored[P, T]) -> Method[P, T]:
 class Catalogue:
     """Everything that is known, in one database."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, is_resting: bool = True) -> None:
         # A catalogue that nobody has made yet knows nothing, which is an answer too.
-        self.database = Database(path, read_only=read_only, or_empty=read_only)
+        self.database = Database(path, read_only=read_only, or_empty=read_only, is_resting=is_resting)
 
     @classmethod
     def open(cls, path: Path) -> "Catalogue":
@@ -156,6 +158,12 @@ class Catalogue:
 
     # What other tools know
     adopt = _writes(adopting.adopt)
+
+    # Archives
+    archived = _reads(archived.archived)
+    wanted_of_archive = _reads(archive_taking.wanted_images)
+    fresh_rows_of_archive = _reads(archive_taking.fresh_rows)
+    take_archive = _writes(archive_taking.take_archive)
     attach_records = _writes(adopting.attach_records)
     resolve_orphan = _writes(adopting.resolve_orphan)
     may_attach = _reads(attaching.may_attach)

@@ -37,12 +37,16 @@ class Database:
         path: the file.
         read_only: writing fails; nothing is made when the file is not there.
         or_empty: a file that is not there is read as if its tables were empty.
+        is_resting: nobody writes it meanwhile; asked only where it is read.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, or_empty: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, or_empty: bool = False, is_resting: bool = True
+    ) -> None:
         self.path = path
-        self._writing = resting_engine(path) if read_only else writing_engine(path)
-        self._reading = resting_engine(path) if read_only else reading_engine(path)
+        reading = resting_engine if read_only and is_resting else reading_engine
+        self._writing = reading(path) if read_only else writing_engine(path)
+        self._reading = reading(path)
         if or_empty and not path.exists():
             self._reading = empty_engine(metadata)
         self._writer = ThreadPoolExecutor(1, "catalogue-writer")

@@ -10,6 +10,7 @@ from modelkeep.cli.context import AsJson, invocation
 from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, print_json
+from modelkeep.domain.archive_taking import SOURCE as ARCHIVE
 from modelkeep.domain.legacy import ImportOrder
 
 EXAMPLES = examples(
@@ -20,11 +21,13 @@ EXAMPLES = examples(
     "modelkeep import hikaze old.sqlite3 --map 'D:\\models=/mnt/models'",
 )
 
+_ARCHIVE = "modelkeep: everything that `modelkeep export archive` wrote, SOURCE its file"
+
 
 def _kinds() -> list[str]:
     from modelkeep.importers.registry import IMPORTERS
 
-    return sorted(IMPORTERS)
+    return sorted([*IMPORTERS, ARCHIVE])
 
 
 class ImportCommand(TyperCommand):
@@ -34,8 +37,9 @@ class ImportCommand(TyperCommand):
         """Write the kinds, then the examples."""
         from modelkeep.importers.registry import IMPORTERS
 
+        described = {kind: importer.description for kind, importer in IMPORTERS.items()} | {ARCHIVE: _ARCHIVE}
         with formatter.section("Kinds"):
-            formatter.write_dl([(kind, IMPORTERS[kind].description) for kind in _kinds()])
+            formatter.write_dl([(kind, described[kind]) for kind in _kinds()])
         super().format_epilog(ctx, formatter)
 
 

@@ -246,6 +246,46 @@ def meaning_from_json(value: Mapping[str, Any]) -> Meaning:
     return Meaning(**known)
 
 
+def sound_meaning(value: Mapping[str, Any]) -> Meaning:
+    """Return a meaning that a stranger wrote.
+
+    Raises:
+        ValueError: a part of it is of another type than it has to be.
+    """
+    try:
+        meaning = meaning_from_json(value)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("it has other parts than a meaning") from error
+    for name in SINGLE_FIELDS:
+        if not _is_sound(name, getattr(meaning, name)):
+            raise ValueError(f"{name} is of another type")
+    texts = [*meaning.tags, *meaning.trigger_words]
+    texts += [
+        part for origin in meaning.origins for part in (origin.kind, origin.model_id, origin.version_id, origin.url)
+    ]
+    if not all(isinstance(text, str) for text in texts) or not all(
+        isinstance(each, dict) for each in meaning.examples
+    ):
+        raise ValueError("a list has items of another type")
+    return meaning
+
+
+def _is_sound(name: str, value: object) -> bool:
+    if isinstance(value, Text):
+        return isinstance(value.value, str)
+    if isinstance(value, Weight):
+        return all(_is_number(number) for number in (value.strength, value.minimum, value.maximum))
+    if name == "favourite":
+        return value is None or isinstance(value, bool)
+    if name == "rating":
+        return value is None or (isinstance(value, int) and not isinstance(value, bool))
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Text | Origin | Weight):
         return {known.name: getattr(value, known.name) for known in fields(value)}

@@ -185,6 +185,10 @@ class ImageStore(ImagePaths):
             sync_folder(self._staging)
             reach("staging.sync.after")
 
+    def sync_staging(self) -> None:
+        """Make the names of staged files outlast a power cut."""
+        sync_folder(self._staging)
+
     def remove_published(self, names: Iterable[str]) -> None:
         """Remove published images; it is fine when some are gone already. `sync` makes it last."""
         for name in names:

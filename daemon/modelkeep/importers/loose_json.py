@@ -57,7 +57,7 @@ def load_json(text: str, items_max: int = ITEMS_MAX, *, note_repeated: bool = Fa
         return Loaded(fault=CUT_OFF if _ends_early(error) else NOT_JSON)
     except ValueError:  # a number of more digits than Python reads
         return Loaded(fault=NOT_JSON)
-    if text.count("{") + text.count("[") > DEPTH_MAX and _is_deep(value):
+    if text.count("{") + text.count("[") > DEPTH_MAX and is_deep(value):
         return Loaded(fault=TOO_DEEP)
     keys = tuple(dict.fromkeys(map(clean, repeated)))
     if not is_odd:
@@ -112,7 +112,8 @@ def _ends_early(error: json.JSONDecodeError) -> bool:
     return error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any) -> bool:
+    """Return whether a JSON value is nested deeper than every reader of ours can bear."""
     level = [value]
     for _ in range(DEPTH_MAX):
         level = [inner for outer in level for inner in _inner(outer)]

@@ -1,15 +1,17 @@
 """Run an import for whoever asks: as a stream of its progress and, at last, its report."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from modelkeep.base.clock import now_ms
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.imports import CALLED_OFF, StageOne
 from modelkeep.changes.record_imports import RecordImports
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.archive_taking import SOURCE as ARCHIVE
 from modelkeep.domain.faults import STORAGE, explained
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.naming import MODEL_EXTENSIONS, PathMap
@@ -46,10 +48,34 @@ async def import_stream(
         ImportStopped: it was called off.
         StorageError: images cannot be written.
     """
+    progress: asyncio.Queue[Progress] = asyncio.Queue()
+    work = asyncio.create_task(_begun(holdings, order, looks, roots, extensions, _thread_safe(progress)))
+    if running is not None:
+        running.note(work)
+    async for step in _until_done(progress, work, outlives=running is not None):
+        yield {"progress": {"phase": step.phase, "done": step.done, "total": step.total}}
+    yield {"report": work.result().as_json()}
+
+
+def _begun(
+    holdings: Holdings,
+    order: ImportOrder,
+    looks: DiskLooks | None,
+    roots: Iterable[str],
+    extensions: Sequence[str],
+    progress: Callable[[Progress], None],
+) -> Coroutine[Any, Any, ImportReport]:
+    """Return the import that is asked for.
+
+    Raises:
+        SourceError: it cannot be.
+    """
     # Imports are rare: what reads all the sources is loaded for the first of them.
     from modelkeep.importers.reading import read_apart
     from modelkeep.importers.registry import importer_for
 
+    if order.kind == ARCHIVE:
+        return _archive_import(holdings, order, looks, progress)
     importer = importer_for(order.kind)
     options = SourceOptions(
         _absolute(order.source, "the source"),
@@ -69,15 +95,25 @@ async def import_stream(
         looks=looks,
         records=RecordImports(holdings.catalogue, holdings.changes, holdings.journal, now_ms),
     )
-    progress: asyncio.Queue[Progress] = asyncio.Queue()
-    work = asyncio.create_task(
-        stage.run(importer, options, dry_run=order.dry_run, again=order.again, progress=_thread_safe(progress))
+    return stage.run(importer, options, dry_run=order.dry_run, again=order.again, progress=progress)
+
+
+def _archive_import(
+    holdings: Holdings, order: ImportOrder, looks: DiskLooks | None, progress: Callable[[Progress], None]
+) -> Coroutine[Any, Any, ImportReport]:
+    from modelkeep.changes.archives import ArchiveImports
+
+    archives = ArchiveImports(
+        holdings.catalogue,
+        holdings.images,
+        holdings.changes,
+        holdings.journal,
+        now_ms,
+        holdings.directory.path,
+        looks,
     )
-    if running is not None:
-        running.note(work)
-    async for step in _until_done(progress, work, outlives=running is not None):
-        yield {"progress": {"phase": step.phase, "done": step.done, "total": step.total}}
-    yield {"report": work.result().as_json()}
+    source = _absolute(order.source, "the archive")
+    return archives.run(source, PathMap(order.path_map), progress, dry_run=order.dry_run)
 
 
 class Running:

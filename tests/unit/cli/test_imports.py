@@ -132,7 +132,7 @@ def test_an_unknown_kind_lists_the_kinds(cli: Cli, daemon: Any) -> None:
     result = cli("import", "odd", "x")
 
     assert result.exit_code == 2
-    assert "the kinds are: civitai-helper, comfyui, hikaze" in result.stderr
+    assert "the kinds are: archive, civitai-helper, comfyui, hikaze" in result.stderr
     assert daemon.asked == []
 
 

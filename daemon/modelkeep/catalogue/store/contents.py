@@ -18,10 +18,13 @@ OTHER_DIGITS_MIN = 8
 _ROWS = RowsOf(contents, ContentRow)
 _SELECT = sa.select(*_ROWS.columns)
 _ADD = Bulk(insert_missing(contents))
+_READ = ("format", "header_json", "problem", "tensors", "autov1")
+"""What reading a file tells of its content: it counts more than what an archive said."""
+
 _COMPLETE = (
     sa.update(contents)
     .where(contents.c.sha256 == sa.bindparam("b_sha256"))
-    .values(tensors=sa.bindparam("b_tensors", type_=contents.c.tensors.type))
+    .values({name: sa.bindparam(f"b_{name}", type_=contents.c[name].type) for name in _READ})
 )
 
 
@@ -34,7 +37,11 @@ def keep_contents(connection: sa.Connection, read: Sequence[ContentRow]) -> list
     known = contents_of(connection, [row.sha256 for row in read])
     _ADD.run(connection, [_ROWS.row(row) for row in read if row.sha256 not in known])
     late = [row for row in read if row.tensors is not None and row.sha256 in known]
-    values = [{"b_sha256": row.sha256, "b_tensors": row.tensors} for row in late if known[row.sha256].tensors is None]
+    values = [
+        {"b_sha256": row.sha256, **{f"b_{name}": _ROWS.row(row)[name] for name in _READ}}
+        for row in late
+        if known[row.sha256].tensors is None
+    ]
     if values:
         connection.execute(_COMPLETE, values)
     return _of_known_tensors(connection, read)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord, meaning_from_json
+from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, SourceRecord, sound_meaning
 from modelkeep.domain.legacy import Refusal
 from modelkeep.importers.hash_claims import judge_hash
 from modelkeep.importers.legacy_text import whole_number
@@ -29,8 +29,9 @@ class ModelkeepFormat:
             return refusal(found, read.fault)
         if read.value.get("format") != KIND or read.value.get("version") != _VERSION:
             return refusal(found, f"it is of another version than {_VERSION}, or not modelkeep's")
-        meaning = _meaning(read.value.get("meaning"))
-        if meaning is None:
+        try:
+            meaning = sound_meaning(object_of(read.value.get("meaning")))
+        except ValueError:
             return refusal(found, "its meaning is not as modelkeep writes it")
         return record_of(
             found,
@@ -42,44 +43,6 @@ class ModelkeepFormat:
             claims=_claims(read.value),
             remarks=read.remarks,
         )
-
-
-def _meaning(value: object) -> Meaning | None:
-    try:
-        meaning = meaning_from_json(object_of(value))
-        hash(_comparable(meaning))
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return None
-    return meaning
-
-
-def _comparable(meaning: Meaning) -> tuple[object, ...]:
-    """Return the parts that have to be of the right type: texts, numbers and flat lists of them."""
-    return (
-        *(getattr(meaning, name).strip() for name in _TEXTS),
-        *(text.value.strip() for text in (meaning.description, meaning.version_description)),
-        *(word.strip() for word in (*meaning.tags, *meaning.trigger_words)),
-        *((origin.kind.strip(), origin.url.strip()) for origin in meaning.origins),
-        *(float(value) for value in _numbers(meaning) if value is not None),
-        *(len(dict(example)) for example in meaning.examples),
-    )
-
-
-_TEXTS = (
-    "title",
-    "version",
-    "notes",
-    "base_model",
-    "author",
-    "licence",
-    "usage_hint",
-    "negative_prompt",
-)
-
-
-def _numbers(meaning: Meaning) -> tuple[float | None, ...]:
-    weight = meaning.weight
-    return (weight.strength, weight.minimum, weight.maximum, meaning.rating)
 
 
 def _claims(value: Mapping[str, Any]) -> tuple[HashClaim, ...]:

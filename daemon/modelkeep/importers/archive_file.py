@@ -1,0 +1,186 @@
+"""Read an archive of unknown origin: no name in it is a path, no size is believed, and every digest is compared."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modelkeep.domain.archive import (
+    CONTENTS,
+    FORMAT,
+    IMAGES_FOLDER,
+    MANIFEST,
+    MEMBERS,
+    MODELS,
+    PENDING,
+    PENDING_FOLDER,
+    SOURCES,
+    TAGS,
+    VERSION,
+    Archive,
+    NotAnArchive,
+    content_of,
+    model_of,
+    record_of,
+    row_of,
+    tag_of,
+)
+from modelkeep.domain.images import SOURCE_BYTES
+from modelkeep.domain.values import JsonObject
+from modelkeep.errors import ImageError, SourceError
+from modelkeep.importers.loose_json import is_deep
+from modelkeep.importers.sqlite_copy import unreadable
+
+TEXT_BYTES_MAX = 512 * 2**20
+"""Of all lines together."""
+
+LINE_BYTES_MAX = 64 * 2**20
+MANIFEST_BYTES_MAX = 2**20
+MEMBERS_MAX = 3_000_000
+
+T = TypeVar("T")
+
+
+class ArchiveFile:
+    """An open archive; use it as a context manager.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._packed = self._opened()
+        self._left = TEXT_BYTES_MAX
+
+    def __enter__(self) -> "ArchiveFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._packed.close()
+
+    def read(self) -> Archive:
+        """Return what it says.
+
+        Raises:
+            SourceError: it is no archive of a version that is known, or not as it was made.
+        """
+        digests = self._manifest()
+        return Archive(
+            tuple(self._values(TAGS, digests, tag_of)),
+            tuple(self._values(MODELS, digests, model_of)),
+            tuple(self._values(PENDING, digests, row_of)),
+            tuple(self._values(SOURCES, digests, record_of)),
+            tuple(self._values(CONTENTS, digests, content_of)),
+        )
+
+    def image(self, name: str, digest: str) -> bytes:
+        """Return a tier of an image.
+
+        Raises:
+            ImageError: it is not there, too large, or another one than the lines say.
+        """
+        return self._image(IMAGES_FOLDER + name, digest)
+
+    def pending_image(self, name: str, digest: str) -> bytes:
+        """Return the image of a row; as `image`."""
+        return self._image(PENDING_FOLDER + name, digest)
+
+    def _opened(self) -> zipfile.ZipFile:
+        try:
+            packed = zipfile.ZipFile(self._path)
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise SourceError(f"{self._path} is no archive of modelkeep: {error}") from error
+        names = packed.namelist()
+        if len(names) > MEMBERS_MAX or len(names) != len(set(names)):
+            packed.close()
+            raise SourceError(f"{self._path} is no archive of modelkeep: it has too many members, or some twice")
+        return packed
+
+    def _manifest(self) -> Mapping[str, Any]:
+        try:
+            value = json.loads(self._bytes(MANIFEST, MANIFEST_BYTES_MAX))
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"{self._path} is no archive of modelkeep: its manifest cannot be read") from error
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            raise SourceError(f"{self._path} is no archive of modelkeep")
+        if value.get("version") != VERSION:
+            raise SourceError(f"{self._path} is an archive of version {value.get('version')}; {VERSION} is known")
+        members = value.get("members")
+        if not isinstance(members, dict) or set(members) != set(MEMBERS):
+            raise SourceError(f"{self._path} is no whole archive: its manifest names other members")
+        return members
+
+    def _values(self, name: str, digests: Mapping[str, Any], make: Callable[[JsonObject], T]) -> Iterator[T]:
+        digest = hashlib.sha256()
+        for number, line in enumerate(self._lines(name), 1):
+            digest.update(line)
+            try:
+                yield make(_object(line))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                raise SourceError(f"{self._path}: line {number} of {name} is not as it has to be: {error}") from error
+        if digest.hexdigest() != digests[name]:
+            raise SourceError(f"{self._path} is damaged: {name} is not as it was written")
+
+    def _lines(self, name: str) -> Iterator[bytes]:
+        """Yield the lines of a member, within what all of them may take."""
+        try:
+            with self._packed.open(name) as member:
+                while line := member.readline(LINE_BYTES_MAX + 1):
+                    self._left -= len(line)
+                    if len(line) > LINE_BYTES_MAX or self._left < 0:
+                        raise SourceError(f"{self._path} holds more text than any library: it is not read")
+                    yield line
+        except (*_DAMAGES, KeyError) as error:
+            raise self._damaged(name, error) from error
+
+    def _bytes(self, name: str, most: int) -> bytes:
+        try:
+            with self._packed.open(name) as member:
+                data = member.read(most + 1)
+        except (*_DAMAGES, KeyError) as error:
+            raise self._damaged(name, error) from error
+        if len(data) > most:
+            raise SourceError(f"{self._path}: {name} is larger than {most:,} bytes")
+        return data
+
+    def _image(self, name: str, digest: str) -> bytes:
+        try:
+            data = self._bytes(name, SOURCE_BYTES)
+        except SourceError as error:
+            raise ImageError(str(error)) from error
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise ImageError(f"{name} is not as it was written")
+        return data
+
+    def _damaged(self, name: str, error: Exception) -> SourceError:
+        return SourceError(f"{self._path} is damaged: {name} cannot be read ({error})")
+
+
+_DAMAGES = (
+    OSError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    zlib.error,
+)
+"""What reading a member raises."""
+
+
+def _object(line: bytes) -> JsonObject:
+    value = json.loads(line, parse_constant=_refuse)
+    if not isinstance(value, dict) or is_deep(value):
+        raise NotAnArchive("it is no object, or nested too deep")
+    return value
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
