@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from tests.bench import hashing, images, importing, machine, migrating, resting, watching
+from tests.bench import browsing, hashing, images, importing, machine, migrating, resting, watching
 from tests.bench.measuring import Measured
 from tests.bench.scene import Scene
 
@@ -45,6 +45,7 @@ ROWS = (
     Row("S8", resting.answers, 1),
     Row("S9", images.tiers, 0.2),
     Row("S10", hashing.memory, 0.25),
+    Row("S11", browsing.looking_through, 1),
 )
 
 
