@@ -211,7 +211,9 @@ class Daemon:
             ]
         )
         self._resting = Resting(
-            lambda: self._journal.seq, lambda: self._pipeline.is_idle, self._catalogue.database.release_pages
+            lambda: self._journal.seq + self._operations.library.answered,
+            lambda: self._pipeline.is_idle,
+            self._catalogue.database.release_pages,
         )
         self._sidecars = Sidecars(
             holdings.catalogue,

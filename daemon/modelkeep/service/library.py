@@ -56,6 +56,8 @@ class Library:
         self._images = ImagePaths(directory.images)
         self._looks = looks
         self._activity = activity
+        self.answered = 0
+        """How many questions were: whoever looks through a large library has much of it in memory."""
         self._answers: Mapping[str, Callable[..., Awaitable[Any]]] = {
             "/api/status": self.status,
             "/api/migration/status": self.work,
@@ -90,6 +92,7 @@ class Library:
         Raises:
             NotFound: there is no such thing.
         """
+        self.answered += 1
         return await self._answers[path](**parameters)
 
     # What is done

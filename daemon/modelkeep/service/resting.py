@@ -1,4 +1,4 @@
-"""An idle daemon gives its memory back: work leaves garbage, pages of the catalogue, and holes between both."""
+"""An idle daemon gives its memory back: work and answers leave garbage, pages of the catalogue, and holes between."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -117,6 +117,13 @@ async def test_http_and_a_command_are_answered_alike(library: Library, path: str
     assert (answer.status_code, answer.json()) == (200, await library.ask(path, **parameters))
 
 
+async def test_questions_are_counted_so_that_memory_is_given_back_after_them(library: Library) -> None:
+    before = library.answered
+    await library.ask("/api/models/browse", limit=1)
+    await library.ask("/api/models/count")
+    assert library.answered == before + 2
+
+
 async def test_what_there_is_not_is_said_alike(library: Library) -> None:
     for path, parameters in (
         ("/api/models/{sha256}", {"sha256": B}),
