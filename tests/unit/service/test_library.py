@@ -12,11 +12,14 @@ from fastapi import FastAPI
 from modelkeep.api.access import AccessRules
 from modelkeep.api.app import create_app
 from modelkeep.catalogue.dialect import writing_engine
+from modelkeep.catalogue.store.adopting import adopt
 from modelkeep.catalogue.store.models import upsert_model
 from modelkeep.catalogue.store.pending import detect
 from modelkeep.catalogue.upgrade import upgrade
 from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.detection import Found
+from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Model
 from modelkeep.errors import NotFound
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 A = "a" * 64
 B = "b" * 64
+C = "c" * 64
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("/api/status", {}),
     ("/api/migration/status", {}),
@@ -44,6 +48,8 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     ("/api/tags", {}),
     ("/api/tags/details", {}),
     ("/api/duplicates", {}),
+    ("/api/orphans", {}),
+    ("/api/orphans/{record_id}", {"record_id": 1}),
     ("/api/pending", {"state": "waiting"}),
     ("/api/pending/{pending_id}", {"pending_id": 1}),
     ("/api/migration/pending_models", {}),
@@ -52,6 +58,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
 NOT_JSON_OR_NOT_KNOWLEDGE = {
     "/healthz",
     "/api/scan",
+    "/api/address",
     "/api/events",
     "/api/images/{name}",
     "/api/images/pending/{name}",
@@ -77,7 +84,7 @@ def settings_in(folder: Path) -> "Settings":
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> "Settings":
-    """Settings whose data folder knows a model, a row of the queue and a record of the journal."""
+    """Settings whose data folder knows a model, a row of the queue, an orphan and a record of the journal."""
     settings = settings_in(tmp_path_factory.mktemp("used"))
     directory = DataDirectory(settings.data_dir)
     directory.path.mkdir()
@@ -86,6 +93,8 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> "Settings":
     root = Root(str(settings.roots[0].path), "loras")
     with engine.begin() as connection:
         upsert_model(connection, Model(A, f"{root.path}/b.ckpt", name="b.ckpt", type="loras", size_bytes=5))
+        lost = SourceRecord("pysssss", f"{root.path}/lost.txt", C, stem="lost", raw={"text": "words"})
+        adopt(connection, [Arrival(lost)], (), 1, lambda _: None)
         detect(connection, [Found(f"{root.path}/a.ckpt", 5)], [root], 1)
     engine.dispose()
     journal = JournalWriter.open(directory.journal)
@@ -128,6 +137,7 @@ async def test_what_there_is_not_is_said_alike(library: Library) -> None:
     for path, parameters in (
         ("/api/models/{sha256}", {"sha256": B}),
         ("/api/pending/{pending_id}", {"pending_id": 9}),
+        ("/api/orphans/{record_id}", {"record_id": 9}),
     ):
         async with client_of(library) as client:
             answer = await client.get(path.format_map(parameters))
