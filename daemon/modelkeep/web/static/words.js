@@ -107,6 +107,16 @@ function recognised(record) {
   return `the same weights as ${others} under another header${differing && `; both say something different of ${differing}`}`;
 }
 
+function sourceTaken(record) {
+  const done = record.action === "updated" ? "says something else now" : "taken";
+  return `${record.kind}: ${done}${record.orphan ? ", its model is not known" : ""}`;
+}
+
+function sourceAttached(record) {
+  const why = { claim: ", for its hash", owner: ", as the owner says", ambiguous: ", though others share its name" };
+  return `what ${record.kind} says in ${record.source} belongs to it${why[record.how] ?? ""}`;
+}
+
 const SENTENCES = {
   "daemon.started": (r) => `modelkeep ${r.version} started: ${r.reason} (process ${r.pid})`,
   "daemon.stopped": (r) => `modelkeep stopped: ${r.reason} (process ${r.pid})`,
@@ -125,6 +135,15 @@ const SENTENCES = {
   "claim.confirmed": (r) => `the older hash ${short(r.claimed)} is right`,
   "claim.refuted": (r) => `the older hash ${short(r.claimed)} is wrong: its content is ${short(r.found)}`,
   "model.recognised": recognised,
+  "source.taken": sourceTaken,
+  "source.attached": sourceAttached,
+  "source.applied": (r) => `learnt from its sources: ${[...list(r.changed), ...list(r.tags).map((tag) => `tag ${tag}`)].join(", ")}`,
+  "source.conflict": (r) =>
+    `${r.source} has other words of yours for ${list(r.differing).join(", ")}: row ${r.pending_id} waits for you`,
+  "source.gone": (r) => `${r.kind}: its file is gone; what it said stays`,
+  "source.dropped": (r) => `${r.kind}: dropped by the owner`,
+  "source.refused": (r) => `not taken: ${r.error}`,
+  "source.image_refused": (r) => `its image could not be used: ${r.error}`,
   "migration.planned": (r) => `planned: ${became(r.action)}`,
   "migration.committed": (r) => `in the catalogue: ${became(r.action)}`,
   "migration.finished": migrated,
