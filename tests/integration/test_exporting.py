@@ -10,6 +10,7 @@ from PIL import Image
 from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import put, safetensors
+from tests.waiting import wait_until
 
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.importers.sidecars.formats import find, read_sidecar
@@ -43,9 +44,17 @@ def test_the_owner_has_what_is_known_written_for_other_tools(
     assert Image.open(io.BytesIO(picture.read_bytes())).format == "PNG"
 
     before = daemon.get(f"/api/models/{sha256}/details")
-    daemon.scan()
-    daemon.wait_idle()
-    assert daemon.get(f"/api/models/{sha256}/details") == before
+    # What somebody else writes is adopted, so by then what was exported has been looked at.
+    file.with_name("hero.sha256").write_text(sha256)
+    wait_until(lambda: daemon.get(f"/api/models/{sha256}/details")["sources"], 60, "the other's words")
+    after = daemon.get(f"/api/models/{sha256}/details")
+    assert [source["key"] for sources in after["sources"].values() for source in sources] == [
+        str(file.with_name("hero.sha256"))
+    ]
+    assert (before["sources"], after["images"]) == ({}, before["images"])
+    imported = daemon.must("import", "lora-manager", str(models), "--json").json
+    assert (imported["counts"]["taken"], len(imported["remarks"])) == (0, 1)
+    file.with_name("hero.sha256").unlink()
     daemon.stop()
     again = daemon.must("export", "lora-manager", "--json").json
     elsewhere = daemon.must("export", "json", sha256[:8], "--to", str(tmp_path / "out"), "--json").json

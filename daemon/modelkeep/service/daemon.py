@@ -26,6 +26,7 @@ from modelkeep.changes.header_images import HeaderImages
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.source_images import SourceImages
 from modelkeep.changes.successions import Successions
+from modelkeep.disk.exported import ExportedFiles
 from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
 from modelkeep.disk.pressure import look_at_pressure
@@ -223,6 +224,7 @@ class Daemon:
             extensions,
             settings.sidecars.kinds,
             holdings.journal.append_many,
+            ExportedFiles(holdings.directory.exported).holds,
         )
         holdings.journal.on_record = self._hear_record
         self._operations = Operations(

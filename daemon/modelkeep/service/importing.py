@@ -10,6 +10,7 @@ from modelkeep.base.clock import now_ms
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.imports import CALLED_OFF, StageOne
 from modelkeep.changes.record_imports import RecordImports
+from modelkeep.disk.exported import ExportedFiles
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.archive_taking import SOURCE as ARCHIVE
 from modelkeep.domain.faults import STORAGE, explained
@@ -93,7 +94,13 @@ def _begun(
         now_ms,
         read=read_apart,
         looks=looks,
-        records=RecordImports(holdings.catalogue, holdings.changes, holdings.journal, now_ms),
+        records=RecordImports(
+            holdings.catalogue,
+            holdings.changes,
+            holdings.journal,
+            now_ms,
+            ExportedFiles(holdings.directory.exported).holds,
+        ),
     )
     return stage.run(importer, options, dry_run=order.dry_run, again=order.again, progress=progress)
 

@@ -60,6 +60,7 @@ class Sidecars:
         extensions: endings of model files.
         kinds: of the records that are taken; None: all.
         record: appends records to the journal.
+        is_own: tells by its digest what the owner had written by this program: that is no news.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class Sidecars:
         extensions: Sequence[str],
         kinds: Collection[str] | None,
         record: Callable[[Sequence[Record]], object],
+        is_own: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        self._is_own = is_own
         self._catalogue = catalogue
         self._adoption = adoption
         self._take_images = take_images
@@ -250,7 +253,7 @@ class Sidecars:
         refused: list[Record] = []
         for seen, said in await self._read(changed):
             path = seen.found.path
-            if isinstance(said, SourceRecord) and (self._kinds is None or said.kind in self._kinds):
+            if isinstance(said, SourceRecord) and self._is_wanted(said):
                 self._passed_by.pop(path, None)
                 arrivals.append(Arrival(said, seen.size_bytes, seen.mtime_ns))
                 # What was a file of one tool may be one of another now.
@@ -271,6 +274,9 @@ class Sidecars:
 
         if arrivals:
             await do_for_all(self._adoption.take, arrivals, give_up)
+
+    def _is_wanted(self, said: SourceRecord) -> bool:
+        return (self._kinds is None or said.kind in self._kinds) and not self._is_own(said.digest)
 
     async def _read(self, changed: Sequence[SeenSidecar]) -> list[tuple[SeenSidecar, SourceRecord | Refusal | None]]:
         said: list[tuple[SeenSidecar, SourceRecord | Refusal | None]] = []
