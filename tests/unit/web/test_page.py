@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 from fastapi import FastAPI
+from hatchling.builders.wheel import WheelBuilder
 
 from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.app import guarded
@@ -112,3 +113,11 @@ async def test_a_login_leads_nowhere_else(stranger: httpx.AsyncClient, following
 async def test_without_a_token_nobody_is_asked_for_one(client: httpx.AsyncClient) -> None:
     assert (await client.get("/login")).headers["location"] == "/"
     assert "Sign out" not in (await client.get("/")).text
+
+
+def test_the_wheel_holds_every_piece_of_the_page() -> None:
+    top = WEB.parents[2]
+    held = {Path(file.path) for file in WheelBuilder(str(top)).recurse_included_files()}
+    pieces = {path for path in WEB.rglob("*") if path.suffix in (".html", ".js", ".css", ".svg")}
+    assert len(pieces) > len(VIEWS)
+    assert pieces <= held
