@@ -36,7 +36,7 @@ NAVIGATION = (
 SHOWN_UNDER = {"library": "model"}
 """Views that another one leads to; `library` is where a reader is who looks at a model."""
 
-_OWN_PATH = re.compile(r"/(?:[A-Za-z0-9_-][A-Za-z0-9_/-]*)?")
+_OWN_PATH = re.compile(r"/(?:[A-Za-z0-9_-][A-Za-z0-9_/-]*)?(?:\?[A-Za-z0-9_=&%.+*~-]*)?")
 
 
 def view(name: str, *, has_session: bool) -> Response:

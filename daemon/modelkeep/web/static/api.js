@@ -26,7 +26,7 @@ export async function call(method, path, { body, form, parameters, headers = {},
   const answer = await reached(path + query(parameters), options);
   const data = await answer.json().catch(() => null);
   if (answer.status === 401) {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   if (!answer.ok) {
     throw new ApiError(answer.status, data?.error ?? `The daemon answers with status ${answer.status}.`, data ?? {});
