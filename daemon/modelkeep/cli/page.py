@@ -25,7 +25,7 @@ def page(
 ) -> None:
     """Open the page in the browser, or print its address.
 
-    The daemon serves it. It shows what the daemon does, the library, and both sides of conflicts with their pictures.
+    The daemon serves it. It shows what the daemon does, the library, and both sides of conflicts with their images.
     """
     from modelkeep.cli.client import require
 

@@ -85,7 +85,7 @@ function figures() {
     el("div", {}, el("dt", {}, href ? el("a", { href }, label) : label), el("dd", { class: "number" }, count(value)));
   return [
     figure("models", status.models, "/library"),
-    figure("pictures", status.images),
+    figure("images", status.images),
     figure("tags", status.tags),
     figure("files present", locations.present),
     figure("files missing", locations.missing),

@@ -200,7 +200,7 @@ const drop = (button, row) =>
     const lost = [
       known.length > 0 && `What is known of it: ${known.join(", ")}.`,
       tags.length > 0 && `Its ${tags.length === 1 ? "tag" : "tags"}: ${tags.join(", ")}.`,
-      pending.image && "Its picture.",
+      pending.image && "Its image.",
     ].filter(Boolean);
     const isWanted = await confirmed({
       title: `Drop ${row.name || baseName(row.path)}?`,

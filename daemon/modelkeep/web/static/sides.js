@@ -1,4 +1,4 @@
-// Both sides of a conflict next to each other: pictures, facts, tags, and texts with the words that differ.
+// Both sides of a conflict next to each other: images, facts, tags, and texts with the words that differ.
 
 import { el, outer } from "./dom.js";
 import { diffWords } from "./diff.js";
@@ -31,10 +31,10 @@ export function sides({ pending, existing, sides: texts }) {
       el("h3", {}, "In the catalogue"),
       el("p", { class: "soft small" }, el("a", { href: `/model/${model.sha256}` }, "open the model")),
     ),
-    figure([pending.image && `/api/images/pending/${pending.id}`].filter(Boolean), `Picture of the row ${pending.name}`),
+    figure([pending.image && `/api/images/pending/${pending.id}`].filter(Boolean), `Image of the row ${pending.name}`),
     figure(
       existing.images.map(({ seq }) => `/api/images/${model.sha256}_${seq}.webp`),
-      `Picture of the model ${model.name}`,
+      `Image of the model ${model.name}`,
     ),
     ...pair("file", [paths([pending.path])], [paths(existing.locations.map((location) => location.path))]),
     ...pair("size and age", [facts(pending.size_bytes, pending.created_at)], [facts(model.size_bytes, model.created_at)]),
@@ -48,18 +48,18 @@ const facts = (bytes, createdAt) => `${bytes > 0 ? size(bytes) : "of unknown siz
 
 function figure(addresses, name) {
   if (!addresses.length) {
-    return el("div", { class: "side picture none" }, el("p", { class: "soft" }, "no picture"));
+    return el("div", { class: "side image none" }, el("p", { class: "soft" }, "no image"));
   }
   const shown = el("img", { src: addresses[0], alt: name, decoding: "async" });
-  shown.addEventListener("error", () => shown.replaceWith(el("p", { class: "soft" }, "This picture cannot be shown here.")));
+  shown.addEventListener("error", () => shown.replaceWith(el("p", { class: "soft" }, "This image cannot be shown here.")));
   const choices = addresses.map((address, index) =>
     el(
       "button",
-      { type: "button", class: "thumb", "aria-label": `Picture ${index + 1} of ${addresses.length}`, on: { click: () => { shown.src = address; } } },
+      { type: "button", class: "thumb", "aria-label": `Image ${index + 1} of ${addresses.length}`, on: { click: () => { shown.src = address; } } },
       el("img", { src: `${address}?quality=low`, alt: "", loading: "lazy" }),
     ),
   );
-  return el("figure", { class: "side picture" }, shown, choices.length > 1 && el("figcaption", { class: "row" }, choices));
+  return el("figure", { class: "side image" }, shown, choices.length > 1 && el("figcaption", { class: "row" }, choices));
 }
 
 const pair = (name, one, other) => [el("h4", { class: "key" }, name), cell("In the queue", one), cell("In the catalogue", other)];
@@ -121,12 +121,12 @@ export function effects({ effect, image, removes_row: removesRow }) {
   const done = [
     effect.replaced.length && `The row's ${joined(labels(effect.replaced))} ${effect.replaced.length > 1 ? "replace" : "replaces"} the model's`,
     added.length && `Adds ${joined(added)} to the model`,
-    effect.image === "added" && `The row's picture becomes its picture ${image}`,
-    effect.image === "replaced" && `The row's picture replaces its picture ${image}`,
+    effect.image === "added" && `The row's image becomes its image ${image}`,
+    effect.image === "replaced" && `The row's image replaces its image ${image}`,
   ].filter(Boolean);
   const lost = [
-    ["model", [...labels(effect.replaced), effect.image === "replaced" && `picture ${image}`]],
-    ["row", [...labels(effect.lost), tags(effect.lost_tags), effect.image_lost && "picture"]],
+    ["model", [...labels(effect.replaced), effect.image === "replaced" && `image ${image}`]],
+    ["row", [...labels(effect.lost), tags(effect.lost_tags), effect.image_lost && "image"]],
   ].flatMap(([whose, what]) => (what.some(Boolean) ? [`the ${whose}'s ${joined(what.filter(Boolean))}`] : []));
   return { done: done.length ? done : ["The model stays as it is"], lost };
 }
