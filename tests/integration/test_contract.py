@@ -86,6 +86,7 @@ def test_every_call_does_what_the_front_end_relies_on(
     _look_at_the_library(page, sha256)
     _edit(page, sha256)
     _images(page, sha256)
+    _other_tools(page, sha256)
     _pending(page, tmp_path, files, sha256)
     _forget(page, daemon, files["alone"])
     described = page.ask("GET", "/openapi.json")["paths"]
@@ -110,7 +111,12 @@ def _control(page: FrontEnd) -> None:
     for params, seqs in (({"after": 1, "limit": 2}, [2, 3]), ({"after": 0, "limit": 1}, [1])):
         paged = page.ask("GET", "/api/journal", params=params, like={"records": list})["records"]
         assert [record["seq"] for record in paged] == seqs
-    assert page.ask("GET", "/api/duplicates", like={"duplicates": list, "freeable_bytes": int})["duplicates"] == []
+    assert (
+        page.ask("GET", "/api/duplicates", like={"duplicates": list, "siblings": list, "freeable_bytes": int})[
+            "duplicates"
+        ]
+        == []
+    )
 
 
 def _look_at_the_library(page: FrontEnd, sha256: str) -> None:
@@ -166,6 +172,14 @@ def _images(page: FrontEnd, sha256: str) -> None:
     assert answer.status_code == 304
     page.ask("DELETE", "/api/images/delete", params={"sha256": sha256, "seq": 0})
     page.ask("GET", "/api/images/{name}", 404, names={"name": names[1]})
+
+
+def _other_tools(page: FrontEnd, sha256: str) -> None:
+    assert page.ask("GET", "/api/orphans") == {"orphans": []}
+    page.ask("GET", "/api/orphans/{record_id}", 404, names={"record_id": 9999})
+    page.ask("POST", "/api/orphans/{record_id}/resolve", 404, names={"record_id": 9999}, json={"sha256": sha256})
+    page.ask("POST", "/api/models/{sha256}/inherit", 404, names={"sha256": sha256}, json={"origin": "0" * 64})
+    assert page.ask("POST", "/api/models/{sha256}/confirm", names={"sha256": sha256})["model"]["sha256"] == sha256
 
 
 def _pending(page: FrontEnd, folder: Path, files: dict[str, Path], sha256: str) -> None:
