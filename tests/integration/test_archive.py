@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.daemon_process import DaemonProcess
 from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import put, safetensors
 
+from modelkeep.base import failpoints
 from modelkeep.domain.archive import Archive
 from modelkeep.importers.archive_file import ArchiveFile
 
@@ -70,7 +72,10 @@ def test_what_is_known_survives_the_way_to_another_machine_and_finds_its_files_t
     put(other_models / "new place" / "renamed.safetensors", safetensors("hero"))
     other = make_daemon(other_models, name="other")
     dry = other.must("import", "archive", str(tmp_path / "first.zip"), "--dry-run", "--json").json
-    report = other.must("import", "archive", str(tmp_path / "first.zip"), "--json").json
+    steps = tmp_path / "steps"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MODELKEEPTEST_FAILPOINT_LOG", str(steps))
+        report = other.must("import", "archive", str(tmp_path / "first.zip"), "--json").json
     assert (report["migrated"], report["images_processed"], report["refusals"]) == (2, 2, [])
     assert {key: dry[key] for key in ("migrated", "images_processed")} == {"migrated": 2, "images_processed": 2}
     second = archived(other, tmp_path / "second.zip")
@@ -79,6 +84,17 @@ def test_what_is_known_survives_the_way_to_another_machine_and_finds_its_files_t
     again = other.must("import", "archive", str(tmp_path / "first.zip"), "--json").json
     assert (again["migrated"], again["pending"], again["updated"], again["images_processed"]) == (0, 0, 0, 0)
     assert archived(other, tmp_path / "third.zip") == second
+
+    killed = make_daemon(other_models, name="killed")
+    commit = [
+        step for step in steps.read_text().partition("image.publish.before@1\n")[0].split() if "commit.before" in step
+    ]
+    kill_import_at(killed, tmp_path / "first.zip", commit[-1])
+    assert killed.must("models", "list", "--json").json == []
+    kill_import_at(killed, tmp_path / "first.zip", "image.publish.before@2")
+    finished = killed.must("import", "archive", str(tmp_path / "first.zip"), "--json").json
+    assert (finished["migrated"], finished["images_processed"], finished["rows"]) == (0, 0, finished["unchanged"])
+    assert archived(killed, tmp_path / "killed.zip") == second
 
     other.start()
     found = other_models / "new place" / "renamed.safetensors"
@@ -90,6 +106,14 @@ def test_what_is_known_survives_the_way_to_another_machine_and_finds_its_files_t
         assert other.request("GET", image, params={"quality": "low"}).content.startswith(b"RIFF")
     assert archived(other, tmp_path / "running.zip").models
     assert other.must("doctor", "--json").status == 0
+
+
+def kill_import_at(daemon: DaemonProcess, archive: Path, point: str) -> None:
+    """Begin an import that ends at a fail point, as if it were killed there."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MODELKEEPTEST_FAILPOINT", point)
+        importing = daemon.begin("import", "archive", str(archive))
+    assert importing.wait(120) == failpoints.EXIT_STATUS
 
 
 def rewritten(source: Path, target: Path, name: str, data: bytes) -> Path:

@@ -6,7 +6,8 @@ A zip file. `manifest.json` has `format` (`modelkeep-archive`), `version`, `made
 - `tags.jsonl`: `name`, `color`, `created_at`.
 - `models.jsonl`: `sha256`, `path`, `name`, `type`, `base`, `size_bytes`, `created_at`, `last_used_at`, `meta`, `tags`
   (names), `locations` (`path`, `state`, `claimed`, `first_seen`, `last_seen`), `images` (`seq`, `width`, `height`,
-  `source_digest`, `files`: the SHA-256 of each tier by its quality), `said` (what source records gave to the model).
+  `source_digest`, `files`: the SHA-256 of each tier by its quality), `said` (what source records gave to the model),
+  `taken` (images beside it that were taken once: what the owner removed stays away).
 - `pending.jsonl`: rows of the queue, with `tags` and `image` (`name` and `sha256`, or null).
 - `sources.jsonl`: what other tools say, whole: see `domain.knowledge.SourceRecord`; `targets` are the paths of which
   a record speaks and the contents to which it is attached.
@@ -76,6 +77,16 @@ class ArchivedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivedTaking:
+    """An image of a source record that was taken for a model, or why it was not."""
+
+    path: str
+    record_digest: str = ""
+    digest: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ArchivedLocation:
     """Where a file was on the machine of the archive."""
 
@@ -103,6 +114,7 @@ class ArchivedModel:
     locations: tuple[ArchivedLocation, ...] = ()
     images: tuple[ArchivedImage, ...] = ()
     said: JsonObject = field(default_factory=dict)
+    taken: tuple[ArchivedTaking, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +253,13 @@ def model_of(value: Mapping[str, Any]) -> ArchivedModel:
         tuple(_location_of(each) for each in _objects(value, "locations")),
         tuple(_image_of(each) for each in _objects(value, "images")),
         meaning_as_json(sound_meaning(_object(value, "said"))),
+        tuple(_taking_of(each) for each in _objects(value, "taken")),
+    )
+
+
+def _taking_of(value: Mapping[str, Any]) -> ArchivedTaking:
+    return ArchivedTaking(
+        _text(value, "path"), _text(value, "record_digest"), _text(value, "digest"), _text(value, "reason")
     )
 
 

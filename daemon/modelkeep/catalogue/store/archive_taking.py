@@ -26,11 +26,13 @@ from modelkeep.catalogue.tables import (
     model_tags,
     pending_import,
     pending_model_tags,
+    record_images,
     record_targets,
     source_records,
+    taken_images,
 )
 from modelkeep.domain.adopting import Arrival
-from modelkeep.domain.archive import Archive, ArchivedModel, ArchivedRecord, ArchivedRow, digest_of
+from modelkeep.domain.archive import Archive, ArchivedModel, ArchivedRecord, ArchivedRow, as_json, digest_of
 from modelkeep.domain.archive_taking import (
     SOURCE,
     StagedFiles,
@@ -55,6 +57,7 @@ _TAG = Bulk(insert_missing(model_tags))
 _ROW_TAG = Bulk(insert_missing(pending_model_tags))
 _SAID = Bulk(insert_missing(knowledge))
 _REMEMBER = Bulk(upsert(imported_rows))
+_TAKEN = Bulk(insert_missing(taken_images))
 _TARGET = Bulk(insert_missing(record_targets))
 _CONTENTS = RowsOf(contents, ContentRow)
 _CONTENT = Bulk(insert_missing(contents))
@@ -191,6 +194,10 @@ class _Taking:
                 if model.said and model.sha256 not in known
             ],
         )
+        _TAKEN.run(
+            self._connection,
+            [{"sha256": model.sha256, **as_json(taking)} for model in fresh for taking in model.taken],
+        )
         put_image_rows(self._connection, [row for each in taken for row in each.rows])
         carried = [{"model_hash": each.sha256, "tag_id": tags[tag]} for each in taken for tag in each.tags]
         _TAG.run(self._connection, carried)
@@ -309,6 +316,10 @@ class _Taking:
                 for target in each.targets
                 if not target.sha256 or target.sha256 in known
             ]
+        # Paths of images are the other machine's, and no file here is opened because of them.
+        self._connection.execute(
+            sa.delete(record_images).where(among(record_images.c.record_id, sorted(ids.values())))
+        )
         # They speak of the paths and contents of which the archive says so, and of no others yet.
         self._connection.execute(
             sa.delete(record_targets).where(among(record_targets.c.record_id, sorted(ids.values())))

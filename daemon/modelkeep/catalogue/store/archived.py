@@ -14,7 +14,7 @@ from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.store.pending import get_pending_imports
 from modelkeep.catalogue.store.records import kept_records
 from modelkeep.catalogue.store.tags import list_tags
-from modelkeep.catalogue.tables import contents, knowledge, models, record_targets, source_records
+from modelkeep.catalogue.tables import contents, knowledge, models, record_targets, source_records, taken_images
 from modelkeep.domain.archive import (
     Archive,
     ArchivedContent,
@@ -24,6 +24,7 @@ from modelkeep.domain.archive import (
     ArchivedRecord,
     ArchivedRow,
     ArchivedTag,
+    ArchivedTaking,
     ArchivedTarget,
 )
 
@@ -44,6 +45,10 @@ def _models(connection: sa.Connection) -> tuple[ArchivedModel, ...]:
     known, images = get_models(connection, hashes), images_of_all(connection, hashes)
     locations = locations_of_all(connection, hashes)
     said: Mapping[str, str] = dict(all_rows(connection, sa.select(knowledge.c.sha256, knowledge.c.base_json)))
+    taken: dict[str, list[ArchivedTaking]] = {}
+    for row in connection.execute(sa.select(taken_images).order_by(*taken_images.primary_key)):
+        taking = ArchivedTaking(row.path, row.record_digest, row.digest, row.reason)
+        taken.setdefault(row.sha256, []).append(taking)
     return tuple(
         ArchivedModel(
             sha256,
@@ -63,6 +68,7 @@ def _models(connection: sa.Connection) -> tuple[ArchivedModel, ...]:
                 for image in images.get(sha256, ())
             ),
             said=json.loads(said.get(sha256, "{}")),
+            taken=tuple(taken.get(sha256, ())),
         )
         for sha256 in hashes
     )
