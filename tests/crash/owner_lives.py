@@ -16,10 +16,13 @@ from tests.crash.lives import Acknowledge
 from tests.image_files import png, text_as_image
 
 from modelkeep.base.clock import now_ms
+from modelkeep.changes.adoption import Adoption
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.tag_acts import TagActs
+from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.edits import Edit
+from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord, Text
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
 from modelkeep.domain.values import Fingerprint
 from modelkeep.service.holdings import Holdings, open_holdings
@@ -41,19 +44,32 @@ def image(seed: int) -> bytes:
     return png(seed, (48, 32))
 
 
-Act = Callable[[OwnerActs, TagActs], Awaitable[object]]
+Act = Callable[[OwnerActs, TagActs, Adoption], Awaitable[object]]
 
 EDIT = Edit(name="edited", meta={"description": "other words", "kept": [1]}, tags=[])
 
+RECORD = SourceRecord(
+    "lora-manager",
+    "/models/loras/0.metadata.json",
+    "1",
+    ("/models/loras/0.safetensors",),
+    meaning=Meaning(description=Text("other words"), notes="mine", tags=("adopted",), trigger_words=("hero",)),
+    owned=frozenset({"description", "notes"}),
+    claims=(HashClaim(HashKind.SHA256, ALONE, Grade.D),),
+    raw={"whole": True},
+)
+"""What another tool says of the first model; of its description the owner has other words."""
+
 ACTS: dict[str, Act] = {
-    "remove the first": lambda acts, _: acts.remove_image(IMAGED, 0),
-    "remove the last": lambda acts, _: acts.remove_image(IMAGED, 3),
-    "add": lambda acts, _: acts.add_image(IMAGED, io.BytesIO(image(ADDED))),
-    "purge": lambda acts, _: acts.purge(GONE),
-    "edit": lambda acts, _: acts.edit(IMAGED, EDIT, lambda _: True),
-    "inherit": lambda acts, _: acts.inherit(ALONE, GONE),
-    "rename a tag": lambda _, tags: tags.change(1, "renamed", "#abc"),
-    "remove a tag": lambda _, tags: tags.remove(1),
+    "remove the first": lambda acts, *_: acts.remove_image(IMAGED, 0),
+    "remove the last": lambda acts, *_: acts.remove_image(IMAGED, 3),
+    "add": lambda acts, *_: acts.add_image(IMAGED, io.BytesIO(image(ADDED))),
+    "purge": lambda acts, *_: acts.purge(GONE),
+    "edit": lambda acts, *_: acts.edit(IMAGED, EDIT, lambda _: True),
+    "inherit": lambda acts, *_: acts.inherit(ALONE, GONE),
+    "rename a tag": lambda _, tags, __: tags.change(1, "renamed", "#abc"),
+    "remove a tag": lambda _, tags, __: tags.remove(1),
+    "adopt": lambda _, __, adoption: adoption.take([Arrival(RECORD)]),
 }
 
 
@@ -70,6 +86,7 @@ async def make_library(job: Job, acknowledge: Acknowledge) -> None:
         kept.images.pending_path(_REFUSED).write_bytes(text_as_image())
     with closing(sqlite3.connect(Path(job.data_dir) / "modelkeep.db")) as connection, connection:
         connection.execute("INSERT INTO refused_pictures VALUES (?, ?, 'no image', ?)", (_REFUSED, GONE, _SINCE_MS))
+        connection.execute("UPDATE locations SET claimed = 0, said_json = '[]' WHERE sha256 = ?", (IMAGED,))
         conflict = ("/models/copy.safetensors", GONE, _SINCE_MS)
         connection.execute(
             "INSERT INTO pending_import (path, sha256, source, state, due_at) VALUES (?, ?, 'x', 'conflict', ?)",
@@ -88,7 +105,8 @@ def _life_of(act: Act) -> Callable[[Job, Acknowledge], Coroutine[Any, Any, None]
     async def live(job: Job, acknowledge: Acknowledge) -> None:
         async with _opened(job) as (kept, acts):
             acknowledge("recovered")
-            await act(acts, TagActs(kept.catalogue, kept.changes, now_ms))
+            adoption = Adoption(kept.catalogue, kept.changes, lambda: _SINCE_MS)
+            await act(acts, TagActs(kept.catalogue, kept.changes, now_ms), adoption)
             acknowledge("done")
         acknowledge("closed")
 

@@ -28,7 +28,7 @@ HALFWAY = {
 """Points from which a recovery has something to do."""
 
 TRIED = {"remove the first": 22, "remove the last": 6, "add": 9, "purge": 9}
-TRIED |= {"inherit": 12, "edit": 6, "rename a tag": 4, "remove a tag": 4}
+TRIED |= {"inherit": 12, "edit": 6, "rename a tag": 4, "remove a tag": 4, "adopt": 4}
 """How many crashes are tried of each act; the soak tries all."""
 
 
@@ -74,6 +74,13 @@ def test_an_edit_changes_one_row_and_the_tags_of_one_model(scene_of: SceneOf) ->
     (edited,) = set(scene.after["models"]) - set(scene.before["models"])
     assert "edited" in edited
     assert "other words" in str(edited)
+
+
+def test_what_another_tool_says_is_kept_applied_and_asked_about(scene_of: SceneOf) -> None:
+    scene = scene_of("adopt")
+    changed = {table for table, rows in scene.after.items() if rows != scene.before[table]}
+    told = {"source_records", "record_targets", "record_claims", "knowledge", "models", "tags", "model_tags"}
+    assert changed == told | {"pending_import"}
 
 
 def test_what_takes_over_has_the_images_of_the_other_after_its_own(scene_of: SceneOf) -> None:
