@@ -81,6 +81,17 @@ def test_whatever_lies_beside_a_model_reaches_it_in_any_order(models: Path, make
     assert source["gone"]
     assert daemon.get("/api/orphans")["orphans"] == []
 
+    # What modelkeep has written there itself is no news.
+    third = loras / "third.safetensors"
+    daemon.must("export", "rgthree", str(third))
+    assert (loras / "third.safetensors.rgthree-info.json").is_file()
+    put(loras / "third.txt", b"a note")
+    wait_until(lambda: "pysssss" in str(details_of(daemon, third)["sources"]), what="the note")
+    assert "rgthree" not in details_of(daemon, third)["sources"]
+    imported = daemon.must("import", "rgthree", str(loras), "--json").json
+    assert imported["records"] == []
+    assert ["no news" in remark["reason"] for remark in imported["remarks"]] == [True]
+
     # Sidecars that are moved along with their folder, in a root that is moved into.
     (loras / "third.safetensors").unlink()
     other = models / "other"
