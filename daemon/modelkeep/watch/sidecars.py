@@ -39,7 +39,7 @@ SETTLE_SECONDS = 0.4
 """How long nothing may happen before folders are looked at, and at most so many times that."""
 SETTLE_TIMES_MAX = 10
 FOLDERS_AT_ONCE = 100
-FILES_AT_ONCE = 100
+FILES_AT_ONCE = 200
 PATHS_AT_ONCE = 500
 REST_FACTOR = 4.0
 """So many times as long as a pass took the next one is put off, that hashing does not starve meanwhile."""
