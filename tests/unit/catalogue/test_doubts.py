@@ -95,3 +95,15 @@ async def test_another_file_that_was_put_there_meanwhile_is_not_judged(catalogue
     await catalogue.put_locations([Location(PATH, C, LocationState.PRESENT, print_of(9))], NOW)
     assert await judged(catalogue, place, B) == Judgement(PATH)
     assert await paths_of(catalogue, C) == dict.fromkeys([PATH, "/m/c.pt"], LocationState.PRESENT)
+
+
+async def test_a_known_file_that_is_read_again_and_holds_something_else_is_noticed(catalogue: Catalogue) -> None:
+    """It was written where nobody saw it, and dated back: who reads it for its digests finds that out."""
+    place = await hashed(catalogue, PATH, A)
+    assert await judged(catalogue, place, A) == Judgement(PATH)
+    assert await catalogue.location(PATH) == place
+    judgement = await judged(catalogue, place, B)
+    assert (judgement.displaced, judgement.refuted) == (A, ())
+    assert await catalogue.location(PATH) is None
+    assert (await the_row(catalogue, PATH)).size_bytes == 10
+    assert (await the_model(catalogue, A)).sha256 == A

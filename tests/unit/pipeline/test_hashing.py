@@ -384,3 +384,20 @@ class TestStopping:
     async def test_stopping_when_nothing_runs_is_fine(self, bench: Bench) -> None:
         await bench.stage.stop()
         await bench.stage.stop()
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+async def test_what_is_read_in_idle_times_gives_tensors_their_digest_whatever_it_costs(is_wanted: bool) -> None:
+    class Asked(GatedHashing):
+        def submit(self, batch: HashBatch, deliver: Deliver) -> None:
+            asked.update({file.file.path: file.with_tensors for file in batch.files})
+            super().submit(batch, deliver)
+
+    asked: dict[str, bool] = {}
+    pool = Asked(workers=2)
+    stage = HashStage(pool, Roots(), lambda _: None, lambda: None, tensor_digests=is_wanted)
+    for path, claim in (("/a", ""), ("/b", "f" * 64)):
+        stage.put(Job(path, Priority.NEW, claim=claim), print_of(path))
+    await wait_until_async(lambda: len(pool.running) == 2)
+    assert asked == {"/a": False, "/b": is_wanted}
+    await stage.stop()
