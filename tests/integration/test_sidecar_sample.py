@@ -13,27 +13,35 @@ READ_KINDS = {"sha256": "sha256", "autov2": "autov2", "autov3": "autov3", "tenso
 """Claims that the reading of a file judges."""
 
 
-def test_all_that_lies_beside_the_models_of_a_library_is_imported(tmp_path: Path, make_daemon: DaemonMaker) -> None:
+def test_what_lies_beside_the_models_is_imported_and_finds_its_content(
+    tmp_path: Path, make_daemon: DaemonMaker
+) -> None:
     models = copied_sidecar_sample(tmp_path / "library") / "models"
     before = snapshot(models)
-    daemon = make_daemon(models).start()
-    for model in TRUTH["models"]:
-        assert daemon.wait_model(models / model["path"]) == model["sha256"]
-        _wait_for_digests(daemon, model)
-
+    daemon = make_daemon(models)
     rehearsed = daemon.must("import", "sidecars", str(models), "--dry-run", "--json").json
     report = daemon.must("import", "sidecars", str(models), "--json").json
-    assert _records(rehearsed) == _records(report)
+    assert _outcomes(rehearsed) == _outcomes(report)
     assert {entry["path"] for entry in report["refusals"]} == {
         str(models / one["path"]) for one in TRUTH["refused"] if not one.get("silent")
     }
+    # Nobody has come to the models yet, but they are there.
+    assert {entry["key"] for entry in report["records"] if entry["orphan"]} == {
+        str(models / orphan["path"]) for orphan in TRUTH["orphans"]
+    }
+    assert report["pending"] == len(report["records"]) - len(TRUTH["orphans"])
+    assert report["not_found"] == []
+
+    daemon.start()
+    for model in TRUTH["models"]:
+        assert daemon.wait_model(models / model["path"]) == model["sha256"]
+        _wait_for_digests(daemon, model)
     again = daemon.must("import", "sidecars", str(models), "--json").json
     assert (again["unchanged"], again["taken"], again["updated"]) == (len(report["records"]), 0, 0)
-
     for model in TRUTH["models"]:
         sources = daemon.get(f"/api/models/{model['sha256']}/details")["sources"]
         _judge(models, model, {record["key"]: record for kind in sources.values() for record in kind})
-    _judge_orphans(models, report)
+    _judge_orphans(models, again)
     assert snapshot(models) == before
 
 
@@ -43,7 +51,7 @@ def _wait_for_digests(daemon: DaemonProcess, model: dict[str, Any]) -> None:
     wait_until(lambda: daemon.get(question)["digests"].get("autov3", "") == model.get("autov3", ""), what="AutoV3")
 
 
-def _records(report: dict[str, Any]) -> set[tuple[str, str, bool]]:
+def _outcomes(report: dict[str, Any]) -> set[tuple[str, str, bool]]:
     return {(record["kind"], record["key"], record["orphan"]) for record in report["records"]}
 
 

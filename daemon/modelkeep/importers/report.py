@@ -132,7 +132,8 @@ def report_of_records(content: SourceContent, taken: Sequence[TakenRecord], *, d
     """Return the report of an import of records."""
     takings = Counter(each.taking for each in taken)
     odd = [Refusal(each.record.kind, each.record.key, text) for each in taken for text in each.record.remarks]
-    lost = [each.record.original_path or each.record.key for each in taken if each.is_orphan]
+    lost = [each.record for each in taken if each.is_orphan]
+    named = [record.original_path or record.models[0] for record in lost if record.original_path or record.models]
     return ImportReport(
         content.kind,
         content.source,
@@ -143,7 +144,7 @@ def report_of_records(content: SourceContent, taken: Sequence[TakenRecord], *, d
         unchanged=takings[RecordTaking.UNCHANGED],
         refusals=list(content.refusals),
         remarks=[*content.remarks, *odd],
-        not_found=lost[:_PATHS_TOLD] if len(lost) == len(taken) else [],
+        not_found=named[:_PATHS_TOLD] if len(lost) == len(taken) else [],
         taken=takings[RecordTaking.TAKEN],
         orphans=len(lost),
         records=list(taken),

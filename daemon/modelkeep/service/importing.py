@@ -100,6 +100,7 @@ def _begun(
             holdings.journal,
             now_ms,
             ExportedFiles(holdings.directory.exported).holds,
+            looks,
         ),
     )
     return stage.run(importer, options, dry_run=order.dry_run, again=order.again, progress=progress)
