@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelkeep.domain.knowledge import Grade, HashKind, Meaning, SourceRecord, Weight
+from modelkeep.domain.knowledge import Grade, HashKind, Meaning, SourceRecord
 from modelkeep.domain.naming import PathMap
 from modelkeep.errors import SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
@@ -19,7 +19,8 @@ from modelkeep.importers.databases.tables import resolved_database, rows_of, tab
 from modelkeep.importers.legacy_path import local_path
 from modelkeep.importers.legacy_text import as_text, clean, whole_number
 from modelkeep.importers.sidecars import civitai
-from modelkeep.importers.sidecars.values import number, texts
+from modelkeep.importers.sidecars.lora_manager import weight_of
+from modelkeep.importers.sidecars.values import texts
 from modelkeep.importers.sqlite_copy import opened_copy
 
 KIND = "lora-manager"
@@ -136,17 +137,6 @@ def _meaning(row: Mapping[str, Any], tags: list[str]) -> Meaning:
         tags=texts(tags),
         trigger_words=texts(json_in(row["trained_words"])),
         origins=(*civitai.origins(row["civitai_model_id"], row["civitai_id"]), *links(row["hf_url"])),
-    )
-
-
-def weight_of(tips: Mapping[str, Any]) -> Weight:
-    """Return the strength in LoRA Manager's usage tips."""
-    low, _, high = clean(tips.get("strength_range")).partition("-")
-    minimum, maximum = number(tips.get("strength_min")), number(tips.get("strength_max"))
-    return Weight(
-        number(tips.get("strength")),
-        number(low) if minimum is None else minimum,
-        number(high) if maximum is None else maximum,
     )
 
 

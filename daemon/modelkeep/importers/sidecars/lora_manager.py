@@ -115,10 +115,17 @@ def meaning_of(value: Mapping[str, Any]) -> Meaning:
 def _usage(value: object) -> dict[str, Any]:
     """Return what its usage tips say, a text that holds JSON."""
     tips = object_of(load_json(value).value if isinstance(value, str) else value)
-    weight = Weight(number(tips.get("strength")), number(tips.get("strength_min")), number(tips.get("strength_max")))
-    low, dash, high = text(tips.get("strength_range")).partition("-")
-    if dash and weight.minimum is None and weight.maximum is None:
-        weight = replace(weight, minimum=number(low), maximum=number(high))
     hints = {"clip skip": tips.get("clip_skip"), "clip strength": tips.get("clip_strength")}
     hint = ", ".join(f"{name} {found:g}" for name, said in hints.items() if (found := number(said)) is not None)
-    return {"weight": weight, "usage_hint": hint}
+    return {"weight": weight_of(tips), "usage_hint": hint}
+
+
+def weight_of(tips: Mapping[str, Any]) -> Weight:
+    """Return the strength in usage tips."""
+    low, _, high = text(tips.get("strength_range")).partition("-")
+    minimum, maximum = number(tips.get("strength_min")), number(tips.get("strength_max"))
+    return Weight(
+        number(tips.get("strength")),
+        number(low) if minimum is None else minimum,
+        number(high) if maximum is None else maximum,
+    )
