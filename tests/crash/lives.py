@@ -33,6 +33,7 @@ from modelkeep.domain.values import PendingState, Priority, Strategy, TierFile
 from modelkeep.errors import JournalError, ModelkeepError
 from modelkeep.images import tiers  # noqa: F401 - loaded once, before the forks
 from modelkeep.images.store import ImageStore
+from modelkeep.importers import reading, registry  # noqa: F401 - likewise
 from modelkeep.journal.keeper import REOPEN_SECONDS, JournalKeeper
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.hash_pool import HashPool
@@ -107,7 +108,8 @@ def _prepare(job: Job) -> None:
         for name in ("fsync", "fdatasync"):
             setattr(os, name, lambda _: None)
     if job.inline:
-        setattr(holdings, "WorkerPool", InlinePool)  # noqa: B010
+        for module in (holdings, reading):
+            setattr(module, "WorkerPool", InlinePool)  # noqa: B010
     if job.names_seed:
         _fix_names(job.names_seed)
 
@@ -146,9 +148,9 @@ def _acknowledger(job: Job) -> Acknowledge:
 
 
 class InlinePool:
-    """Stands in for the pool of worker processes: what a worker does is done in a thread."""
+    """Stands in for a pool of worker processes: what a worker does is done in a thread."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, _initializer: Callable[[], None] | None = None) -> None:
         self.workers = workers
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -158,7 +160,7 @@ class InlinePool:
     def shutdown(self) -> None:
         """Do nothing."""
 
-    def abandon(self) -> bool:
+    def abandon(self, _seconds: float = 0.0) -> bool:
         """Do nothing."""
         return True
 

@@ -80,7 +80,7 @@ def strace(options: Sequence[str], job: Job, log: Path, sync_log: Path | None = 
     environment = dict(os.environ)
     if sync_log is not None:
         environment[SYNC_LOG] = str(sync_log)
-    return subprocess.run([*command, job.to_json()], env=environment, timeout=90).returncode
+    return subprocess.run([*command, job.to_json()], env=environment, timeout=240).returncode
 
 
 def trace(job: Job, disturbance: Sequence[str] = ()) -> tuple[int, list[Call]]:

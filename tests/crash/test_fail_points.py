@@ -21,7 +21,7 @@ WANTED = {
 }
 """Parts of the names of the points for which a scene is made; the others are tried in the first one."""
 
-PARTS = 4
+PARTS = 2
 """Each scene is divided among so many tests, which run at the same time."""
 
 RECOVERIES = (

@@ -81,7 +81,7 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 def get(path: str) -> Any:
     """Ask the daemon; returns None when it does not answer."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:8189{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:8189{path}", timeout=60) as answer:
             return json.load(answer)
     except (urllib.error.URLError, OSError):
         return None
@@ -155,7 +155,7 @@ def migrate_a_library() -> Seen:
 
 
 def kill_it() -> Seen:
-    tune(RestartSec="100ms", WatchdogSec="5s", Nice="0")
+    tune(RestartSec="100ms", WatchdogSec="8s", Nice="0")
     before = get("/api/status")
     for number in range(40):
         (MODELS / "loras" / f"new-{number}.pt").write_bytes(b"model %d" % number * 2000)
