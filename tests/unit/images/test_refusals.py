@@ -106,20 +106,13 @@ def test_as_many_pixels_as_allowed_are_taken(encode: Encode) -> None:
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", AVIF])
-@pytest.mark.parametrize("share", [0.05, 0.25, 0.5, 0.75, 0.95])
-def test_a_image_that_is_cut_off_is_refused(format_: str, share: float, photo: Image.Image, encode: Encode) -> None:
-    data = encode(photo, format_)
-    with pytest.raises(ImageError, match=DAMAGED):
-        render_tiers(data[: int(len(data) * share)], "a.png")
-
-
-@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", AVIF])
-@pytest.mark.parametrize("kept_bytes", [16, 24, 33, 60])
-def test_a_image_that_is_cut_in_its_header_is_refused(
-    format_: str, kept_bytes: int, photo: Image.Image, encode: Encode
+def test_an_image_that_is_cut_off_is_refused_wherever_that_is(
+    format_: str, photo: Image.Image, encode: Encode
 ) -> None:
-    with pytest.raises(ImageError, match=DAMAGED):
-        render_tiers(encode(photo, format_)[:kept_bytes], "a.png")
+    data = encode(photo, format_)
+    for kept_bytes in (16, 24, 33, 60, *(int(len(data) * share) for share in (0.05, 0.25, 0.5, 0.75, 0.95))):
+        with pytest.raises(ImageError, match=DAMAGED):
+            render_tiers(data[:kept_bytes], "a.png")
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}])
