@@ -82,8 +82,7 @@ class AfterHashing:
     async def run(self) -> None:
         """Send on what was read, until cancelled."""
         while True:
-            async with self._readings.batch() as batch:
-                await self._take(batch)
+            await self._readings.take(self._take)
 
     async def _take(self, batch: Sequence[Read]) -> None:
         read: list[Read] = []

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -35,15 +34,14 @@ class Inbox(Generic[T]):
         self._filled.set()
         self._emptied.clear()
 
-    @asynccontextmanager
-    async def batch(self) -> AsyncIterator[list[T]]:
-        """Take what has come, once there is something; it is done with when the context ends."""
+    async def take(self, step: Callable[[list[T]], Awaitable[object]]) -> None:
+        """Do a step with what has come, once there is something; who waits for the next holds on to none of it."""
         await self._filled.wait()
         taken = list(islice(self._waiting, self._most))
         for _ in taken:
             self._waiting.popleft()
         try:
-            yield taken
+            await step(taken)
         finally:
             if not self._waiting:
                 self._filled.clear()

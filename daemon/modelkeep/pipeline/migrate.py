@@ -98,10 +98,12 @@ class MigrateStage:
         async def give_up(hashed: Hashed, error: Exception) -> None:
             await on_done([Migrated(hashed, _failed(self._order(hashed), unforeseen(error)))])
 
+        async def migrate_ready(ready: Sequence[Hashed]) -> None:
+            # A stop waits for the batch in hand: cancelling this stage must not cut a migration in two.
+            await to_the_end(do_for_all(migrate, self._choose(ready), give_up))
+
         while True:
-            async with self._ready.batch() as ready:
-                # A stop waits for the batch in hand: cancelling this stage must not cut a migration in two.
-                await to_the_end(do_for_all(migrate, self._choose(ready), give_up))
+            await self._ready.take(migrate_ready)
 
     def _choose(self, ready: Sequence[Hashed]) -> list[Hashed]:
         """Return what is migrated together, and put the others back.

@@ -92,14 +92,24 @@ class SettleStage:
             await self._sleep()
             due = self._take_due()
             if due:
-                seen = await self._looks.found(look_at_all, {watched.path for watched in due.values()})
-                # What happened to a file while it was looked at has put it down for another look.
-                looks = {job: seen.get(held.path) for job, held in due.items() if self._held.get(job) is held}
-                taken, refused = self._decide(looks)
-                if taken:
-                    await on_taken(taken)
-                if refused:
-                    await on_refused(refused)
+                await self._settle(due, on_taken, on_refused)
+                del due  # what a stage still holds while it waits keeps the memory around it
+
+    async def _settle(
+        self,
+        due: Mapping[Job, Watched],
+        on_taken: Callable[[Taken], Awaitable[None]],
+        on_refused: Callable[[list[Refused]], Awaitable[None]],
+    ) -> None:
+        """Look at files that are due."""
+        seen = await self._looks.found(look_at_all, {watched.path for watched in due.values()})
+        # What happened to a file while it was looked at has put it down for another look.
+        looks = {job: seen.get(held.path) for job, held in due.items() if self._held.get(job) is held}
+        taken, refused = self._decide(looks)
+        if taken:
+            await on_taken(taken)
+        if refused:
+            await on_refused(refused)
 
     async def _sleep(self) -> None:
         self._wake.clear()

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -31,7 +31,7 @@ from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
 from modelkeep.disk.pressure import look_at_pressure
 from modelkeep.disk.roots import Roots
-from modelkeep.domain.events import FileAppeared
+from modelkeep.domain.events import FileAppeared, WatchEvent
 from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.domain.values import Record
@@ -324,10 +324,12 @@ class Daemon:
 
     async def _apply_events(self) -> None:
         while True:
-            events = await self._events.take(EVENTS_MAX)
-            self._sidecars.hear(events)
-            # Taking the same events in twice is fine: they only say where to look.
-            await persist(partial(self._intake.apply, events), self._holdings.troubles)
+            await self._apply(await self._events.take(EVENTS_MAX))
+
+    async def _apply(self, events: Sequence[WatchEvent]) -> None:
+        self._sidecars.hear(events)
+        # Taking the same events in twice is fine: they only say where to look.
+        await persist(partial(self._intake.apply, events), self._holdings.troubles)
 
     def _lost_track(self, root: str) -> None:
         self._journal.append("watch.overflowed", root=root, overflows=self._watcher.overflows)
