@@ -66,8 +66,20 @@ def _winner(saying: Sequence[SourceRecord], name: str) -> SourceRecord:
         ]  # by kind and key: which of two is shown until the owner decides does not depend on who came first
     return max(
         saying,
-        key=lambda record: (_voice(record), record.updated_at, len(_words(record, name)), record.kind, record.key),
+        key=lambda record: (
+            not _repeats_the_file(record, name),
+            _voice(record),
+            record.updated_at,
+            len(_words(record, name)),
+            record.kind,
+            record.key,
+        ),
     )
+
+
+def _repeats_the_file(record: SourceRecord, name: str) -> bool:
+    """Return whether a title is no more than the name of the model's file: nobody gave it."""
+    return name == "title" and bool(record.stem) and record.meaning.title.strip() == record.stem
 
 
 _VOICES = (Standing.GUESS, Standing.HEADER, Standing.ANSWER)

@@ -84,3 +84,11 @@ def test_of_two_answers_the_later_else_the_longer_is_taken() -> None:
     assert combine([early, late]).meaning.description == Text("short")
     longer = record("b", meaning=Meaning(description=Text("short")), updated_at=1)
     assert combine([early, longer]).meaning.description == Text("much longer", TextFormat.HTML)
+
+
+def test_a_title_that_only_repeats_the_name_of_the_file_gives_way_to_one_that_somebody_gave() -> None:
+    derived = SourceRecord("invokeai", "/a", "1", stem="nimbus-Q4_K-long", meaning=Meaning(title="nimbus-Q4_K-long"))
+    given = SourceRecord("header", "/b", "2", meaning=Meaning(title="Nimbus"), standing=Standing.HEADER)
+
+    assert combine([derived, given]).meaning.title == "Nimbus"
+    assert combine([derived]).meaning.title == "nimbus-Q4_K-long"

@@ -136,6 +136,14 @@ class _AssetReader:
                 content = contents.get(entry[shape.content_id], {})
                 yield self._record(entry, content, found, tags[entry["id"]], paths.get(entry["preview_id"], ""))
 
+    def _is_inside(self, picture: Path) -> bool:
+        """Return whether an image lies where the owner says that his files are: a database may name any path."""
+        folder = self._database.parent
+        own = folder.parent if folder.name == "user" else folder
+        mapped = (Path(new) for _, new in self._options.path_map.pairs)
+        real = picture.resolve()
+        return any(real.is_relative_to(each.resolve()) for each in (own, *self._options.roots, *mapped))
+
     def _has(self, shape: _Generation) -> bool:
         return (
             {"id", shape.content_id, "name"} <= self._tables.get(shape.entries, frozenset())
@@ -179,6 +187,7 @@ class _AssetReader:
         size = whole_number(content.get("size_bytes")) or 0
         claims = _claims(content.get("hash"), size, local)
         picture, _ = local_path(preview, self._options.path_map) if preview else ("", "")
+        picture = picture if picture and self._is_inside(Path(picture)) else ""
         return SourceRecord(
             KIND,
             key=f"{self._database}#{clean(entry['id'])}",

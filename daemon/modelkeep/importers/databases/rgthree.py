@@ -6,7 +6,9 @@ It survives renames: what it says is found by the hash alone.
 import re
 from pathlib import Path
 
-from modelkeep.domain.knowledge import Grade, HashKind, Meaning, SourceRecord, Standing
+from modelkeep.domain.content_facts import SAFETENSORS
+from modelkeep.domain.header_meaning import header_meaning
+from modelkeep.domain.knowledge import Grade, HashKind, SourceRecord, Standing
 from modelkeep.domain.legacy import Refusal
 from modelkeep.errors import SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
@@ -63,10 +65,9 @@ def _record(path: Path) -> SourceRecord | Refusal | None:
         key=str(path),
         digest=digest_of(value),
         stem="" if is_answer else stem_of(text(value.get("url"))),
-        # What a header means is read from the file itself, with the file.
         meaning=civitai.version_meaning(response, object_of(response.get("model")), response.get("creator"))
         if is_answer
-        else Meaning(),
+        else header_meaning(SAFETENSORS, dict(response)),
         standing=Standing.ANSWER if is_answer else Standing.HEADER,
         updated_at=civitai.updated_at(response),
         raw=value,

@@ -108,6 +108,18 @@ def test_a_file_of_another_time_or_size_was_hashed_once(tmp_path: Path, generati
     assert the_record(tmp_path).claims[0].grade is Grade.B
 
 
+def test_a_preview_outside_of_all_that_the_owner_named_is_not_opened(tmp_path: Path) -> None:
+    felt = model(tmp_path / "models" / "felt.safetensors", MTIME_NS)
+    private = model(tmp_path / "private" / "felt.png")
+    database = second(tmp_path / "comfy", felt.stat().st_size)
+    (tmp_path / "models" / "felt.png").symlink_to(private)
+
+    (record,) = read(ComfyUiReader(), database, tmp_path / "models", tmp_path).records
+
+    assert record.models == (str(felt),)
+    assert record.images == ()
+
+
 @pytest.mark.parametrize("doubt", [{"needs_verify": 1}, {"is_missing": 1}])
 def test_a_doubt_of_its_own_takes_the_highest_grade_away(tmp_path: Path, doubt: dict[str, int]) -> None:
     felt = model(tmp_path / "models" / "felt.safetensors", MTIME_NS)

@@ -26,7 +26,9 @@ def test_answers_that_are_named_by_a_hash_are_found_by_it(tmp_path: Path) -> Non
     info = tmp_path / "userdata" / "info"
     json_file(info / f"civitai.{FELT}.json", {"url": "https://civitai.com/api", "response": ANSWER})
     json_file(info / f"civitai.{OTHER}.json", {"response": {"error": "Model not found"}})
-    json_file(info / f"metadata.{FELT}.json", {"url": "style/felt.safetensors", "response": {"ss_epoch": "10"}})
+    json_file(
+        info / f"metadata.{FELT}.json", {"url": "style/felt.safetensors", "response": {"ss_output_name": "wool"}}
+    )
     (info / f"metadata.{OTHER}.json").write_text("{")
 
     content = read(RgthreeInfoReader(), tmp_path, tmp_path, tmp_path)
@@ -39,6 +41,7 @@ def test_answers_that_are_named_by_a_hash_are_found_by_it(tmp_path: Path) -> Non
         (HashKind.BLAKE3, Grade.C),
     ]
     assert (header.standing, header.stem, header.claims[0].value) == (Standing.HEADER, "felt", FELT)
+    assert header.meaning.title == "wool"
     assert len(content.refusals) == 1
 
 
