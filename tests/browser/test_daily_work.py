@@ -87,7 +87,7 @@ def test_a_conflict_is_decided_by_key_with_both_sides_in_sight(owner: Person, wo
     page = deciding(owner, first)
     expect(page.get_by_role("img", name=f"Image of the row {first['name']}")).to_have_js_property("naturalWidth", 60)
     expect(page.locator("mark")).to_have_text(["morning", "evening"])
-    expect(page.get_by_role("button", name="Override")).to_contain_text("Lost: the model's description")
+    expect(page.get_by_role("button", name="Override")).to_contain_text("Replaces the model's description")
     expect(page).to_have_title("Decide · modelkeep")
 
     page.keyboard.press("j")

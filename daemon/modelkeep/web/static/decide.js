@@ -102,9 +102,9 @@ async function showSides(row) {
     fill(comparison, ...sides(details));
     for (const { strategy, effect } of choices) {
       const { done, lost } = effects(details.outcomes[strategy.name]);
-      const losses = lost.length > 0 && `Lost: ${lost.join("; ")}`;
       const nothing = details.outcomes[strategy.name].removes_row && "Nothing is lost";
-      fill(effect, el("span", {}, done.join(". ")), el("span", { class: losses ? "lost" : "soft" }, losses || nothing || ""));
+      const losses = lost.length ? lost.map((loss) => el("span", { class: "lost" }, loss)) : nothing && el("span", { class: "soft" }, nothing);
+      fill(effect, done && el("span", {}, done), losses);
     }
     allow(true);
   } catch (error) {

@@ -109,24 +109,21 @@ const marked = (pieces, kind) =>
 
 const ENGLISH = new Intl.ListFormat("en-GB");
 
-// Return what a strategy does, as two lists of sentences: what becomes of the model, and what is lost.
+// Return what a strategy does, as sentences: what comes to the model, and what is lost on either side.
 export function effects({ effect, image, removes_row: removesRow }) {
   if (!removesRow) {
-    return { done: ["Nothing changes; the row stays in the queue."], lost: [] };
+    return { done: "Nothing changes; the row stays in the queue", lost: [] };
   }
-  const tags = (names) => (names.length ? `${names.length > 1 ? "tags" : "tag"} ${joined(names.map((name) => `“${name}”`))}` : "");
-  const joined = (words) => ENGLISH.format(words);
-  const labels = (keys) => (keys.length > 4 ? [counted(keys.length, "value")] : keys.map(label));
-  const added = [...labels(effect.added), tags(effect.added_tags)].filter(Boolean);
-  const done = [
-    effect.replaced.length && `The row's ${joined(labels(effect.replaced))} ${effect.replaced.length > 1 ? "replace" : "replaces"} the model's`,
-    added.length && `Adds ${joined(added)} to the model`,
-    effect.image === "added" && `The row's image becomes its image ${image}`,
-    effect.image === "replaced" && `The row's image replaces its image ${image}`,
-  ].filter(Boolean);
-  const lost = [
-    ["model", [...labels(effect.replaced), effect.image === "replaced" && `image ${image}`]],
-    ["row", [...labels(effect.lost), tags(effect.lost_tags), effect.image_lost && "image"]],
-  ].flatMap(([whose, what]) => (what.some(Boolean) ? [`the ${whose}'s ${joined(what.filter(Boolean))}`] : []));
-  return { done: done.length ? done : ["The model stays as it is"], lost };
+  const added = [...labels(effect.added), tags(effect.added_tags), effect.image === "added" && `the row's image as number ${image}`];
+  const replaced = [...labels(effect.replaced), effect.image === "replaced" && `image ${image}`];
+  const lost = [...labels(effect.lost), tags(effect.lost_tags), effect.image_lost && "image"];
+  return {
+    done: said("Adds", added) || (replaced.some(Boolean) ? "" : "The model stays as it is"),
+    lost: [said("Replaces the model's", replaced), said("Loses the row's", lost)].filter(Boolean),
+  };
 }
+
+const said = (what, things) => (things.some(Boolean) ? `${what} ${joined(things.filter(Boolean))}` : "");
+const joined = (words) => ENGLISH.format(words);
+const tags = (names) => names.length > 0 && `${names.length > 1 ? "tags" : "tag"} ${joined(names.map((name) => `“${name}”`))}`;
+const labels = (keys) => (keys.length > 4 ? [counted(keys.length, "value")] : keys.map(label));
