@@ -13,7 +13,7 @@ from modelkeep.importers.sidecars.model_manager import ModelManagerFormat
 from modelkeep.importers.sidecars.modelkeep import ModelkeepFormat
 from modelkeep.importers.sidecars.notes import HashFormat, NoteFormat
 from modelkeep.importers.sidecars.previews import PreviewFormat, bytes_of_preview
-from modelkeep.importers.sidecars.reading import read_bytes, refusal
+from modelkeep.importers.sidecars.reading import content_of, open_beside, refusal
 from modelkeep.importers.sidecars.rgthree import RgthreeFormat
 from modelkeep.importers.sidecars.stability_matrix import StabilityMatrixFormat
 from modelkeep.importers.sidecars.stem_json import StemJsonFormat
@@ -58,7 +58,8 @@ def kinds_of(found: FoundSidecar) -> frozenset[str]:
 def read_sidecar(found: FoundSidecar) -> SourceRecord | Refusal | None:
     """Read a file and return what it says, why it cannot be taken, or None when it is none of ours."""
     try:
-        data = bytes_of_preview(found.path) if found.rank else read_bytes(found.path)
+        descriptor = open_beside(found)
+        data = bytes_of_preview(found, descriptor) if found.rank else content_of(descriptor)
     except OSError as error:
         return refusal(found, f"it cannot be read: {error.strerror or error}")
     return _BY_SUFFIX[found.suffix].read(found, data)

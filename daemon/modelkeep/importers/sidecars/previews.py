@@ -7,7 +7,7 @@ from modelkeep.domain.legacy import Refusal
 from modelkeep.importers.sidecars.base import FoundSidecar
 from modelkeep.importers.sidecars.finding import VIDEO_SUFFIXES
 from modelkeep.importers.sidecars.image_prompts import prompt_in
-from modelkeep.importers.sidecars.reading import BYTES_MAX, read_bytes
+from modelkeep.importers.sidecars.reading import BYTES_MAX, content_of
 from modelkeep.importers.sidecars.record import record_of
 
 KIND = "preview"
@@ -31,13 +31,16 @@ class PreviewFormat:
         )
 
 
-def bytes_of_preview(path: str) -> bytes:
+def bytes_of_preview(found: FoundSidecar, descriptor: int) -> bytes:
     """Return what tells a preview from another: its content, or, of a video or a huge image, size and time.
+
+    The file is closed.
 
     Raises:
         OSError: it cannot be read.
     """
-    status = os.stat(path)
-    if path.lower().endswith(VIDEO_SUFFIXES) or status.st_size > BYTES_MAX:
+    status = os.fstat(descriptor)
+    if found.path.lower().endswith(VIDEO_SUFFIXES) or status.st_size > BYTES_MAX:
+        os.close(descriptor)
         return f"{status.st_size} {status.st_mtime_ns}".encode()
-    return read_bytes(path)
+    return content_of(descriptor)

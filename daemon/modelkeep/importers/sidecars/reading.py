@@ -53,12 +53,38 @@ def read_bytes(path: str) -> bytes:
     Raises:
         OSError: it cannot be read, is none, or is larger than a sidecar may be.
     """
-    descriptor = open_for_reading(path)
-    with open(descriptor, "rb", closefd=True) as file:
+    return content_of(open_for_reading(path))
+
+
+def content_of(descriptor: int) -> bytes:
+    """Return the content of an open file, and close it.
+
+    Raises:
+        OSError: it cannot be read, or is larger than a sidecar may be.
+    """
+    with open(descriptor, "rb") as file:
         content = file.read(BYTES_MAX + 1)
     if len(content) > BYTES_MAX:
         raise OSError(f"it is larger than {BYTES_MAX // 2**20} MB")
     return content
+
+
+def open_beside(found: FoundSidecar) -> int:
+    """Open a sidecar; a link is followed in its folder, and to the one in which the model itself lies.
+
+    What it says is shown to whoever may ask the daemon, and whoever may write beside a model may make a link.
+
+    Raises:
+        OSError: it cannot be opened, is no regular file, or leads elsewhere.
+    """
+    descriptor = open_for_reading(found.path)
+    beside = {os.path.realpath(os.path.dirname(found.path))}
+    beside |= {os.path.dirname(os.path.realpath(model)) for model in found.models if os.path.isfile(model)}
+    # Asked of what is open, for a name may lead elsewhere by now.
+    if os.path.dirname(os.path.realpath(f"/proc/self/fd/{descriptor}")) not in beside:
+        os.close(descriptor)
+        raise OSError("it is a link to a file elsewhere, which is not followed")
+    return descriptor
 
 
 def digest_of(data: bytes) -> str:

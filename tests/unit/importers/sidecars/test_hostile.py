@@ -19,6 +19,7 @@ from modelkeep.importers.loose_json import DEPTH_MAX, ITEMS_MAX
 from modelkeep.importers.sidecars.base import FoundSidecar
 from modelkeep.importers.sidecars.formats import FORMATS, read_sidecar
 from modelkeep.importers.sidecars.reading import BYTES_MAX
+from modelkeep.importers.sidecars.walking import sidecars_below
 
 SUFFIXES = sorted({suffix for known in FORMATS for suffix in known.suffixes})
 BY_SUFFIX = {suffix: known for known in FORMATS for suffix in known.suffixes}
@@ -157,3 +158,31 @@ def test_a_file_that_is_too_large_or_none_is_refused(tmp_path: Path) -> None:
         said = read_sidecar(FoundSidecar(str(path), "".join(path.suffixes), "x"))
         assert isinstance(said, Refusal)
         assert reason in said.reason
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.json", "x.preview.png", "x.mp4"])
+def test_a_link_to_a_file_elsewhere_is_not_followed(tmp_path: Path, name: str) -> None:
+    secret, library = tmp_path / "home" / name, tmp_path / "models"
+    for folder in (secret.parent, library):
+        folder.mkdir()
+    secret.write_text('{"notes": "secret"}')
+    (library / "x.ckpt").write_bytes(b"model")
+    (library / name).symlink_to(secret)
+    found = {one.path: one for one in sidecars_below(str(library), (".ckpt",)).found}[str(library / name)]
+    said = read_sidecar(found)
+    assert isinstance(said, Refusal)
+    assert said.reason == "it cannot be read: it is a link to a file elsewhere, which is not followed"
+
+
+def test_a_link_is_followed_in_its_folder_and_to_beside_the_model_itself(tmp_path: Path) -> None:
+    store, library = tmp_path / "store", tmp_path / "models"
+    for folder in (store, library):
+        folder.mkdir()
+    (store / "x.ckpt").write_bytes(b"model")
+    (store / "x.txt").write_text("stored")
+    (library / "note").write_text("here")
+    for name, target in {"x.ckpt": store / "x.ckpt", "x.txt": store / "x.txt", "y.txt": library / "note"}.items():
+        (library / name).symlink_to(target)
+    (library / "y.ckpt").write_bytes(b"another")
+    said = [read_sidecar(found) for found in sidecars_below(str(library), (".ckpt",)).found]
+    assert [one.meaning.notes for one in said if isinstance(one, SourceRecord)] == ["stored", "here"]
