@@ -9,6 +9,7 @@ from modelkeep.importers.legacy_text import clean
 from modelkeep.importers.sidecars.reading import as_text
 
 TEXT_CHARS_MAX = 100_000
+_FORMATS = ("PNG", "JPEG", "WEBP")
 _USER_COMMENT, _EXIF = 0x9286, 0x8769
 _NEGATIVE = re.compile(r"^Negative prompt:[ ]?", re.MULTILINE)
 _SETTINGS = re.compile(r"^Steps: [0-9]+, ", re.MULTILINE)
@@ -33,11 +34,16 @@ def _parameters(image: bytes) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(image)) as opened:
-                text = opened.info.get("parameters")
-                if isinstance(text, str):
-                    return clean(text)
-                return _comment(opened.getexif().get_ifd(_EXIF).get(_USER_COMMENT))
+            with Image.open(io.BytesIO(image), formats=_FORMATS) as opened:
+                text, exif = opened.info.get("parameters"), opened.info.get("exif")
+            if isinstance(text, str):
+                return clean(text)
+            if not isinstance(exif, bytes):
+                return ""
+            # Not `getexif`, which decodes a whole PNG to look for what may stand behind its pixels.
+            known = Image.Exif()
+            known.load(exif)
+            return _comment(known.get_ifd(_EXIF).get(_USER_COMMENT))
     except Exception:  # whatever a broken image does to a decoder: it holds no prompt
         return ""
 

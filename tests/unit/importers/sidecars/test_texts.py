@@ -161,6 +161,11 @@ def test_an_image_without_a_prompt_says_nothing(data: bytes) -> None:
     assert prompt_in(data) == {}
 
 
+def test_an_image_is_not_decoded_for_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda _: pytest.fail("it is decoded"))
+    assert prompt_in(image("PNG")) == {}
+
+
 def test_an_image_is_a_record_of_its_own() -> None:
     found = FoundSidecar("/m/x.preview.png", "", "x", (MODEL,), ImageRank.PREVIEW)
     said = BY_SUFFIX[""].read(found, b"whatever")
