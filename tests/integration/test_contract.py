@@ -113,11 +113,6 @@ def _control(page: FrontEnd) -> None:
         assert [record["seq"] for record in paged] == seqs
     copies = {"duplicates": list, "siblings": list, "freeable_bytes": int}
     assert page.ask("GET", "/api/duplicates", like=copies)["duplicates"] == []
-    assert page.ask("GET", "/api/orphans", like={"orphans": list})["orphans"] == []
-    page.ask("GET", "/api/orphans/{record_id}", 404, names={"record_id": "1"})
-    page.ask("POST", "/api/orphans/{record_id}/resolve", 404, names={"record_id": "1"}, json={})
-    page.ask("POST", "/api/models/{sha256}/confirm", 404, names={"sha256": "0" * 64})
-    page.ask("POST", "/api/models/{sha256}/inherit", 404, names={"sha256": "0" * 64}, json={"origin": "1" * 64})
 
 
 def _look_at_the_library(page: FrontEnd, sha256: str) -> None:

@@ -27,6 +27,7 @@ from modelkeep.catalogue.store import (
     images,
     import_place,
     importing,
+    knowing,
     locations,
     migrating,
     offers,
@@ -167,6 +168,7 @@ class Catalogue:
     attach_records = _writes(adopting.attach_records)
     resolve_orphan = _writes(adopting.resolve_orphan)
     may_attach = _reads(attaching.may_attach)
+    unheard = _reads(knowing.unheard)
     wanted_images = _reads(source_images.wanted_images)
     taken_digests = _reads(source_images.taken_digests)
     note_taken = _writes(source_images.note_taken)

@@ -176,6 +176,8 @@ class Sidecars:
             await self._compare(every[start : start + FOLDERS_AT_ONCE])
         if everywhere:
             await self._adoption.attach()
+            while await self._catalogue.unheard():
+                await self._adoption.attach()
         elif paths and await self._catalogue.may_attach(sorted(paths)):
             known = sorted(paths)
             for start in range(0, len(known), PATHS_AT_ONCE):

@@ -24,6 +24,9 @@ from modelkeep.domain.knowledge import Meaning, meaning_as_json, meaning_from_js
 from modelkeep.domain.naming import suggested_name
 from modelkeep.domain.values import Model, PendingImport, PendingState
 
+HEARD_MAX = 500
+"""Headers that are asked in one transaction: others want to write too."""
+
 _TAG = Bulk(insert_missing(model_tags))
 _PUT = Bulk(upsert(knowledge))
 
@@ -62,13 +65,12 @@ def _speaking_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, 
 
 
 def unheard(connection: sa.Connection, hashes: Sequence[str] | None = None) -> list[str]:
-    """Return those of these contents (None: of all) whose header was read and not asked yet what it says."""
+    """Return those of these contents (None: some of all) whose header was read and not asked yet what it says."""
     is_heard = sa.exists().where(knowledge.c.sha256 == contents.c.sha256)
     is_model = sa.exists().where(models.c.sha256 == contents.c.sha256)
     query = sa.select(contents.c.sha256).where(contents.c.format != "", is_model, sa.not_(is_heard))
-    return list(
-        connection.execute(query if hashes is None else query.where(among(contents.c.sha256, hashes))).scalars()
-    )
+    chosen = query.limit(HEARD_MAX) if hashes is None else query.where(among(contents.c.sha256, hashes))
+    return list(connection.execute(chosen).scalars())
 
 
 def set_heard(connection: sa.Connection, hashes: Sequence[str]) -> None:

@@ -63,8 +63,11 @@ def note_taken(connection: sa.Connection, image: WantedImage, digest: str, reaso
 
 def unkept_images(connection: sa.Connection) -> list[UnkeptImage]:
     """Return the images of records without a model of which no copy is kept yet."""
+    is_attached = sa.exists().where(
+        record_targets.c.record_id == record_images.c.record_id, record_targets.c.sha256 != ""
+    )
     query = sa.select(record_images.c.record_id, record_images.c.path).where(record_images.c.kept == "")
-    rows = connection.execute(query.order_by(record_images.c.record_id)).all()
+    rows = connection.execute(query.where(sa.not_(is_attached)).order_by(record_images.c.record_id)).all()
     orphans = set(orphan_ids(connection, sorted({row.record_id for row in rows}))) if rows else set()
     return [UnkeptImage(*row) for row in rows if row.record_id in orphans]
 
