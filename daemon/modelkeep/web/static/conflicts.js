@@ -5,6 +5,10 @@ import { get } from "./api.js";
 const PIECE = 500;
 
 export class Conflicts {
+  #dropped = new Set();
+  #isFetching = false;
+  #isStale = false;
+
   constructor() {
     this.rows = [];
     this.index = 0;
@@ -14,18 +18,39 @@ export class Conflicts {
     return this.rows[this.index];
   }
 
-  // Fetch all; `shown` is called as soon as there are some. Stays at the row that is current, or goes to `id`.
+  // Fetch all, and all again when that is asked for meanwhile; `shown` is called when there is news to show. Stays at
+  // the row that is current, or goes to `id`.
   async fetch(id, shown) {
-    const stays = id ?? this.current?.id;
+    this.#isStale = true;
+    if (this.#isFetching) {
+      return;
+    }
+    this.#isFetching = true;
+    try {
+      for (let wanted = id; this.#isStale; wanted = undefined) {
+        this.#isStale = false;
+        await this.#fetchOnce(wanted ?? this.current?.id, shown);
+      }
+    } finally {
+      this.#isFetching = false;
+    }
+  }
+
+  async #fetchOnce(stays, shown) {
+    this.#dropped.clear();
     const fetched = [];
-    for (;;) {
-      const { pending } = await get("/api/pending", { state: "conflict", limit: PIECE, offset: fetched.length });
-      fetched.push(...pending.map(({ id: number, name, path, type, source }) => ({ id: number, name, path, type, source })));
-      this.rows = fetched;
-      this.index = Math.max(0, fetched.findIndex((row) => row.id === stays));
-      shown(pending.length < PIECE);
-      if (pending.length < PIECE) {
-        return;
+    for (let offset = 0, isWhole = false; !isWhole; offset += PIECE) {
+      const { pending } = await get("/api/pending", { state: "conflict", limit: PIECE, offset });
+      isWhole = pending.length < PIECE;
+      fetched.push(...pending.map(({ id, name, path, type, source }) => ({ id, name, path, type, source })));
+      const known = fetched.filter((row) => !this.#dropped.has(row.id));
+      const at = known.findIndex((row) => row.id === stays);
+      // Nobody is taken away from a row that only has not been fetched yet.
+      if (at >= 0 || stays === undefined || isWhole) {
+        this.rows = known;
+        this.index = at >= 0 ? at : this.index;
+        this.step(0);
+        shown();
       }
     }
   }
@@ -36,6 +61,7 @@ export class Conflicts {
 
   // Take a row away; the next one comes into its place.
   drop(id) {
+    this.#dropped.add(id);
     const at = this.rows.findIndex((row) => row.id === id);
     if (at >= 0) {
       this.rows.splice(at, 1);

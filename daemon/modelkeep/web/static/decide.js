@@ -15,13 +15,15 @@ export const STRATEGIES = [
   { name: "delete", key: "d", title: "Drop the row", what: "the model stays as it is" },
   { name: "ignore", key: "i", title: "Leave it", what: "decide another time" },
 ];
-const GATHER_MS = 400;
+const GATHER_MS = 1000;
 
 const conflicts = new Conflicts();
 const view = document.getElementById("view");
 let busy = null;
 let shownId = null;
 let gathering = 0;
+// Whether the row that is shown needs no decision any more; the reader goes on when he has read that.
+let isOver = false;
 
 const place = el("p", { class: "place soft number", role: "status" });
 const button = (label, key, act) => el("button", { type: "button", "aria-keyshortcuts": key, on: { click: act } }, label, el("kbd", { "aria-hidden": "true" }, key));
@@ -30,7 +32,7 @@ const bar = fill(
   place,
   button("Previous", "k", () => step(-1)),
   button("Next", "j", () => step(1)),
-  el("button", { type: "button", on: { click: () => decideMany(conflicts.rows, STRATEGIES, () => look()) } }, "The same for many…"),
+  el("button", { type: "button", on: { click: () => decideMany(conflicts.rows, STRATEGIES, goOn) } }, "The same for many…"),
 );
 const heading = el("h2", { id: "conflict", tabindex: "-1", class: "path" });
 const reason = el("p", { class: "reason soft" });
@@ -52,14 +54,24 @@ const parts = [el("div", { class: "stack" }, heading, reason), notice, compariso
 async function look(id) {
   try {
     await conflicts.fetch(id, () => {
-      if (conflicts.current?.id !== shownId || !conflicts.rows.length) {
+      const isFree = !isOver && busy === null;
+      if (isFree && shownId === null) {
         show();
+      } else if (isFree && conflicts.current?.id !== shownId) {
+        over({ id: shownId }, "This row is no longer in conflict.");
       }
       place.textContent = where();
     });
   } catch (error) {
     say(error.message, { isProblem: true });
   }
+}
+
+// After a decision about many rows: whatever is left is shown.
+function goOn() {
+  shownId = null;
+  isOver = false;
+  look();
 }
 
 const where = () => `${count(conflicts.index + 1)} of ${count(conflicts.rows.length)}`;
@@ -72,6 +84,7 @@ function step(by) {
 async function show() {
   const row = conflicts.current;
   shownId = row?.id ?? null;
+  isOver = false;
   history.replaceState(null, "", row ? `/decide?row=${row.id}` : "/decide");
   bar.hidden = !row;
   if (!row) {
@@ -127,6 +140,7 @@ function over(row, sentence) {
   allow(false);
   conflicts.drop(row.id);
   shownId = null;
+  isOver = true;
   const next = el("button", { type: "button", on: { click: show } }, "Go on");
   fill(notice, el("div", { class: "notice row" }, el("span", {}, sentence), next));
   next.focus();
@@ -183,11 +197,11 @@ onRecord((record) => {
   if (record.pending_id === undefined || record.pending_id === busy) {
     return;
   }
-  const isOver = (record.event === "migration.finished" && record.action !== "ignored") || record.event === "pending.dropped";
-  if (isOver && record.pending_id === shownId) {
+  const isDecided = (record.event === "migration.finished" && record.action !== "ignored") || record.event === "pending.dropped";
+  if (isDecided && record.pending_id === shownId) {
     const what = record.event === "pending.dropped" ? "dropped" : became(record.action);
     over(conflicts.current, `Somebody else decided this row meanwhile: ${what}.`);
-  } else if (isOver) {
+  } else if (isDecided) {
     conflicts.drop(record.pending_id);
     place.textContent = where();
   } else if (record.event === "migration.conflicted") {
