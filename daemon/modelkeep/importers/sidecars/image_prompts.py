@@ -2,7 +2,6 @@
 
 import io
 import re
-import warnings
 
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.legacy_text import clean
@@ -32,18 +31,16 @@ def _parameters(image: bytes) -> str:
     from PIL import Image  # reading sidecars without images needs none of it
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(image), formats=_FORMATS) as opened:
-                text, exif = opened.info.get("parameters"), opened.info.get("exif")
-            if isinstance(text, str):
-                return clean(text)
-            if not isinstance(exif, bytes):
-                return ""
-            # Not `getexif`, which decodes a whole PNG to look for what may stand behind its pixels.
-            known = Image.Exif()
-            known.load(exif)
-            return _comment(known.get_ifd(_EXIF).get(_USER_COMMENT))
+        with Image.open(io.BytesIO(image), formats=_FORMATS) as opened:
+            text, exif = opened.info.get("parameters"), opened.info.get("exif")
+        if isinstance(text, str):
+            return clean(text)
+        if not isinstance(exif, bytes):
+            return ""
+        # Not `getexif`, which decodes a whole PNG to look for what may stand behind its pixels.
+        known = Image.Exif()
+        known.load(exif)
+        return _comment(known.get_ifd(_EXIF).get(_USER_COMMENT))
     except Exception:  # whatever a broken image does to a decoder: it holds no prompt
         return ""
 
