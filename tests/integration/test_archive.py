@@ -11,6 +11,7 @@ from tests.daemon_process import DaemonProcess
 from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import put, safetensors
+from tests.waiting import wait_until
 
 from modelkeep.base import failpoints
 from modelkeep.domain.archive import Archive
@@ -23,6 +24,8 @@ def fill(daemon: DaemonProcess, models: Path) -> str:
     put(models / "loras" / "plain.safetensors", safetensors("plain"))
     sidecar = {"description": "from a sidecar", "activation text": "cape"}
     put(models / "loras" / "plain.json", json.dumps(sidecar).encode())
+    put(models / "loras" / "ghost.preview.png", png(7, (24, 16)))
+    put(models / "loras" / "ghost.civitai.info", json.dumps({"id": 1, "modelId": 2, "files": []}).encode())
     sha256 = daemon.wait_model(hero)
     daemon.wait_model(models / "loras" / "plain.safetensors")
     (tag,) = daemon.post("/api/tags_add", {"newtags": ["favourite"]}).json()["tags"]
@@ -31,7 +34,8 @@ def fill(daemon: DaemonProcess, models: Path) -> str:
     for number in (1, 2):
         image: dict[str, Any] = {"data": {"sha256": sha256}, "files": {"image": ("x.png", png(number, (24, 16)))}}
         assert daemon.request("POST", "/api/images/upload", **image).is_success
-    daemon.must("import", "webui", str(models))
+    query = "SELECT kept FROM record_images WHERE kept != ''"
+    wait_until(lambda: daemon.rows(query), 60, "the image of what has no model to be kept")
     daemon.wait_idle()
     return sha256
 
@@ -61,7 +65,8 @@ def test_what_is_known_survives_the_way_to_another_machine_and_finds_its_files_t
     sha256 = fill(daemon, models)
     first = archived(daemon, tmp_path / "first.zip")
     assert {model.name for model in first.models} >= {"The Hero"}
-    assert [record.record.kind for record in first.sources] == ["webui"]
+    assert {record.record.kind for record in first.sources} == {"webui", "civitai-helper", "preview"}
+    assert [record.record.stem for record in first.sources if record.kept] == ["ghost"]
     assert len(next(model for model in first.models if model.sha256 == sha256).images) == 2
     assert daemon.command("export", "archive", str(tmp_path / "first.zip")).status == 1
     shown = daemon.get(f"/api/models/{sha256}")
@@ -76,8 +81,8 @@ def test_what_is_known_survives_the_way_to_another_machine_and_finds_its_files_t
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MODELKEEPTEST_FAILPOINT_LOG", str(steps))
         report = other.must("import", "archive", str(tmp_path / "first.zip"), "--json").json
-    assert (report["migrated"], report["images_processed"], report["refusals"]) == (2, 2, [])
-    assert {key: dry[key] for key in ("migrated", "images_processed")} == {"migrated": 2, "images_processed": 2}
+    assert (report["migrated"], report["images_processed"], report["refusals"]) == (2, 3, [])
+    assert (dry["migrated"], dry["images_processed"]) == (2, 3)
     second = archived(other, tmp_path / "second.zip")
     assert without_the_machine(second) == without_the_machine(first)
 
@@ -151,7 +156,7 @@ def test_a_model_that_is_known_keeps_its_words_and_the_owner_is_asked_about_othe
     fresh = make_daemon(tmp_path / "none", name="fresh")
     damaged = rewritten(archive, tmp_path / "damaged.zip", image, b"RIFF0000WEBP no picture")
     part = fresh.must("import", "archive", str(damaged), "--json").json
-    assert (part["migrated"], part["images_processed"], len(part["image_errors"])) == (2, 1, 1)
+    assert (part["migrated"], part["images_processed"], len(part["image_errors"])) == (2, 2, 1)
     lines = rewritten(archive, tmp_path / "lines.zip", "models.jsonl", b'{"sha256": "x"}\n')
     assert "is not as it has to be" in fresh.command("import", "archive", str(lines)).err
     assert "no archive" in fresh.command("import", "archive", str(Path(__file__))).err

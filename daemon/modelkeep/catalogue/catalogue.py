@@ -163,6 +163,7 @@ class Catalogue:
     # Archives
     archived = _reads(archived.archived)
     wanted_of_archive = _reads(archive_taking.wanted_images)
+    kept_of_archive = _reads(archive_taking.kept_wanted)
     fresh_rows_of_archive = _reads(archive_taking.fresh_rows)
     take_archive = _writes(archive_taking.take_archive)
     attach_records = _writes(adopting.attach_records)

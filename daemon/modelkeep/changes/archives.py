@@ -16,7 +16,7 @@ from modelkeep.changes.ports import Records
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.archive import Archive, ArchivedModel, ArchivedRow
+from modelkeep.domain.archive import Archive, ArchivedModel
 from modelkeep.domain.archive_taking import SOURCE, TakenArchive
 from modelkeep.domain.faults import explained
 from modelkeep.domain.images import QUALITIES
@@ -36,12 +36,14 @@ class _Staged:
 
     images: dict[tuple[str, int], Mapping[str, str]] = field(default_factory=dict)
     rows: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
     errors: list[Refusal] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
         """All staged base names."""
-        return [*(name for tiers in self.images.values() for name in tiers.values()), *self.rows.values()]
+        tiers = (name for tiers in self.images.values() for name in tiers.values())
+        return [*tiers, *self.rows.values(), *self.kept.values()]
 
 
 class ArchiveImports:
@@ -108,10 +110,13 @@ class ArchiveImports:
         self, source: Path, archive: Archive, path_map: PathMap, on_disk: Mapping[str, Fingerprint]
     ) -> ImportReport:
         wanted = await self._catalogue.wanted_of_archive(archive)
+        rows = [row for row in await self._catalogue.fresh_rows_of_archive(archive, path_map) if row.image]
+        kept = await self._catalogue.kept_of_archive(archive, path_map)
         taken = await self._catalogue.take_archive(
-            archive, path_map, on_disk, {}, {}, (), self._clock_ms(), lambda _: None, dry_run=True
+            archive, path_map, on_disk, {}, {}, {}, (), self._clock_ms(), lambda _: None, dry_run=True
         )
-        return _report(source, archive, taken, sum(map(len, wanted.values())), (), dry_run=True)
+        images = sum(map(len, wanted.values())) + len(rows) + len(kept)
+        return _report(source, archive, taken, images, (), dry_run=True)
 
     async def _take(
         self,
@@ -130,14 +135,29 @@ class ArchiveImports:
             raise
         whole = _without(archive, staged)
         taken = await to_the_end(self._commit(whole, path_map, on_disk, staged))
-        return _report(source, whole, taken, len(staged.images) + len(staged.rows), staged.errors, dry_run=False)
+        return _report(
+            source,
+            whole,
+            taken,
+            len(staged.images) + len(staged.rows) + len(staged.kept),
+            staged.errors,
+            dry_run=False,
+        )
 
     async def _commit(
         self, archive: Archive, path_map: PathMap, on_disk: Mapping[str, Fingerprint], staged: _Staged
     ) -> TakenArchive:
         def commit(finished: Sequence[str], before: Callable[[TakenArchive], None]) -> object:
             return self._catalogue.take_archive(
-                archive, path_map, on_disk, staged.images, staged.rows, finished, self._clock_ms(), before
+                archive,
+                path_map,
+                on_disk,
+                staged.images,
+                staged.rows,
+                staged.kept,
+                finished,
+                self._clock_ms(),
+                before,
             )
 
         def plan(taken: TakenArchive) -> Planned:
@@ -172,7 +192,9 @@ class ArchiveImports:
                     done += 1
                     progress(Progress("images", done, total))
             for row in rows:
-                await self._stage_row(packed, row, scratch, staged)
+                await self._stage_copy(packed, row.image, row.image_sha256, scratch, staged.rows, row.path, staged)
+            for image in await self._catalogue.kept_of_archive(archive, path_map):
+                await self._stage_copy(packed, image.name, image.sha256, scratch, staged.kept, image.sha256, staged)
         if staged.names:
             await asyncio.to_thread(self._images.sync_staging)
 
@@ -193,13 +215,22 @@ class ArchiveImports:
             return
         staged.images[model.sha256, seq] = tiers
 
-    async def _stage_row(self, packed: ArchiveFile, row: ArchivedRow, scratch: Path, staged: _Staged) -> None:
+    async def _stage_copy(
+        self,
+        packed: ArchiveFile,
+        name: str,
+        digest: str,
+        scratch: Path,
+        copies: dict[str, str],
+        key: str,
+        staged: _Staged,
+    ) -> None:
+        """Stage an image byte for byte, noted in `copies` under a key."""
         try:
-            data = await asyncio.to_thread(packed.pending_image, row.image, row.image_sha256)
-            suffix = Path(row.image).suffix
-            staged.rows[row.path] = await self._staged(data, scratch / f"{uuid4().hex}{suffix}")
+            data = await asyncio.to_thread(packed.pending_image, name, digest)
+            copies[key] = await self._staged(data, scratch / f"{uuid4().hex}{Path(name).suffix}")
         except ImageError as error:
-            staged.errors.append(Refusal(row.path, row.path, str(error)))
+            staged.errors.append(Refusal(key, key, str(error)))
 
     async def _staged(self, data: bytes, unpacked: Path) -> str:
         """Stage an image once it is known to be one, and return its base name."""

@@ -10,7 +10,8 @@ A zip file. `manifest.json` has `format` (`modelkeep-archive`), `version`, `made
   `taken` (images beside it that were taken once: what the owner removed stays away).
 - `pending.jsonl`: rows of the queue, with `tags` and `image` (`name` and `sha256`, or null).
 - `sources.jsonl`: what other tools say, whole: see `domain.knowledge.SourceRecord`; `targets` are the paths of which
-  a record speaks and the contents to which it is attached.
+  a record speaks and the contents to which it is attached, `kept` the images of one without a model (`rank`, `name`
+  and `sha256`).
 - `contents.jsonl`: `sha256`, `format`, `header`, `problem`, and the digests `tensors`, `autov1`, `blake3`.
 
 `images/<sha256>_<seq>_<quality>.webp` and `pending/<name>` are the images, stored as they are. Paths and digests are
@@ -148,6 +149,15 @@ class ArchivedTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivedKept:
+    """An image of a record without a model: its place among images, and the name of its copy."""
+
+    rank: int
+    name: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ArchivedRecord:
     """A source record with what became of it."""
 
@@ -160,6 +170,7 @@ class ArchivedRecord:
     asked: tuple[str, ...] = ()
     file_bytes: int | None = None
     file_mtime_ns: int | None = None
+    kept: tuple[ArchivedKept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +291,7 @@ def _image_of(value: Mapping[str, Any]) -> ArchivedImage:
 
 def row_of(value: Mapping[str, Any]) -> ArchivedRow:
     """Return the row of the queue of a line."""
-    image = _text(value, "image")
-    if image and ("/" in image or image.startswith(".") or "\0" in image):
-        raise NotAnArchive("the image of a row is not a plain file name")
+    image = _plain_name(value, "image")
     return ArchivedRow(
         _path(value),
         _sha256(value, "sha256") if value.get("sha256") else "",
@@ -339,6 +348,10 @@ def record_of(value: Mapping[str, Any]) -> ArchivedRecord:
         _texts(value, "asked"),
         _number_or_none(value, "file_bytes"),
         _number_or_none(value, "file_mtime_ns"),
+        tuple(
+            ArchivedKept(_number(each, "rank"), _plain_name(each, "name"), _sha256(each, "sha256"))
+            for each in _objects(value, "kept")
+        ),
     )
 
 
@@ -366,6 +379,13 @@ def _checked_text(value: object) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise NotAnArchive(f"{str(value)[:80]!r} is no text")
     return value
+
+
+def _plain_name(value: Mapping[str, Any], name: str) -> str:
+    text = _text(value, name)
+    if "/" in text or text.startswith("."):
+        raise NotAnArchive(f"{name} is not a plain file name")
+    return text
 
 
 def _path(value: Mapping[str, Any]) -> str:

@@ -24,6 +24,10 @@ StagedFiles = Mapping[tuple[str, int], Mapping[str, str]]
 """Staged base names by quality, for each image of the archive: by its content and its number there."""
 
 
+StagedCopies = Mapping[str, str]
+"""Staged base names of images of records without a model, by their SHA-256."""
+
+
 @dataclass(frozen=True, slots=True)
 class TakenModel:
     """What becomes of an archived model.

@@ -23,6 +23,7 @@ from modelkeep.domain.archive import (
     VERSION,
     Archive,
     ArchivedModel,
+    ArchivedRecord,
     ArchivedRow,
     as_json,
 )
@@ -86,7 +87,7 @@ class _Writer:
         self._lines(TAGS, archive.tags)
         self._lines(MODELS, map(self._with_images, archive.models))
         self._lines(PENDING, map(self._with_image, archive.pending))
-        self._lines(SOURCES, archive.sources)
+        self._lines(SOURCES, map(self._with_kept, archive.sources))
         self._lines(CONTENTS, archive.contents)
         manifest = {
             "format": FORMAT,
@@ -123,6 +124,22 @@ class _Writer:
     def _with_image(self, row: ArchivedRow) -> ArchivedRow:
         digest = self._store(PENDING_FOLDER, row.image, self._pending_image) if row.image else ""
         return replace(row, image=row.image if digest else "", image_sha256=digest)
+
+    def _with_kept(self, each: ArchivedRecord) -> ArchivedRecord:
+        """Return a record with its images by names that are the same on every machine."""
+        kept = []
+        for image in each.kept:
+            try:
+                data = self._pending_image(image.name)
+            except OSError:
+                self._lost.append(image.name)
+                continue
+            digest = hashlib.sha256(data).hexdigest()
+            name = f"{digest}{Path(image.name).suffix}"
+            if PENDING_FOLDER + name not in self._packed.NameToInfo:
+                self._packed.writestr(PENDING_FOLDER + name, data, zipfile.ZIP_STORED)
+            kept.append(replace(image, name=name, sha256=digest))
+        return replace(each, kept=tuple(kept))
 
     def _store(self, folder: str, name: str, read: ReadFile) -> str:
         """Write an image as it is, and return its digest; empty when it is not there."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -32,9 +33,18 @@ from modelkeep.catalogue.tables import (
     taken_images,
 )
 from modelkeep.domain.adopting import Arrival
-from modelkeep.domain.archive import Archive, ArchivedModel, ArchivedRecord, ArchivedRow, as_json, digest_of
+from modelkeep.domain.archive import (
+    Archive,
+    ArchivedKept,
+    ArchivedModel,
+    ArchivedRecord,
+    ArchivedRow,
+    as_json,
+    digest_of,
+)
 from modelkeep.domain.archive_taking import (
     SOURCE,
+    StagedCopies,
     StagedFiles,
     TakenArchive,
     TakenModel,
@@ -58,6 +68,7 @@ _ROW_TAG = Bulk(insert_missing(pending_model_tags))
 _SAID = Bulk(insert_missing(knowledge))
 _REMEMBER = Bulk(upsert(imported_rows))
 _TAKEN = Bulk(insert_missing(taken_images))
+_KEPT = Bulk(insert_missing(record_images))
 _TARGET = Bulk(insert_missing(record_targets))
 _CONTENTS = RowsOf(contents, ContentRow)
 _CONTENT = Bulk(insert_missing(contents))
@@ -69,6 +80,13 @@ def wanted_images(connection: sa.Connection, archive: Archive) -> dict[str, list
     known = images_of_all(connection, [model.sha256 for model in fresh])
     missing = {model.sha256: missing_images(model, known.get(model.sha256, ())) for model in fresh}
     return {sha256: [image.seq for image in images] for sha256, images in missing.items() if images}
+
+
+def kept_wanted(connection: sa.Connection, archive: Archive, path_map: PathMap) -> list[ArchivedKept]:
+    """Return the images of records without a model that an archive brings, each once."""
+    mapped = (each for each in archive.sources if each.kept)
+    fresh = (each for each in mapped if not _is_known(connection, _mapped(each, path_map)))
+    return list({image.sha256: image for each in fresh for image in each.kept}.values())
 
 
 def fresh_rows(connection: sa.Connection, archive: Archive, path_map: PathMap) -> list[ArchivedRow]:
@@ -86,6 +104,7 @@ def take_archive(
     on_disk: Mapping[str, Fingerprint],
     staged: StagedFiles,
     staged_rows: Mapping[str, str],
+    staged_kept: StagedCopies,
     finished: Sequence[str],
     now_ms: int,
     before_commit: BeforeCommit,
@@ -101,6 +120,7 @@ def take_archive(
         on_disk: the files that lie at its paths now, by the paths here.
         staged: its images that are wanted, as they are staged.
         staged_rows: staged copies of the images of its rows, by the paths here.
+        staged_kept: staged copies of the images of its records without a model.
         finished: ids of earlier migrations whose end is in the journal; dropped once `before_commit` made it durable.
         now_ms: time of the transaction.
         before_commit: gets what was done before anything is visible to anybody; when it raises, nothing has happened.
@@ -114,12 +134,12 @@ def take_archive(
         try:
             none: tuple[str, ...] = ()
             return take_archive(
-                connection, archive, path_map, on_disk, staged, staged_rows, none, now_ms, lambda _: None
+                connection, archive, path_map, on_disk, staged, staged_rows, {}, none, now_ms, lambda _: None
             )
         finally:
             savepoint.rollback()
     taking = _Taking(connection, archive, path_map, on_disk, now_ms)
-    taken = taking.take(staged, staged_rows)
+    taken = taking.take(staged, staged_rows, staged_kept)
     before_commit(taken)
     forget_migrations(connection, finished)
     return taken
@@ -142,7 +162,7 @@ class _Taking:
         self._on_disk = on_disk
         self._now_ms = now_ms
 
-    def take(self, staged: StagedFiles, staged_rows: Mapping[str, str]) -> TakenArchive:
+    def take(self, staged: StagedFiles, staged_rows: Mapping[str, str], staged_kept: StagedCopies) -> TakenArchive:
         """Write everything, and return what was done."""
         fresh = _fresh_models(self._connection, self._archive)
         rows = fresh_rows(self._connection, self._archive, self._map)
@@ -151,10 +171,10 @@ class _Taking:
         self._put_locations(fresh)
         pending_images = self._queue(rows, staged_rows, tags)
         self._keep_contents()
-        records = self._take_records()
+        records, kept = self._take_records(staged_kept)
         self._remember(fresh, rows)
         unchanged = len(self._archive.models) - len(fresh)
-        return TakenArchive(tuple(models), unchanged, len(rows), records, pending_images, tuple(held))
+        return TakenArchive(tuple(models), unchanged, len(rows), records, pending_images | kept, tuple(held))
 
     def _make_tags(self, fresh: Sequence[ArchivedModel], rows: Sequence[ArchivedRow]) -> dict[str, int]:
         colours = {tag.name: tag for tag in self._archive.tags}
@@ -295,10 +315,14 @@ class _Taking:
         ]
         _CONTENT.run(self._connection, [_CONTENTS.row(row) for row in rows])
 
-    def _take_records(self) -> int:
-        """Keep source records that are not known here, attached as they were; returns how many."""
-        mapped = [self._mapped(each) for each in self._archive.sources]
-        fresh = [each for each in mapped if not self._is_known(each)]
+    def _take_records(self, staged: StagedCopies) -> tuple[int, dict[str, str]]:
+        """Keep source records that are not known here, attached as they were.
+
+        Returns:
+            How many, and the staged copies of their images by the names that these get.
+        """
+        mapped = [_mapped(each, self._map) for each in self._archive.sources]
+        fresh = [each for each in mapped if not _is_known(self._connection, each)]
         put = put_records(
             self._connection,
             [Arrival(each.record, each.file_bytes, each.file_mtime_ns) for each in fresh],
@@ -327,24 +351,27 @@ class _Taking:
         _TARGET.run(self._connection, targets)
         attach_at(self._connection, sorted({path for each in fresh for path in each.record.models}))
         apply_records(self._connection, sorted(known), self._now_ms)
-        return len(fresh)
+        return len(fresh), self._keep_images(fresh, ids, staged)
 
-    def _mapped(self, each: ArchivedRecord) -> ArchivedRecord:
-        if not self._map.pairs:
-            return each
-        targets = tuple(replace(target, path=self._map.apply(target.path)) for target in each.targets)
-        models = tuple(self._map.apply(path) for path in each.record.models)
-        record = replace(each.record, key=self._map.apply(each.record.key), models=models)
-        return replace(each, record=record, targets=targets)
-
-    def _is_known(self, each: ArchivedRecord) -> bool:
-        columns = source_records.c
-        query = sa.select(columns.digest, columns.gone).where(
-            columns.kind == each.record.kind, columns.key == each.record.key
-        )
-        found = self._connection.execute(query).all()
-        # What lies there now is read from there; of what is gone, one copy is enough.
-        return any(not row.gone or row.digest == each.record.digest for row in found)
+    def _keep_images(
+        self, fresh: Sequence[ArchivedRecord], ids: Mapping[tuple[str, str], int], staged: StagedCopies
+    ) -> dict[str, str]:
+        """Keep images of records without a model; one copy may be of several of them, the first one's stays."""
+        named: dict[str, str] = {}
+        rows = []
+        unused = dict(staged)
+        for each in fresh:
+            record_id = ids[each.record.kind, each.record.key]
+            for image in each.kept:
+                copy = unused.pop(image.sha256, "")
+                if copy:
+                    name = f"source-{record_id}-{image.sha256[:16]}{Path(image.name).suffix}"
+                    named[name] = copy
+                    # No path of this machine: the copy is all there is.
+                    path = f"archive/{image.sha256}"
+                    rows.append({"record_id": record_id, "path": path, "rank": image.rank, "kept": name})
+        _KEPT.run(self._connection, rows)
+        return named
 
     def _restore(self, record_id: int, each: ArchivedRecord) -> None:
         values = {
@@ -366,6 +393,26 @@ class _Taking:
                 for key, value in known
             ],
         )
+
+
+def _mapped(each: ArchivedRecord, path_map: PathMap) -> ArchivedRecord:
+    """Return a record with paths as they are here."""
+    if not path_map.pairs:
+        return each
+    targets = tuple(replace(target, path=path_map.apply(target.path)) for target in each.targets)
+    models = tuple(path_map.apply(path) for path in each.record.models)
+    record = replace(each.record, key=path_map.apply(each.record.key), models=models)
+    return replace(each, record=record, targets=targets)
+
+
+def _is_known(connection: sa.Connection, each: ArchivedRecord) -> bool:
+    columns = source_records.c
+    query = sa.select(columns.digest, columns.gone).where(
+        columns.kind == each.record.kind, columns.key == each.record.key
+    )
+    found = connection.execute(query).all()
+    # What lies there now is read from there; of what is gone, one copy is enough.
+    return any(not row.gone or row.digest == each.record.digest for row in found)
 
 
 def _fresh_models(connection: sa.Connection, archive: Archive) -> list[ArchivedModel]:

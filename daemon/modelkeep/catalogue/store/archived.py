@@ -14,11 +14,20 @@ from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.store.pending import get_pending_imports
 from modelkeep.catalogue.store.records import kept_records
 from modelkeep.catalogue.store.tags import list_tags
-from modelkeep.catalogue.tables import contents, knowledge, models, record_targets, source_records, taken_images
+from modelkeep.catalogue.tables import (
+    contents,
+    knowledge,
+    models,
+    record_images,
+    record_targets,
+    source_records,
+    taken_images,
+)
 from modelkeep.domain.archive import (
     Archive,
     ArchivedContent,
     ArchivedImage,
+    ArchivedKept,
     ArchivedLocation,
     ArchivedModel,
     ArchivedRecord,
@@ -106,6 +115,10 @@ def _records(connection: sa.Connection) -> tuple[ArchivedRecord, ...]:
             sa.select(source_records.c.id, source_records.c.file_bytes, source_records.c.file_mtime_ns)
         )
     }
+    kept_images: dict[int, list[ArchivedKept]] = {}
+    held = sa.select(record_images).where(record_images.c.kept != "").order_by(*record_images.primary_key)
+    for row in connection.execute(held):
+        kept_images.setdefault(row.record_id, []).append(ArchivedKept(row.rank, row.kept))
     return tuple(
         ArchivedRecord(
             kept.record,
@@ -117,6 +130,7 @@ def _records(connection: sa.Connection) -> tuple[ArchivedRecord, ...]:
             kept.asked,
             facts[kept.id].file_bytes,
             facts[kept.id].file_mtime_ns,
+            tuple(kept_images.get(kept.id, ())),
         )
         for kept in kept_records(connection, ids).values()
     )
