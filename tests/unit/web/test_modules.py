@@ -94,3 +94,37 @@ def test_numbers_and_times_are_the_readers(evaluated: Evaluate) -> None:
     expression = "[m.count(1234567), m.size(1500000), m.share(1, 3), m.dateTime(1795168800000), m.dateTime(0)]"
     german = evaluated("format.js", expression, LC_ALL="de_DE.UTF-8", TZ="Asia/Tokyo")
     assert german == ["1.234.567", "1,5 MB", "33\xa0%", "20.11.2026, 19:00:00", "\u2013"]
+
+
+CONFLICTS = """await (async () => {
+    const [there, stays, decided] = v;
+    globalThis.fetch = async (address) => {
+        const asked = new URLSearchParams(address.split("?")[1]);
+        const from = Number(asked.get("offset"));
+        const pending = there.slice(from, from + Number(asked.get("limit"))).map((id) => ({ id, name: "" }));
+        if (from === 500 && decided) {
+            conflicts.drop(decided);
+        }
+        return new Response(JSON.stringify({ pending }));
+    };
+    const conflicts = new m.Conflicts();
+    const shown = [];
+    await conflicts.fetch(stays ?? undefined, () => shown.push(conflicts.current?.id ?? null));
+    return [shown, conflicts.rows.length];
+})()"""
+
+
+@pytest.mark.parametrize(
+    ("stays", "decided", "shown", "left"),
+    [
+        (None, None, [1, 1, 1], 1200),
+        (3, None, [3, 3, 3], 1200),
+        (900, None, [900, 900], 1200),  # nobody is led to the first one meanwhile
+        (7777, None, [1], 1200),
+        (3, 2, [3, 3, 3], 1199),  # what is decided meanwhile does not come back
+    ],
+)
+def test_a_reader_stays_at_a_conflict_while_the_list_is_fetched(
+    evaluated: Evaluate, stays: int | None, decided: int | None, shown: list[int], left: int
+) -> None:
+    assert evaluated("conflicts.js", CONFLICTS, list(range(1, 1201)), stays, decided) == [shown, left]
