@@ -86,9 +86,11 @@ def _claim(found: FoundSidecar, value: Mapping[str, Any]) -> tuple[tuple[HashCla
 
 
 def _owned(value: Mapping[str, Any]) -> frozenset[str]:
-    """Return which fields are its user's words: Civitai Helper puts texts of Civitai there, which bear tags."""
-    by_helper = bool(_helper(value))
-    texts_of_user = {name for name in ("description", "notes") if not (by_helper and has_tags(text(value.get(name))))}
+    """Return which fields are its user's words: two extensions put texts of Civitai there, which bear tags."""
+    by_extension = bool(_helper(value)) or "modelId" in value
+    texts_of_user = {
+        name for name in ("description", "notes") if not (by_extension and has_tags(text(value.get(name))))
+    }
     return frozenset({"negative_prompt", "weight", "usage_hint", *texts_of_user})
 
 

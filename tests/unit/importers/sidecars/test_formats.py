@@ -140,6 +140,18 @@ def test_hashes_and_fields_of_civitai_browser_plus() -> None:
     assert graded(record(".json", {"sha256": SHA, "unpackList": ["a.safetensors"]})) == [(HashKind.SHA256, Grade.D)]
 
 
+@pytest.mark.parametrize(
+    ("written_by", "is_owned"),
+    [({}, True), ({"extensions": {"sd_civitai_helper": {"version": "1"}}}, False), ({"modelId": 5}, False)],
+)
+def test_texts_with_tags_are_the_user_s_unless_an_extension_put_them_there(
+    written_by: dict[str, Any], is_owned: bool
+) -> None:
+    said = record(".json", {"description": "<p>a</p>", "notes": "plain", "sha256": None, **written_by})
+    assert ("description" in said.owned) is is_owned
+    assert "notes" in said.owned
+
+
 def test_a_hash_of_the_file_s_name_is_not_used() -> None:
     said = record(".json", {"sha256": hash_of_name("x.safetensors")})
     assert said.claims == ()
