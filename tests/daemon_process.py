@@ -27,6 +27,8 @@ from tests.process_groups import characters_read, members
 from tests.program_forks import Started, start_program
 from tests.waiting import DEADLINE_SECONDS, wait_until
 
+from modelkeep.pipeline.sha256 import implementation
+
 Tables = Mapping[str, Mapping[str, object]]
 
 STOP_SECONDS = 10.0
@@ -36,7 +38,10 @@ FAST: Tables = {
     "api": {"port": 0},
     "watch": {"settle_seconds": 0.3, "rescan_seconds": 900},
     "sweep": {"interval_seconds": 0.5, "retry_base_seconds": 0.5},
-    "hashing": {"yield_under_pressure": False},  # the machine that runs the tests is busy with them
+    "hashing": {
+        "yield_under_pressure": False,  # the machine that runs the tests is busy with them
+        "tensor_digests": implementation().takes_two,  # without the library each file would be read once more
+    },
 }
 """Settings that keep the tests short."""
 

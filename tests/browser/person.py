@@ -18,7 +18,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=without("chromium"))
 
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 """The longest that anything is waited for; all waits are for conditions."""
 
 expect.set_options(timeout=WAIT_MS)

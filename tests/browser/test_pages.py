@@ -59,7 +59,7 @@ def shown(folder: Path, url: str) -> str:
     """Return what a page has become when it has done its work."""
     command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"]
     command += ["--virtual-time-budget=20000", "--timeout=60000", "--dump-dom", url]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=True).stdout
 
 
 @needs_browser

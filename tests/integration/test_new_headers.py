@@ -26,6 +26,8 @@ def with_title(title: str, **said: str) -> bytes:
     return save({"weight": WEIGHTS}, metadata={"modelspec.title": title, **said})
 
 
+WITH_DIGESTS: dict[str, dict[str, object]] = {"hashing": {"tensor_digests": True}}
+
 OLD, NEW = with_title("One title"), with_title("Two title")
 LONG = with_title("A title", more="x" * 5_000)
 WITH_MORE = with_title("A title", more="y" * 70_000)
@@ -49,10 +51,11 @@ def known(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> DaemonProce
     path = put(models / "x.safetensors", OLD)
     library = LegacyLibrary()
     library.add(path, (".png", png()), name="Chosen name", extra={"description": "of X"}, tags=["liked"])
-    daemon = make_daemon()
+    daemon = make_daemon(tables=WITH_DIGESTS)
     daemon.must("import", "hikaze", str(library.write(tmp_path / "data")))
     daemon.start()
     assert daemon.wait_model(path) == sha256_of(OLD)
+    wait_until(lambda: daemon.rows("SELECT 1 FROM contents WHERE tensors != ''"), what="the digest of its tensors")
     daemon.wait_idle()
     return daemon
 
@@ -147,7 +150,7 @@ def test_an_image_in_a_header_becomes_the_models_if_it_has_none_and_can_be_used(
         )
 
     good, bad = titled("good", png(3)), titled("broken", text_as_image())
-    daemon = make_daemon()
+    daemon = make_daemon(tables=WITH_DIGESTS)
     daemon.start()
     for name, content in (("good", good), ("bad", bad)):
         daemon.wait_model(put(models / f"{name}.safetensors", content))
