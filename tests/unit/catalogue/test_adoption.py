@@ -79,7 +79,7 @@ class TestTaking:
         await hashed(catalogue, HERO, A)
         await adopt(catalogue, record())
         before = dump(file)
-        (taken,) = (again := await adopt(catalogue, record())).taken
+        (taken,) = (again := await adopt(catalogue, record(), now=NOW + 1)).taken
         assert (taken.taking, again.attached, again.learnt, again.asked) == (RecordTaking.UNCHANGED, (), (), ())
         assert dump(file) == before
 

@@ -91,7 +91,10 @@ def put_records(connection: sa.Connection, arrivals: Sequence[Arrival], now_ms: 
         values["dropped"] = bool(row["dropped"]) and row["digest"] == values["digest"]
         differs = any(row[column] != values[column] for column in _COMPARED)
         put[name] = (row["id"], RecordTaking.UPDATED if differs else RecordTaking.UNCHANGED)
-        (changed if differs else seen).append({"b_id": row["id"], **_bound(values, _WRITTEN if differs else _FACTS)})
+        if differs:
+            changed.append({"b_id": row["id"], **_bound(values, _WRITTEN)})
+        elif arrival.file_bytes is not None and any(row[name] != values[name] for name in _FACTS[:2]):
+            seen.append({"b_id": row["id"], **_bound(values, _FACTS)})
     _INSERT.run(connection, [{**row, "first_seen": now_ms} for row in fresh])
     _UPDATE.run(connection, changed)
     _SEEN.run(connection, seen)
@@ -161,7 +164,7 @@ def records_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, li
 def _known(connection: sa.Connection, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Mapping[str, Any]]:
     """Return what is held of records of a kind and key: the present one, else the last that is gone."""
     wanted = set(names)
-    columns = [source_records.c[name] for name in ("id", "kind", "key", "last_seen", *_COMPARED)]
+    columns = [source_records.c[name] for name in ("id", "kind", "key", *_FACTS, *_COMPARED)]
     query = sa.select(*columns).where(among(source_records.c.key, [key for _, key in wanted]))
     rows = connection.execute(query.order_by(sa.not_(source_records.c.gone), source_records.c.id)).mappings().all()
     return {(row["kind"], row["key"]): dict(row) for row in rows if (row["kind"], row["key"]) in wanted}
