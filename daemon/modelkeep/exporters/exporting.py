@@ -80,6 +80,7 @@ class Export:
         self._picture_of = picture_of
         self._folders = Folders(options.extensions)
         self._mirrors = mirrors(options.roots)
+        self._swept: set[str] = set()
 
     def files(self, details: Mapping[str, Any]) -> Iterator[FileOutcome]:
         """Write the files of one model, and yield what was done with each.
@@ -102,7 +103,8 @@ class Export:
         if reason:
             yield FileOutcome(model.path, SKIPPED, reason, model.sha256)
             return
-        if not self._options.dry_run:
+        if not self._options.dry_run and folder not in self._swept:
+            self._swept.add(folder)
             sweep(folder)
         beside = os.path.dirname(model.path)
         preview = self._folders.preview(beside, model.stem)

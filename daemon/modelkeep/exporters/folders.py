@@ -2,11 +2,20 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from modelkeep.domain.naming import is_model_file
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".jxl", ".bmp", ".mp4", ".webm", ".tiff", ".jp2")
 _MARKS = ("", ".preview", ".thumb")
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The names in a folder: as they are by how they read whatever the case, and its models by their stem."""
+
+    folded: dict[str, str] = field(default_factory=dict)
+    models: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Folders:
@@ -18,24 +27,28 @@ class Folders:
 
     def __init__(self, extensions: Sequence[str]) -> None:
         self._extensions = extensions
-        self._names: dict[str, frozenset[str]] = {}
-
-    def names(self, folder: str) -> frozenset[str]:
-        """Return the base names in a folder; none when it cannot be listed."""
-        if folder not in self._names:
-            try:
-                self._names[folder] = frozenset(os.listdir(folder))
-            except OSError:
-                self._names[folder] = frozenset()
-        return self._names[folder]
+        self._known: dict[str, _Folder] = {}
 
     def others_of_stem(self, folder: str, name: str, stem: str) -> list[str]:
         """Return the other model files of a folder that share the stem of one."""
-        models = (each for each in self.names(folder) if is_model_file(each, self._extensions) and each != name)
-        return sorted(each for each in models if each.rpartition(".")[0] == stem)
+        return [each for each in self._listed(folder).models.get(stem, ()) if each != name]
 
     def preview(self, folder: str, stem: str) -> str:
         """Return the base name of a preview of a stem, empty when it has none, whatever the case of its letters."""
-        by_folded = {each.casefold(): each for each in self.names(folder)}
+        folded = self._listed(folder).folded
         wanted = (f"{stem}{mark}{suffix}".casefold() for mark in _MARKS for suffix in IMAGE_SUFFIXES)
-        return next((by_folded[each] for each in wanted if each in by_folded), "")
+        return next((folded[each] for each in wanted if each in folded), "")
+
+    def _listed(self, folder: str) -> _Folder:
+        """Return what lies in a folder; nothing when it cannot be listed."""
+        if folder not in self._known:
+            found = self._known[folder] = _Folder()
+            try:
+                names = sorted(os.listdir(folder))
+            except OSError:
+                names = []
+            for name in names:
+                found.folded[name.casefold()] = name
+                if is_model_file(name, self._extensions):
+                    found.models.setdefault(name.rpartition(".")[0], []).append(name)
+        return self._known[folder]
