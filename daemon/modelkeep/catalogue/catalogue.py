@@ -192,6 +192,7 @@ class Catalogue:
     tags = _reads(tagging.list_tags)
     carried_tags = _reads(tagging.list_carried_tags)
     counts = _reads(control.counts)
+    pending_counts = _reads(control.pending_counts)
     pending_images = _reads(details.pending_images)
     named_images = _reads(images.named_images)
 

@@ -345,9 +345,10 @@ class Daemon:
         before = len(self._pipeline.in_hand)
         self._pipeline.sweep()
         await self._keeper.look_outside()
-        counts = await self._catalogue.counts()
-        if before or counts["pending"]["waiting"]:  # rows that wait for the owner are no news
-            self._journal.append("sweep.finished", in_hand=before, **counts["pending"])
+        # Counting all that there is would bring back each minute what was given back of memory.
+        counts = await self._catalogue.pending_counts()
+        if before or counts["waiting"]:  # rows that wait for the owner are no news
+            self._journal.append("sweep.finished", in_hand=before, **counts)
 
     async def _rescan(self) -> None:
         await self._keeper.rescan_all("scheduled")

@@ -21,14 +21,19 @@ def counts(connection: sa.Connection) -> dict[str, Any]:
     """Return the numbers of the status: models, images, tags, locations by state, pending rows by state."""
     states = sa.select(locations.c.state, sa.func.count()).group_by(locations.c.state)
     by_location = {row[0]: row[1] for row in connection.execute(states)}
-    by_pending = count_by_state(connection)
     return {
         "models": _count(connection, models),
         "images": _count(connection, images),
         "tags": _count(connection, tags),
         "locations": {state.value: by_location.get(state, 0) for state in LocationState},
-        "pending": {state.value: by_pending.get(state, 0) for state in PendingState},
+        "pending": pending_counts(connection),
     }
+
+
+def pending_counts(connection: sa.Connection) -> dict[str, int]:
+    """Return how many rows of the queue are in each state."""
+    by_state = count_by_state(connection)
+    return {state.value: by_state.get(state, 0) for state in PendingState}
 
 
 def is_paused(connection: sa.Connection) -> bool:
