@@ -265,7 +265,10 @@ def test_a_body_that_says_it_is_too_large_is_refused(path: str, length: str, exp
     assert status(OPEN, asked("POST", headers, path=path)) == expected
 
 
-@pytest.mark.parametrize("name", ["host", "origin", "authorization", "content-type", "content-length"])
+@pytest.mark.parametrize(
+    "name",
+    ["host", "origin", "authorization", "content-type", "content-length", "cookie", "referer", "x-modelkeep-page"],
+)
 def test_a_header_that_comes_twice_is_refused(name: str) -> None:
     request = asked()
     headers = {**request.headers, name: ["127.0.0.1:8189", "127.0.0.1:8189"]}
