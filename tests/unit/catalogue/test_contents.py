@@ -132,3 +132,15 @@ async def test_what_a_header_says_gives_way_to_the_owners_words_in_whatever_orde
     await catalogue.lose_content(["/m/a.safetensors"])
     expected = ["Chosen" if is_chosen else "Two", "First", "mine"]
     assert await names_after(catalogue, *steps) == expected
+
+
+async def test_images_in_headers_wait_until_they_were_looked_at(catalogue: Catalogue) -> None:
+    await catalogue.keep_contents([row(sha256, image_waits=True) for sha256 in (A, B, C)])
+    for path, sha256 in (("/m/b.safetensors", B), ("/m/a.safetensors", A)):
+        await hashed(catalogue, path, sha256)
+    assert await catalogue.waiting_header_images(9) == [A, B]  # C is no model
+    assert await catalogue.waiting_header_images(1) == [A]
+    assert await catalogue.waiting_header_images(9, A) == [B]
+    await catalogue.lose_content(["/m/a.safetensors"])
+    await catalogue.settle_header_image(B)
+    assert await catalogue.waiting_header_images(9) == []
