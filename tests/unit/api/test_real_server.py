@@ -28,10 +28,12 @@ class Served:
     path: Path
 
     def on_tcp(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}")
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
 
     def on_unix(self) -> httpx.Client:
-        return httpx.Client(base_url="http://modelkeep", transport=httpx.HTTPTransport(uds=str(self.path)))
+        return httpx.Client(
+            base_url="http://modelkeep", transport=httpx.HTTPTransport(uds=str(self.path)), timeout=60
+        )
 
     def raw(self, request: bytes) -> bytes:
         """Return what is answered to these very bytes."""

@@ -360,7 +360,7 @@ class TestRenamesInHand:
         await line.rename(mine.path, theirs.path)
         line.pipeline.resume()
         await line.migrated(theirs.path)
-        assert line.pipeline.is_idle
+        await wait_until_async(lambda: line.pipeline.is_idle, what="all to be over")
         assert await line.catalogue.pending_imports() == []
 
     async def test_a_file_moved_over_one_that_settles_and_is_described(self, make_line: MakeLine) -> None:
@@ -747,7 +747,7 @@ class TestMigratingNow:
             await settled()
         with pytest.raises(HashError, match="killed under this file"):
             await asyncio.wait_for(asked, DEADLINE_SECONDS)
-        assert line.pipeline.is_idle
+        await wait_until_async(lambda: line.pipeline.is_idle, what="all to be over")
 
     async def test_whoever_joined_is_answered_when_the_file_changes_and_the_row_goes_on(self, line: Line) -> None:
         row = await line.found("a.safetensors")
@@ -774,7 +774,7 @@ class TestMigratingNow:
         if new in line.pool.running:
             await line.read(new)
         assert (await asyncio.wait_for(asked, DEADLINE_SECONDS))[1] is Action.CREATED
-        assert line.pipeline.is_idle
+        await wait_until_async(lambda: line.pipeline.is_idle, what="all to be over")
 
     async def test_a_file_that_cannot_be_read_is_an_error_and_noted_on_the_row(self, line: Line) -> None:
         line.pipeline.pause()
