@@ -48,6 +48,11 @@ class TestDetect:
         assert (again.id, is_new, again.size_bytes, again.due_at) == (first.id, False, 77, NOW + 5)
         assert len(await catalogue.pending_imports()) == 1
 
+    async def test_a_row_that_waits_for_its_file_as_it_is_stays_as_it_was(self, catalogue: Catalogue) -> None:
+        (first,) = await queue(catalogue, "/m/a.pt")
+        assert await catalogue.detect([Found("/m/a.pt", first.size_bytes)], ROOTS, NOW + 5) == [(first, False)]
+        assert await the_row(catalogue, "/m/a.pt") == first
+
     @pytest.mark.parametrize("state", [PendingState.FAILED, PendingState.MISSING, PendingState.CONFLICT])
     async def test_a_row_that_was_parked_waits_again(self, catalogue: Catalogue, state: PendingState) -> None:
         (row,) = await described(catalogue, "a")
