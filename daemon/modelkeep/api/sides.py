@@ -42,4 +42,9 @@ def _flattened(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def _as_text(value: object) -> str:
     if value is None:
         return ""
-    return ", ".join(map(_as_text, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {text}" for key, inner in value.items() if (text := _as_text(inner)))
+    if isinstance(value, list):
+        # Objects on a line each: they hold commas themselves.
+        return ("\n" if any(isinstance(item, Mapping) for item in value) else ", ").join(map(_as_text, value))
+    return str(value)

@@ -19,6 +19,7 @@ _WIDE_COLUMNS = 100
 _TAG_COLUMNS = 14
 _KEY_COLUMNS, _VALUE_COLUMNS, _KEYS_SHOWN = 48, 200, 60
 _TYPE_COLUMNS = 40
+_LINES_SHOWN = 6
 _STATE_STYLES = {"present": "green", "missing": "yellow", "unreachable": "yellow"}
 
 
@@ -57,7 +58,7 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
                 ("sha256", model["sha256"]),
                 ("size", size(model["size_bytes"])),
                 ("created", local_time(model["created_at"])),
-                *((key, value) for key, value in known.items()),
+                *((key, _first_lines(value) if key == "examples" else value) for key, value in known.items()),
                 ("images", _images(details)),
                 *(("not used", f"{image['file']}: {image['reason']}") for image in details["refused"]),
                 *((kind, digest) for kind, digest in details["digests"].items() if kind != "sha256"),
@@ -123,6 +124,14 @@ def _siblings(details: Mapping[str, Any]) -> list[RenderableType]:
         for other in open_ones[:1]
     ]
     return ["", made, *hint] if details["siblings"] else []
+
+
+def _first_lines(text: str) -> str:
+    """Return the first of many objects that stand on a line each: a site may give a hundred examples."""
+    lines = text.splitlines()
+    if len(lines) <= _LINES_SHOWN:
+        return text
+    return "\n".join([*lines[:_LINES_SHOWN], f"… {len(lines) - _LINES_SHOWN:,} more: --json shows them"])
 
 
 def _in_brief(value: object) -> object:
