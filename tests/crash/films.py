@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from tests.crash.end_state import QUALITIES
+from tests.crash.exchange_lives import Exports
 from tests.crash.film import Film, Programme
 from tests.crash.job import Job
 from tests.crash.living import Scene, said
@@ -14,6 +15,8 @@ from tests.crash.promises import (
     broken_by_act,
     broken_by_backup,
     broken_by_catalogue,
+    broken_by_exports,
+    broken_by_image_of_orphan,
     broken_by_images,
     broken_by_init,
     broken_by_journal,
@@ -98,15 +101,11 @@ def _images(scene: Scene) -> Film:
 def _removal_of_a_image(scene: Scene) -> Film:
     """The owner removes an image, and those after it move down, where no file can have two names."""
 
-    def make_library(job: Job) -> None:
-        scene.live_well(job.but(program="library", inline=True))
-        Path(job.acknowledgements).unlink()
-
     no_links = ["-e", "inject=link,linkat:error=EPERM"]
     removal = Film(
         scene,
         lambda job: job.but(program="remove the first", inline=True),
-        prepare=make_library,
+        prepare=_lived(scene, "library"),
         disturbance=no_links,
     )
     assert removal.statuses == [0], said(removal.job)
@@ -123,6 +122,28 @@ def _orphans(scene: Scene) -> Film:
         shutil.copyfile(image, pending / "orphan.png")
 
     return Film(scene, lambda job: job.but(program="orphans", source=str(image)), prepare=place)
+
+
+def _exports(scene: Scene) -> Film:
+    def prepare(job: Job) -> None:
+        Exports(Path(job.data_dir)).prepare()
+
+    return Film(scene, lambda job: job.but(program="exports"), prepare=prepare)
+
+
+def _archive_import(scene: Scene) -> Film:
+    """An archive of models with images, and of a row with one, in an empty data folder."""
+    lived = scene.new_job()
+    scene.live_well(lived.but(until="idle"))
+    archive = Path(lived.output).with_name("all.zip")
+    scene.live_well(lived.but(program="archive", source=str(archive)))
+    taking = {"program": "archive import", "source": str(archive), "inline": True}
+    return Film(scene, lambda job: job.but(**taking), prepare=_lived(scene, "nothing"))
+
+
+def _image_of_an_orphan(scene: Scene) -> Film:
+    keeping = {"program": "image of an orphan", "source": str(_first_image(scene)), "inline": True}
+    return Film(scene, lambda job: job.but(**keeping), prepare=_lived(scene, "nothing"))
 
 
 def _backup(scene: Scene) -> Film:
@@ -147,11 +168,11 @@ def _repair(scene: Scene, damage: Callable[[Path], object]) -> Film:
     return Film(scene, lambda job: job.but(program="repair", inline=True), prepare=live_and_damage)
 
 
-def _lived(scene: Scene) -> Callable[[Job], None]:
+def _lived(scene: Scene, program: str = "life") -> Callable[[Job], None]:
     """Return what lives a life without a film."""
 
     def live(job: Job) -> None:
-        scene.live_well(job.but(inline=True))
+        scene.live_well(job.but(program=program, inline=True))
         Path(job.acknowledgements).unlink()
 
     return live
@@ -180,14 +201,17 @@ PROGRAMMES: dict[str, Programme] = {
     "torn journal": Programme(_torn_journal, broken_by_journal),
     "images": Programme(_images, broken_by_images),
     "orphans": Programme(_orphans, broken_by_orphans),
+    "exports": Programme(_exports, broken_by_exports),
     "backup": Programme(_backup, broken_by_backup),
     "repair of a tier": Programme(_repair_of_a_tier, broken_by_repair_of_a_tier),
     "repair of a stray": Programme(_repair_of_a_stray, broken_by_repair_of_a_stray),
+    "image of an orphan": Programme(_image_of_an_orphan, broken_by_image_of_orphan),
     "false claim": Programme(_false_claim, broken_by_life),
     "half-made folder": Programme(_half_made_folder, broken_by_life),
     "recovery of images": Programme(_recovery_of_images, broken_by_life),
     "recovery of the journal": Programme(_recovery_of_the_journal, broken_by_life),
     "life": Programme(_life, broken_by_life),
     "removal of an image": Programme(_removal_of_a_image, broken_by_act),
+    "archive import": Programme(_archive_import, broken_by_act),
 }
 """Small ones first: what one of them shows need not be looked for in a whole life."""

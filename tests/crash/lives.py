@@ -92,10 +92,9 @@ def live(job: Job) -> None:
 
 
 def _program(name: str) -> "Program":
-    if name not in PROGRAMS:
-        from tests.crash import owner_lives
-
-        PROGRAMS.update(owner_lives.PROGRAMS)
+    for others in ("owner_lives", "exchange_lives"):
+        if name not in PROGRAMS:
+            PROGRAMS.update(importlib.import_module(f"tests.crash.{others}").PROGRAMS)
     return PROGRAMS[name]
 
 

@@ -8,11 +8,17 @@ from functools import cache
 from pathlib import Path
 
 from tests.crash.end_state import QUALITIES, database_faults
+from tests.crash.exchange_lives import THEIRS, Exports
 from tests.crash.film import Film, kill, power_cut
 from tests.crash.job import PHASES, Job
 from tests.crash.journal_story import read_story
 from tests.crash.living import acknowledged
-from tests.crash.owner_scene import state_of
+from tests.crash.owner_scene import State, state_of
+from tests.libraries import sha256_of
+
+from modelkeep.disk.exported import ExportedFiles
+from modelkeep.exporters.exporting import CHANGED
+from modelkeep.images.store import LOST_AND_FOUND
 
 
 def broken_by_life(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
@@ -49,6 +55,36 @@ def broken_by_images(film: Film, number: int, muted: Collection[str] = ()) -> li
         elif "rendered" in spoken:  # the plan that follows relies on it
             wanted.append([published, staged])
     return [f"{paths[0].name} is not there, or empty" for paths in wanted if not any(map(_has_content, paths))]
+
+
+def broken_by_exports(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `exports`: a file is as before or whole, then known for ours; there once it is said."""
+    job = film.end(number, power_cut, muted)
+    ends, exports = Exports(Path(_end_of(film).data_dir)), Exports(Path(job.data_dir))
+    noted, spoken, faults = ExportedFiles(exports.noted), acknowledged(job), []
+    for name, path in exports.files.items():
+        data = path.read_bytes() if path.exists() else None
+        is_new = data == ends.files[name].read_bytes()
+        if not is_new and (name in spoken or data != (THEIRS if name == CHANGED else None)):
+            faults.append(f"{path.name} is not there, or in part")
+        elif is_new and path != exports.archive and not noted.holds(sha256_of(path)):
+            faults.append(f"{path.name} is not known for ours")
+    return faults
+
+
+@cache
+def _end_of(film: Film) -> Job:
+    return film.end(len(film.calls), kill)
+
+
+def broken_by_image_of_orphan(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
+    """Judge the program `image of an orphan`: the file may have gone from where the other tool had it."""
+    job = film.end(number, power_cut, muted)
+    kept = _rows(Path(job.data_dir) / "modelkeep.db", "SELECT kept FROM record_images WHERE kept != ''")
+    lost = [name for (name,) in kept if not _has_content(Path(job.data_dir) / "images" / "pending" / name)]
+    if acknowledged(job) and not kept:
+        return ["it was kept and is not any more"]
+    return [f"{name} is not there, or empty" for name in lost]
 
 
 def broken_by_backup(film: Film, number: int, muted: Collection[str] = ()) -> list[str]:
@@ -126,13 +162,16 @@ def broken_by_act(film: Film, number: int, muted: Collection[str] = ()) -> list[
 
 
 @cache
-def _ends_of_act(film: Film) -> list[dict[str, object]]:
+def _ends_of_act(film: Film) -> list[State]:
     return [_state_after_recovery(film, film.end(number, kill)) for number in (0, len(film.calls))]
 
 
-def _state_after_recovery(film: Film, job: Job) -> dict[str, object]:
+def _state_after_recovery(film: Film, job: Job) -> State:
     film.scene.live_well(job.but(program="nothing", inline=True))
-    return state_of(Path(job.data_dir))
+    state = state_of(Path(job.data_dir))
+    # Images of rows that there never were are put aside for the owner.
+    files = {name: digest for name, digest in state["files"].items() if not name.startswith(f"{LOST_AND_FOUND}/")}
+    return state | {"files": files}
 
 
 def _broken_on_disk(film: Film, number: int, muted: Collection[str]) -> list[str]:

@@ -134,7 +134,8 @@ def _read_call(thread: int, text: str) -> Call | None:
         path = os.fsdecode(_decode(opened[1])) if opened else ""
         return Call(thread, "create", path, data=b"O_TRUNC" if "O_TRUNC" in arguments else b"")
     if name in ("rename", "renameat", "renameat2", "link", "linkat"):
-        return Call(thread, name.rstrip("at2"), os.fsdecode(texts[0]), os.fsdecode(texts[1]))
+        old, new = (_joined(described[number:], text) for number, text in enumerate(texts))
+        return Call(thread, name.rstrip("at2"), old, new)
     if name in ("unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "symlink", "truncate"):
         return Call(thread, name.removesuffix("at"), _joined(described, texts[-1]), data=arguments.encode())
     if name in ("write", "pwrite64"):

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from modelkeep.disk.durable import sync_folder
 
@@ -28,6 +29,7 @@ class ExportedFiles:
         self._known: set[str] = set()
         self._read_bytes = 0
         self._inode = 0
+        self._is_named = False
 
     def note(self, written: Iterable[tuple[str, bytes]]) -> None:
         """Note what is about to be written, durably.
@@ -41,20 +43,15 @@ class ExportedFiles:
         self._refresh()
         digests = {hashlib.sha256(data).hexdigest(): path for path, data in written}
         lines = [f"{digest}  {json.dumps(path)}\n" for digest, path in digests.items() if digest not in self._known]
-        if not lines:
-            return
-        is_new = not self._path.exists()
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
-            # A kill may have cut the last line off.
-            begins_line = (
-                not (size := os.fstat(file.fileno()).st_size) or os.pread(file.fileno(), 1, size - 1) == b"\n"
-            )
-            file.write((("" if begins_line else "\n") + "".join(lines)).encode("ascii"))
-            file.flush()
+            if lines:
+                _append(file, "".join(lines).encode("ascii"))
+            # What is noted already is synced as well: who noted it may have been killed before that.
             os.fsync(file.fileno())
-        if is_new:
+        if not self._is_named:
             sync_folder(self._path.parent)
+            self._is_named = True
 
     def holds(self, digest: str) -> bool:
         """Return whether a file of this content (SHA-256 in hex) was written by this program, wherever it is now."""
@@ -78,3 +75,11 @@ class ExportedFiles:
         whole = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
         self._known.update(line[:_DIGITS].decode("ascii", "replace") for line in whole.splitlines())
+
+
+def _append(file: BinaryIO, lines: bytes) -> None:
+    size = os.fstat(file.fileno()).st_size
+    # A kill may have cut the last line off.
+    begins_line = not size or os.pread(file.fileno(), 1, size - 1) == b"\n"
+    file.write(lines if begins_line else b"\n" + lines)
+    file.flush()

@@ -55,11 +55,7 @@ def _write_in(folder: int, name: str, data: bytes, existing: Existing) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     file = os.open(temporary, flags, _MODE, dir_fd=folder)
     try:
-        with os.fdopen(file, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            _take_over(stream.fileno(), name, folder, existing)
-            os.fsync(stream.fileno())
+        _fill(file, data, name, folder, existing)
         reach("export.rename.before")
         _give_name(folder, temporary, name, existing)
         reach("export.rename.after")
@@ -67,6 +63,15 @@ def _write_in(folder: int, name: str, data: bytes, existing: Existing) -> None:
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
     os.fsync(folder)
+
+
+def _fill(descriptor: int, data: bytes, name: str, folder: int, existing: Existing) -> None:
+    """Write the new file, durably, and close it."""
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        _take_over(descriptor, name, folder, existing)
+        os.fsync(descriptor)
 
 
 def _take_over(descriptor: int, name: str, folder: int, existing: Existing) -> None:
