@@ -183,7 +183,8 @@ def _said_so_far(before: JsonObject, now: JsonObject) -> JsonObject:
 
 def _name(model: Model, paths: Sequence[str], base: Meaning, theirs: Meaning) -> str:
     is_free = not model.name or model.name == base.title or is_name_from_path(model.name, paths)
-    return theirs.title if theirs.title.strip() and is_free else model.name
+    says_more = theirs.title.strip() and not is_name_from_path(theirs.title, paths)
+    return theirs.title if (says_more or not model.name) and is_free else model.name
 
 
 def _base(model: Model, base: Meaning, theirs: Meaning) -> str:

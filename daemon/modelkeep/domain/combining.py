@@ -61,9 +61,8 @@ def _says(record: SourceRecord, name: str) -> bool:
 def _winner(saying: Sequence[SourceRecord], name: str) -> SourceRecord:
     owned = [record for record in saying if name in record.owned]
     if owned:
-        return owned[
-            0
-        ]  # by kind and key: which of two is shown until the owner decides does not depend on who came first
+        # By kind and key: which of two is shown until the owner decides does not depend on who came first.
+        return owned[0]
     return max(
         saying,
         key=lambda record: (

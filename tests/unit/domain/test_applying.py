@@ -53,6 +53,11 @@ def test_everything_comes_to_its_place() -> None:
     }
 
 
+def test_a_title_that_only_repeats_the_file_replaces_no_name() -> None:
+    assert apply(MODEL, PATHS, Meaning(), Meaning(title="hero")).model.name == "hero.safetensors"
+    assert apply(MODEL.evolve(name=""), PATHS, Meaning(), Meaning(title="hero")).model.name == "hero"
+
+
 def test_to_apply_the_same_again_changes_nothing() -> None:
     first = apply(MODEL, PATHS, Meaning(), SAID)
     carried = first.model.evolve(tags=(Tag(1, "style"), Tag(2, "ink")))
