@@ -66,6 +66,13 @@ class Finished:
         return json.loads(self.out)
 
 
+UNHEARD = (
+    "SELECT sha256 FROM contents WHERE sha256 IN (SELECT sha256 FROM models)"
+    " AND (image_waits OR format <> '' AND sha256 NOT IN (SELECT sha256 FROM knowledge)) LIMIT 1"
+)
+"""A content whose header has still to be taken in: that is done soon after its model is there."""
+
+
 class DaemonProcess:
     """One data folder with its configuration, and the daemon that may run on it.
 
@@ -232,7 +239,8 @@ class DaemonProcess:
             return False
         if any(root["state"] == "scanning" for root in status["watch"]["roots"]):
             return False
-        return not self.rows("SELECT path FROM locations WHERE (claimed OR doubted) AND state = 'present' LIMIT 1")
+        doubts = self.rows("SELECT path FROM locations WHERE (claimed OR doubted) AND state = 'present' LIMIT 1")
+        return not doubts and not self.rows(UNHEARD)
 
     def wait_idle(self, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until nothing is on its way."""
@@ -250,7 +258,7 @@ class DaemonProcess:
             told = len([record for record in self.journal() if not record["event"].startswith("sweep.")])
             if told != last_told:  # what was hashed before the pause is being migrated
                 last_told, unchanged_since = told, time.monotonic()
-            is_quiet = time.monotonic() - unchanged_since > 0.5 and not self._read_rows()
+            is_quiet = time.monotonic() - unchanged_since > 0.5 and not self._read_rows() and not self.rows(UNHEARD)
             return bool(status["paused"] and not status["hashing"]["active"] and not is_scanning and is_quiet)
 
         wait_until(rests, what="the paused daemon to rest")

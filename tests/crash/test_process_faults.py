@@ -69,9 +69,10 @@ def test_a_file_under_which_three_workers_die_is_parked_with_that_reason(tmp_pat
             (pid,) = wait_until(lambda: readers_among(workers(daemon), path), what="a worker to read the file")
             os.kill(pid, signal.SIGKILL)
             wait_until(lambda gone=pid: gone not in workers(daemon), what="it to be gone")  # type: ignore[misc]
-        query = "SELECT last_error FROM pending_import WHERE state = 'failed'"
-        (row,) = wait_until(lambda: daemon.rows(query), what="the file to be parked")
-        assert "3 hashing processes were killed under this file" in row["last_error"]
+        # The row itself is taken up again in a moment.
+        (told,) = wait_until(lambda: daemon.journal("hash.failed"), what="the file to be parked")
+        assert "3 hashing processes were killed under this file" in told["error"]
+        assert told["retry_at"]
         for other, sha256 in put_some(models, "other").items():
             assert daemon.wait_model(other) == sha256
         daemon.wait_model(path)  # it is tried again when it is due, and lives

@@ -65,6 +65,7 @@ def kept(tmp_path: Path, models: Path, daemon: DaemonProcess) -> str:
     put(tmp_path / "secret", SECRET.encode())
     for name in ("link.webp", f"{sha256}_7_high.webp", "pending/1.png", "pending/link.png"):
         (daemon.data_dir / "images" / name).symlink_to(tmp_path / "secret")
+    daemon.wait_idle()
     return sha256
 
 

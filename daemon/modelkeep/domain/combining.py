@@ -55,6 +55,8 @@ _EMPTY = Meaning()
 
 def _says(record: SourceRecord, name: str) -> bool:
     value = getattr(record.meaning, name)
+    if record.standing is Standing.HEADER and _repeats_the_file(record, name):
+        return False  # a trainer wrote it, for every file that it made; by now they may have other names
     return value != getattr(_EMPTY, name) and not (isinstance(value, str) and not value.strip())
 
 

@@ -45,6 +45,7 @@ def header_record(content: ContentRow) -> SourceRecord | None:
         KIND,
         content.sha256,
         hashlib.sha256(json_text(keys).encode("utf-8", "replace")).hexdigest(),
+        stem=_text(keys.get("ss_output_name")),  # a trainer's name for the file: as a title it says nothing
         meaning=header_meaning(content.format, keys),
         owned=frozenset(),
         standing=Standing.HEADER,

@@ -92,3 +92,9 @@ def test_a_title_that_only_repeats_the_name_of_the_file_gives_way_to_one_that_so
 
     assert combine([derived, given]).meaning.title == "Nimbus"
     assert combine([derived]).meaning.title == "nimbus-Q4_K-long"
+
+
+def test_the_name_that_a_trainer_gave_its_file_is_no_title() -> None:
+    output = Meaning(title="hero (v1.2)", author="x")
+    trained = record("header", stem="hero (v1.2)", meaning=output, standing=Standing.HEADER)
+    assert combine([trained]).meaning == Meaning(author="x")

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -15,7 +14,7 @@ from modelkeep.catalogue.store.models import get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
 from modelkeep.catalogue.store.records import records_of, remember_asked, whole_text
 from modelkeep.catalogue.store.tags import create_tag
-from modelkeep.catalogue.tables import contents, imported_rows, knowledge, locations, model_tags, models
+from modelkeep.catalogue.tables import contents, knowledge, model_tags, models
 from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, speaking
 from modelkeep.domain.applying import ASKED_ABOUT, apply, as_row, said_otherwise
 from modelkeep.domain.combining import combine
@@ -58,26 +57,11 @@ def apply_records(connection: sa.Connection, hashes: Sequence[str], now_ms: int)
 def _speaking_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[KeptRecord]]:
     """Return the records of contents, and what their own headers say."""
     found = records_of(connection, hashes)
-    headers = {sha256: header_record(content) for sha256, content in contents_of(connection, hashes).items()}
-    titled = [sha256 for sha256, header in headers.items() if header is not None and header.meaning.title]
-    named = _named_by_an_import(connection, titled)
-    for sha256, header in headers.items():
-        if header is not None and sha256 in named:
-            header = replace(header, meaning=replace(header.meaning, title=""))
+    for sha256, content in contents_of(connection, hashes).items():
+        header = header_record(content)
         if header is not None and not header.meaning.is_empty:
             found.setdefault(sha256, []).append(KeptRecord(0, header))
     return found
-
-
-def _named_by_an_import(connection: sa.Connection, hashes: Sequence[str]) -> set[str]:
-    """Return those of these contents that an older database has a row of.
-
-    Whatever name it gives, be it the file's: a person saw it there every day, and no header knows better.
-    """
-    if not hashes:
-        return set()
-    located = sa.select(locations.c.sha256).join(imported_rows, imported_rows.c.path == locations.c.path)
-    return set(connection.execute(located.where(among(locations.c.sha256, hashes))).scalars())
 
 
 def unheard(connection: sa.Connection, hashes: Sequence[str] | None = None) -> list[str]:
