@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Generator
@@ -11,6 +12,9 @@ import pytest
 # Every process that a test starts would compile the whole program anew, which takes it a third of a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Whoever starts the tests in the background may have Ctrl-C ignored, and so would every program that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

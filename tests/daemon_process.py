@@ -67,10 +67,11 @@ class Finished:
 
 
 UNHEARD = (
-    "SELECT sha256 FROM contents WHERE sha256 IN (SELECT sha256 FROM models)"
+    "SELECT sha256 FROM contents"
+    " WHERE sha256 IN (SELECT sha256 FROM locations WHERE state = 'present' AND NOT claimed)"
     " AND (image_waits OR format <> '' AND sha256 NOT IN (SELECT sha256 FROM knowledge)) LIMIT 1"
 )
-"""A content whose header has still to be taken in: that is done soon after its model is there."""
+"""A content that is there and whose header has still to be taken in: that is done soon after its model is made."""
 
 
 class DaemonProcess:

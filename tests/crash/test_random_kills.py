@@ -23,7 +23,7 @@ def kill_and_judge(folder: Path, seed: int, kills: int) -> list[str]:
     return [f"seed {seed}: {fault}" for fault in faults]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_kills_of_a_daemon_under_load_lose_nothing_and_double_nothing(tmp_path: Path, seed: int) -> None:
     assert not kill_and_judge(tmp_path, seed, KILLS)
 

@@ -17,7 +17,7 @@ from modelkeep.disk.walk import Listing, walk
 from modelkeep.watch import scans
 
 # Properties are checked without a deadline: other work on the machine makes no decision wrong.
-settings.register_profile("unhurried", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unhurried", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 

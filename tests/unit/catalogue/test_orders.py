@@ -139,7 +139,7 @@ CLAIM = st.sampled_from(["", A, B, NOWHERE])
 @example(steps=[f"detect {ONE}", f"hash {ONE}", "import"], claims=(NOWHERE, ""), differs=True)
 @example(steps=["import", f"confirm {ONE}", f"confirm {TWO}"], claims=(NOWHERE, NOWHERE), differs=False)
 @example(steps=[f"detect {TWO}", f"hash {TWO}", "import", f"confirm {ONE}"], claims=(B, B), differs=False)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_any_order_ends_the_same(empty: Path, steps: list[str], claims: tuple[str, str], differs: bool) -> None:
     rows = [
         said(number, path, claim, differs=differs)

@@ -208,7 +208,7 @@ def _digest(path: str, fingerprint: Fingerprint) -> Digest:
 @pytest.mark.parametrize("settle_seconds", [0.0, 0.01])
 @given(story=steps)
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
