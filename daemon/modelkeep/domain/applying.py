@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelkeep.domain.description import TEXTS
-from modelkeep.domain.knowledge import LIST_FIELDS, Meaning, meaning_as_json, meaning_from_json
+from modelkeep.domain.knowledge import LIST_FIELDS, SINGLE_FIELDS, Meaning, meaning_as_json, meaning_from_json
 from modelkeep.domain.metadata import is_empty
 from modelkeep.domain.naming import is_name_from_path
 from modelkeep.domain.values import JsonObject, Model
@@ -38,18 +38,7 @@ PLACES: Mapping[str, str] = {
 }
 """Where each field of a meaning goes in a model; `meta` is its `meta_json`, tags are the model's tags."""
 
-ASKED_ABOUT = (
-    "title",
-    "version",
-    "description",
-    "version_description",
-    "notes",
-    "base_model",
-    "author",
-    "licence",
-    "usage_hint",
-    "negative_prompt",
-)
+ASKED_ABOUT = tuple(field for field in SINGLE_FIELDS if field not in ("weight", "favourite", "rating"))
 """Texts of which the owner may have two."""
 
 _FORMATTED = ("description", "version_description")
@@ -134,7 +123,7 @@ def overlaid(model: Model, other: Model, keys: Sequence[str]) -> Model:
         place = tuple(key.split("."))
         ours, theirs = _at(meta, place), _at(other.meta, place)
         if isinstance(ours, list) and isinstance(theirs, list):
-            theirs = [*theirs, *(item for item in ours if item not in theirs)]
+            theirs = _joined_lists(theirs, ours)
         _put(meta, place, theirs)
     return model.evolve(meta=meta, **texts)
 
@@ -152,7 +141,7 @@ def united(one: Meaning, other: Meaning) -> Meaning:
     """Return what the records of two models have said so far: the first one's words, and the lists of both."""
     first, second = meaning_as_json(one), meaning_as_json(other)
     lists = {
-        name: [*first.get(name, []), *(item for item in second.get(name, []) if item not in first.get(name, []))]
+        name: _joined_lists(first.get(name, []), second.get(name, []))
         for name in LIST_FIELDS
         if name in first or name in second
     }
@@ -177,8 +166,13 @@ def _said_so_far(before: JsonObject, now: JsonObject) -> JsonObject:
     for field in LIST_FIELDS:
         fresh = now.get(field, [])
         if fresh or field in before:
-            said[field] = [*fresh, *(item for item in before.get(field, []) if item not in fresh)]
+            said[field] = _joined_lists(fresh, before.get(field, []))
     return said
+
+
+def _joined_lists(first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
+    """Return one list, and after it what only the other has."""
+    return [*first, *(item for item in second if item not in first)]
 
 
 def _name(model: Model, paths: Sequence[str], base: Meaning, theirs: Meaning) -> str:

@@ -117,13 +117,9 @@ def as_model(archived: ArchivedModel, path: str) -> Model:
     return Model(
         sha256=archived.sha256,
         path=path,
-        name=archived.name or suggested_name(path),
-        type=archived.type,
-        base=archived.base,
         size_bytes=archived.size_bytes,
-        created_at=archived.created_at,
         last_used_at=archived.last_used_at,
-        meta=archived.meta,
+        **archived.description | {"name": archived.name or suggested_name(path)},
     )
 
 
@@ -132,12 +128,8 @@ def _as_row(archived: ArchivedModel, path: str, now_ms: int) -> PendingImport:
         id=0,
         path=path,
         sha256=archived.sha256,
-        name=archived.name,
-        type=archived.type,
-        base=archived.base,
         size_bytes=archived.size_bytes,
-        created_at=archived.created_at,
-        meta=archived.meta,
+        **archived.description,
         source=SOURCE,
         due_at=now_ms,
         verified=True,

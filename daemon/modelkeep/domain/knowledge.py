@@ -129,25 +129,11 @@ class Meaning:
         return self == Meaning()
 
 
-SINGLE_FIELDS = (
-    "title",
-    "version",
-    "description",
-    "version_description",
-    "notes",
-    "base_model",
-    "author",
-    "licence",
-    "usage_hint",
-    "negative_prompt",
-    "weight",
-    "favourite",
-    "rating",
-)
-"""Fields of a meaning of which a model has one value: one record's is taken."""
-
-LIST_FIELDS = ("tags", "trigger_words", "origins", "examples")
+LIST_FIELDS = tuple(known.name for known in fields(Meaning) if known.default == ())
 """Fields of a meaning that unite."""
+
+SINGLE_FIELDS = tuple(known.name for known in fields(Meaning) if known.name not in LIST_FIELDS)
+"""Fields of a meaning of which a model has one value: one record's is taken."""
 
 
 class Standing(StrEnum):

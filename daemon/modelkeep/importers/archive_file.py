@@ -21,13 +21,8 @@ from modelkeep.domain.archive import (
     TAGS,
     VERSION,
     Archive,
-    NotAnArchive,
-    content_of,
-    model_of,
-    record_of,
-    row_of,
-    tag_of,
 )
+from modelkeep.domain.archive_lines import NotAnArchive, content_of, model_of, record_of, row_of, tag_of
 from modelkeep.domain.images import SOURCE_BYTES
 from modelkeep.domain.values import JsonObject
 from modelkeep.errors import ImageError, SourceError

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from modelkeep.base.log import get_logger
 from modelkeep.base.persistence import do_for_all, unforeseen
@@ -142,17 +143,8 @@ class Sidecars:
             folders, trees, paths, everywhere = self._folders, self._trees, self._paths, self._everywhere
             self._folders, self._trees, self._paths, self._everywhere = set(), set(), set(), False
             began = time.monotonic()
-
-            async def carry_out(
-                folders: set[str] = folders,
-                trees: set[str] = trees,
-                paths: set[str] = paths,
-                everywhere: bool = everywhere,
-            ) -> None:
-                await self._carry_out(folders, trees, paths, everywhere)
-
             try:
-                await persist(carry_out)
+                await persist(partial(self._carry_out, folders, trees, paths, everywhere))
             except Exception as error:  # nobody foresaw it: it must not end the daemon, nor be tried without end
                 _log.exception("unforeseen.error", about=sorted(trees | folders)[:5], error=str(error))
             await asyncio.sleep(min(REST_SECONDS_MAX, (time.monotonic() - began) * REST_FACTOR))

@@ -19,16 +19,11 @@ from modelkeep.domain.archive import (
     ArchivedModel,
     ArchivedRecord,
     ArchivedRow,
-    ArchivedTag,
     ArchivedTaking,
     ArchivedTarget,
     as_json,
-    content_of,
-    model_of,
-    record_of,
-    row_of,
-    tag_of,
 )
+from modelkeep.domain.archive_lines import content_of, model_of, record_of, row_of, tag_of
 from modelkeep.domain.knowledge import (
     Grade,
     HashClaim,
@@ -40,6 +35,7 @@ from modelkeep.domain.knowledge import (
     Text,
     Weight,
 )
+from modelkeep.domain.legacy import LegacyTag
 from modelkeep.errors import ImageError, SourceError
 from modelkeep.exporters.archive import write_archive
 from modelkeep.importers import archive_file
@@ -57,26 +53,26 @@ RECORD = SourceRecord(
     images=(ImageFile("/m/a.png"),),
 )
 ARCHIVE = Archive(
-    (ArchivedTag("style", "#fff", 5),),
+    (LegacyTag("style", "#fff", 5),),
     (
         ArchivedModel(
             SHA256,
             "/m/\udcff.safetensors",
-            "Name",
-            "loras",
-            "SDXL",
             9,
-            8,
             7,
-            {"notes": "n", "own": {"x": [1]}},
             ("style",),
             (ArchivedLocation("/m/a.safetensors", "missing", True, 1, 2),),
             (ArchivedImage(0, 24, 16, SHA256),),
             {"title": "t"},
             (ArchivedTaking("/m/a.png", SHA256, SHA256),),
+            name="Name",
+            type="loras",
+            base="SDXL",
+            created_at=8,
+            meta={"notes": "n", "own": {"x": [1]}},
         ),
     ),
-    (ArchivedRow("/m/b.ckpt", "", "b", source="hikaze", image="7.png", tags=("style",)),),
+    (ArchivedRow("/m/b.ckpt", name="b", source="hikaze", image="7.png", tags=("style",)),),
     (
         ArchivedRecord(
             RECORD, (ArchivedTarget("/m/a.safetensors", SHA256, "beside"),), True, False, 1, 2, ("n",), 3, 4

@@ -32,16 +32,16 @@ from modelkeep.domain.archive import (
     ArchivedModel,
     ArchivedRecord,
     ArchivedRow,
-    ArchivedTag,
     ArchivedTaking,
     ArchivedTarget,
 )
+from modelkeep.domain.legacy import LegacyTag
 
 
 def archived(connection: sa.Connection) -> Archive:
     """Return everything that is known, images without their files."""
     return Archive(
-        tuple(ArchivedTag(tag.name, tag.color, tag.created_at) for tag in list_tags(connection)),
+        tuple(LegacyTag(tag.name, tag.color, tag.created_at) for tag in list_tags(connection)),
         _models(connection),
         _rows(connection),
         _records(connection),
@@ -62,11 +62,9 @@ def _models(connection: sa.Connection) -> tuple[ArchivedModel, ...]:
         ArchivedModel(
             sha256,
             known[sha256].path,
-            **known[sha256].texts,
+            **known[sha256].description,
             size_bytes=known[sha256].size_bytes,
-            created_at=known[sha256].created_at,
             last_used_at=known[sha256].last_used_at,
-            meta=known[sha256].meta,
             tags=tuple(sorted(tag.name for tag in known[sha256].tags)),
             locations=tuple(
                 ArchivedLocation(each.path, each.state, each.claimed, each.first_seen, each.last_seen)
@@ -88,10 +86,8 @@ def _rows(connection: sa.Connection) -> tuple[ArchivedRow, ...]:
         ArchivedRow(
             row.path,
             row.sha256,
-            **row.texts,
+            **row.description,
             size_bytes=row.size_bytes,
-            created_at=row.created_at,
-            meta=row.meta,
             source=row.source,
             state=row.state,
             last_error=row.last_error,

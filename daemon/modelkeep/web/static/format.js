@@ -32,6 +32,8 @@ export function size(bytes) {
   return sizes[power].format(bytes / 1000 ** power);
 }
 
+export const capitalised = (words) => words[0].toUpperCase() + words.slice(1);
+
 export const speed = (bytesPerSecond) => `${size(bytesPerSecond)}/s`;
 
 // "1 hr 5 min", of the two largest units; "12 ms" of less than a second.

@@ -2,7 +2,7 @@
 
 import { copyButton } from "./copying.js";
 import { el, outer } from "./dom.js";
-import { ago, counted } from "./format.js";
+import { ago, capitalised, counted } from "./format.js";
 
 const LONG = 2000;
 
@@ -59,7 +59,7 @@ export function shownDigests(digests) {
 function fact(name, value) {
   const whole = text(value);
   return [
-    el("dt", {}, name[0].toUpperCase() + name.slice(1)),
+    el("dt", {}, capitalised(name)),
     el("dd", { class: "with-copy", dir: "auto" }, el("span", { class: "said" }, brief(whole).split(/(\s+)/).map(outer)), name === "trigger words" && copyButton("the trigger words", () => whole)),
   ];
 }

@@ -3,7 +3,7 @@
 import { get, post, remove } from "./api.js";
 import { carryOut, confirmed, el, empty, fill, say } from "./dom.js";
 import { onConnection, onRecords } from "./events.js";
-import { ago, baseName, count, counted, dateTime, size } from "./format.js";
+import { ago, baseName, capitalised, count, counted, dateTime, size } from "./format.js";
 import { label, source } from "./sides.js";
 import { became } from "./words.js";
 
@@ -143,7 +143,7 @@ function about(row) {
   const known = source(row.source);
   const tried = row.attempts > 0 && `tried ${counted(row.attempts, "time")}`;
   const due = row.state === "failed" && row.due_at > 0 && `again ${row.due_at > Date.now() ? ago(row.due_at) : "in a moment"}`;
-  return [known[0].toUpperCase() + known.slice(1), row.created_at > 0 && `created ${dateTime(row.created_at)}`, tried, due].filter(Boolean).join("; ");
+  return [capitalised(known), row.created_at > 0 && `created ${dateTime(row.created_at)}`, tried, due].filter(Boolean).join("; ");
 }
 
 const retry = (button, row) =>
