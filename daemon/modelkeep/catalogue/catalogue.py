@@ -15,6 +15,7 @@ from modelkeep.catalogue.engine import Database
 from modelkeep.catalogue.store import (
     acting,
     adopting,
+    archive_records,
     archive_taking,
     archived,
     attaching,
@@ -159,13 +160,6 @@ class Catalogue:
 
     # What other tools know
     adopt = _writes(adopting.adopt)
-
-    # Archives
-    archived = _reads(archived.archived)
-    wanted_of_archive = _reads(archive_taking.wanted_images)
-    kept_of_archive = _reads(archive_taking.kept_wanted)
-    fresh_rows_of_archive = _reads(archive_taking.fresh_rows)
-    take_archive = _writes(archive_taking.take_archive)
     attach_records = _writes(adopting.attach_records)
     resolve_orphan = _writes(adopting.resolve_orphan)
     may_attach = _reads(attaching.may_attach)
@@ -177,6 +171,13 @@ class Catalogue:
     keep_image = _writes(source_images.keep_image)
     source_files_in = _reads(source_images.files_in)
     source_folders_below = _reads(source_images.folders_below)
+
+    # Archives
+    archived = _reads(archived.archived)
+    wanted_of_archive = _reads(archive_taking.wanted_images)
+    kept_of_archive = _reads(archive_records.kept_wanted)
+    fresh_rows_of_archive = _reads(archive_taking.fresh_rows)
+    take_archive = _writes(archive_taking.take_archive)
 
     # Questions
     models = _reads(modelling.list_models)

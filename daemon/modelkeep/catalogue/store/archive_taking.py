@@ -2,21 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, insert_missing, upsert
-from modelkeep.catalogue.store.attaching import attach_at
+from modelkeep.catalogue.dialect import insert_missing, upsert
+from modelkeep.catalogue.store.archive_records import take_records
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.images import images_of_all, put_image_rows
-from modelkeep.catalogue.store.knowing import apply_records
 from modelkeep.catalogue.store.locations import locations_of_all
 from modelkeep.catalogue.store.models import get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
-from modelkeep.catalogue.store.records import put_records
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import (
@@ -27,17 +24,11 @@ from modelkeep.catalogue.tables import (
     model_tags,
     pending_import,
     pending_model_tags,
-    record_images,
-    record_targets,
-    source_records,
     taken_images,
 )
-from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.archive import (
     Archive,
-    ArchivedKept,
     ArchivedModel,
-    ArchivedRecord,
     ArchivedRow,
     as_json,
     digest_of,
@@ -68,8 +59,6 @@ _ROW_TAG = Bulk(insert_missing(pending_model_tags))
 _SAID = Bulk(insert_missing(knowledge))
 _REMEMBER = Bulk(upsert(imported_rows))
 _TAKEN = Bulk(insert_missing(taken_images))
-_KEPT = Bulk(insert_missing(record_images))
-_TARGET = Bulk(insert_missing(record_targets))
 _CONTENTS = RowsOf(contents, ContentRow)
 _CONTENT = Bulk(insert_missing(contents))
 
@@ -80,13 +69,6 @@ def wanted_images(connection: sa.Connection, archive: Archive) -> dict[str, list
     known = images_of_all(connection, [model.sha256 for model in fresh])
     missing = {model.sha256: missing_images(model, known.get(model.sha256, ())) for model in fresh}
     return {sha256: [image.seq for image in images] for sha256, images in missing.items() if images}
-
-
-def kept_wanted(connection: sa.Connection, archive: Archive, path_map: PathMap) -> list[ArchivedKept]:
-    """Return the images of records without a model that an archive brings, each once."""
-    mapped = (each for each in archive.sources if each.kept)
-    fresh = (each for each in mapped if not _is_known(connection, _mapped(each, path_map)))
-    return list({image.sha256: image for each in fresh for image in each.kept}.values())
 
 
 def fresh_rows(connection: sa.Connection, archive: Archive, path_map: PathMap) -> list[ArchivedRow]:
@@ -171,7 +153,7 @@ class _Taking:
         self._put_locations(fresh)
         pending_images = self._queue(rows, staged_rows, tags)
         self._keep_contents()
-        records, kept = self._take_records(staged_kept)
+        records, kept = take_records(self._connection, self._archive, self._map, staged_kept, self._now_ms)
         self._remember(fresh, rows)
         unchanged = len(self._archive.models) - len(fresh)
         return TakenArchive(tuple(models), unchanged, len(rows), records, pending_images | kept, tuple(held))
@@ -269,11 +251,14 @@ class _Taking:
     ) -> dict[str, str]:
         """Put rows into the queue; returns the staged copies of their images by the names that these get."""
         known = set(get_models(self._connection, [row.sha256 for row in rows if row.sha256]))
+        # Where another row came meanwhile (of a question above) that one goes first.
+        waiting = set(get_pendings_at(self._connection, [row.path for row in rows]))
         named: dict[str, str] = {}
+        tagged: list[dict[str, int]] = []
         for row in rows:
-            # Where another row came meanwhile (of a question above) that one goes first.
-            if get_pendings_at(self._connection, [row.path]):
+            if row.path in waiting:
                 continue
+            waiting.add(row.path)
             pending_id = insert_pending(self._connection, self._pending_of(row, known))
             staged = staged_rows.get(row.path)
             if staged:
@@ -281,7 +266,8 @@ class _Taking:
                 chosen = pending_import.c.id == pending_id
                 self._connection.execute(sa.update(pending_import).where(chosen).values(image=name))
                 named[name] = staged
-            _ROW_TAG.run(self._connection, [{"model_id": pending_id, "tag_id": tags[tag]} for tag in row.tags])
+            tagged += [{"model_id": pending_id, "tag_id": tags[tag]} for tag in row.tags]
+        _ROW_TAG.run(self._connection, tagged)
         return named
 
     def _pending_of(self, row: ArchivedRow, known: set[str]) -> PendingImport:
@@ -311,75 +297,6 @@ class _Taking:
         ]
         _CONTENT.run(self._connection, [_CONTENTS.row(row) for row in rows])
 
-    def _take_records(self, staged: StagedCopies) -> tuple[int, dict[str, str]]:
-        """Keep source records that are not known here, attached as they were.
-
-        Returns:
-            How many, and the staged copies of their images by the names that these get.
-        """
-        mapped = [_mapped(each, self._map) for each in self._archive.sources]
-        fresh = [each for each in mapped if not _is_known(self._connection, each)]
-        put = put_records(
-            self._connection,
-            [Arrival(each.record, each.file_bytes, each.file_mtime_ns) for each in fresh],
-            self._now_ms,
-        )
-        ids = {(arrival.record.kind, arrival.record.key): record_id for arrival, record_id, _ in put}
-        targets: list[dict[str, object]] = []
-        attached = {target.sha256 for each in fresh for target in each.targets if target.sha256}
-        known = set(get_models(self._connection, sorted(attached)))
-        for each in fresh:
-            record_id = ids[each.record.kind, each.record.key]
-            self._restore(record_id, each)
-            targets += [
-                {"record_id": record_id, "path": target.path, "sha256": target.sha256, "how": target.how}
-                for target in each.targets
-                if not target.sha256 or target.sha256 in known
-            ]
-        # Paths of images are the other machine's, and no file here is opened because of them.
-        self._connection.execute(
-            sa.delete(record_images).where(among(record_images.c.record_id, sorted(ids.values())))
-        )
-        # They speak of the paths and contents of which the archive says so, and of no others yet.
-        self._connection.execute(
-            sa.delete(record_targets).where(among(record_targets.c.record_id, sorted(ids.values())))
-        )
-        _TARGET.run(self._connection, targets)
-        attach_at(self._connection, sorted({path for each in fresh for path in each.record.models}))
-        apply_records(self._connection, sorted(known), self._now_ms)
-        return len(fresh), self._keep_images(fresh, ids, staged)
-
-    def _keep_images(
-        self, fresh: Sequence[ArchivedRecord], ids: Mapping[tuple[str, str], int], staged: StagedCopies
-    ) -> dict[str, str]:
-        """Keep images of records without a model; one copy may be of several of them, the first one's stays."""
-        named: dict[str, str] = {}
-        rows = []
-        unused = dict(staged)
-        for each in fresh:
-            record_id = ids[each.record.kind, each.record.key]
-            for image in each.kept:
-                copy = unused.pop(image.sha256, "")
-                if copy:
-                    name = f"source-{record_id}-{image.sha256[:16]}{Path(image.name).suffix}"
-                    named[name] = copy
-                    # No path of this machine: the copy is all there is.
-                    path = f"archive/{image.sha256}"
-                    rows.append({"record_id": record_id, "path": path, "rank": image.rank, "kept": name})
-        _KEPT.run(self._connection, rows)
-        return named
-
-    def _restore(self, record_id: int, each: ArchivedRecord) -> None:
-        values = {
-            "gone": each.gone,
-            "dropped": each.dropped,
-            "first_seen": each.first_seen,
-            "last_seen": each.last_seen,
-            "asked_json": json_text(list(each.asked)),
-        }
-        chosen = source_records.c.id == record_id
-        self._connection.execute(sa.update(source_records).where(chosen).values(values))
-
     def _remember(self, models: Sequence[ArchivedModel], rows: Sequence[ArchivedRow]) -> None:
         known = [(model.sha256, model) for model in models] + [(_row_key(row), row) for row in rows]
         _REMEMBER.run(
@@ -389,26 +306,6 @@ class _Taking:
                 for key, value in known
             ],
         )
-
-
-def _mapped(each: ArchivedRecord, path_map: PathMap) -> ArchivedRecord:
-    """Return a record with paths as they are here."""
-    if not path_map.pairs:
-        return each
-    targets = tuple(replace(target, path=path_map.apply(target.path)) for target in each.targets)
-    models = tuple(path_map.apply(path) for path in each.record.models)
-    record = replace(each.record, key=path_map.apply(each.record.key), models=models)
-    return replace(each, record=record, targets=targets)
-
-
-def _is_known(connection: sa.Connection, each: ArchivedRecord) -> bool:
-    columns = source_records.c
-    query = sa.select(columns.digest, columns.gone).where(
-        columns.kind == each.record.kind, columns.key == each.record.key
-    )
-    found = connection.execute(query).all()
-    # What lies there now is read from there; of what is gone, one copy is enough.
-    return any(not row.gone or row.digest == each.record.digest for row in found)
 
 
 def _fresh_models(connection: sa.Connection, archive: Archive) -> list[ArchivedModel]:

@@ -1,0 +1,127 @@
+"""Take the source records of an archive in: those that are not known here, attached as they were."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from modelkeep.catalogue.dialect import among, insert_missing
+from modelkeep.catalogue.store.attaching import attach_at
+from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.knowing import apply_records
+from modelkeep.catalogue.store.models import get_models
+from modelkeep.catalogue.store.records import put_records
+from modelkeep.catalogue.tables import record_images, record_targets, source_records
+from modelkeep.domain.adopting import Arrival
+from modelkeep.domain.archive import Archive, ArchivedKept, ArchivedRecord
+from modelkeep.domain.archive_taking import StagedCopies
+from modelkeep.domain.json_text import json_text
+from modelkeep.domain.naming import PathMap
+
+_KEPT = Bulk(insert_missing(record_images))
+_TARGET = Bulk(insert_missing(record_targets))
+_RESTORED = ("gone", "dropped", "first_seen", "last_seen", "asked_json")
+_RESTORE = Bulk(
+    sa.update(source_records)
+    .where(source_records.c.id == sa.bindparam("b_id"))
+    .values({name: sa.bindparam(f"b_{name}", type_=source_records.c[name].type) for name in _RESTORED})
+)
+
+
+def kept_wanted(connection: sa.Connection, archive: Archive, path_map: PathMap) -> list[ArchivedKept]:
+    """Return the images of records without a model that an archive brings, each once."""
+    fresh = _fresh(connection, [each for each in archive.sources if each.kept], path_map)
+    return list({image.sha256: image for each in fresh for image in each.kept}.values())
+
+
+def take_records(
+    connection: sa.Connection, archive: Archive, path_map: PathMap, staged: StagedCopies, now_ms: int
+) -> tuple[int, dict[str, str]]:
+    """Keep source records that are not known here, attached as they were.
+
+    Returns:
+        How many, and the staged copies of their images by the names that these get.
+    """
+    fresh = _fresh(connection, archive.sources, path_map)
+    arrivals = [Arrival(each.record, each.file_bytes, each.file_mtime_ns) for each in fresh]
+    put = put_records(connection, arrivals, now_ms)
+    ids = {(arrival.record.kind, arrival.record.key): record_id for arrival, record_id, _ in put}
+    numbered = [(ids[each.record.kind, each.record.key], each) for each in fresh]
+    _RESTORE.run(connection, [_restored(record_id, each) for record_id, each in numbered])
+    attached = {target.sha256 for each in fresh for target in each.targets if target.sha256}
+    known = set(get_models(connection, sorted(attached)))
+    # Paths of images are the other machine's, and no file here is opened because of them. Records speak of the paths
+    # and contents of which the archive says so, and of no others yet.
+    for table in (record_images, record_targets):
+        connection.execute(sa.delete(table).where(among(table.c.record_id, sorted(ids.values()))))
+    targets = [
+        {"record_id": record_id, "path": target.path, "sha256": target.sha256, "how": target.how}
+        for record_id, each in numbered
+        for target in each.targets
+        if not target.sha256 or target.sha256 in known
+    ]
+    _TARGET.run(connection, targets)
+    attach_at(connection, sorted({path for each in fresh for path in each.record.models}))
+    apply_records(connection, sorted(known), now_ms)
+    return len(fresh), _keep_images(connection, numbered, staged)
+
+
+def _fresh(connection: sa.Connection, records: Sequence[ArchivedRecord], path_map: PathMap) -> list[ArchivedRecord]:
+    """Return the records that are not known here, with paths as they are here.
+
+    What lies there now is read from there; of what is gone, one copy is enough.
+    """
+    mapped = [_mapped(each, path_map) for each in records]
+    columns = source_records.c
+    query = sa.select(columns.kind, columns.key, columns.digest, columns.gone)
+    rows = connection.execute(query.where(among(columns.key, [each.record.key for each in mapped]))).all()
+    present = {(row.kind, row.key) for row in rows if not row.gone}
+    held = {(row.kind, row.key, row.digest) for row in rows}
+    return [
+        each
+        for each in mapped
+        if (each.record.kind, each.record.key) not in present
+        and (each.record.kind, each.record.key, each.record.digest) not in held
+    ]
+
+
+def _mapped(each: ArchivedRecord, path_map: PathMap) -> ArchivedRecord:
+    """Return a record with paths as they are here."""
+    if not path_map.pairs:
+        return each
+    targets = tuple(replace(target, path=path_map.apply(target.path)) for target in each.targets)
+    models = tuple(path_map.apply(path) for path in each.record.models)
+    record = replace(each.record, key=path_map.apply(each.record.key), models=models)
+    return replace(each, record=record, targets=targets)
+
+
+def _restored(record_id: int, each: ArchivedRecord) -> dict[str, object]:
+    return {
+        "b_id": record_id,
+        "b_gone": each.gone,
+        "b_dropped": each.dropped,
+        "b_first_seen": each.first_seen,
+        "b_last_seen": each.last_seen,
+        "b_asked_json": json_text(list(each.asked)),
+    }
+
+
+def _keep_images(
+    connection: sa.Connection, numbered: Sequence[tuple[int, ArchivedRecord]], staged: StagedCopies
+) -> dict[str, str]:
+    """Keep images of records without a model; one copy may be of several of them, the first one's stays."""
+    named: dict[str, str] = {}
+    rows: list[Mapping[str, object]] = []
+    unused = dict(staged)
+    for record_id, each in numbered:
+        for image in each.kept:
+            copy = unused.pop(image.sha256, "")
+            if copy:
+                name = f"source-{record_id}-{image.sha256[:16]}{Path(image.name).suffix}"
+                named[name] = copy
+                # No path of this machine: the copy is all there is.
+                path = f"archive/{image.sha256}"
+                rows.append({"record_id": record_id, "path": path, "rank": image.rank, "kept": name})
+    _KEPT.run(connection, rows)
+    return named
