@@ -46,7 +46,7 @@ def put_model(path: Path) -> str:
 
 
 def test_whatever_lies_beside_a_model_reaches_it_in_any_order(models: Path, make_daemon: DaemonMaker) -> None:
-    daemon = make_daemon().start()
+    daemon = make_daemon(tables={"sidecars": {"fallback_encoding": "gbk"}}).start()
     loras = models / "loras"
 
     # The sidecar before the model, after it, and the preview before both or last.
@@ -85,8 +85,11 @@ def test_whatever_lies_beside_a_model_reaches_it_in_any_order(models: Path, make
     third = loras / "third.safetensors"
     daemon.must("export", "rgthree", str(third))
     assert (loras / "third.safetensors.rgthree-info.json").is_file()
-    put(loras / "third.txt", b"a note")
+    put(loras / "third.txt", "\u6c34\u58a8\u753b".encode("gbk"))
     wait_until(lambda: "pysssss" in str(details_of(daemon, third)["sources"]), what="the note")
+    (note,) = details_of(daemon, third)["sources"]["pysssss"]
+    assert note["meaning"]["notes"] == "\u6c34\u58a8\u753b"  # in the encoding that is configured, here and in imports
+    assert daemon.must("import", "pysssss", str(loras), "--json").json["records"][0]["taking"] == "unchanged"
     assert "rgthree" not in details_of(daemon, third)["sources"]
     imported = daemon.must("import", "rgthree", str(loras), "--json").json
     assert imported["records"] == []

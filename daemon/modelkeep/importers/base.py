@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import LegacyRow, Refusal
 from modelkeep.domain.naming import MODEL_EXTENSIONS, PathMap
@@ -15,7 +16,8 @@ class SourceOptions:
 
     `images` is the folder of its images when it is not where the source's own program keeps it, `scratch` the
     folder in which a private copy may be made (None: the system's folder for temporary files), `roots` the watched
-    folders, for sources that name models without their folders, `extensions` the endings of model files.
+    folders, for sources that name models without their folders, `extensions` the endings of model files,
+    `fallback_encoding` that of texts beside models which are no UTF-8.
     """
 
     source: Path
@@ -24,6 +26,7 @@ class SourceOptions:
     scratch: Path | None = None
     roots: tuple[Path, ...] = ()
     extensions: tuple[str, ...] = MODEL_EXTENSIONS
+    fallback_encoding: str = FALLBACK_ENCODING
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ import math
 import re
 from datetime import UTC, datetime
 
-REPLACEMENT = "\ufffd"
+from modelkeep.domain.encodings import REPLACEMENT
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WHOLE_MAX = 2**63 - 1
 _SECONDS_MAX = 100_000_000_000

@@ -61,7 +61,8 @@ class ToolImporter:
 
     def _beside_models(self, options: SourceOptions) -> tuple[list[SourceRecord], list[Refusal]]:
         below = sidecars_below(str(options.source.absolute()), options.extensions)
-        said = [read_sidecar(found) for found in below.found if kinds_of(found) & self.records]
+        wanted = [found for found in below.found if kinds_of(found) & self.records]
+        said = [read_sidecar(found, options.fallback_encoding) for found in wanted]
         records = [_mapped(one, options.path_map) for one in said if isinstance(one, SourceRecord)]
         refusals = [one for one in said if isinstance(one, Refusal)]
         unreadable = [Refusal("", path, f"the folder cannot be read: {reason}") for path, reason in below.unreadable]

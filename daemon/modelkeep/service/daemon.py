@@ -225,6 +225,7 @@ class Daemon:
             settings.sidecars.kinds,
             holdings.journal.append_many,
             ExportedFiles(holdings.directory.exported).holds,
+            settings.sidecars.fallback_encoding,
         )
         holdings.journal.on_record = self._hear_record
         self._operations = Operations(
@@ -239,6 +240,7 @@ class Daemon:
             url=lambda: self.url,
             is_behind=lambda: self._events.is_behind,
             after_import=self._after_import,
+            fallback_encoding=settings.sidecars.fallback_encoding,
         )
         self._http = HttpInterface(settings, self._operations)
 

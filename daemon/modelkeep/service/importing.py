@@ -13,6 +13,7 @@ from modelkeep.changes.record_imports import RecordImports
 from modelkeep.disk.exported import ExportedFiles
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.archive_taking import SOURCE as ARCHIVE
+from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.faults import STORAGE, explained
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.naming import MODEL_EXTENSIONS, PathMap
@@ -32,6 +33,7 @@ async def import_stream(
     *,
     roots: Iterable[str] = (),
     extensions: Sequence[str] = MODEL_EXTENSIONS,
+    fallback_encoding: str = FALLBACK_ENCODING,
 ) -> AsyncIterator[dict[str, object]]:
     """Yield `{"progress": …}` again and again, and at last `{"report": …}`.
 
@@ -43,6 +45,7 @@ async def import_stream(
         looks: looks at the files of rows.
         roots: the watched folders.
         extensions: endings of model files.
+        fallback_encoding: of texts beside models that are no UTF-8.
 
     Raises:
         SourceError: the source cannot be read; before the first value.
@@ -50,7 +53,9 @@ async def import_stream(
         StorageError: images cannot be written.
     """
     progress: asyncio.Queue[Progress] = asyncio.Queue()
-    work = asyncio.create_task(_begun(holdings, order, looks, roots, extensions, _thread_safe(progress)))
+    work = asyncio.create_task(
+        _begun(holdings, order, looks, roots, extensions, fallback_encoding, _thread_safe(progress))
+    )
     if running is not None:
         running.note(work)
     async for step in _until_done(progress, work, outlives=running is not None):
@@ -64,6 +69,7 @@ def _begun(
     looks: DiskLooks | None,
     roots: Iterable[str],
     extensions: Sequence[str],
+    fallback_encoding: str,
     progress: Callable[[Progress], None],
 ) -> Coroutine[Any, Any, ImportReport]:
     """Return the import that is asked for.
@@ -85,6 +91,7 @@ def _begun(
         scratch=holdings.directory.path,
         roots=tuple(map(Path, roots)),
         extensions=tuple(extensions),
+        fallback_encoding=fallback_encoding,
     )
     stage = StageOne(
         holdings.catalogue,

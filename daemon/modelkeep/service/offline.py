@@ -54,7 +54,13 @@ class OfflineWriter:
     def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1; yields progress, and at last the report."""
         roots = [root.path for root in self._settings.model_roots()]
-        return import_stream(self._open, order, roots=roots, extensions=self._settings.watch.extensions)
+        return import_stream(
+            self._open,
+            order,
+            roots=roots,
+            extensions=self._settings.watch.extensions,
+            fallback_encoding=self._settings.sidecars.fallback_encoding,
+        )
 
     async def retry(self, pending_ids: Sequence[int] | None) -> int:
         """Make rows due at the daemon's next start."""

@@ -12,6 +12,7 @@ from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.tag_acts import TagActs
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.edits import Edit
+from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.notices import Notice
@@ -48,6 +49,7 @@ class Operations:
         state: returns the state of the daemon.
         url: returns where the HTTP interface is.
         after_import: called when an import has brought new rows.
+        fallback_encoding: of texts beside models that are no UTF-8.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class Operations:
         url: Callable[[], str],
         is_behind: Callable[[], bool],
         after_import: Callable[[], Awaitable[None]],
+        fallback_encoding: str = FALLBACK_ENCODING,
     ) -> None:
+        self._fallback_encoding = fallback_encoding
         self._holdings = holdings
         self._catalogue = holdings.catalogue
         self._journal = holdings.journal
@@ -270,9 +274,14 @@ class Operations:
 
     async def import_source(self, order: ImportOrder) -> AsyncIterator[dict[str, object]]:
         """Run stage 1."""
-        roots, extensions = list(self._keeper.watched), self._extensions
         async for value in import_stream(
-            self._holdings, order, self._imports, self._looks, roots=roots, extensions=extensions
+            self._holdings,
+            order,
+            self._imports,
+            self._looks,
+            roots=list(self._keeper.watched),
+            extensions=self._extensions,
+            fallback_encoding=self._fallback_encoding,
         ):
             if not is_reading(value):  # a source that cannot be read is answered with a status of its own
                 yield value

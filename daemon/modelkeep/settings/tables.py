@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from modelkeep.domain.encodings import FALLBACK_ENCODING, is_fallback_encoding
 from modelkeep.domain.naming import MODEL_EXTENSIONS
 from modelkeep.domain.values import Strategy
 from modelkeep.settings.problems import CROSS_CHECK
@@ -72,6 +73,12 @@ def _normalised_extension(extension: str) -> str:
 
 def _without_repeats(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
+
+
+def _known_encoding(name: str) -> str:
+    if not is_fallback_encoding(name):
+        raise ValueError("no encoding of texts")
+    return name
 
 
 def _at_least_one(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -191,6 +198,10 @@ class SidecarSettings(_Table):
 
     adopt: tuple[Literal[SIDECAR_KINDS], ...] = Field(  # type: ignore[valid-type]
         default=("all",), description=f"a list of {', '.join(SIDECAR_KINDS[:-1])} or {SIDECAR_KINDS[-1]}"
+    )
+    fallback_encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
+        default=FALLBACK_ENCODING,
+        description='the name of an encoding that holds ASCII, like "cp1252", "gbk" or "cp932"',
     )
 
     @property

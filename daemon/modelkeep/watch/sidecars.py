@@ -19,6 +19,7 @@ from modelkeep.changes.adoption import Adoption
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.walk import Tour
 from modelkeep.domain.adopting import Arrival
+from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.events import (
     EventsLost,
     FolderAppeared,
@@ -62,6 +63,7 @@ class Sidecars:
         kinds: of the records that are taken; None: all.
         record: appends records to the journal.
         is_own: tells by its digest what the owner had written by this program: that is no news.
+        fallback_encoding: in which texts are read that are no UTF-8.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Sidecars:
         kinds: Collection[str] | None,
         record: Callable[[Sequence[Record]], object],
         is_own: Callable[[str], bool] = lambda _: False,
+        fallback_encoding: str = FALLBACK_ENCODING,
     ) -> None:
+        self._fallback_encoding = fallback_encoding
         self._is_own = is_own
         self._catalogue = catalogue
         self._adoption = adoption
@@ -280,12 +284,14 @@ class Sidecars:
             by_root.setdefault(root.path if root is not None else "", []).append(seen)
         for root_path, own in by_root.items():
             with suppress(RootSilent):
-                said += await self._looks.run(root_path, _read, own)
+                said += await self._looks.run(root_path, _read, own, self._fallback_encoding)
         return said
 
 
-def _read(changed: Sequence[SeenSidecar]) -> list[tuple[SeenSidecar, SourceRecord | Refusal | None]]:
-    return list(read_all(changed))
+def _read(
+    changed: Sequence[SeenSidecar], fallback_encoding: str
+) -> list[tuple[SeenSidecar, SourceRecord | Refusal | None]]:
+    return list(read_all(changed, fallback_encoding))
 
 
 def _folders_below(folder: str, root: str) -> list[str]:

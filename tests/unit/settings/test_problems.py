@@ -23,6 +23,7 @@ PORT = "a whole number from 0 to 65535"
 QUIET = "a number from 0 to 3600"
 ENDINGS = 'a list of file name endings like ".safetensors", at least one'
 ORIGINS = 'a list of origins like "http://localhost:8188", without a path'
+ENCODING = 'the name of an encoding that holds ASCII, like "cp1252", "gbk" or "cp932"'
 FOLDER = "the path of a folder"
 
 
@@ -46,6 +47,8 @@ FOLDER = "the path of a folder"
             "migration.strategy = 'mix'",
             '"auto", "merge", "override", "delete", "ignore" or "ask"',
         ),
+        ("[sidecars]\nfallback_encoding = 'rot13'", "sidecars.fallback_encoding = 'rot13'", ENCODING),
+        ("[sidecars]\nfallback_encoding = 'cp-1252x'", "sidecars.fallback_encoding = 'cp-1252x'", ENCODING),
         ("[sweep]\ninterval_seconds = 0", "sweep.interval_seconds = 0", "a number from 0.05 to 86400 (a day)"),
         ("[journal]\nkeep_segments = 0", "journal.keep_segments = 0", "a whole number from 1 to 1000000"),
         ("[journal]\nsegment_bytes = 9", "journal.segment_bytes = 9", "a whole number from 4096 to 1099511627776"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.knowledge import ImageRank, SourceRecord
 from modelkeep.domain.legacy import Refusal
 
@@ -18,6 +19,7 @@ class FoundSidecar:
         models: absolute paths of the model files beside it: several where they share the stem, none when it is an
             orphan.
         rank: what it is when it is an image.
+        fallback_encoding: in which its texts are read where they are no UTF-8.
     """
 
     path: str
@@ -25,6 +27,7 @@ class FoundSidecar:
     stem: str
     models: tuple[str, ...] = ()
     rank: ImageRank | None = None
+    fallback_encoding: str = FALLBACK_ENCODING
 
 
 class SidecarFormat(Protocol):

@@ -23,7 +23,7 @@ class CivitaiHelperFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return what a file says; the empty object of a model that Civitai does not know is passed by."""
-        read = as_object(data)
+        read = as_object(data, found.fallback_encoding)
         if read.fault:
             return refusal(found, read.fault)
         return version_record(found, data, read.value, read.remarks) if read.value else None

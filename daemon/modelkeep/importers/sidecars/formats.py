@@ -1,7 +1,9 @@
 """Every format of files beside models, and what one such file says."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
+from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import Refusal
 from modelkeep.importers.sidecars.base import FoundSidecar, SidecarFormat
@@ -55,11 +57,11 @@ def kinds_of(found: FoundSidecar) -> frozenset[str]:
     return _BY_SUFFIX[found.suffix].kinds
 
 
-def read_sidecar(found: FoundSidecar) -> SourceRecord | Refusal | None:
+def read_sidecar(found: FoundSidecar, fallback_encoding: str = FALLBACK_ENCODING) -> SourceRecord | Refusal | None:
     """Read a file and return what it says, why it cannot be taken, or None when it is none of ours."""
     try:
         descriptor = open_beside(found)
         data = bytes_of_preview(found, descriptor) if found.rank else content_of(descriptor)
     except OSError as error:
         return refusal(found, f"it cannot be read: {error.strerror or error}")
-    return _BY_SUFFIX[found.suffix].read(found, data)
+    return _BY_SUFFIX[found.suffix].read(replace(found, fallback_encoding=fallback_encoding), data)

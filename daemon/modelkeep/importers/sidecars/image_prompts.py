@@ -3,6 +3,7 @@
 import io
 import re
 
+from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.legacy_text import clean
 from modelkeep.importers.sidecars.reading import as_text
@@ -15,9 +16,9 @@ _SETTINGS = re.compile(r"^Steps: [0-9]+, ", re.MULTILINE)
 _ASCII, _UNICODE = b"ASCII\x00\x00\x00", b"UNICODE\x00"
 
 
-def prompt_in(image: bytes) -> JsonObject:
+def prompt_in(image: bytes, fallback: str = FALLBACK_ENCODING) -> JsonObject:
     """Return what made an image, as A1111 and those after it write it down; an empty object where nothing is."""
-    text = _parameters(image)[:TEXT_CHARS_MAX].strip()
+    text = _parameters(image, fallback)[:TEXT_CHARS_MAX].strip()
     if not text:
         return {}
     settings = _SETTINGS.search(text)
@@ -27,7 +28,7 @@ def prompt_in(image: bytes) -> JsonObject:
     return {key: value for key, value in said.items() if value} if prompt else {}
 
 
-def _parameters(image: bytes) -> str:
+def _parameters(image: bytes, fallback: str) -> str:
     from PIL import Image  # reading sidecars without images needs none of it
 
     try:
@@ -40,12 +41,12 @@ def _parameters(image: bytes) -> str:
         # Not `getexif`, which decodes a whole PNG to look for what may stand behind its pixels.
         known = Image.Exif()
         known.load(exif)
-        return _comment(known.get_ifd(_EXIF).get(_USER_COMMENT))
+        return _comment(known.get_ifd(_EXIF).get(_USER_COMMENT), fallback)
     except Exception:  # whatever a broken image does to a decoder: it holds no prompt
         return ""
 
 
-def _comment(value: object) -> str:
+def _comment(value: object, fallback: str) -> str:
     """Return an EXIF comment, the first eight bytes of which name its coding (EXIF 2.3, 4.6.5)."""
     if not isinstance(value, bytes):
         return clean(value) if isinstance(value, str) else ""
@@ -53,4 +54,4 @@ def _comment(value: object) -> str:
         content = value[8:]
         # Nothing tells the order of its bytes; the first character of a prompt is mostly of a western language.
         return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be", "replace")
-    return as_text(value.removeprefix(_ASCII)).value
+    return as_text(value.removeprefix(_ASCII), fallback).value

@@ -62,13 +62,15 @@ def look_into(folders: Iterable[str], extensions: Sequence[str], is_certain: Cal
     return look
 
 
-def read_all(seen: Iterable[SeenSidecar]) -> Iterator[tuple[SeenSidecar, SourceRecord | Refusal | None]]:
+def read_all(
+    seen: Iterable[SeenSidecar], fallback_encoding: str
+) -> Iterator[tuple[SeenSidecar, SourceRecord | Refusal | None]]:
     """Yield what files say, why they cannot be taken, or None for those that are none of ours."""
     from modelkeep.importers.sidecars.formats import read_sidecar
 
     for each in seen:
         reached(each.found.path)
-        yield each, read_sidecar(each.found)
+        yield each, read_sidecar(each.found, fallback_encoding)
 
 
 def _look(folder: str, names: Collection[str], extensions: Sequence[str], look: FolderLook) -> None:

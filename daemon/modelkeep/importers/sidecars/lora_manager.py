@@ -41,7 +41,7 @@ class LoraManagerFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return what a file says, or why it cannot be taken; one without any of its fields is another tool's."""
-        read = as_object(data)
+        read = as_object(data, found.fallback_encoding)
         if read.fault:
             return refusal(found, read.fault)
         if not read.value.keys() & _TYPES.keys():

@@ -42,7 +42,7 @@ class ModelManagerFormat:
         """Return what a file says, or why it cannot be taken; without a model only what the tool itself wrote."""
         if len(data) > BODY_BYTES_MAX:
             return refusal(found, "it is longer than any description") if found.models else None
-        read = as_text(data)
+        read = as_text(data, found.fallback_encoding)
         matched = _FRONT_MATTER.match(read.value)
         front, fault = _front_matter(matched[1]) if matched else ({}, "")
         is_tools = len(front.keys() & _TELLING) > 1

@@ -24,7 +24,7 @@ class ModelkeepFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return what a file says, or why it cannot be taken."""
-        read = as_object(data)
+        read = as_object(data, found.fallback_encoding)
         if read.fault:
             return refusal(found, read.fault)
         if read.value.get("format") != KIND or read.value.get("version") != _VERSION:

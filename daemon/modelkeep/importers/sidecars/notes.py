@@ -30,7 +30,7 @@ class NoteFormat:
         """Return a text as notes, and as the description where there is no other."""
         if len(data) > NOTE_BYTES_MAX:
             return refusal(found, _TOO_LONG) if found.models else None
-        read = as_text(data)
+        read = as_text(data, found.fallback_encoding)
         value = text(read.value)
         if not value:
             return None
@@ -55,7 +55,7 @@ class HashFormat:
         """Return the hash as a claim, or why it is none."""
         if len(data) > NOTE_BYTES_MAX:
             return refusal(found, _TOO_LONG)
-        value, names = _line_of(found, as_text(data).value), model_names(found)
+        value, names = _line_of(found, as_text(data, found.fallback_encoding).value), model_names(found)
         judged = judge_hash(HashKind.SHA256, value, Grade.B)
         if judged.claim is None or judged.claim.kind is not HashKind.SHA256:
             return refusal(found, judged.remark or "it holds no hash")

@@ -21,7 +21,7 @@ class PreviewFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return the record of an image; whoever shows it finds out whether it is one."""
-        example = prompt_in(data)
+        example = prompt_in(data, found.fallback_encoding)
         return record_of(
             found,
             data,

@@ -7,16 +7,15 @@ import re
 from dataclasses import dataclass
 
 from modelkeep.disk.files import open_for_reading
+from modelkeep.domain.encodings import FALLBACK_ENCODING, REPLACEMENT, decode_loosely
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.values import JsonObject
-from modelkeep.importers.legacy_text import REPLACEMENT
 from modelkeep.importers.loose_json import load_json
 from modelkeep.importers.sidecars.base import FoundSidecar
 
 BYTES_MAX = 32 * 2**20
 """Answers of Civitai with whole workflows in them take some megabytes."""
 
-_LEGACY = "cp1252"
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -24,9 +23,13 @@ _BYTE_ORDER_MARKS = (
 )
 _COMMENT_LINE = re.compile(r"^[ \t]*//.*$", re.MULTILINE)
 
-NOT_UTF8 = "parts of it are no UTF-8 and were read as cp1252"
 NOT_READABLE = "parts of it are in no known encoding and became U+FFFD"
 NOT_FINITE = "it held NaN, Infinity or broken characters, now null or U+FFFD"
+
+
+def not_utf8(encoding: str) -> str:
+    """Return the remark about a text that was read in another encoding."""
+    return f"parts of it are no UTF-8 and were read as {encoding}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,8 @@ def refusal(found: FoundSidecar, reason: str) -> Refusal:
     return Refusal(os.path.basename(found.path), found.path, reason)
 
 
-def as_text(data: bytes) -> ReadText:
-    """Return what the bytes of a text say: UTF-8, with those that are none read as cp1252."""
+def as_text(data: bytes, fallback: str = FALLBACK_ENCODING) -> ReadText:
+    """Return what the bytes of a text say: UTF-8, and what is none in the encoding to fall back on."""
     encoding = "utf-8"
     for mark, name in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -108,19 +111,20 @@ def as_text(data: bytes) -> ReadText:
         return ReadText(data.decode(encoding))
     except UnicodeDecodeError:
         pass
-    text = data.decode(encoding, _HANDLER if encoding == "utf-8" else "replace")
+    text = decode_loosely(data, fallback) if encoding == "utf-8" else data.decode(encoding, "replace")
     has_lost = REPLACEMENT in text and REPLACEMENT.encode() not in data
-    return ReadText(text, (NOT_READABLE if has_lost else NOT_UTF8,))
+    return ReadText(text, (NOT_READABLE if has_lost else not_utf8(fallback),))
 
 
-def as_object(data: bytes, *, comments: bool = False) -> ReadObject:
+def as_object(data: bytes, fallback: str = FALLBACK_ENCODING, *, comments: bool = False) -> ReadObject:
     """Return the JSON object that bytes hold.
 
     Args:
         data: the whole file.
+        fallback: encoding in which what is no UTF-8 is read.
         comments: lines that begin with `//` are left out, as the tool's own reader does.
     """
-    text = as_text(data)
+    text = as_text(data, fallback)
     if not text.value.strip():
         return ReadObject({}, fault="it is empty")
     loaded = load_json(text.value, note_repeated=True)
@@ -136,13 +140,3 @@ def as_object(data: bytes, *, comments: bool = False) -> ReadObject:
             f"keys that it bears more than once count as they stand last: {', '.join(loaded.repeated[:20])}"
         )
     return ReadObject(loaded.value, tuple(remarks))
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode(_LEGACY, "replace"), error.end
-
-
-_HANDLER = "modelkeep-cp1252"
-codecs.register_error(_HANDLER, _as_cp1252)

@@ -34,7 +34,7 @@ class RgthreeFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return what a file says, or why it cannot be taken."""
-        read = as_object(data, comments=True)
+        read = as_object(data, found.fallback_encoding, comments=True)
         if read.fault:
             return refusal(found, read.fault)
         if not read.value.keys() & _TELLING:

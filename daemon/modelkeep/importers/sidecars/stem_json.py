@@ -24,7 +24,7 @@ class StemJsonFormat:
         """Return what a file says; a broken one is told of only beside a model, and all else is passed by."""
         if not found.models and len(data) > _ORPHAN_BYTES_MAX:
             return None
-        read = as_object(data)
+        read = as_object(data, found.fallback_encoding)
         if read.fault:
             return refusal(found, read.fault) if found.models and read.is_broken else None
         if isinstance(read.value.get("modelVersions"), list):

@@ -24,7 +24,7 @@ class SwarmUiFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return what a file says, or why it cannot be taken; one without its prefix is another tool's."""
-        read = as_object(data)
+        read = as_object(data, found.fallback_encoding)
         if read.fault:
             return refusal(found, read.fault)
         said = {key.removeprefix(_PREFIX): value for key, value in read.value.items() if key.startswith(_PREFIX)}

@@ -131,7 +131,7 @@ class BrowserPlusFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return what a file says, or why it cannot be taken."""
-        read = as_object(data)
+        read = as_object(data, found.fallback_encoding)
         if read.fault:
             return refusal(found, read.fault)
         return model_record(found, data, KIND, read.value, read.remarks) if read.value else None
@@ -145,7 +145,7 @@ class DescriptionFormat:
 
     def read(self, found: FoundSidecar, data: bytes) -> SourceRecord | Refusal | None:
         """Return the text; a page, which is made of what the other files say, stands behind all of them."""
-        read = as_text(data)
+        read = as_text(data, found.fallback_encoding)
         value = text(read.value)
         is_page = found.suffix == ".html"
         if not value or (is_page and not found.models):

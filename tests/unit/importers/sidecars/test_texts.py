@@ -9,6 +9,7 @@ from PIL import Image, PngImagePlugin
 from tests.sidecar_reading import BY_SUFFIX, MODEL, graded, read, record
 
 from modelkeep.domain.combining import combine
+from modelkeep.domain.encodings import is_fallback_encoding
 from modelkeep.domain.knowledge import Grade, HashKind, ImageRank, Origin, SourceRecord, Standing, Text, TextFormat
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.naming import MODEL_EXTENSIONS
@@ -44,6 +45,39 @@ def test_a_text_is_a_note_and_a_description_only_where_there_is_no_other() -> No
 )
 def test_texts_are_read_in_whatever_encoding(data: bytes, value: str) -> None:
     assert record(".txt", data).meaning.notes == value
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "value"),
+    [
+        ("gbk", "水墨画和风格".encode("gbk"), "水墨画和风格"),
+        ("cp932", "水彩の夜 ﾃｽﾄ".encode("cp932"), "水彩の夜 ﾃｽﾄ"),
+        ("cp1251", "Зимний".encode("cp1251"), "Зимний"),
+        ("gbk", "水墨画 é".encode(), "水墨画 é"),
+        ("gbk", "水墨画和风格".encode() + b" \xff", "水墨画和风格 \N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_texts_are_read_in_the_encoding_that_the_owner_names(
+    tmp_path: Path, encoding: str, data: bytes, value: str
+) -> None:
+    for suffix, content in ((".txt", data), (".json", b'{"notes": "%b"}' % data)):
+        path = tmp_path / f"x{suffix}"
+        path.write_bytes(content)
+        said = read_sidecar(FoundSidecar(str(path), suffix, "x", (str(tmp_path / "x.ckpt"),)), encoding)
+        assert isinstance(said, SourceRecord)
+        assert said.meaning.notes == value
+        assert said.remarks == (() if data == value.encode() else said.remarks)
+        assert all(encoding in remark or "no known encoding" in remark for remark in said.remarks)
+
+
+@pytest.mark.parametrize("name", ["utf-16", "rot13", "hex", "utf-7", "idna", "cp037", "", "no such", "a\0b"])
+def test_an_encoding_in_which_ascii_says_something_else_is_none_to_fall_back_on(name: str) -> None:
+    assert not is_fallback_encoding(name)
+
+
+@pytest.mark.parametrize("name", ["cp1252", "latin-1", "gbk", "gb18030", "cp932", "euc-kr", "big5", "utf-8"])
+def test_encodings_to_fall_back_on(name: str) -> None:
+    assert is_fallback_encoding(name)
 
 
 def test_texts_that_say_nothing_or_are_none_are_left_out() -> None:

@@ -11,7 +11,7 @@ from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.naming import MODEL_EXTENSIONS
 from modelkeep.importers.sidecars.base import FoundSidecar
 from modelkeep.importers.sidecars.formats import read_sidecar
-from modelkeep.importers.sidecars.reading import NOT_FINITE, NOT_UTF8
+from modelkeep.importers.sidecars.reading import NOT_FINITE, not_utf8
 from modelkeep.importers.sidecars.walking import sidecars_below
 
 MODELS = SIDECAR_SAMPLE / "models"
@@ -74,9 +74,9 @@ def test_a_sidecar_belongs_to_its_model(model: str, sidecar: dict[str, Any]) -> 
 
 REMARKS = {
     "loras/windy.sha256": "its SHA-256 is that of the file's name, not of its content",
-    "loras/character/café.metadata.json": NOT_UTF8,
-    "loras/Copper Dream.json": NOT_UTF8,
-    "loras/windy.txt": NOT_UTF8,
+    "loras/character/café.metadata.json": not_utf8("cp1252"),
+    "loras/Copper Dream.json": not_utf8("cp1252"),
+    "loras/windy.txt": not_utf8("cp1252"),
     "loras/style/nan strength.metadata.json": NOT_FINITE,
 }
 
