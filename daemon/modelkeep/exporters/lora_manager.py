@@ -31,7 +31,7 @@ class LoraManagerExporter:
     def written(self, name: str, model: KnownModel, existing: JsonObject | None, order: Order) -> bytes:  # noqa: ARG002
         """Return the bytes of its file."""
         ours = _ours(model, order)
-        held = _cleared(existing or {})
+        held = _cleared(existing or {}, model)
         answer = held.get("civitai")
         if isinstance(answer, dict) and not is_empty(answer.get("id")) and answer["id"] != ours["civitai"].get("id"):
             # Two answers are never mixed; words of the user have their place in either.
@@ -43,13 +43,12 @@ class LoraManagerExporter:
         return as_json(merged, indent=2, ascii_only=False)
 
 
-def _cleared(existing: Mapping[str, Any]) -> JsonObject:
+def _cleared(existing: Mapping[str, Any], model: KnownModel) -> JsonObject:
     """Return what a file says, with what its program writes of a model of which it knows nothing as nothing."""
     cleared = dict(existing)
-    if cleared.get("base_model") == _UNKNOWN_BASE:
-        cleared["base_model"] = ""
-    if cleared.get("usage_tips") == _NO_TIPS:
-        cleared["usage_tips"] = ""
+    for key, nothing in (("model_name", model.stem), ("base_model", _UNKNOWN_BASE), ("usage_tips", _NO_TIPS)):
+        if cleared.get(key) == nothing:
+            cleared[key] = ""
     if cleared.get("favorite") is False:
         cleared["favorite"] = None
     if is_empty(cleared.get("sha256")) or cleared.get("hash_status") == "pending":
@@ -73,7 +72,7 @@ def _ours(model: KnownModel, order: Order) -> JsonObject:
         "preview_url": order.preview,
         "preview_nsfw_level": 0,
         "notes": meaning.notes,
-        "from_civitai": bool(model.civitai),
+        "from_civitai": True,  # no would say that Civitai was asked in vain, and keep it from being asked again
         "civitai": answer,
         "tags": list(meaning.tags),
         "modelDescription": as_html(meaning.description),

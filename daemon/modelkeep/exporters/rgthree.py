@@ -1,8 +1,12 @@
-"""`FULL.rgthree-info.json` of rgthree: what its user says, and the answer of Civitai."""
+"""`FULL.rgthree-info.json` of rgthree: what its user says.
+
+Its `raw` is left to it: where it holds an answer of Civitai, it never asks for one again, nor for its images.
+"""
+
+from typing import Any
 
 from modelkeep.domain.values import JsonObject
 from modelkeep.exporters.base import Order, as_json
-from modelkeep.exporters.civitai import version_answer
 from modelkeep.exporters.known import KnownModel
 from modelkeep.exporters.merging import filled, without_empty
 
@@ -21,13 +25,26 @@ class RgthreeExporter:
 
     def written(self, name: str, model: KnownModel, existing: JsonObject | None, order: Order) -> bytes:  # noqa: ARG002
         """Return the bytes of its file."""
-        merged = filled(existing or {}, _ours(model), prefer_ours=order.prefer_ours)
+        held = existing or {}
+        merged = filled(held, _ours(model), prefer_ours=order.prefer_ours)
+        if isinstance(words := held.get("trainedWords"), list) and all(map(_is_counted, words)):
+            merged["trainedWords"] = _with_ours(words, model.meaning.trigger_words)
         return as_json(merged, indent=2, ascii_only=True)
+
+
+def _is_counted(word: Any) -> bool:
+    """Return whether only the training data tells a word: the tool itself noted it."""
+    return isinstance(word, dict) and bool(word.get("metadata")) and not (word.get("civitai") or word.get("user"))
+
+
+def _with_ours(counted: list[JsonObject], words: tuple[str, ...]) -> list[JsonObject]:
+    held = {word.get("word") for word in counted}
+    marked = [{**word, "user": True} if word.get("word") in words else word for word in counted]
+    return marked + [{"word": word, "user": True} for word in words if word not in held]
 
 
 def _ours(model: KnownModel) -> JsonObject:
     meaning = model.meaning
-    answer = version_answer(model)
     title = " - ".join(filter(None, [meaning.title, meaning.version]))
     return without_empty(
         {
@@ -40,6 +57,5 @@ def _ours(model: KnownModel) -> JsonObject:
             "userTags": list(meaning.tags),
             "userNote": meaning.notes,
             "sha256": model.sha256,
-            "raw": {"civitai": answer} if answer else {},
         }
     )

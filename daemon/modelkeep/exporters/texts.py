@@ -1,6 +1,7 @@
 """Write a text in the format that a tool shows: HTML for those that show HTML, plain text for the others."""
 
 import html
+import re
 from html.parser import HTMLParser
 
 from modelkeep.domain.knowledge import Text, TextFormat
@@ -8,6 +9,10 @@ from modelkeep.domain.knowledge import Text, TextFormat
 _BLOCKS = frozenset(
     {"p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "hr"}
 )
+_OPENING = r"<(?!\w+:[^<>\s\"'`/=]*>)(?=[a-z/!?])"
+"""What opens a tag for a browser; not a network in a prompt, `<lora:name:0.8>`, which is none and holds nothing."""
+
+_TAG, _OPENED = re.compile(_OPENING + "[^<>]*>", re.IGNORECASE), re.compile(_OPENING, re.IGNORECASE)
 _UNSHOWN = frozenset({"script", "style", "template", "noscript", "iframe", "object"})
 
 
@@ -20,8 +25,9 @@ def as_html(text: Text) -> str:
 
 
 def as_plain(text: Text) -> str:
-    """Return a text without tags, for tools that would show them or run them."""
-    return without_tags(text.value) if text.format is TextFormat.HTML else text.value
+    """Return a text without tags, for tools that would show them or run them, spelled out ones included."""
+    shown = without_tags(text.value) if text.format is TextFormat.HTML else text.value
+    return _OPENED.sub("< ", _TAG.sub("", shown))
 
 
 def without_tags(value: str) -> str:

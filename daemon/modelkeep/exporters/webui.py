@@ -9,7 +9,10 @@ from modelkeep.exporters.known import KnownModel
 from modelkeep.exporters.merging import filled, without_empty
 from modelkeep.exporters.texts import as_plain
 
-_WEIGHT = "preferred weight"
+_WEIGHT, _VERSION = "preferred weight", "sd version"
+_SAYS_NOTHING = (0, None, "Unknown")
+"""What stands there when no weight and no version is set."""
+
 _TELLING = frozenset(
     {
         "description",
@@ -17,7 +20,7 @@ _TELLING = frozenset(
         "activation text",
         "negative text",
         _WEIGHT,
-        "sd version",
+        _VERSION,
         "sd_version_str",
         "vae",
         "vae_te",
@@ -56,8 +59,9 @@ class WebuiExporter:
         ours = _ours(model)
         if not ours:
             raise NothingToSay("nothing is known that the format holds")
-        if held.get(_WEIGHT) is None:
-            held.pop(_WEIGHT, None)  # null would keep its editor from opening
+        held |= {key: ours[key] for key in (_WEIGHT, _VERSION) if key in ours and held.get(key) in _SAYS_NOTHING}
+        if held.get(_WEIGHT, 0) is None:
+            held[_WEIGHT] = 0  # null would keep its editor from opening
         return as_json(filled(held, ours, prefer_ours=order.prefer_ours), indent=4, ascii_only=True)
 
 
@@ -76,7 +80,7 @@ def _ours(model: KnownModel) -> JsonObject:
             "activation text": _prompt(meaning.trigger_words),
             "negative text": meaning.negative_prompt,
             _WEIGHT: strength,
-            "sd version": _base(meaning.base_model),
+            _VERSION: _base(meaning.base_model),
         }
     )
 

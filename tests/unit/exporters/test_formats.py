@@ -54,7 +54,7 @@ HELD_BY = {
     "civitai-helper": _ANSWERED,
     "webui": "notes negative_prompt trigger_words",
     "stability-matrix": _ANSWERED,
-    "rgthree": "version description version_description notes base_model author tags trigger_words origins",
+    "rgthree": "notes base_model tags trigger_words origins",
     "json": " ".join(meaning_as_json(SAID)),
 }
 """Fields of a meaning that a format holds."""
@@ -172,6 +172,49 @@ def test_lora_manager_keeps_a_hash_that_is_there_and_takes_one_that_is_pending()
     assert (taken["sha256"], taken["hash_status"]) == (SHA256, "completed")
 
 
+def test_what_a_tool_writes_of_a_model_that_it_does_not_know_says_nothing() -> None:
+    lora_manager = {"file_name": "wool felt", "model_name": "wool felt", "base_model": "Unknown", "usage_tips": "{}"}
+    webui = {"sd version": "Unknown", "preferred weight": 0, "notes": ""}
+
+    filled = as_object(written("lora-manager", lora_manager)), as_object(written("webui", webui))
+
+    assert (filled[0]["model_name"], filled[0]["base_model"]) == (SAID.title, SAID.base_model)
+    assert (filled[1]["sd version"], filled[1]["preferred weight"]) == ("SDXL", 0.8)
+    renamed = as_object(written("lora-manager", lora_manager | {"model_name": "Felt", "base_model": "Pony"}))
+    assert (renamed["model_name"], renamed["base_model"]) == ("Felt", "Pony")
+
+
+def test_lora_manager_goes_on_asking_civitai_for_models_that_nobody_found_there_yet() -> None:
+    bare = KnownModel(SHA256, "/m/a.safetensors")
+
+    assert as_object(written("lora-manager", None, bare))["from_civitai"] is True
+    assert as_object(written("lora-manager", {"from_civitai": False}, bare))["from_civitai"] is False
+
+
+def test_rgthree_is_given_no_answer_for_it_asks_for_none_when_it_holds_one() -> None:
+    received = replace(MODEL, answer={"id": 401571, "modelId": 401584, "files": []})
+
+    value = as_object(written("rgthree", {"raw": {"metadata": {"ss_a": "1"}}}, received))
+
+    assert value["raw"] == {"metadata": {"ss_a": "1"}}
+    assert value["links"] == [SAID.origins[0].url]
+
+
+def test_rgthree_gets_words_beside_those_that_only_its_training_data_tells() -> None:
+    counted = {"word": "cat", "count": 9, "metadata": True}
+    users = {"word": "mine", "user": True}
+
+    told = as_object(written("rgthree", {"trainedWords": [counted, {**counted, "word": "felt toy"}]}))
+    kept = as_object(written("rgthree", {"trainedWords": [counted, users]}))
+
+    assert told["trainedWords"] == [
+        counted,
+        {**counted, "word": "felt toy", "user": True},
+        {"word": "wool felt", "user": True},
+    ]
+    assert kept["trainedWords"] == [counted, users]
+
+
 def test_two_answers_of_civitai_are_never_mixed() -> None:
     theirs = {"id": 9, "modelId": 8, "name": "other", "trainedWords": []}
 
@@ -206,6 +249,25 @@ def test_a1111_gets_text_without_tags_and_a_weight_that_is_a_number() -> None:
     assert value["preferred weight"] == 0.8
     assert value["activation text"] == "a, b || c"
     assert value["sd version"] == "SDXL"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            Text("&lt;script&gt;alert(1)&lt;/script&gt; use &lt;lora:felt:0.8&gt;", TextFormat.HTML),
+            "alert(1) use <lora:felt:0.8>",
+        ),
+        (Text("a <b>bold</b> word, 3 < 4", TextFormat.PLAIN), "a bold word, 3 < 4"),
+        (Text("<<b>img src=x onerror=alert(1)> no", TextFormat.PLAIN), "< img src=x onerror=alert(1)> no"),
+        (Text("best <at 0.8 or so", TextFormat.PLAIN), "best < at 0.8 or so"),
+        (Text("one\n\n  two <lora:felt:1>", TextFormat.PLAIN), "one\n\n  two <lora:felt:1>"),
+    ],
+)
+def test_text_that_a1111_may_show_as_it_is_holds_no_tags(said: Text, shown: str) -> None:
+    model = replace(MODEL, meaning=replace(SAID, description=said))
+
+    assert as_object(written("webui", model=model))["description"].strip() == shown
 
 
 @pytest.mark.parametrize(
