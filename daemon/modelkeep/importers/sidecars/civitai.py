@@ -7,6 +7,7 @@ from modelkeep.domain.knowledge import Grade, HashClaim, Meaning, Origin, Text, 
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.hash_claims import judge_hashes
 from modelkeep.importers.legacy_text import milliseconds
+from modelkeep.importers.sidecars.record import is_cleaned, uncommented
 from modelkeep.importers.sidecars.values import list_of, number, object_of, text, texts
 
 _UNKNOWN_BASES = ("", "unknown", "none", "other", "custom")
@@ -63,8 +64,10 @@ def _id(value: object) -> str:
 
 
 def html(value: object) -> Text:
-    """Return a text of Civitai, which is HTML."""
+    """Return a text of Civitai, which is HTML, unless a tool made it plain."""
     found = text(value)
+    if is_cleaned(found):
+        return Text(uncommented(found))
     return Text(found, TextFormat.HTML) if found else Text()
 
 

@@ -30,6 +30,8 @@ _FRONT_MATTER = re.compile(r"\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.D
 _HEADING = re.compile(r"^# +(.+?)[ \t]*\r?$", re.MULTILINE)
 _WORDS, _VERSION = "trigger words", "about this version"
 _NO_WORDS = "no trigger words"
+_NO_TITLE = "None"
+"""What it calls every model of Hugging Face, whose answers have no name."""
 
 
 class ModelManagerFormat:
@@ -105,8 +107,9 @@ def _meaning(front: Mapping[str, Any], body: str) -> Meaning:
     words = parts.pop(_WORDS, "") if parts else ""
     parts.pop(_VERSION, None)
     named = _HEADING.findall(body) if parts else []
+    title = text(named[-1]) if named else ""
     return Meaning(
-        title=text(named[-1]) if named else "",
+        title="" if title == _NO_TITLE else title,
         description=Text(body, TextFormat.MARKDOWN) if body else Text(),
         base_model=civitai.base_model(front.get("baseModel")),
         author=text(front.get("author")),

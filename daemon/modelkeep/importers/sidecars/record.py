@@ -10,6 +10,7 @@ from modelkeep.importers.sidecars.reading import digest_of
 from modelkeep.importers.sidecars.values import text
 
 _TAG = re.compile(r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_COMMENT, _COMMENT_END = "<!--\n", "\n-->"
 
 
 def record_of(found: FoundSidecar, data: bytes, kind: str, **said: Any) -> SourceRecord:
@@ -40,7 +41,18 @@ def has_tags(value: str) -> bool:
     return _TAG.search(value) is not None
 
 
-def as_written(value: object) -> Text:
-    """Return a text that is HTML where it bears tags, and plain where it bears none."""
+def is_cleaned(value: str) -> bool:
+    """Return whether Civitai Helper made a text of Civitai plain: it hides such in a comment of HTML."""
+    return value.startswith(_COMMENT) and value.endswith(_COMMENT_END)
+
+
+def uncommented(value: object) -> str:
+    """Return a text, without the comment of HTML in which Civitai Helper hides one, see `is_cleaned`."""
     found = text(value)
+    return text(found[len(_COMMENT) : -len(_COMMENT_END)]) if is_cleaned(found) else found
+
+
+def as_written(value: object) -> Text:
+    """Return a text that is HTML where it bears tags, and plain where it bears none or was made so."""
+    found = uncommented(value)
     return Text(found, TextFormat.HTML if has_tags(found) else TextFormat.PLAIN)

@@ -21,7 +21,7 @@ from modelkeep.importers.sidecars import civitai
 from modelkeep.importers.sidecars.base import FoundSidecar
 from modelkeep.importers.sidecars.model_answer import model_record
 from modelkeep.importers.sidecars.reading import as_object, as_text, refusal
-from modelkeep.importers.sidecars.record import as_written, has_tags, model_names, record_of
+from modelkeep.importers.sidecars.record import as_written, has_tags, is_cleaned, model_names, record_of, uncommented
 from modelkeep.importers.sidecars.values import list_of, number, object_of, text, texts
 
 KIND = "webui"
@@ -86,19 +86,24 @@ def _claim(found: FoundSidecar, value: Mapping[str, Any]) -> tuple[tuple[HashCla
 
 
 def _owned(value: Mapping[str, Any]) -> frozenset[str]:
-    """Return which fields are its user's words: two extensions put texts of Civitai there, which bear tags."""
+    """Return which fields are its user's words: two extensions put texts of Civitai there."""
     by_extension = bool(_helper(value)) or "modelId" in value
     texts_of_user = {
-        name for name in ("description", "notes") if not (by_extension and has_tags(text(value.get(name))))
+        name for name in ("description", "notes") if not (by_extension and _is_of_civitai(text(value.get(name))))
     }
     return frozenset({"negative_prompt", "weight", "usage_hint", *texts_of_user})
+
+
+def _is_of_civitai(value: str) -> bool:
+    """Return whether a text that an extension may have put there bears tags, or was made plain by one."""
+    return has_tags(value) or is_cleaned(value)
 
 
 def _meaning(value: Mapping[str, Any]) -> Meaning:
     strength = number(value.get("preferred weight"))
     return Meaning(
         description=as_written(value.get("description")),
-        notes=text(value.get("notes")),
+        notes=uncommented(value.get("notes")),
         base_model=civitai.base_model(_last_part(value.get("sd version")) or _last_part(value.get("sd_version_str"))),
         usage_hint=_usage_hint(value),
         negative_prompt=text(value.get("negative text")),

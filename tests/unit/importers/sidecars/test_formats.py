@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.sidecar_reading import MODEL, graded, read, record
 
-from modelkeep.domain.knowledge import Grade, HashKind, Origin, SourceRecord, Weight
+from modelkeep.domain.knowledge import Grade, HashKind, Origin, SourceRecord, Text, Weight
 from modelkeep.domain.legacy import Refusal
 from modelkeep.importers.hash_claims import hash_of_name
 
@@ -150,6 +150,22 @@ def test_texts_with_tags_are_the_user_s_unless_an_extension_put_them_there(
     said = record(".json", {"description": "<p>a</p>", "notes": "plain", "sha256": None, **written_by})
     assert ("description" in said.owned) is is_owned
     assert "notes" in said.owned
+
+
+CLEANED = "<!--\nSoft toys.\n\nWith eyes <3\n-->"
+"""What Civitai Helper makes of a text of Civitai where it is told to clean HTML."""
+
+
+def test_texts_that_civitai_helper_cleaned_are_plain_and_nobody_s_own() -> None:
+    plain = Text("Soft toys.\n\nWith eyes <3")
+    helper = {"sd_civitai_helper": {"version": "1.8.7"}}
+
+    said = record(".json", {"description": CLEANED, "notes": CLEANED, "extensions": helper})
+    answer = record(".civitai.info", {**VERSION, "description": CLEANED, "model": {"description": "<!--\n\n-->"}})
+
+    assert (said.meaning.description, said.meaning.notes) == (plain, plain.value)
+    assert not {"description", "notes"} & said.owned
+    assert (answer.meaning.version_description, answer.meaning.description) == (plain, Text())
 
 
 def test_a_hash_of_the_file_s_name_is_not_used() -> None:

@@ -138,6 +138,7 @@ def test_the_parts_that_model_manager_wrote_are_told_apart() -> None:
     said = record(".md", front + body % b"a, b c")
     assert (said.meaning.title, said.meaning.trigger_words) == ("The Name", ("a", "b c"))
     assert record(".md", front + body % b"No trigger words").meaning.trigger_words == ()
+    assert record(".md", (front + body).replace(b"The Name", b"None")).meaning.title == ""
 
 
 def test_without_a_model_markdown_has_to_be_of_model_manager() -> None:
