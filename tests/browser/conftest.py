@@ -1,4 +1,4 @@
-"""Daemons as the integration tests have them, and for each module a browser and a small library to look through."""
+"""Daemons as the integration tests have them, one browser, and for each module a small library to look through."""
 
 from collections.abc import Iterator
 
@@ -23,9 +23,9 @@ VIEWPORT: ViewportSize = {"width": 1100, "height": 600}
 READER = {"locale": "de-DE", "timezone_id": "Asia/Tokyo"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """A browser that all tests of a module share."""
+    """A browser that all tests here share; it is gone before others run, for its event loop runs all the while."""
     with started_browser() as started:
         yield started
 
