@@ -12,7 +12,7 @@ help:  ## Say what each target does
 
 setup: $(READY)  ## Make .venv; .venv/bin/modelkeep is then the program
 
-$(READY): requirements.lock pyproject.toml hatch_build.py daemon/modelkeep/pipeline/sha256_pair.c
+$(READY): requirements.lock pyproject.toml hatch_build.py daemon/modelkeep/pipeline/sha256_pair.c daemon/modelkeep/disk/folder_listing.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "modelkeep needs Python 3.11 or newer: make setup PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up .venv (once; a minute or so) ..."

@@ -1,7 +1,7 @@
-"""Build the library for SHA-NI when modelkeep is installed; without it, hashing uses Python's own `hashlib`.
+"""Build the libraries when modelkeep is installed: without them Python does the same in more time.
 
-It is plain C that is loaded by `ctypes`: no header of Python is needed, and one file serves every version. An install
-never fails because of it.
+They are plain C that is loaded by `ctypes`: no header of Python is needed, and one file serves every version. An
+install never fails because of them.
 """
 
 import os
@@ -17,7 +17,11 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = "daemon/modelkeep/pipeline/sha256_pair.c"
-LIBRARY = "_sha256_pair.so"
+LIBRARIES = {
+    SOURCE: "hashing uses hashlib",
+    "daemon/modelkeep/disk/folder_listing.c": "folders are looked through by Python",
+}
+"""Sources, and what is so without them; each becomes `_NAME.so` beside its source."""
 
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared")
 
@@ -32,19 +36,21 @@ class LibraryHook(BuildHookInterface[Any]):
     _folder: Path | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the library."""
-        source = Path(self.root, SOURCE)
+        """Build the libraries."""
         is_editable = version == "editable"
         if not is_editable:
             self._folder = Path(tempfile.mkdtemp(prefix="modelkeep-build-"))
-        folder = self._folder or source.parent
-        problem = build(source, folder / LIBRARY)
-        if problem:
-            self.app.display_warning(f"modelkeep: no library for SHA-NI, hashing uses hashlib: {problem}")
-        elif not is_editable:
-            build_data["force_include"][str(folder / LIBRARY)] = f"modelkeep/pipeline/{LIBRARY}"
-            build_data["pure_python"] = False
-            build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+        for named, without in LIBRARIES.items():
+            source = Path(self.root, named)
+            library = (self._folder or source.parent) / f"_{source.stem}.so"
+            problem = build(source, library)
+            if problem:
+                self.app.display_warning(f"modelkeep: no library of {source.name}, {without}: {problem}")
+            elif not is_editable:
+                inside = source.relative_to(Path(self.root, "daemon")).with_name(library.name)
+                build_data["force_include"][str(library)] = str(inside)
+                build_data["pure_python"] = False
+                build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - hatchling's
         """Remove what was built aside: the wheel has it."""

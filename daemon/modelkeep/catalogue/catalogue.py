@@ -93,6 +93,11 @@ class Catalogue:
         """Finish what runs and close the file."""
         self.database.close()
 
+    @property
+    def changes(self) -> int:
+        """Grows with each transaction that may have changed a row."""
+        return self.database.changes
+
     # Detection and the queue
     detect = _writes(queue.detect)
     pending = _reads(queue.get_pending)

@@ -182,6 +182,11 @@ def raw_rows(connection: sa.Connection, query: sa.Select[Any], size: int = ROWS)
         yield rows
 
 
+def changed_rows(connection: sa.Connection) -> int:
+    """Return how many rows a connection has inserted, changed and deleted since it was opened."""
+    return int(connection.connection.driver_connection.total_changes)  # type: ignore[union-attr]
+
+
 def upsert(table: sa.Table) -> sa.Insert:
     """Return the statement that inserts rows, or writes their columns over those of the rows with the same key."""
     statement = sqlite.insert(table)

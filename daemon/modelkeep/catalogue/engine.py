@@ -14,6 +14,7 @@ from modelkeep.catalogue.dialect import (
     ERRORS,
     READERS,
     Failure,
+    changed_rows,
     empty_engine,
     failure_of,
     reading_engine,
@@ -44,6 +45,8 @@ class Database:
         self, path: Path, *, read_only: bool = False, or_empty: bool = False, is_resting: bool = True
     ) -> None:
         self.path = path
+        self.changes = 0
+        """Grows with each transaction that may have changed a row."""
         reading = resting_engine if read_only and is_resting else reading_engine
         self._writing = reading(path) if read_only else writing_engine(path)
         self._reading = reading(path)
@@ -89,14 +92,22 @@ class Database:
 
         def transact() -> T:
             with translated_errors(self.path), engine.begin() as connection:
-                result = function(connection, *args, **kwargs)
-                if is_writer:
+                return function(connection, *args, **kwargs)
+
+        def write() -> T:
+            is_change = True
+            try:
+                with translated_errors(self.path), engine.begin() as connection:
+                    before = changed_rows(connection)
+                    result = function(connection, *args, **kwargs)
+                    is_change = changed_rows(connection) != before
                     reach("catalogue.commit.before")
-            if is_writer:
-                reach("catalogue.commit.after")
+            finally:
+                self.changes += is_change
+            reach("catalogue.commit.after")
             return result
 
-        return await asyncio.get_running_loop().run_in_executor(executor, transact)
+        return await asyncio.get_running_loop().run_in_executor(executor, write if is_writer else transact)
 
 
 class translated_errors:  # noqa: N801 - reads as a statement

@@ -4,11 +4,13 @@ Links lead anywhere: to the kernel's own folders, to the whole machine, in circl
 to files and folders of ordinary file systems only, and not without end.
 """
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelkeep.base.patience import reached
+from modelkeep.disk.folder_listing import Packed, PackedFolders, packed_folders
 from modelkeep.disk.mounts import file_system_of, is_pseudo_file, is_pseudo_file_system
 from modelkeep.disk.statx import Looks
 from modelkeep.domain.naming import Root, is_hidden_below, is_model_file
@@ -30,19 +32,39 @@ _LINKS_IN_A_ROW = 40
 class Listing:
     """What lies below a folder: model files with their fingerprints, folders, and what could not be read.
 
-    `entries` are the files as the kernel tells of them: a scan compares all and makes values of few. `unreadable` and
+    `packed` and `single` are the files as the kernel tells of them: a scan makes values of few. `unreadable` and
     `not_followed` have paths with the reason; of what lies below the former nobody knows.
     """
 
-    entries: set[Entry] = field(default_factory=set)
+    packed: list[Packed] = field(default_factory=list)
+    single: list[Entry] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     not_followed: list[tuple[str, str]] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return sum(map(len, self.packed)) + len(self.single)
+
+    def digest(self) -> bytes:
+        """Return what is the same only for the same files of which the kernel tells the same."""
+        digest = hashlib.sha256(repr(self.single).encode("utf-8", "surrogateescape"))
+        for packed in self.packed:
+            for part in (os.fsencode(packed.folder), packed.files, packed.names):
+                digest.update(b"%d " % len(part))
+                digest.update(part)
+        return digest.digest()
+
+    def entries(self) -> set[Entry]:
+        """Return all files as plain values."""
+        found = set(self.single)
+        for packed in self.packed:
+            found.update(packed.entries())
+        return found
+
     @property
     def files(self) -> dict[str, Fingerprint]:
         """The fingerprint of each file by its path."""
-        return {entry[0]: Fingerprint.of(*entry[1:]) for entry in self.entries}
+        return {entry[0]: Fingerprint.of(*entry[1:]) for entry in self.entries()}
 
 
 def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Listing:
@@ -57,8 +79,9 @@ def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Lis
         root: the root in which the folder lies, when it is not one: the listing is the part of the root's own that
             lies below the folder.
     """
-    listing = Listing()
-    tour, looks, suffixes = Tour(folder, root or folder), Looks(), tuple(extensions)
+    listing, looks, suffixes = Listing(), Looks(), tuple(extensions)
+    packed = packed_folders(suffixes) if suffixes else None
+    tour = Tour(folder, root or folder, _reading(packed, listing) if packed is not None else None)
     for current, entries in tour:
         listing.folders.append(current)
         files = [entry for entry in entries if is_model_file(entry.name, suffixes)] if suffixes else []
@@ -69,6 +92,21 @@ def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Lis
     return listing
 
 
+def _reading(packed: PackedFolders, listing: Listing) -> "Reads":
+    """Return what lists the files of folders whole, where they can be."""
+
+    def read(folder: str) -> Sequence[str] | None:
+        told = packed.read(folder)
+        if told is None:
+            return None
+        files, folders = told
+        if len(files):
+            listing.packed.append(files)
+        return folders
+
+    return read
+
+
 def _take_files(folder: str, files: "Sequence[os.DirEntry[str]]", looks: Looks, listing: Listing) -> None:
     """List model files of a folder."""
     try:
@@ -77,7 +115,7 @@ def _take_files(folder: str, files: "Sequence[os.DirEntry[str]]", looks: Looks, 
         listing.unreadable.append((folder, error.strerror or str(error)))
         return
     try:
-        listing.entries.update(looks.through(descriptor, (file for file in files if _is_ordinary(file, listing))))
+        listing.single.extend(looks.through(descriptor, (file for file in files if _is_ordinary(file, listing))))
     finally:
         os.close(descriptor)
 
@@ -99,6 +137,10 @@ class _Step:
     device: int
 
 
+Reads = Callable[[str], Sequence[str] | None]
+"""Reads a folder in its own way, and returns the names of those in it; None where that has to be done as usual."""
+
+
 class Tour:
     """Enters a folder and those below it, one after the other; gives each with its entries.
 
@@ -107,10 +149,12 @@ class Tour:
     Args:
         folder: where to begin.
         root: the root in which it lies.
+        reads: reads folders, of which no entries are given then.
     """
 
-    def __init__(self, folder: str, root: str) -> None:
+    def __init__(self, folder: str, root: str, reads: Reads | None = None) -> None:
         self._root = root
+        self._reads = reads
         self._entered = _identities_above(folder, root)
         # Links wait for all the rest: a folder is told by its own path, and by the same one at every walk.
         self._waiting = [_Step(folder, 0, -1)]
@@ -127,13 +171,22 @@ class Tour:
                 status = os.stat(step.path)
                 if not self._may_enter(step, status):
                     continue
-                with os.scandir(step.path) as listed:
-                    entries = list(listed)
+                entries = self._enter(step, status.st_dev)
             except OSError as error:
                 self.unreadable.append((step.path, error))
                 continue
-            self._note_folders(entries, step, status.st_dev)
             yield step.path, entries
+
+    def _enter(self, step: _Step, device: int) -> "list[os.DirEntry[str]]":
+        names = self._reads(step.path) if self._reads is not None else None
+        if names is None:
+            with os.scandir(step.path) as listed:
+                entries = list(listed)
+            self._note_folders(entries, step, device)
+            return entries
+        behind = step.behind + (step.behind > 0)
+        self._waiting += [_Step(os.path.join(step.path, name), behind, device) for name in names]
+        return []
 
     def _may_enter(self, step: _Step, status: os.stat_result) -> bool:
         identity = (status.st_dev, status.st_ino)

@@ -50,7 +50,7 @@ class Rescans:
             return found  # the next check says what has become of it
         is_news = watched.not_followed != listing.not_followed or not watched.scanned
         is_news |= bool(found.appeared or found.changed or found.missing or found.returned)
-        watched.not_followed, watched.files = listing.not_followed, len(listing.entries)
+        watched.not_followed, watched.files = listing.not_followed, len(listing)
         await self._coverage.extend(watched, listing.folders)
         if is_news:
             self._record(watched, cause, listing, found)
@@ -61,7 +61,7 @@ class Rescans:
         fields: dict[str, object] = {
             "root": watched.root.path,
             "cause": cause,
-            "scanned": len(listing.entries),
+            "scanned": len(listing),
             "appeared": len(found.appeared),
             "changed": len(found.changed),
             "missing": len(found.missing),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from modelkeep.base.persistence import do_for_all
+from modelkeep.catalogue.store.scanning import Compared
 from modelkeep.disk.files import statuses_of
 from modelkeep.disk.walk import Listing, walk
 from modelkeep.domain.reconcile import Differences, compare, is_touched
@@ -29,6 +30,8 @@ class Scans:
         self._context = context
         self._sightings = sightings
         self._blame = blame
+        self._last: dict[str, tuple[tuple[bytes, int], Compared]] = {}
+        """By root: what it held and how often the catalogue had changed by then, and what differed."""
 
     async def scan(
         self, folder: str, priority: Priority, *, tries_again: bool = False
@@ -94,7 +97,7 @@ class Scans:
         root = self._context.roots.of(os.path.join(folder, "file"))
         base = root.path if root is not None else None
         listing = await self._context.looks.run(folder, walk, folder, self._context.extensions, base)
-        compared = await self._context.catalogue.compare_below(folder, listing.entries)
+        compared = await self._compared(folder, listing)
         files = {entry[0]: Fingerprint.of(*entry[1:]) for entry in compared.entries}
         found = await asyncio.to_thread(compare, files, compared.known, compared.pending)
         for path, size_bytes in compared.failed_sizes.items():
@@ -107,6 +110,23 @@ class Scans:
             path for path in self.of_its_root(folder, found.missing) if not _is_below_any(path, unreadable)
         ]
         return listing, found
+
+    async def _compared(self, folder: str, listing: Listing) -> Compared:
+        """Compare what lies below a folder with the catalogue; once, while neither of the two changes."""
+        catalogue = self._context.catalogue
+        state = (await asyncio.to_thread(listing.digest), catalogue.changes)
+        last = self._last.pop(folder, None)
+        if last is not None and last[0] == state:
+            compared = last[1]
+        else:
+            compared = await catalogue.compare_below(folder, await asyncio.to_thread(listing.entries))
+        if compared.is_small and catalogue.changes == state[1] and self._is_root(folder):
+            self._last[folder] = state, compared
+        return compared
+
+    def _is_root(self, folder: str) -> bool:
+        root = self._context.roots.of(os.path.join(folder, "file"))
+        return root is not None and root.path == folder
 
     async def _take_in(self, found: Differences, priority: Priority, *, cause: str) -> None:
         """Take in the differences that a scan found."""

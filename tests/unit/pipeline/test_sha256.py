@@ -2,7 +2,6 @@
 
 import ctypes
 import hashlib
-import importlib.util
 import mmap
 import os
 import shutil
@@ -20,16 +19,6 @@ from modelkeep.pipeline.sha256 import Hashlib, Implementation, PairLibrary, Piec
 TOP = Path(__file__).parents[3]
 
 pieces = st.lists(st.binary(max_size=200) | st.integers(0, 9000).map(lambda size: bytes(range(256)) * (size // 256)))
-
-
-@pytest.fixture(scope="module")
-def hatch_build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hatch_build", TOP / "hatch_build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

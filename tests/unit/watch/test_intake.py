@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tests.exchanges import exchange
 from tests.fakes import NOT_UTF8, followed, put_into_catalogue
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.store.scanning import Compared
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Moved
@@ -31,6 +32,7 @@ from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.values import (
+    Entry,
     Fingerprint,
     Location,
     LocationState,
@@ -620,3 +622,29 @@ class TestExchangedFiles:
         row = await self.described(bench, "one.pt")
         await bench.apply(FileMoved(row.path, bench.at("other.pt")), FileMoved(bench.at("other.pt"), row.path))
         assert [row.path for row in await bench.catalogue.pending_imports()] == [row.path]
+
+
+async def test_what_differs_is_asked_for_again_only_when_files_or_catalogue_changed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    compare_below = bench.catalogue.compare_below
+
+    async def note(folder: str, entries: Set[Entry]) -> Compared:
+        asked.append(folder)
+        return await compare_below(folder, entries)
+
+    async def scan() -> int:
+        asked.clear()
+        await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
+        return len(asked)
+
+    monkeypatch.setattr(bench.catalogue, "compare_below", note)
+    path = await bench.hashed("a.pt", A)
+    assert [await scan(), await scan()] == [1, 0]
+    await bench.catalogue.set_missing([path], "", NOW)
+    assert [await scan(), (await bench.paths(A))[path]] == [1, LocationState.PRESENT]
+    await scan()
+    assert await scan() == 0
+    bench.put("b.pt", b"another")
+    assert [await scan(), sorted(await bench.queued())] == [1, [bench.at("b.pt")]]

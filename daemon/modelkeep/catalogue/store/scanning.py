@@ -15,6 +15,9 @@ from modelkeep.catalogue.store.locations import (
 from modelkeep.catalogue.tables import locations
 from modelkeep.domain.values import Entry, Location, LocationState, PendingState
 
+KEPT_MAX = 200
+"""So many differences are kept until the next scan."""
+
 SINGLY_MAX = 5_000
 """So many paths are asked for one by one; of more, all below their folder."""
 
@@ -34,6 +37,11 @@ class Compared:
     known: list[Location]
     pending: dict[str, PendingState]
     failed_sizes: dict[str, int]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it may be kept."""
+        return len(self.entries) + len(self.known) + len(self.pending) + len(self.failed_sizes) <= KEPT_MAX
 
 
 def compare_below(connection: sa.Connection, folder: str, entries: Set[Entry]) -> Compared:
