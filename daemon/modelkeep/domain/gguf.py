@@ -1,15 +1,14 @@
 """Where a GGUF file ends, by its own header (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
 
 `GGUF`, version, number of tensors, number of keys; the keys with their values; of each tensor its name, dimensions,
-type and offset in the data; then, aligned, the data, each tensor padded to the alignment. Versions 2 and 3, in
-little-endian.
+type and offset in the data; then, aligned, the data, each tensor padded to the alignment. Versions 2 and 3, this
+in big-endian too, which nothing but its version read the wrong way round tells.
 """
 
-import struct
 from collections.abc import Callable
 from math import prod
 
-from modelkeep.domain.header import PIECE_BYTES, Header, ReadAt, Unprovable
+from modelkeep.domain.header import PIECE_BYTES, Header, ReadAt, Unprovable, layout
 from modelkeep.domain.header_keys import LIST_ITEMS_MAX, Summary
 
 MAGIC = b"GGUF"
@@ -21,10 +20,11 @@ ALIGNMENT_MAX = 1 << 20
 KEY_BYTES_MAX = 65_535
 
 _ALIGNMENT_KEY = b"general.alignment"
-_START = struct.Struct("<IQQ")
-_NUMBER, _LENGTH, _ARRAY = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<IQ")
+_BIG_ENDIAN_VERSION = 3 << 24
+_COUNTS = layout("QQ")
+_NUMBER, _LENGTH, _ARRAY = layout("I"), layout("Q"), layout("IQ")
 _UINT32, _TEXT, _ARRAY_TYPE = 4, 8, 9
-_PLAIN = {kind: struct.Struct("<" + code) for kind, code in enumerate("BbHhIif?__Qqd") if code != "_"}
+_PLAIN = {kind: layout(code) for kind, code in enumerate("BbHhIif?__Qqd") if code != "_"}
 """How the plain types of values are written."""
 
 OnKey = Callable[[str, object], None]
@@ -80,7 +80,10 @@ def data_begin(size_bytes: int, read_at: ReadAt, on_key: OnKey) -> int:
 def _begin(size_bytes: int, read_at: ReadAt, on_key: OnKey | None) -> tuple[Header, int, int]:
     """Read a header up to its tensors; returns it, their number and the alignment."""
     header = Header(read_at, len(MAGIC), size_bytes)
-    version, tensors, keys = header.take(_START)
+    (version,) = header.take(_NUMBER)
+    if version == _BIG_ENDIAN_VERSION:
+        header.is_big_endian, version = True, 3
+    tensors, keys = header.take(_COUNTS)
     if version not in VERSIONS or tensors > TENSORS_MAX:
         raise Unprovable
     return header, tensors, _alignment(header, keys, on_key)
@@ -108,7 +111,7 @@ def _skip_value(header: Header, kind: int, count: int = 1) -> None:
     if kind == _TEXT:
         header.skip_texts(count)
     elif kind in _PLAIN:
-        header.skip(count * _PLAIN[kind].size)
+        header.skip(count * _PLAIN[kind][0].size)
     else:  # arrays of arrays are nobody's
         raise Unprovable
 

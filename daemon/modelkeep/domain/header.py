@@ -13,7 +13,20 @@ STEPS_MAX = 2_000_000
 ReadAt = Callable[[int, int], bytes]
 """Reads (offset, length) of the file; shorter at its end."""
 
-_LENGTH = struct.Struct("<Q")
+Layout = tuple[struct.Struct, struct.Struct]
+"""How numbers are written, in little-endian and in big-endian."""
+
+
+def layout(codes: str) -> Layout:
+    """Return how numbers are written.
+
+    Args:
+        codes: a format of `struct`, without the byte order.
+    """
+    return struct.Struct("<" + codes), struct.Struct(">" + codes)
+
+
+_LENGTH = layout("Q")
 
 
 class CutShort(Exception):
@@ -35,6 +48,7 @@ class Header:
 
     def __init__(self, read_at: ReadAt, at: int, size_bytes: int) -> None:
         self.at = at
+        self.is_big_endian = False
         self._read_at = read_at
         self._size_bytes = size_bytes
         self._piece = b""
@@ -42,12 +56,13 @@ class Header:
         self._bytes_left = READ_BYTES_MAX
         self._steps_left = STEPS_MAX
 
-    def take(self, layout: struct.Struct) -> tuple[int, ...]:
+    def take(self, layout: Layout) -> tuple[int, ...]:
         """Return the numbers that come next."""
         self._step()
-        start = self._held(layout.size)
-        numbers = layout.unpack_from(self._piece, start)
-        self.at += layout.size
+        written = layout[self.is_big_endian]
+        start = self._held(written.size)
+        numbers = written.unpack_from(self._piece, start)
+        self.at += written.size
         return numbers
 
     def take_bytes(self, length: int) -> bytes:
@@ -67,12 +82,13 @@ class Header:
 
     def skip_texts(self, count: int) -> None:
         """Pass over texts, each of them behind its length in eight bytes."""
+        length = _LENGTH[self.is_big_endian]
         while count:
-            at = self._held(_LENGTH.size)
-            piece, last = self._piece, len(self._piece) - _LENGTH.size
+            at = self._held(length.size)
+            piece, last = self._piece, len(self._piece) - length.size
             before = count
             while count and at <= last:
-                at += _LENGTH.size + _LENGTH.unpack_from(piece, at)[0]
+                at += length.size + length.unpack_from(piece, at)[0]
                 count -= 1
             self._step(before - count)
             self.at = self._piece_at + at
