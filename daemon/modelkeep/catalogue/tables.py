@@ -229,6 +229,8 @@ source_records = sa.Table(
     sa.Column("dropped", sa.Boolean, nullable=False, server_default=sa.false()),
     # The texts of it that the owner was asked about: each is asked about once.
     _json("asked_json", "[]"),
+    # The versions that it tells of, where it does not say which the content is.
+    _json("versions_json", "[]"),
     unique_where("ix_source_records_present", "NOT gone", "key", "kind"),
     **IDS_ONCE,
 )

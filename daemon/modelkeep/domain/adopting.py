@@ -1,12 +1,13 @@
 """What becomes of source records: which content each is attached to, and which of them speak of it. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from modelkeep.domain.knowledge import HashClaim, SourceRecord
 from modelkeep.domain.values import Model
 from modelkeep.domain.verdicts import Digests, is_confirmed
+from modelkeep.domain.versions import about
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +170,14 @@ def speaking(records: Iterable[KeptRecord]) -> list[KeptRecord]:
         if record.record.kind not in present:
             last[record.record.kind] = record
     return [record for record in kept if not record.gone or last.get(record.record.kind) is record]
+
+
+def speaking_about(records: Iterable[KeptRecord], digests: Digests, size_bytes: int) -> list[KeptRecord]:
+    """Return those of a content's records that speak for it, with what they say of just this content.
+
+    Args:
+        records: that are attached to the content.
+        digests: what it was read to have.
+        size_bytes: its size.
+    """
+    return [replace(kept, record=about(kept.record, digests, size_bytes)) for kept in speaking(records)]

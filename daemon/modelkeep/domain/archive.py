@@ -31,6 +31,7 @@ from modelkeep.domain.json_text import json_text
 from modelkeep.domain.knowledge import SourceRecord, meaning_as_json
 from modelkeep.domain.legacy import LegacyTag
 from modelkeep.domain.values import JsonObject, LocationState, PendingState
+from modelkeep.domain.versions import versions_as_json
 
 FORMAT, VERSION = "modelkeep-archive", 1
 MANIFEST = "manifest.json"
@@ -202,6 +203,7 @@ def _record_as_json(value: ArchivedRecord) -> JsonObject:
         "claims": [claim.as_json() for claim in record.claims],
         "images": [[image.path, str(image.rank)] for image in record.images],
         "remarks": list(record.remarks),
+        "versions": versions_as_json(record.versions),
     }
     others = (name for name in value.__dataclass_fields__ if name != "record")
     return said | {name: as_json(getattr(value, name)) for name in others}

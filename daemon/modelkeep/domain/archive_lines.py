@@ -18,11 +18,13 @@ from modelkeep.domain.archive import (
 from modelkeep.domain.description import TEXTS
 from modelkeep.domain.images import QUALITIES, SEQ_MAX
 from modelkeep.domain.knowledge import (
+    AnswerVersion,
     HashClaim,
     ImageFile,
     ImageRank,
     SourceRecord,
     Standing,
+    VersionFile,
     meaning_as_json,
     sound_meaning,
 )
@@ -130,6 +132,7 @@ def record_of(value: Mapping[str, Any]) -> ArchivedRecord:
         claims=tuple(map(_claim_of, _objects(value, "claims"))),
         images=tuple(ImageFile(_checked_text(path), ImageRank(rank)) for path, rank in _list(value, "images")),
         remarks=_texts(value, "remarks"),
+        versions=tuple(map(_version_of, _objects(value, "versions"))) if "versions" in value else (),
     )
     return ArchivedRecord(
         record,
@@ -146,6 +149,14 @@ def record_of(value: Mapping[str, Any]) -> ArchivedRecord:
             for each in _objects(value, "kept")
         ),
     )
+
+
+def _version_of(value: JsonObject) -> AnswerVersion:
+    files = (
+        VersionFile(_text(file, "name"), _number(file, "size_bytes"), tuple(map(_claim_of, _objects(file, "claims"))))
+        for file in _objects(value, "files")
+    )
+    return AnswerVersion(tuple(files), sound_meaning(_object(value, "meaning")), _number(value, "updated_at"))
 
 
 def _claim_of(value: JsonObject) -> HashClaim:

@@ -169,6 +169,24 @@ class ImageFile:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionFile:
+    """A file of a version: its base name, its size (0 = unknown), and the hashes that it is said to have."""
+
+    name: str
+    size_bytes: int = 0
+    claims: tuple[HashClaim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerVersion:
+    """One of the versions that an answer tells of: its files, and what holds for it and not for the others."""
+
+    files: tuple[VersionFile, ...] = ()
+    meaning: Meaning = Meaning()
+    updated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRecord:
     """What one file or database row of another tool says.
 
@@ -190,6 +208,8 @@ class SourceRecord:
         claims: hashes that it holds.
         images: images that belong to it.
         remarks: what was odd about it though it was taken, for the owner.
+        versions: where it tells of several versions, or of several files: which of them a content is only its bytes
+            tell, see `versions`. `meaning` is then what holds for all of them.
     """
 
     kind: str
@@ -207,6 +227,7 @@ class SourceRecord:
     claims: tuple[HashClaim, ...] = ()
     images: tuple[ImageFile, ...] = ()
     remarks: tuple[str, ...] = ()
+    versions: tuple[AnswerVersion, ...] = ()
 
 
 def meaning_as_json(meaning: Meaning) -> JsonObject:

@@ -91,6 +91,12 @@ def suggested_name(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
+def stem_of(path: str) -> str:
+    """Return the base name of a file without its last ending."""
+    name = suggested_name(path)
+    return name.rsplit(".", 1)[0] or name
+
+
 def in_brief(text: str, length: int = 120) -> str:
     """Return at most `length` characters of a name or path: its beginning and its end, which tell most."""
     if len(text) <= length:

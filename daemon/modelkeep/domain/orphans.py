@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from modelkeep.domain.adopting import KeptRecord
 from modelkeep.domain.knowledge import Grade, SourceRecord
+from modelkeep.domain.naming import stem_of
 from modelkeep.domain.verdicts import STRONG, Digests, Verdict, verdict
 
 SIMILAR = 0.6
@@ -73,12 +74,6 @@ def the_clear_one(record: SourceRecord, candidates: Iterable[Candidate]) -> str:
         if any(verdict(claim, candidate.digests) is Verdict.CONFIRMED for claim in good)
     }
     return clear.pop() if len(clear) == 1 else ""
-
-
-def stem_of(path: str) -> str:
-    """Return the base name of a file without its last ending."""
-    name = path.rsplit("/", 1)[-1]
-    return name.rsplit(".", 1)[0] or name
 
 
 def _offer(record: SourceRecord, candidate: Candidate) -> Offer | None:

@@ -12,9 +12,18 @@ import pytest
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.acts import ActKind, ActOrder
 from modelkeep.domain.adopting import Adopted, Arrival, How, RecordTaking
+from modelkeep.domain.content_facts import SAFETENSORS, ContentRow
 from modelkeep.domain.detection import Rename
 from modelkeep.domain.edits import Edit
-from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord
+from modelkeep.domain.knowledge import (
+    AnswerVersion,
+    Grade,
+    HashClaim,
+    HashKind,
+    Meaning,
+    SourceRecord,
+    VersionFile,
+)
 from modelkeep.domain.orphans import OfferedBy
 from modelkeep.domain.values import PendingState, Strategy
 from modelkeep.errors import NotFound
@@ -169,6 +178,39 @@ class TestSharedStems:
         await migrate(catalogue, order(row, B))
         attached = (await attach(catalogue, second)).attached
         assert {(each.sha256, each.how) for each in attached} == {(A, How.AMBIGUOUS), (B, How.AMBIGUOUS)}
+
+
+class TestAnswersOfSeveralVersions:
+    OTHER = "/m/loras/hero.ckpt"
+
+    def answer(self, *hashes: HashClaim) -> SourceRecord:
+        versions = tuple(
+            AnswerVersion((VersionFile(f"file{number}.pt", 0, (each,)),), Meaning(version=f"v{number}"))
+            for number, each in enumerate(hashes)
+        )
+        said = Meaning(title="Hero")
+        return record(said, models=(HERO, self.OTHER), claims=hashes, versions=versions)
+
+    async def test_each_content_gets_the_version_that_it_is(self, catalogue: Catalogue) -> None:
+        await hashed(catalogue, HERO, A)
+        await hashed(catalogue, self.OTHER, B)
+        await adopt(catalogue, self.answer(claim(B), claim(A)))
+        for sha256, version in ((A, "v1"), (B, "v0")):
+            model = await the_model(catalogue, sha256)
+            assert (model.name, model.meta["version"]) == ("Hero", version)
+            (kept,) = (await catalogue.sources(sha256)).records
+            assert [each.value for each in kept.record.claims] == [sha256]
+
+    async def test_a_digest_that_is_read_later_chooses_then(self, catalogue: Catalogue) -> None:
+        await hashed(catalogue, HERO, A)
+        answer = self.answer(claim("9f" * 6, HashKind.AUTOV3), claim("12" * 6, HashKind.AUTOV3))
+        await adopt(catalogue, replace(answer, models=(HERO,)))
+        (kept,) = (await catalogue.sources(A)).records
+        assert "which of its 2 versions" in kept.record.remarks[0]
+        await catalogue.keep_contents([ContentRow(A, SAFETENSORS, tensors="12" * 32)])
+        await attach(catalogue, HERO)
+        model = await the_model(catalogue, A)
+        assert (model.name, model.meta["version"]) == ("Hero", "v1")
 
 
 class TestTheOwner:

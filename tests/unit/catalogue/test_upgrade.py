@@ -1,5 +1,6 @@
 """Opening a catalogue of whatever age, and refusing what is none."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,8 @@ def add_revision(revisions: Path, body: str) -> None:
 
 def schema_of(path: Path) -> list[tuple[str, ...]]:
     rows = rows_of(path, "SELECT type, name, sql FROM sqlite_master ORDER BY 1, 2")
-    return [(kind, name, " ".join((sql or "").split())) for kind, name, sql in rows]
+    # A column that was added stands behind a comma on a line of its own.
+    return [(kind, name, " ".join(re.sub(r"([,()])", r" \1 ", sql or "").split())) for kind, name, sql in rows]
 
 
 def test_the_names_of_the_files_tell_what_alembic_knows() -> None:

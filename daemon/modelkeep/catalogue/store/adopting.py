@@ -17,7 +17,14 @@ from modelkeep.catalogue.store.control import forget_migrations
 from modelkeep.catalogue.store.knowing import apply_records, set_heard, unheard
 from modelkeep.catalogue.store.locations import locations_at
 from modelkeep.catalogue.store.models import get_model
-from modelkeep.catalogue.store.records import Put, kept_records, put_records, set_dropped, set_gone
+from modelkeep.catalogue.store.records import (
+    Put,
+    kept_records,
+    put_records,
+    set_dropped,
+    set_gone,
+    told_of_versions,
+)
 from modelkeep.domain.adopting import Adopted, Arrival, Attachment, How, RecordTaking, TakenRecord
 from modelkeep.errors import NotFound
 
@@ -79,9 +86,10 @@ def attach_records(
         connection, orphans_claiming(connection, hashes) if paths is not None else orphan_ids(connection)
     )
     attached += attach_by_claims(connection, list(orphans.values()))
-    # Of those that were just read, the header may be new.
+    # Of those that were just read, the header may be new, and a digest by which a version is known.
     new = unheard(connection, None if paths is None else hashes)
-    learnt, asked = apply_records(connection, sorted({item.sha256 for item in attached} | set(new)), now_ms)
+    concerned = {item.sha256 for item in attached} | set(new) | told_of_versions(connection, hashes)
+    learnt, asked = apply_records(connection, sorted(concerned), now_ms)
     set_heard(connection, new)
     adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked))
     before_commit(adopted)

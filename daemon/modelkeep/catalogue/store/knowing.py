@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from modelkeep.catalogue.dialect import among, insert_missing, upsert
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.contents import contents_of
+from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.store.locations import locations_of_all
 from modelkeep.catalogue.store.models import get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
 from modelkeep.catalogue.store.records import records_of, remember_asked, whole_text
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import contents, knowledge, model_tags, models
-from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, speaking
+from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, speaking_about
 from modelkeep.domain.applying import ASKED_ABOUT, apply, as_row, said_otherwise
 from modelkeep.domain.combining import combine
 from modelkeep.domain.header_meaning import header_record
@@ -35,12 +36,13 @@ def apply_records(connection: sa.Connection, hashes: Sequence[str], now_ms: int)
     """Put into models what their records say; returns those that changed, and what the owner is asked about."""
     found = _speaking_of(connection, hashes)
     known, bases = get_models(connection, list(found)), bases_of(connection, list(found))
+    digests = digests_of(connection, list(found))
     paths = _paths_of(connection, list(found))
     learnt: list[Learnt] = []
     kept: dict[str, Meaning] = {}
     asking: list[tuple[Model, list[KeptRecord]]] = []
     for sha256, model in known.items():
-        base, records = bases.get(sha256, Meaning()), speaking(found[sha256])
+        base, records = bases.get(sha256, Meaning()), speaking_about(found[sha256], digests[sha256], model.size_bytes)
         combined = combine(record.record for record in records)
         applied = apply(model, paths.get(sha256, []), base, combined.meaning)
         if applied.base != base:

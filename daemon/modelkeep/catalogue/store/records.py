@@ -22,6 +22,7 @@ from modelkeep.domain.knowledge import (
     meaning_as_json,
     meaning_from_json,
 )
+from modelkeep.domain.versions import versions_as_json, versions_from_json
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _WRITTEN = (
@@ -40,13 +41,24 @@ _WRITTEN = (
     "claims_json",
     "images_json",
     "remarks_json",
+    "versions_json",
     "file_bytes",
     "file_mtime_ns",
     "last_seen",
     "gone",
     "dropped",
 )
-_COMPARED = ("digest", "meaning_json", "owned_json", "claims_json", "images_json", "remarks_json", "dropped", "gone")
+_COMPARED = (
+    "digest",
+    "meaning_json",
+    "owned_json",
+    "claims_json",
+    "images_json",
+    "remarks_json",
+    "versions_json",
+    "dropped",
+    "gone",
+)
 """What says that a record is another: its digest, and what this version of modelkeep reads out of it."""
 
 _INSERT = Bulk(sa.insert(source_records))
@@ -161,6 +173,14 @@ def records_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, li
     return found
 
 
+def told_of_versions(connection: sa.Connection, hashes: Sequence[str]) -> set[str]:
+    """Return those of these contents of which a record tells several versions: their digests choose among these."""
+    joined = record_targets.join(source_records, source_records.c.id == record_targets.c.record_id)
+    tells = sa.and_(among(record_targets.c.sha256, hashes), source_records.c.versions_json != "[]")
+    query = sa.select(record_targets.c.sha256).select_from(joined).where(tells)
+    return set(connection.execute(query).scalars()) if hashes else set()
+
+
 def _known(connection: sa.Connection, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Mapping[str, Any]]:
     """Return what is held of records of a kind and key: the present one, else the last that is gone."""
     wanted = set(names)
@@ -219,6 +239,7 @@ def _values(arrival: Arrival, now_ms: int) -> dict[str, Any]:
         "claims_json": _json([claim.as_json() for claim in record.claims]),
         "images_json": json_text([[image.path, image.rank.value] for image in record.images]),
         "remarks_json": _json(list(record.remarks)),
+        "versions_json": _json(versions_as_json(record.versions)),
         "file_bytes": arrival.file_bytes,
         "file_mtime_ns": arrival.file_mtime_ns,
         "last_seen": now_ms,
@@ -314,6 +335,7 @@ def _kept(row: sa.Row[*tuple[Any, ...]], targets: Sequence[sa.Row[*tuple[Any, ..
         claims=tuple(HashClaim.from_json(claim) for claim in json.loads(row.claims_json)),
         images=tuple(ImageFile(path, ImageRank(rank)) for path, rank in json.loads(row.images_json)),
         remarks=tuple(json.loads(row.remarks_json)),
+        versions=versions_from_json(json.loads(row.versions_json)),
     )
     attached = {target.sha256: How(target.how) for target in targets if target.sha256}
     return KeptRecord(

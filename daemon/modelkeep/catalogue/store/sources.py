@@ -5,9 +5,10 @@ import sqlalchemy as sa
 from modelkeep.catalogue.dialect import among, below
 from modelkeep.catalogue.store.attaching import candidates, candidates_by_claims, orphan_ids
 from modelkeep.catalogue.store.digests import digests_of
+from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.records import kept_records, records_of
 from modelkeep.catalogue.tables import locations, record_claims
-from modelkeep.domain.adopting import KeptRecord, speaking
+from modelkeep.domain.adopting import KeptRecord, speaking_about
 from modelkeep.domain.orphans import Orphan, folders_of, offers
 from modelkeep.domain.sources import ModelSources
 from modelkeep.domain.verdicts import Verdict, verdict
@@ -18,7 +19,8 @@ _NEIGHBOURS_MAX = 500
 def sources_of(connection: sa.Connection, sha256: str) -> ModelSources:
     """Return what other tools know of a content, and what it was read to have."""
     records = records_of(connection, [sha256]).get(sha256, [])
-    return ModelSources(sha256, tuple(speaking(records)), digests_of(connection, [sha256])[sha256])
+    digests, model = digests_of(connection, [sha256])[sha256], get_model(connection, sha256)
+    return ModelSources(sha256, tuple(speaking_about(records, digests, model.size_bytes if model else 0)), digests)
 
 
 def claiming(connection: sa.Connection, text: str) -> list[str]:

@@ -3,7 +3,16 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelkeep.domain.knowledge import Grade, HashClaim, Meaning, Origin, Text, TextFormat
+from modelkeep.domain.knowledge import (
+    AnswerVersion,
+    Grade,
+    HashClaim,
+    Meaning,
+    Origin,
+    Text,
+    TextFormat,
+    VersionFile,
+)
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.hash_claims import judge_hashes
 from modelkeep.importers.legacy_text import milliseconds
@@ -126,8 +135,41 @@ def file_claims(
 def size_of_only_file(files: Iterable[Any]) -> int:
     """Return the size that an answer with one file tells, 0 where it tells none."""
     objects = [object_of(file) for file in files]
-    kilobytes = number(objects[0].get("sizeKB")) if len(objects) == 1 else None
+    return _size_of(objects[0]) if len(objects) == 1 else 0
+
+
+def _size_of(file: Mapping[str, Any]) -> int:
+    kilobytes = number(file.get("sizeKB"))
     return round(kilobytes * 1024) if kilobytes and 0 < kilobytes < 2**50 else 0
+
+
+def answer_version(
+    version: Mapping[str, Any],
+    names: Iterable[str],
+    meaning: Meaning = Meaning(),  # noqa: B008 - it is frozen
+) -> AnswerVersion:
+    """Return a version as one that a content may be: by its files.
+
+    Args:
+        version: the version's object.
+        names: base names of the model.
+        meaning: what holds for it alone, where the answer tells of others too.
+    """
+    files = [object_of(file) for file in list_of(version.get("files"))]
+    worth, named = Grade.C if len(files) < 2 else Grade.D, tuple(names)
+    return AnswerVersion(
+        tuple(
+            VersionFile(text(file.get("name")), _size_of(file), judge_hashes(file.get("hashes"), worth, named)[0])
+            for file in files
+        ),
+        meaning,
+        updated_at(version),
+    )
+
+
+def several_files(version: Mapping[str, Any], names: Iterable[str]) -> tuple[AnswerVersion, ...]:
+    """Return a version of which a content may be one of several files; nothing when it has one at most."""
+    return (answer_version(version, names),) if len(list_of(version.get("files"))) > 1 else ()
 
 
 def updated_at(version: Mapping[str, Any]) -> int:

@@ -8,6 +8,7 @@ from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.sidecars import civitai
 from modelkeep.importers.sidecars.base import FoundSidecar
+from modelkeep.importers.sidecars.model_answer import model_record
 from modelkeep.importers.sidecars.reading import as_object, refusal
 from modelkeep.importers.sidecars.record import model_names, record_of
 from modelkeep.importers.sidecars.values import list_of, object_of, text, texts
@@ -26,6 +27,8 @@ class CivitaiHelperFormat:
         read = as_object(data, found.fallback_encoding)
         if read.fault:
             return refusal(found, read.fault)
+        if isinstance(read.value.get("modelVersions"), list):  # some downloaders keep the model's answer instead
+            return model_record(found, data, KIND, read.value, read.remarks)
         return version_record(found, data, read.value, read.remarks) if read.value else None
 
 
@@ -44,6 +47,7 @@ def version_record(found: FoundSidecar, data: bytes, version: JsonObject, remark
         raw=version,
         claims=claims,
         remarks=(*remarks, *odd),
+        versions=() if is_skeleton else civitai.several_files(version, model_names(found)),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelkeep.domain.knowledge import ImageRank
-from modelkeep.domain.naming import is_model_file, is_temporary
+from modelkeep.domain.naming import is_model_file, is_temporary, stem_of
 from modelkeep.importers.sidecars.base import FoundSidecar
 
 EXAMPLE_PROMPT = "/.txt"
@@ -75,12 +75,6 @@ def path_in_repository(note: str) -> str:
     downloads = _DOWNLOADS.fullmatch(folder)
     below = downloads[2].lstrip("/") if downloads else ""
     return f"{below}/{name}".lstrip("/").removesuffix(DOWNLOAD_RECORD)
-
-
-def stem_of(name: str) -> str:
-    """Return a base name without its last ending."""
-    stem, dot, _ = name.rpartition(".")
-    return stem if dot and stem else name
 
 
 @dataclass(frozen=True, slots=True)

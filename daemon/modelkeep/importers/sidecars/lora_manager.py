@@ -78,6 +78,7 @@ def _record(found: FoundSidecar, data: bytes, value: JsonObject, remarks: tuple[
         raw=value,
         claims=tuple(found.claim for found in judged if found.claim),
         remarks=(*remarks, *(found.remark for found in judged if found.remark), *excluded),
+        versions=civitai.several_files(answer, names),
     )
 
 

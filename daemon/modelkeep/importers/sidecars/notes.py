@@ -5,9 +5,10 @@ import re
 
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord, Standing, Text
 from modelkeep.domain.legacy import Refusal
+from modelkeep.domain.naming import stem_of
 from modelkeep.importers.hash_claims import hash_of_name, judge_hash
 from modelkeep.importers.sidecars.base import FoundSidecar
-from modelkeep.importers.sidecars.finding import EXAMPLE_PROMPT, stem_of
+from modelkeep.importers.sidecars.finding import EXAMPLE_PROMPT
 from modelkeep.importers.sidecars.reading import as_text, refusal
 from modelkeep.importers.sidecars.record import model_names, record_of
 from modelkeep.importers.sidecars.values import text

@@ -1,6 +1,7 @@
 """What the formats of JSON mean, beyond what the sample library holds."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from tests.sidecar_reading import MODEL, graded, read, record
 
 from modelkeep.domain.knowledge import Grade, HashKind, Origin, SourceRecord, Text, Weight
 from modelkeep.domain.legacy import Refusal
+from modelkeep.domain.versions import about
 from modelkeep.importers.hash_claims import hash_of_name
 
 SHA = "5877f99bbca74b8db2c00396bdfa53511eec3299b5f7ae07b2a391dd5384af9a"
@@ -193,20 +195,42 @@ def versions(*names: str) -> list[dict[str, Any]]:
     return [{"id": number, "name": f"v{number}", "files": [file]} for number, file in enumerate(files, 2)]
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [(".json", "sdnext"), (".api_info.json", "webui")])
-def test_the_version_of_a_model_s_answer_is_that_with_a_file_of_this_name(suffix: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [(".json", "sdnext"), (".api_info.json", "webui"), (".civitai.info", "civitai-helper")]
+)
+def test_of_several_versions_what_holds_for_all_is_the_meaning_until_a_content_tells(suffix: str, kind: str) -> None:
     answer = {"id": 1, "name": "X", "tags": {"a": 1}, "modelVersions": versions("x.safetensors", "y.ckpt")}
     said = record(suffix, answer)
-    assert (said.kind, said.meaning.version, said.meaning.tags) == (kind, "v2", ("a",))
-    assert [claim.value[0] for claim in said.claims] == ["a"]
-
-
-def test_of_several_versions_what_holds_for_all_is_taken() -> None:
-    said = record(".json", {"id": 1, "name": "X", "modelVersions": versions("y.safetensors", "z.ckpt")})
-    assert (said.meaning.title, said.meaning.version) == ("X", "")
-    assert [(claim.value[0], claim.grade) for claim in said.claims] == [("a", Grade.D), ("b", Grade.D)]
+    assert (said.kind, said.meaning.title, said.meaning.version, said.meaning.tags) == (kind, "X", "", ("a",))
     assert said.meaning.origins[0].url == "https://civitai.com/models/1"
-    assert "which of its versions" in said.remarks[0]
+    assert [(claim.value[0], claim.grade) for claim in said.claims] == [("a", Grade.C), ("b", Grade.D)]
+    by_name, by_hash = (about(said, {HashKind.SHA256: digit * 64}, 1) for digit in "cb")
+    assert (by_name.meaning.title, by_name.meaning.version, by_hash.meaning.version) == ("X", "v2", "v3")
+    assert by_hash.meaning.origins[0].url == "https://civitai.com/models/1?modelVersionId=3"
+    assert by_hash.remarks == said.remarks == ()
+
+
+def test_where_no_name_tells_of_a_version_no_hash_is_worth_more_than_others() -> None:
+    said = record(".json", {"id": 1, "name": "X", "modelVersions": versions("y.safetensors", "z.ckpt")})
+    assert [(claim.value[0], claim.grade) for claim in said.claims] == [("a", Grade.D), ("b", Grade.D)]
+    assert "which of its 2 versions" in about(said, {HashKind.SHA256: "c" * 64}, 1).remarks[0]
+
+
+def test_an_only_version_is_taken_as_it_is() -> None:
+    said = record(".json", {"id": 1, "name": "X", "modelVersions": versions("y.safetensors", "z.ckpt")[:1]})
+    assert (said.meaning.version, said.versions) == ("v2", ())
+
+
+@pytest.mark.parametrize("suffix", [".civitai.info", ".metadata.json"])
+def test_of_an_answer_with_several_files_it_is_said_where_none_is_the_content(suffix: str) -> None:
+    answer = {"id": 2, "modelId": 1, "name": "v2", "updatedAt": "2024-01-01T00:00:00Z", "trainedWords": ["w"]}
+    answer["files"] = [{"name": name, "hashes": {"SHA256": name[0] * 64}} for name in ("a.pt", "b.pt")]
+    known = {"file_name": "x", "model_name": "X", "file_path": "/x", "sha256": "a" * 64, "civitai": answer}
+    said = record(suffix, answer if suffix == ".civitai.info" else known)
+    own, other = (about(said, {HashKind.SHA256: digit * 64}, 1) for digit in "bc")
+    assert own == replace(said, versions=())
+    assert other == replace(own, remarks=other.remarks)
+    assert "none of its files" in other.remarks[0]
 
 
 # StabilityMatrix, SwarmUI, rgthree
