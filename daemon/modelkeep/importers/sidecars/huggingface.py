@@ -5,7 +5,7 @@ import re
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, Origin, SourceRecord
 from modelkeep.domain.legacy import Refusal
 from modelkeep.importers.hash_claims import judge_hash
-from modelkeep.importers.legacy_text import milliseconds
+from modelkeep.importers.legacy_text import clean, milliseconds
 from modelkeep.importers.sidecars.base import FoundSidecar
 from modelkeep.importers.sidecars.finding import DOWNLOAD_RECORD, path_in_repository
 from modelkeep.importers.sidecars.reading import as_text, refusal
@@ -35,7 +35,7 @@ class DownloadFormat:
             KIND,
             meaning=Meaning(origins=(Origin(KIND, version_id=commit),)),
             updated_at=milliseconds(time) or 0,
-            raw={"commit": commit, "etag": etag, "timestamp": time, "path_in_repo": path},
+            raw={"commit": commit, "etag": etag, "timestamp": time, "path_in_repo": clean(path)},
             claims=claims,
             remarks=remarks,
         )

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.sidecar_library import SIDECAR_SAMPLE
 
 from modelkeep.domain.knowledge import HashClaim, SourceRecord, meaning_as_json, meaning_from_json
 from modelkeep.domain.legacy import Refusal
+from modelkeep.domain.versions import versions_as_json, versions_from_json
 from modelkeep.importers.hash_claims import LENGTHS
 from modelkeep.importers.loose_json import DEPTH_MAX, ITEMS_MAX
 from modelkeep.importers.sidecars.base import FoundSidecar
@@ -87,9 +88,11 @@ def hold(said: SourceRecord | Refusal | None, found: FoundSidecar) -> None:
         assert said.path == found.path
     elif said is not None:
         meaning = meaning_as_json(said.meaning)
-        held = json.loads(json.dumps([meaning, said.raw, said.remarks], allow_nan=False).encode())
+        versions = versions_as_json(said.versions)
+        held = json.loads(json.dumps([meaning, said.raw, said.remarks, versions], allow_nan=False).encode())
         json.dumps(held, ensure_ascii=False).encode()
         assert meaning_from_json(held[0]) == said.meaning
+        assert versions_from_json(held[3]) == said.versions
         assert all(len(claim.value) == LENGTHS[claim.kind] for claim in said.claims)
         assert len(set(said.claims)) == len(said.claims)
         assert all(isinstance(claim, HashClaim) for claim in said.claims)
@@ -106,6 +109,7 @@ def hold(said: SourceRecord | Refusal | None, found: FoundSidecar) -> None:
     st.booleans(),
     st.sampled_from(["x", "\udce9"]),
 )
+@example(".metadata", b"0" * 40 + b"\ne\n1", False, "\udce9")
 def test_whatever_the_bytes_a_reader_answers(suffix: str, data: bytes, has_model: bool, stem: str) -> None:
     models = (f"/m/{stem}.safetensors", f"/m/{stem}.ckpt") if has_model else ()
     found = FoundSidecar(f"/m/{stem}{suffix or '.png'}", suffix, stem, models)
