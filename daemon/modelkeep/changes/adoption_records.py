@@ -27,6 +27,9 @@ def _records(adopted: Adopted) -> Iterator[Record]:
     for each in adopted.attached:
         facts = {"path": each.path or each.key, "sha256": each.sha256, "kind": each.kind, "source": each.key}
         yield "source.attached", facts | {"record": each.record_id, "how": each.how.value}
+    for gone in adopted.withdrawn:
+        facts = {"path": gone.path, "sha256": gone.sha256, "kind": gone.kind, "source": gone.key}
+        yield "source.withdrawn", facts | {"record": gone.record_id, "cause": "a hash in it is that of another file"}
     for learnt in adopted.learnt:
         yield "source.applied", _applied(learnt)
     for asked in adopted.asked:
@@ -37,7 +40,8 @@ def _records(adopted: Adopted) -> Iterator[Record]:
 def _applied(learnt: Learnt) -> dict[str, object]:
     changed = [*changed_fields(learnt.before, learnt.after), *(["base"] if _has_other_base(learnt) else [])]
     facts: dict[str, object] = {"path": learnt.after.path, "sha256": learnt.after.sha256, "changed": changed}
-    return facts | ({"tags": list(learnt.new_tags)} if learnt.new_tags else {})
+    facts |= {"tags": list(learnt.new_tags)} if learnt.new_tags else {}
+    return facts | ({"removed_tags": list(learnt.lost_tags)} if learnt.lost_tags else {})
 
 
 def _has_other_base(learnt: Learnt) -> bool:

@@ -290,6 +290,7 @@ _SENTENCES: Mapping[str, Callable[[Record], str]] = {
     "source.taken": _taken,
     "source.attached": _attached,
     "source.applied": _applied,
+    "source.withdrawn": lambda r: f"what {r['kind']} says in {r['source']} is about another file of its name",
     "source.conflict": lambda r: (
         f"{r['source']} has other words of yours for {', '.join(r['differing'])}: row {r['pending_id']} waits for you"
     ),

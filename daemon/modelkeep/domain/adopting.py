@@ -1,10 +1,10 @@
 """What becomes of source records: which content each is attached to, and which of them speak of it. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from modelkeep.domain.knowledge import HashClaim, SourceRecord
+from modelkeep.domain.knowledge import HashClaim, HashKind, SourceRecord
 from modelkeep.domain.values import Model
 from modelkeep.domain.verdicts import Digests, is_confirmed
 from modelkeep.domain.versions import about
@@ -83,6 +83,17 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A record that speaks no more of a content: a hash in it is that of another file of the same name."""
+
+    record_id: int
+    kind: str
+    key: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakenRecord:
     """What was done with a record: under which id it is kept, and the contents that it is attached to."""
 
@@ -101,11 +112,12 @@ class TakenRecord:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """A model, before and after records were applied to it, and the tags that it got."""
+    """A model, before and after records were applied to it, and the tags that it got and lost."""
 
     before: Model
     after: Model
     new_tags: tuple[str, ...] = ()
+    lost_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +141,7 @@ class Adopted:
     gone: tuple[tuple[str, str], ...] = ()
     """Kind and key of the records whose files are there no more."""
     attached: tuple[Attachment, ...] = ()
+    withdrawn: tuple[Withdrawal, ...] = ()
     learnt: tuple[Learnt, ...] = ()
     asked: tuple[Asked, ...] = ()
     dropped: tuple[KeptRecord, ...] = ()
@@ -149,7 +162,7 @@ def choose_targets(
     """
     known = {target.path: target.sha256 for target in targets if target.sha256}
     if len(targets) > 1:
-        confirmed = {path for path, sha256 in known.items() if is_confirmed(claims, digests[sha256])}
+        confirmed = _confirmed(claims, targets, digests)
         if confirmed:
             return dict.fromkeys(sorted(confirmed), How.BESIDE)
         if any(target.waits for target in targets):
@@ -158,12 +171,47 @@ def choose_targets(
     return dict.fromkeys(known, how)
 
 
-def speaking(records: Iterable[KeptRecord]) -> list[KeptRecord]:
+def turned_away(
+    claims: Sequence[HashClaim], targets: Sequence[Target], digests: Mapping[str, Digests]
+) -> dict[str, str]:
+    """Return the paths that a record names, and what lies there, of which it does not speak.
+
+    It names several, and a hash in it is true of others of them.
+    """
+    known = {target.path: target.sha256 for target in targets if target.sha256}
+    confirmed = _confirmed(claims, targets, digests)
+    speaks_of = {known[path] for path in confirmed}
+    return {path: sha256 for path, sha256 in known.items() if confirmed and sha256 not in speaks_of}
+
+
+def _confirmed(claims: Sequence[HashClaim], targets: Sequence[Target], digests: Mapping[str, Digests]) -> set[str]:
+    return {each.path for each in targets if each.sha256 and is_confirmed(claims, digests[each.sha256])}
+
+
+def stays(record: KeptRecord, news: SourceRecord, lying: Collection[str], digests: Mapping[str, Digests]) -> bool:
+    """Return whether what a file says anew is about the same contents as what it said before.
+
+    Args:
+        record: as it was, with what it is attached to.
+        news: what its file says now.
+        lying: the contents at the paths that it names now.
+        digests: what the contents were read to have that it is attached to.
+    """
+    return all(
+        sha256 in lying or is_confirmed(news.claims, digests[sha256]) or (how is How.OWNER and not lying)
+        for sha256, how in record.attached.items()
+    )
+
+
+def speaking(records: Iterable[KeptRecord], sha256: str) -> list[KeptRecord]:
     """Return those of a content's records that speak for it.
 
     One whose file is gone speaks only while no other of its kind is there; of several that are gone, the last one.
+    One that lies beside another model and is here for its hash alone speaks only while there is no other of its kind.
     """
     kept = [record for record in records if not record.dropped]
+    own = {record.record.kind for record in kept if not _is_lent(record, sha256)}
+    kept = [record for record in kept if record.record.kind not in own or not _is_lent(record, sha256)]
     present = {record.record.kind for record in kept if not record.gone}
     last: dict[str, KeptRecord] = {}
     for record in sorted(kept, key=lambda record: (record.last_seen, record.id)):
@@ -180,4 +228,16 @@ def speaking_about(records: Iterable[KeptRecord], digests: Digests, size_bytes: 
         digests: what it was read to have.
         size_bytes: its size.
     """
-    return [replace(kept, record=about(kept.record, digests, size_bytes)) for kept in speaking(records)]
+    return [
+        replace(kept, record=about(kept.record, digests, size_bytes))
+        for kept in speaking(records, digests[HashKind.SHA256])
+    ]
+
+
+def _is_lent(record: KeptRecord, sha256: str) -> bool:
+    beside = (How.BESIDE, How.AMBIGUOUS)
+    return (
+        not record.gone
+        and record.attached.get(sha256) is How.CLAIM
+        and any(how in beside for other, how in record.attached.items() if other != sha256)
+    )

@@ -13,7 +13,7 @@ from typing import Any
 from modelkeep.domain.description import TEXTS
 from modelkeep.domain.knowledge import LIST_FIELDS, SINGLE_FIELDS, Meaning, meaning_as_json, meaning_from_json
 from modelkeep.domain.metadata import is_empty
-from modelkeep.domain.naming import is_name_from_path
+from modelkeep.domain.naming import is_name_from_path, suggested_name
 from modelkeep.domain.values import JsonObject, Model
 
 NAME, BASE = "name", "base"
@@ -76,6 +76,58 @@ def apply(model: Model, paths: Sequence[str], base: Meaning, theirs: Meaning) ->
         tuple(tag for tag in theirs.tags if tag not in base.tags and tag not in carried),
         meaning_from_json(said),
     )
+
+
+def take_back(model: Model, base: Meaning, said: Meaning, left: Meaning) -> Applied:
+    """Return a model without what a record gave that turned out to be about another; what somebody changed stays.
+
+    Args:
+        model: as it is.
+        base: what its records have said so far, that one among them.
+        said: what that record says.
+        left: what the other records say together.
+    """
+    lost, others, given = meaning_as_json(said), meaning_as_json(left), meaning_as_json(base)
+    after = model
+    for field, value in lost.items():
+        if field in LIST_FIELDS:
+            gone = [item for item in value if item not in others.get(field, [])]
+            given[field] = [item for item in given.get(field, []) if item not in gone]
+            after = _without_items(after, field, gone)
+        elif given.get(field) == value:
+            del given[field]
+            if _same(_held(after, field), _text_of(value)):
+                after = _emptied(after, field)
+    return Applied(after, (), meaning_from_json(given))
+
+
+def _without_items(model: Model, field: str, gone: Sequence[Any]) -> Model:
+    """Return a model without some items of a list, and without the prompt that was made of them."""
+    if field == "tags":
+        return model.evolve(tags=tuple(tag for tag in model.tags if tag.name not in gone))
+    place = (field,)
+    held = _at(model.meta, place)
+    if not isinstance(held, list):
+        return model
+    meta: JsonObject = json.loads(json.dumps(model.meta))
+    left = [item for item in held if item not in gone]
+    if field == "trigger_words" and _same(_at(meta, _POSITIVE), _joined(held)):
+        _put_or_remove(meta, _POSITIVE, _joined(left))
+    _put_or_remove(meta, place, left)
+    return model.evolve(meta=meta)
+
+
+def _emptied(model: Model, field: str) -> Model:
+    place = PLACES[field].split(".")
+    if place[0] == NAME:
+        return model.evolve(name=suggested_name(model.path))
+    if place[0] == BASE:
+        return model.evolve(base="")
+    meta: JsonObject = json.loads(json.dumps(model.meta))
+    _put_or_remove(meta, tuple(place[1:]), None)
+    if field in _FORMATTED:
+        meta.pop(f"{field}_format", None)
+    return model.evolve(meta=meta)
 
 
 def said_otherwise(model: Model, paths: Sequence[str], field: str, value: Any) -> bool:
@@ -246,6 +298,18 @@ def _put(meta: JsonObject, place: tuple[str, ...], value: Any) -> None:
         meta[key] = dict(inner) if isinstance(inner, Mapping) else {}
         meta = meta[key]
     meta[last] = value
+
+
+def _put_or_remove(meta: JsonObject, place: tuple[str, ...], value: Any) -> None:
+    """Put a value that says something; of one that does not, nothing is left but what stands beside it."""
+    if not is_empty(value):
+        _put(meta, place, value)
+        return
+    inner = meta.get(place[0])
+    if len(place) > 1 and isinstance(inner, dict):
+        _put_or_remove(inner, place[1:], value)
+    if len(place) == 1 or inner == {}:
+        meta.pop(place[0], None)
 
 
 def _text_of(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkeep.domain.applying import Applied, apply, as_row, said_otherwise
+from modelkeep.domain.applying import Applied, apply, as_row, said_otherwise, take_back
 from modelkeep.domain.combining import combine
 from modelkeep.domain.knowledge import Meaning, Origin, SourceRecord, Text, TextFormat, Weight
 from modelkeep.domain.values import Model, Tag
@@ -35,6 +35,10 @@ meanings = st.builds(
     tags=lists,
     trigger_words=lists,
 )
+
+
+def record(said: Meaning, kind: str) -> SourceRecord:
+    return SourceRecord(kind, f"/m/{kind}", "1", meaning=said)
 
 
 def test_everything_comes_to_its_place() -> None:
@@ -119,3 +123,21 @@ def test_the_order_in_which_records_come_makes_no_difference(said: list[Meaning]
         model, base, tags = applied.model, applied.base, tags | set(applied.new_tags)
     assert model == at_once.model
     assert tags == set(at_once.new_tags)
+
+
+@given(meanings, meanings)
+def test_what_a_record_gave_that_is_about_another_file_is_as_if_it_had_never_come(
+    one: Meaning, other: Meaning
+) -> None:
+    both = apply(MODEL, PATHS, Meaning(), combine([record(one, "a"), record(other, "b")]).meaning)
+    left = combine([record(other, "b")]).meaning
+    freed = take_back(both.model, both.base, one, left)
+    assert apply(freed.model, PATHS, freed.base, left).model == apply(MODEL, PATHS, Meaning(), left).model
+
+
+def test_what_the_owner_changed_stays_when_a_record_is_taken_back() -> None:
+    given_ = apply(MODEL.evolve(tags=(Tag(1, "ink"), Tag(2, "mine"))), PATHS, Meaning(), SAID)
+    changed = given_.model.evolve(name="Mine", meta={**given_.model.meta, "notes": "my own"})
+    freed = take_back(changed, given_.base, SAID, Meaning()).model
+    assert (freed.name, freed.base, freed.meta) == ("Mine", "", {"notes": "my own"})
+    assert [tag.name for tag in freed.tags] == ["mine"]

@@ -10,7 +10,8 @@ from modelkeep.catalogue.store.attaching import (
     attach_by_claims,
     attached_contents,
     orphan_ids,
-    orphans_claiming,
+    unattached_claiming,
+    unattached_claims,
     waiting_records,
 )
 from modelkeep.catalogue.store.control import forget_migrations
@@ -60,13 +61,14 @@ def adopt(
             savepoint.rollback()
     lost = set_gone(connection, gone)
     put = put_records(connection, arrivals, now_ms)
-    attached = attach_at(connection, sorted({path for arrival in arrivals for path in arrival.record.models}))
-    ids = [record_id for _, record_id, _ in put]
-    orphans = kept_records(connection, orphan_ids(connection, ids))
-    attached += attach_by_claims(connection, list(orphans.values()))
+    named = sorted({path for arrival in arrivals for path in arrival.record.models})
+    attached, withdrawn = attach_at(connection, named)
+    attached += attach_by_claims(connection, [record_id for _, record_id, _ in put])
     concerned = _contents(connection, put) | {item.sha256 for item in attached}
-    learnt, asked = apply_records(connection, sorted(concerned), now_ms)
-    adopted = Adopted(_told(connection, put), tuple(lost), tuple(attached), tuple(learnt), tuple(asked))
+    learnt, asked = apply_records(connection, sorted(concerned), now_ms, withdrawn)
+    adopted = Adopted(
+        _told(connection, put), tuple(lost), tuple(attached), tuple(withdrawn), tuple(learnt), tuple(asked)
+    )
     before_commit(adopted)
     forget_migrations(connection, finished)
     return adopted
@@ -80,18 +82,16 @@ def attach_records(
     before_commit: BeforeCommit,
 ) -> Adopted:
     """Attach what waits for the contents that were read at these paths (None: anywhere), and have it speak there."""
-    attached = attach_at(connection, paths)
+    attached, withdrawn = attach_at(connection, paths)
     hashes = sorted({item.sha256 for item in attached} | _read_at(connection, paths))
-    orphans = kept_records(
-        connection, orphans_claiming(connection, hashes) if paths is not None else orphan_ids(connection)
-    )
-    attached += attach_by_claims(connection, list(orphans.values()))
+    claiming = unattached_claims(connection) if paths is None else unattached_claiming(connection, hashes)
+    attached += attach_by_claims(connection, sorted({*claiming, *(item.record_id for item in attached)}))
     # Of those that were just read, the header may be new, and a digest by which a version is known.
     new = unheard(connection, None if paths is None else hashes)
     concerned = {item.sha256 for item in attached} | set(new) | told_of_versions(connection, hashes)
-    learnt, asked = apply_records(connection, sorted(concerned), now_ms)
+    learnt, asked = apply_records(connection, sorted(concerned), now_ms, withdrawn)
     set_heard(connection, new)
-    adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked))
+    adopted = Adopted((), (), tuple(attached), tuple(withdrawn), tuple(learnt), tuple(asked))
     before_commit(adopted)
     forget_migrations(connection, finished)
     return adopted
@@ -122,7 +122,7 @@ def resolve_orphan(
         set_dropped(connection, record_id)
     learnt, asked = apply_records(connection, [item.sha256 for item in attached], now_ms)
     dropped = () if sha256 else (record,)
-    adopted = Adopted((), (), tuple(attached), tuple(learnt), tuple(asked), dropped)
+    adopted = Adopted((), (), tuple(attached), (), tuple(learnt), tuple(asked), dropped)
     before_commit(adopted)
     forget_migrations(connection, finished)
     return adopted

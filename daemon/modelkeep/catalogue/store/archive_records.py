@@ -62,8 +62,8 @@ def take_records(
         if not target.sha256 or target.sha256 in known
     ]
     _TARGET.run(connection, targets)
-    attach_at(connection, sorted({path for each in fresh for path in each.record.models}))
-    apply_records(connection, sorted(known), now_ms)
+    _, withdrawn = attach_at(connection, sorted({path for each in fresh for path in each.record.models}))
+    apply_records(connection, sorted(known), now_ms, withdrawn)
     return len(fresh), _keep_images(connection, numbered, staged)
 
 

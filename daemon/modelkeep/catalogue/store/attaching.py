@@ -4,11 +4,11 @@ Which record belongs to which content follows from what is known at a moment, so
 something is learnt, for the paths that it concerns; asking twice changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, insert_missing
+from modelkeep.catalogue.dialect import among, insert_missing, upsert
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.digests import contents_with, digests_of
 from modelkeep.catalogue.store.knowing import unheard
@@ -16,26 +16,33 @@ from modelkeep.catalogue.store.locations import locations_at, locations_of_all
 from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.store.records import kept_records
 from modelkeep.catalogue.tables import (
+    contents,
     locations,
+    models,
     pending_import,
     record_claims,
     record_targets,
     source_records,
 )
-from modelkeep.domain.adopting import Attachment, How, KeptRecord, Target, choose_targets
+from modelkeep.domain.adopting import Attachment, How, KeptRecord, Target, Withdrawal, choose_targets, turned_away
 from modelkeep.domain.orphans import Candidate, the_clear_one
 from modelkeep.domain.values import Location, LocationState, PendingState
-from modelkeep.domain.verdicts import Digests
+from modelkeep.domain.verdicts import STRONG, is_confirmed
 
-_ATTACH = Bulk(insert_missing(record_targets))
+_ATTACH = Bulk(upsert(record_targets))
+_NAME = Bulk(insert_missing(record_targets))
+_DIGESTS = (contents.c.tensors, contents.c.blake3)
 _READ = sa.and_(
     sa.not_(locations.c.claimed), sa.not_(locations.c.doubted), locations.c.state != LocationState.MISSING
 )
 _WAITING = (PendingState.WAITING, PendingState.FAILED)
 
 
-def attach_at(connection: sa.Connection, paths: Sequence[str] | None) -> list[Attachment]:
-    """Attach the records that name these paths (None: any path) to what was read there."""
+def attach_at(connection: sa.Connection, paths: Sequence[str] | None) -> tuple[list[Attachment], list[Withdrawal]]:
+    """Attach the records that name these paths (None: any path) to what was read there.
+
+    Where hashes tell by now of which of several files a record speaks, it is withdrawn from the others.
+    """
     lies_there = record_targets.join(locations, locations.c.path == record_targets.c.path)
     other = record_targets.alias()
     is_attached = sa.exists().where(
@@ -65,19 +72,62 @@ def may_attach(connection: sa.Connection, paths: Sequence[str]) -> bool:
     if connection.execute(named).first() is not None:
         return True
     read = [location.sha256 for location in locations_at(connection, paths).values() if location.is_read]
-    return bool(read and (unheard(connection, read) or orphans_claiming(connection, read)))
+    return bool(read and (unheard(connection, read) or unattached_claiming(connection, read)))
 
 
-def attach_by_claims(connection: sa.Connection, records: Sequence[KeptRecord]) -> list[Attachment]:
-    """Attach records without a model to the one content of which a hash in them is surely true."""
-    found: list[Attachment] = []
-    for record, candidates in candidates_by_claims(connection, records).items():
-        kept = next(known for known in records if known.id == record)
-        sha256 = the_clear_one(kept.record, candidates)
-        if sha256:
-            found.append(_attachment(kept, "", sha256, How.CLAIM))
+def attach_by_claims(connection: sa.Connection, ids: Sequence[int]) -> list[Attachment]:
+    """Attach records to the one content of which a hash in them is surely true.
+
+    Those are orphans, and those that lie beside models of which none of their hashes is true: they stay with these,
+    and are lent to that content besides, unless it has one of their kind.
+    """
+    records = _strays(connection, ids)
+    known = {record.id: record for record in records}
+    clear = {
+        record_id: sha256
+        for record_id, candidates in candidates_by_claims(connection, records).items()
+        if (sha256 := the_clear_one(known[record_id].record, candidates))
+    }
+    kinds = _kinds_of(connection, sorted(set(clear.values())))
+    found = [
+        _attachment(known[record_id], "", sha256, How.CLAIM)
+        for record_id, sha256 in clear.items()
+        if not known[record_id].attached or (sha256, known[record_id].record.kind) not in kinds
+    ]
     _write(connection, found)
     return found
+
+
+def _strays(connection: sa.Connection, ids: Sequence[int]) -> list[KeptRecord]:
+    """Return those of these records that no content has of which one of their hashes is true."""
+    orphans = set(orphan_ids(connection, ids))
+    records = [
+        record
+        for record in kept_records(connection, ids).values()
+        if record.id in orphans
+        or (record.attached and not record.gone and not record.dropped and _claims_much(record))
+    ]
+    digests = digests_of(connection, sorted({sha256 for record in records for sha256 in record.attached}))
+    return [
+        record
+        for record in records
+        if How.OWNER not in record.attached.values()
+        and not any(is_confirmed(record.record.claims, digests[sha256]) for sha256 in record.attached)
+    ]
+
+
+def _claims_much(record: KeptRecord) -> bool:
+    return any(claim.kind in STRONG for claim in record.record.claims)
+
+
+def _kinds_of(connection: sa.Connection, hashes: Sequence[str]) -> set[tuple[str, str]]:
+    """Return of which kinds these contents have records: pairs of content and kind."""
+    if not hashes:
+        return set()
+    joined = record_targets.join(source_records, source_records.c.id == record_targets.c.record_id)
+    query = sa.select(record_targets.c.sha256, source_records.c.kind).select_from(joined).distinct()
+    chosen = sa.and_(among(record_targets.c.sha256, hashes), sa.not_(source_records.c.dropped))
+    return {(row.sha256, row.kind) for row in connection.execute(query.where(chosen))}
 
 
 def attach(connection: sa.Connection, record: KeptRecord, sha256: str, how: How) -> Attachment:
@@ -108,12 +158,30 @@ def orphan_ids(connection: sa.Connection, among_ids: Sequence[int] | None = None
     return [record_id for record_id in ids if record_id not in waiting]
 
 
-def orphans_claiming(connection: sa.Connection, hashes: Sequence[str]) -> list[int]:
-    """Return the ids of the records without a model that claim a digest of one of these contents."""
-    values = {value for digests in digests_of(connection, hashes).values() for value in digests.values()}
-    query = sa.select(record_claims.c.record_id).distinct()
-    ids = connection.execute(query.where(among(record_claims.c.value, values))).scalars() if values else ()
-    return orphan_ids(connection, sorted(ids)) if ids else []
+def unattached_claiming(connection: sa.Connection, hashes: Sequence[str]) -> list[int]:
+    """Return the ids of the records that claim a digest of one of these contents and are not attached to it."""
+    owners: dict[str, set[str]] = {}
+    for sha256, digests in digests_of(connection, hashes).items():
+        for value in digests.values():
+            owners.setdefault(value, set()).add(sha256)
+    if not owners:
+        return []
+    query = sa.select(record_claims.c.record_id, record_claims.c.value).distinct()
+    claimed = connection.execute(query.where(among(record_claims.c.value, list(owners)))).all()
+    attached = attached_contents(connection, sorted({row.record_id for row in claimed}))
+    return sorted({row.record_id for row in claimed if not owners[row.value] <= set(attached.get(row.record_id, ()))})
+
+
+def unattached_claims(connection: sa.Connection) -> list[int]:
+    """Return the ids of all orphans, and of records that claim the whole digest of a content that has them not."""
+    found: set[int] = set(orphan_ids(connection))
+    for owner, digest in ((models.c.sha256, models.c.sha256), *((contents.c.sha256, each) for each in _DIGESTS)):
+        has_it = sa.exists().where(
+            record_targets.c.record_id == record_claims.c.record_id, record_targets.c.sha256 == owner
+        )
+        query = sa.select(record_claims.c.record_id).join(owner.table, digest == record_claims.c.value).distinct()
+        found.update(connection.execute(query.where(sa.not_(has_it))).scalars())
+    return sorted(found)
 
 
 def waiting_records(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
@@ -154,29 +222,43 @@ def candidates(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Ca
     }
 
 
-def _attach_to_what_lies_there(connection: sa.Connection, ids: Sequence[int]) -> list[Attachment]:
+def _attach_to_what_lies_there(
+    connection: sa.Connection, ids: Sequence[int]
+) -> tuple[list[Attachment], list[Withdrawal]]:
     records = kept_records(connection, ids)
     paths = {path for record in records.values() for path in record.record.models}
     lying = locations_at(connection, sorted(paths)) if paths else {}
     unread = _unread(connection, paths)
     digests = digests_of(connection, sorted({location.sha256 for location in lying.values()}))
-    found = [item for record in records.values() for item in _chosen(record, lying, unread, digests)]
+    found: list[Attachment] = []
+    withdrawn: list[Withdrawal] = []
+    for record in records.values():
+        targets = [_target(path, lying.get(path), path in unread) for path in record.record.models]
+        chosen = choose_targets(record.record.claims, targets, digests)
+        found += [
+            _attachment(record, target.path, target.sha256, chosen[target.path])
+            for target in targets
+            if target.path in chosen
+        ]
+        withdrawn += [
+            Withdrawal(record.id, record.record.kind, record.record.key, path, sha256)
+            for path, sha256 in turned_away(record.record.claims, targets, digests).items()
+            if record.attached.get(sha256) in (How.BESIDE, How.AMBIGUOUS)
+        ]
     _write(connection, found)
+    _withdraw(connection, withdrawn)
     # A content that lies at several of the paths is told of once.
     news = {(item.record_id, item.sha256): item for item in reversed(found)}
-    return [item for item in news.values() if item.sha256 not in records[item.record_id].attached]
+    return [item for item in news.values() if item.sha256 not in records[item.record_id].attached], withdrawn
 
 
-def _chosen(
-    record: KeptRecord, lying: Mapping[str, Location], unread: Collection[str], digests: Mapping[str, Digests]
-) -> Iterable[Attachment]:
-    targets = [_target(path, lying.get(path), path in unread) for path in record.record.models]
-    chosen = choose_targets(record.record.claims, targets, digests)
-    return [
-        _attachment(record, target.path, target.sha256, chosen[target.path])
-        for target in targets
-        if target.path in chosen
-    ]
+def _withdraw(connection: sa.Connection, withdrawn: Sequence[Withdrawal]) -> None:
+    """Have records name paths still, but speak no more of what lies there."""
+    for each in withdrawn:
+        columns = record_targets.c
+        held = sa.and_(columns.record_id == each.record_id, columns.sha256 == each.sha256)
+        connection.execute(sa.delete(record_targets).where(held))
+    _NAME.run(connection, [{"record_id": each.record_id, "path": each.path, "sha256": ""} for each in withdrawn])
 
 
 def _target(path: str, location: Location | None, waits: bool) -> Target:
@@ -204,10 +286,13 @@ def _attachment(record: KeptRecord, path: str, sha256: str, how: How) -> Attachm
 
 
 def _write(connection: sa.Connection, attachments: Sequence[Attachment]) -> None:
-    for each in attachments:  # a path whose content is known waits no more
+    for each in attachments:  # a path whose content is known waits no more, and a content that lies there did not go
         columns = record_targets.c
-        waiting = sa.and_(columns.record_id == each.record_id, columns.path == each.path, columns.sha256 == "")
-        connection.execute(sa.delete(record_targets).where(waiting))
+        waiting = sa.and_(columns.path == each.path, columns.sha256 == "")
+        left = sa.and_(columns.path == "", columns.sha256 == each.sha256)
+        connection.execute(
+            sa.delete(record_targets).where(columns.record_id == each.record_id, sa.or_(waiting, left))
+        )
     _ATTACH.run(
         connection,
         [

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 
 import sqlalchemy as sa
 
@@ -13,17 +14,18 @@ from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.store.locations import locations_of_all
 from modelkeep.catalogue.store.models import get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
-from modelkeep.catalogue.store.records import records_of, remember_asked, whole_text
+from modelkeep.catalogue.store.records import kept_records, records_of, remember_asked, whole_text
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import contents, knowledge, model_tags, models
-from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, speaking_about
-from modelkeep.domain.applying import ASKED_ABOUT, apply, as_row, said_otherwise
+from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, Withdrawal, speaking_about
+from modelkeep.domain.applying import ASKED_ABOUT, Applied, apply, as_row, said_otherwise, take_back
 from modelkeep.domain.combining import combine
 from modelkeep.domain.header_meaning import header_record
 from modelkeep.domain.json_text import json_text
-from modelkeep.domain.knowledge import Meaning, meaning_as_json, meaning_from_json
+from modelkeep.domain.knowledge import Meaning, SourceRecord, meaning_as_json, meaning_from_json
 from modelkeep.domain.naming import suggested_name
 from modelkeep.domain.values import Model, PendingImport, PendingState
+from modelkeep.domain.versions import about
 
 HEARD_MAX = 500
 """Headers that are asked in one transaction: others want to write too."""
@@ -32,23 +34,35 @@ _TAG = Bulk(insert_missing(model_tags))
 _PUT = Bulk(upsert(knowledge))
 
 
-def apply_records(connection: sa.Connection, hashes: Sequence[str], now_ms: int) -> tuple[list[Learnt], list[Asked]]:
-    """Put into models what their records say; returns those that changed, and what the owner is asked about."""
-    found = _speaking_of(connection, hashes)
+def apply_records(
+    connection: sa.Connection, hashes: Sequence[str], now_ms: int, withdrawn: Sequence[Withdrawal] = ()
+) -> tuple[list[Learnt], list[Asked]]:
+    """Put into models what their records say; returns those that changed, and what the owner is asked about.
+
+    Of what records said that were withdrawn from a model, what nobody else says and nobody changed is taken back.
+    """
+    lost = _lost(connection, withdrawn)
+    found: dict[str, list[KeptRecord]] = {sha256: [] for sha256 in lost}
+    found |= _speaking_of(connection, sorted({*hashes, *lost}))
     known, bases = get_models(connection, list(found)), bases_of(connection, list(found))
     digests = digests_of(connection, list(found))
-    paths = _paths_of(connection, list(found))
+    paths = _paths_of(connection, known, found)
     learnt: list[Learnt] = []
     kept: dict[str, Meaning] = {}
     asking: list[tuple[Model, list[KeptRecord]]] = []
     for sha256, model in known.items():
         base, records = bases.get(sha256, Meaning()), speaking_about(found[sha256], digests[sha256], model.size_bytes)
         combined = combine(record.record for record in records)
-        applied = apply(model, paths.get(sha256, []), base, combined.meaning)
+        freed = Applied(model, (), base)
+        for record in lost.get(sha256, ()):
+            said = about(record, digests[sha256], model.size_bytes).meaning
+            freed = take_back(freed.model, freed.base, said, combined.meaning)
+        applied = apply(freed.model, paths.get(sha256, []), freed.base, combined.meaning)
         if applied.base != base:
             kept[sha256] = applied.base
+        lost_tags = tuple(tag.name for tag in model.tags if tag not in freed.model.tags)
         if applied.model != model or applied.new_tags:
-            learnt.append(Learnt(model, applied.model, applied.new_tags))
+            learnt.append(Learnt(model, applied.model, applied.new_tags, lost_tags))
         asking.append((applied.model, records))
     upsert_models(connection, [item.after for item in learnt if item.after != item.before])
     _put_tags(connection, learnt, now_ms)
@@ -94,12 +108,39 @@ def keep_bases(connection: sa.Connection, bases: Mapping[str, Meaning]) -> None:
     _PUT.run(connection, rows)
 
 
-def _paths_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[str]]:
-    found = locations_of_all(connection, hashes)
-    return {sha256: [location.path for location in locations] for sha256, locations in found.items()}
+def _paths_of(
+    connection: sa.Connection, known: Mapping[str, Model], records: Mapping[str, Sequence[KeptRecord]]
+) -> dict[str, list[str]]:
+    """Return where the files of models lie, and what they were called when their records were written."""
+    found = locations_of_all(connection, list(known))
+    return {
+        sha256: [
+            *(location.path for location in found.get(sha256, ())),
+            *(
+                f"{kept.record.stem}{PurePosixPath(model.path).suffix}"
+                for kept in records[sha256]
+                if kept.record.stem
+            ),
+        ]
+        for sha256, model in known.items()
+    }
+
+
+def _lost(connection: sa.Connection, withdrawn: Sequence[Withdrawal]) -> dict[str, list[SourceRecord]]:
+    """Return the records that were withdrawn from each content."""
+    kept = kept_records(connection, sorted({each.record_id for each in withdrawn}))
+    lost: dict[str, list[SourceRecord]] = {}
+    for each in withdrawn:
+        lost.setdefault(each.sha256, []).append(kept[each.record_id].record)
+    return lost
 
 
 def _put_tags(connection: sa.Connection, learnt: Sequence[Learnt], now_ms: int) -> None:
+    for item in learnt:
+        gone = [tag.id for tag in item.before.tags if tag.name in item.lost_tags]
+        chosen = sa.and_(model_tags.c.model_hash == item.after.sha256, among(model_tags.c.tag_id, gone))
+        if gone:
+            connection.execute(sa.delete(model_tags).where(chosen))
     names = sorted({whole_text(tag) for item in learnt for tag in item.new_tags if tag.strip()})
     ids = {name: create_tag(connection, name, created_at=now_ms).id for name in names}
     carried = [(item.after.sha256, whole_text(tag)) for item in learnt for tag in item.new_tags]

@@ -2,15 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among, insert_missing
 from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.tables import locations, record_claims, record_images, record_targets, source_records
-from modelkeep.domain.adopting import Arrival, How, KeptRecord, RecordTaking
+from modelkeep.domain.adopting import Arrival, How, KeptRecord, RecordTaking, stays
 from modelkeep.domain.images import is_video
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.knowledge import (
@@ -195,19 +196,26 @@ def _part_from_earlier_contents(
     arrivals: Mapping[tuple[str, str], Arrival],
     known: dict[tuple[str, str], Mapping[str, Any]],
 ) -> None:
-    """Leave a record to the content that it was about when another content lies at its path by now.
-
-    What its file says anew it says of that one.
-    """
+    """Leave a record to the contents that it was about when what its file says anew is about others."""
     changed = {row["id"]: name for name, row in known.items() if row["digest"] != arrivals[name].record.digest}
-    there = record_targets.join(locations, locations.c.path == record_targets.c.path)
-    query = sa.select(record_targets.c.record_id).select_from(there).distinct()
-    is_other = sa.and_(record_targets.c.sha256 != "", locations.c.sha256 != record_targets.c.sha256)
-    chosen = sa.and_(among(record_targets.c.record_id, list(changed)), is_other)
-    left = list(connection.execute(query.where(chosen)).scalars()) if changed else []
+    held = {each.id: each for each in kept_records(connection, sorted(changed)).values() if each.attached}
+    digests = digests_of(connection, sorted({sha256 for each in held.values() for sha256 in each.attached}))
+    news = {record_id: arrivals[changed[record_id]].record for record_id in held}
+    lying = _lying_at(connection, {path for record in news.values() for path in record.models})
+    left = [
+        record_id
+        for record_id, record in news.items()
+        if not stays(held[record_id], record, {lying.get(path, "") for path in record.models} - {""}, digests)
+    ]
     set_gone(connection, left)
     for record_id in left:
         del known[changed[record_id]]
+
+
+def _lying_at(connection: sa.Connection, paths: Collection[str]) -> dict[str, str]:
+    """Return which contents lie at paths, as far as that is known."""
+    query = sa.select(locations.c.path, locations.c.sha256).where(among(locations.c.path, paths))
+    return {row.path: row.sha256 for row in connection.execute(query)} if paths else {}
 
 
 def _names(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -297,16 +305,19 @@ def _put_images(connection: sa.Connection, written: Sequence[Put]) -> None:
 def _put_targets(connection: sa.Connection, written: Sequence[Put]) -> None:
     """Have records name the paths that they name now; what they are attached to stays."""
     held = _targets_of(connection, [record_id for _, record_id, _ in written])
-    new, lost = [], []
+    new: list[dict[str, Any]] = []
     for arrival, record_id, _ in written:
         rows, named = held.get(record_id, []), set(arrival.record.models)
         known = {row.path for row in rows if row.path}
-        new += [{"record_id": record_id, "path": path, "sha256": ""} for path in sorted(named - known)]
-        lost += [(record_id, row.path) for row in rows if row.path and not row.sha256 and row.path not in named]
-    for record_id, path in lost:
-        columns = record_targets.c
-        chosen = sa.and_(columns.record_id == record_id, columns.path == path, columns.sha256 == "")
-        connection.execute(sa.delete(record_targets).where(chosen))
+        new += [{"record_id": record_id, "path": path, "sha256": "", "how": How.BESIDE} for path in named - known]
+        for row in rows:
+            if row.path and row.path not in named:
+                columns = record_targets.c
+                connection.execute(
+                    sa.delete(record_targets).where(columns.record_id == record_id, columns.path == row.path)
+                )
+                if row.sha256:  # what lay there has it still
+                    new.append({"record_id": record_id, "path": "", "sha256": row.sha256, "how": row.how})
     _TARGET.run(connection, new)
 
 

@@ -115,8 +115,7 @@ function sourceTaken(record) {
 }
 
 function sourceAttached(record) {
-  const why = { claim: ", for its hash", owner: ", as the owner says", ambiguous: ", though others share its name" };
-  return `what ${record.kind} says in ${record.source} belongs to it${why[record.how] ?? ""}`;
+  return `what ${record.kind} says in ${record.source} belongs to it${ATTACHED[record.how] ?? ""}`;
 }
 
 const SENTENCES = {
@@ -142,6 +141,7 @@ const SENTENCES = {
   "source.applied": (r) => `learnt from its sources: ${[...list(r.changed), ...list(r.tags).map((tag) => `tag ${tag}`)].join(", ")}`,
   "source.conflict": (r) =>
     `${r.source} has other words of yours for ${list(r.differing).join(", ")}: row ${r.pending_id} waits for you`,
+  "source.withdrawn": (r) => `what ${r.kind} says in ${r.source} is about another file of its name`,
   "source.gone": (r) => `${r.kind}: its file is gone; what it said stays`,
   "source.dropped": (r) => `${r.kind}: dropped by the owner`,
   "source.refused": (r) => `not taken: ${r.error}`,
@@ -167,15 +167,5 @@ const SENTENCES = {
   "journal.damaged": (r) => `${r.segment} is damaged at byte ${count(r.offset)}: ${r.reason}; skipped`,
   "trouble.began": (r) => `trouble with ${r.part}: ${r.error}`,
   "trouble.ended": (r) => `trouble with ${r.part} is over`,
-  "source.taken": (r) =>
-    `${r.kind}: ${r.action === "updated" ? "says something else now" : "taken"}${r.orphan ? ", its model is not known" : ""}`,
-  "source.attached": (r) => `what ${r.kind} says in ${r.source} belongs to it${ATTACHED[r.how] ?? ""}`,
-  "source.applied": (r) => `learnt from its sources: ${[...list(r.changed), ...list(r.tags).map((tag) => `tag ${tag}`)].join(", ")}`,
-  "source.conflict": (r) =>
-    `${r.source} has other words of yours for ${list(r.differing).join(", ")}: row ${r.pending_id} waits for you`,
-  "source.gone": (r) => `${r.kind}: its file is gone; what it said stays`,
-  "source.dropped": (r) => `${r.kind}: dropped by the owner`,
-  "source.refused": (r) => `not taken: ${r.error}`,
-  "source.image_refused": (r) => `its image could not be used: ${r.error}`,
   "doctor.repaired": (r) => `repaired by doctor: ${r.what ?? ""}`,
 };
