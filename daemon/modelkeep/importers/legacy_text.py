@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from modelkeep.domain.encodings import REPLACEMENT
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
+"""Halves of characters, which no encoding takes, and NUL, at which SQLite ends a text."""
+
 _WHOLE_MAX = 2**63 - 1
 _SECONDS_MAX = 100_000_000_000
 """A larger number of seconds lies beyond the year 5000, as milliseconds in 1973."""
@@ -28,9 +30,9 @@ def as_text(value: object) -> str:
 
 
 def clean(value: object) -> str:
-    """Return a database value as text that every encoder takes: what is no UTF-8 becomes U+FFFD."""
+    """Return a database value as text that can be kept: what is no UTF-8, and NUL, becomes U+FFFD."""
     text = value if isinstance(value, str) else as_text(value)
-    return text if text.isascii() else _SURROGATE.sub(REPLACEMENT, text)
+    return text if text.isascii() and "\0" not in text else _UNKEEPABLE.sub(REPLACEMENT, text)
 
 
 def whole_number(value: object) -> int | None:

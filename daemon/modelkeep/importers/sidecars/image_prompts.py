@@ -18,7 +18,7 @@ _ASCII, _UNICODE = b"ASCII\x00\x00\x00", b"UNICODE\x00"
 
 def prompt_in(image: bytes, fallback: str = FALLBACK_ENCODING) -> JsonObject:
     """Return what made an image, as A1111 and those after it write it down; an empty object where nothing is."""
-    text = _parameters(image, fallback)[:TEXT_CHARS_MAX].strip()
+    text = clean(_parameters(image, fallback)[:TEXT_CHARS_MAX].rstrip("\0")).strip()
     if not text:
         return {}
     settings = _SETTINGS.search(text)

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from modelkeep.base.patience import reached
@@ -56,6 +57,9 @@ def look_into(folders: Iterable[str], extensions: Sequence[str], is_certain: Cal
         except OSError:
             continue
         _look(folder, names, extensions, look)
+        for inner in _named_after_models(folder, names, extensions):
+            with suppress(OSError):
+                _look(inner, _names(inner), extensions, look)
         if any(name in _HIDING for name in names):
             for hidden, notes in _hidden_below(folder):
                 _look(hidden, notes, extensions, look)
@@ -88,6 +92,12 @@ def _look(folder: str, names: Collection[str], extensions: Sequence[str], look: 
             continue
         if stat.S_ISREG(status.st_mode):
             look.seen[found.path] = SeenSidecar(found, status.st_size, status.st_mtime_ns)
+
+
+def _named_after_models(folder: str, names: Collection[str], extensions: Sequence[str]) -> list[str]:
+    """Return the folders in one that are named after models there: texts in them may have come before their model."""
+    stems = {name.rpartition(".")[0] for name in names if is_model_file(name, extensions)}
+    return [path for stem in sorted(stems & set(names)) if not os.path.islink(path := f"{folder.rstrip('/')}/{stem}")]
 
 
 def _names(folder: str) -> list[str]:

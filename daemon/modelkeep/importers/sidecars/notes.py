@@ -35,7 +35,7 @@ class NoteFormat:
         value = text(read.value)
         if not value:
             return None
-        if "\0" in value:
+        if "\0" in read.value:
             return refusal(found, "it is no text") if found.models else None
         if found.suffix == EXAMPLE_PROMPT:
             example = {"prompt": value, "name": stem_of(os.path.basename(found.path))}

@@ -80,6 +80,15 @@ def test_what_only_the_cache_still_has_is_taken_whole(tmp_path: Path, models: Pa
     assert record.original_path == FELT_ROW["file_path"]
 
 
+def test_a_path_that_is_none_still_makes_a_record_that_can_be_kept(tmp_path: Path, models: Path) -> None:
+    cache = database(
+        tmp_path / "x.sqlite", TABLES, {"models": [{**FELT_ROW, "file_path": b"\xff\0.pt", "notes": b"\0"}]}
+    )
+    (record,) = read(LoraManagerReader(), cache, models, tmp_path).records
+    assert "\0" not in record.key + record.stem + record.original_path + record.meaning.notes
+    assert record.models == ()
+
+
 def test_a_name_of_the_file_and_an_unknown_base_model_say_nothing(tmp_path: Path, models: Path, cache: Path) -> None:
     record = by_model(read(LoraManagerReader(), cache, models, tmp_path))["lost notes.safetensors"]
 

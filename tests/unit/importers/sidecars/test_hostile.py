@@ -91,6 +91,7 @@ def hold(said: SourceRecord | Refusal | None, found: FoundSidecar) -> None:
         versions = versions_as_json(said.versions)
         held = json.loads(json.dumps([meaning, said.raw, said.remarks, versions], allow_nan=False).encode())
         json.dumps(held, ensure_ascii=False).encode()
+        assert "\\u0000" not in json.dumps(meaning).replace("\\\\", "")  # SQLite ends a text there
         assert meaning_from_json(held[0]) == said.meaning
         assert versions_from_json(held[3]) == said.versions
         assert all(len(claim.value) == LENGTHS[claim.kind] for claim in said.claims)
