@@ -141,8 +141,9 @@ class Export:
             return FileOutcome(path, SKIPPED, str(error), model.sha256)
         if data is None:
             return FileOutcome(path, UNCHANGED, "", model.sha256)
-        # What another program put there and nobody has taken in yet is news still.
-        is_ours = existing.data is None or path in adopted or self._exported.holds(_digest(existing.data))
+        # What another program put there and nobody has taken in yet is news still, where it is kept.
+        is_kept = self._exporter.holds_objects and existing.data is not None
+        is_ours = not is_kept or path in adopted or self._exported.holds(_digest(existing.data or b""))
         return self._write(path, data, existing, model, notes=is_ours)
 
     def _sharing(self, model: KnownModel) -> list[str]:
@@ -165,7 +166,7 @@ class Export:
 
     def _text_for(self, name: str, model: KnownModel, existing: Existing, order: Order) -> bytes | None:
         data = self._exporter.written(name, model, None, order)
-        if existing.data is None:
+        if existing.data is None or not existing.data.strip():
             return data
         if (existing.data.split()[:1] == data.split()[:1] and len(data.split()) == 1) or existing.data == data:
             return None

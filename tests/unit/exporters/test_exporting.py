@@ -215,6 +215,10 @@ def test_hashes_beside_models_are_only_replaced_on_request(root: Path) -> None:
     (kept,) = export(root, details(model), kind="pysssss")
     (replaced,) = export(root, details(model), kind="pysssss", order=Order(prefer_ours=True))
     assert (kept.outcome, replaced.outcome, sidecar.read_text()) == ("skipped", "changed", SHA256)
+    # Nothing of another's text is left in one that was replaced, so it is no news.
+    assert ExportedFiles(root.parent / "exported").holds(hashlib.sha256(sidecar.read_bytes()).hexdigest())
+    sidecar.write_text("\n")
+    assert told(export(root, details(model), kind="pysssss")) == [("felt.sha256", "changed")]
 
 
 def test_a_file_that_changed_or_appeared_meanwhile_is_left_as_it_is(root: Path) -> None:
