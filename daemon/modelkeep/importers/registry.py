@@ -30,7 +30,7 @@ _ALL: tuple[Importer, ...] = (
         "LoRA Manager",
         "STEM.metadata.json and previews",
         _IMAGES,
-        "its cache (notes, tags, favourites, hashes), recipes and example images",
+        "its cache (notes, tags, favourites, hashes), recipes, example images and sidecars kept in one place",
     ),
     _tool("civitai-helper", "Civitai Helper and other downloaders", "STEM.civitai.info and previews", _IMAGES),
     _tool(

@@ -73,7 +73,10 @@ class ToolImporter:
 
 
 def _joined(content: SourceContent, beside: tuple[list[SourceRecord], list[Refusal]]) -> SourceContent:
-    records, refusals = beside
+    """Put together what lies elsewhere and beside models; of a file that both took, what the reader says counts."""
+    keys = {record.key for record in content.records} | {refusal.path for refusal in content.refusals}
+    records = [record for record in beside[0] if record.key not in keys]
+    refusals = [refusal for refusal in beside[1] if refusal.path not in keys]
     return replace(content, records=(*content.records, *records), refusals=(*content.refusals, *refusals))
 
 

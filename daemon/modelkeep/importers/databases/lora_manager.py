@@ -15,6 +15,7 @@ from modelkeep.importers.databases.facts import claims_of, digest_of, json_in, l
 from modelkeep.importers.databases.json_files import read_object_or_empty
 from modelkeep.importers.databases.lora_manager_pictures import read_examples, read_recipes
 from modelkeep.importers.databases.lora_manager_places import find_places
+from modelkeep.importers.databases.lora_manager_sidecars import read_sidecars
 from modelkeep.importers.databases.tables import resolved_database, rows_of, tables_of
 from modelkeep.importers.legacy_path import local_path
 from modelkeep.importers.legacy_text import as_text, clean, whole_number
@@ -52,10 +53,10 @@ _OWNED = frozenset({"notes", "favourite", "weight"})
 
 
 class LoraManagerReader:
-    """Reads the cache, the recipes and the example images that the settings name."""
+    """Reads the cache, the recipes, the example images and the sidecars that the settings name."""
 
     kind = KIND
-    places = "its folder of settings, a cache/model/*.sqlite, or its folder of recipes or example images"
+    places = "its folder of settings, a cache/model/*.sqlite, or its folder of recipes, example images or sidecars"
 
     def read(self, options: SourceOptions) -> SourceContent | None:
         """Read what lies at the source; None when nothing of the tool does."""
@@ -67,6 +68,8 @@ class LoraManagerReader:
             self._read_cache(database, options, found)
         found.add(read_recipes(places))
         found.add(read_examples(places, options.images))
+        for folder in places.sidecars:
+            found.add(read_sidecars(folder, options))
         found.refusals += places.unreadable
         return found.content(options.source)
 

@@ -1,10 +1,10 @@
-"""Where LoRA Manager keeps its cache, recipes and example images: what its settings name, and nothing else of them.
+"""Where LoRA Manager keeps what does not lie beside models: what its settings name, and nothing else of them.
 
 The settings hold keys and passwords too; only the named keys are looked at.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from modelkeep.importers.sidecars.values import object_of, texts
 RECIPE_SUFFIX = ".recipe.json"
 IS_HASH = re.compile(r"[0-9a-fA-F]{64}")
 _SETTINGS = "settings.json"
+_SIDECARS, _SIDECAR_MARK = "sidecars", ".lm-sidecar-roots.json"
 _CACHE = ("cache/model", "model", "")
 _PARTS_MAX = 64
 
@@ -30,16 +31,19 @@ class LoraManagerPlaces:
     caches: list[Path] = field(default_factory=list)
     recipes: list[Path] = field(default_factory=list)
     examples: list[Path] = field(default_factory=list)
+    sidecars: list[Path] = field(default_factory=list)
+    """Folders in which sidecars of all models lie, instead of beside them."""
+
     unreadable: list[Refusal] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing of it lies there."""
-        return not (self.caches or self.recipes or self.examples or self.unreadable)
+        return not (self.caches or self.recipes or self.examples or self.sidecars or self.unreadable)
 
 
 def find_places(source: Path, path_map: PathMap) -> LoraManagerPlaces:
-    """Return what lies at a source: a cache, the folder of the settings, of recipes or of example images."""
+    """Return what lies at a source: a cache, or a folder of settings, recipes, example images or sidecars."""
     places = LoraManagerPlaces()
     if source.suffix == ".sqlite" and source.is_file():
         places.caches.append(source)
@@ -48,6 +52,7 @@ def find_places(source: Path, path_map: PathMap) -> LoraManagerPlaces:
         return places
     places.caches += _caches(source)
     _add_pictures(source, places)
+    places.sidecars += [folder for folder in (source, source / _SIDECARS) if (folder / _SIDECAR_MARK).is_file()]
     if (source / _SETTINGS).is_file():
         _add_named(source / _SETTINGS, path_map, places)
     return places
@@ -67,6 +72,9 @@ def _add_named(settings: Path, path_map: PathMap, places: LoraManagerPlaces) -> 
     except SourceError as error:
         places.unreadable.append(Refusal("", str(settings), str(error)))
         return
+    for folder in _local(texts(values.get("sidecar_storage_path")), path_map):
+        if folder.is_dir() and folder not in places.sidecars:
+            places.sidecars.append(folder)
     for scope in _scopes(values):
         recipes = list(texts(scope.get("recipes_path"))) or [f"{root}/recipes" for root in _lora_roots(scope)[:1]]
         for folder in _local([*recipes, *texts(scope.get("example_images_path"))], path_map):
@@ -102,7 +110,7 @@ def _lora_roots(scope: Mapping[str, Any]) -> tuple[str, ...]:
     return texts(object_of(scope.get("folder_paths")).get("loras"))
 
 
-def _local(stored: list[str], path_map: PathMap) -> Iterator[Path]:
+def _local(stored: Iterable[str], path_map: PathMap) -> Iterator[Path]:
     for path in stored:
         found, _ = local_path(path, path_map)
         if found:

@@ -4,9 +4,11 @@ import pytest
 from tests.tool_databases import OLD_FOLDER, by_model, database, json_file, model, read
 
 from modelkeep.domain.knowledge import Grade, HashKind, ImageRank, Meaning, Weight
+from modelkeep.domain.naming import PathMap
 from modelkeep.errors import SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
 from modelkeep.importers.databases.lora_manager import LoraManagerReader
+from modelkeep.importers.registry import importer_for
 
 TABLES = """
 CREATE TABLE models (model_type TEXT, file_path TEXT, file_name TEXT, model_name TEXT, size INTEGER, sha256 TEXT,
@@ -165,3 +167,30 @@ def test_another_database_is_refused_and_other_folders_are_not_ours(tmp_path: Pa
     with pytest.raises(SourceError, match="no cache of LoRA Manager"):
         LoraManagerReader().read(SourceOptions(other, scratch=tmp_path))
     assert LoraManagerReader().read(SourceOptions(tmp_path / "nowhere")) is None
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_sidecars_that_are_kept_in_one_place_belong_to_the_models_that_they_name(
+    tmp_path: Path, models: Path, is_named: bool
+) -> None:
+    settings = tmp_path / "settings"
+    store = tmp_path / "all sidecars" if is_named else settings / "sidecars"
+    mirror = store / "loras-1a2b3c4d" / "toys"
+    required = {"file_name": "wool felt", "model_name": "Wool Felt", "file_path": FELT_ROW["file_path"], "sha256": ""}
+    json_file(mirror / "wool felt.metadata.json", {**required, "notes": "kept apart"})
+    model(mirror / "wool felt.webp")
+    (mirror / "broken.metadata.json").write_text("{")
+    json_file(mirror / "gone.metadata.json", {**required, "file_path": "", "sha256": OTHER})
+    json_file(store / ".lm-sidecar-roots.json", {"version": 1, "roots": {}})
+    named = {"sidecar_storage_mode": "centralized", "sidecar_storage_path": str(store)} if is_named else {}
+    json_file(settings / "settings.json", {"llm_api_key": "SECRET", **named})
+    mapping = PathMap(((OLD_FOLDER, str(models)),))
+
+    content = importer_for("lora-manager").read(SourceOptions(settings, path_map=mapping, scratch=tmp_path))
+
+    sidecar, preview, gone = sorted(content.records, key=lambda record: (record.stem != "wool felt", record.kind))
+    assert sidecar.models == preview.models == (str(models / "loras" / "wool felt.safetensors"),)
+    assert (sidecar.meaning.notes, sidecar.original_path) == ("kept apart", FELT_ROW["file_path"])
+    assert [image.path for image in preview.images] == [str(mirror / "wool felt.webp")]
+    assert (gone.models, [claim.value for claim in gone.claims]) == ((), [OTHER])
+    assert [Path(refusal.path).name for refusal in content.refusals] == ["broken.metadata.json"]
