@@ -1,16 +1,17 @@
-"""The journal's own logger chain in structlog: number, stamp, render, append.
+"""The journal's own logger chain in structlog: number, stamp, render; a batch goes through it as one.
 
 It shares nothing with `structlog.configure` or the standard logging, so no level, filter or handler silences it.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from modelkeep.domain.values import Record
 from modelkeep.errors import JournalError
-from modelkeep.journal.records import arrange, encode, refuse_reserved, timestamp_ns
+from modelkeep.journal.records import encode, record_of, timestamp_ns
 from modelkeep.journal.segment_file import SegmentFile
 
 
@@ -65,16 +66,15 @@ class LineSink:
 class JournalLogger(structlog.BoundLoggerBase):
     """The chain's front: one method and no levels."""
 
-    def append(self, event: str, fields: Mapping[str, object]) -> None:
-        """Send a record through the chain into its sink.
+    def render(self, records: Sequence[Record]) -> list[bytes]:
+        """Return the lines of records that the sink gets next.
 
         Raises:
             ValueError: a field has a reserved name, or the event is not spelled `noun.verb_past`.
             TypeError: a field holds something that JSON has no form for.
         """
-        refuse_reserved(event, fields)
-        rendered, _ = self._process_event("append", event, dict(fields))
-        self._logger.append(*rendered)
+        lines, _ = self._process_event("render", None, {"records": records})
+        return list(lines)
 
 
 def journal_logger(sink: LineSink) -> JournalLogger:
@@ -86,7 +86,7 @@ def journal_logger(sink: LineSink) -> JournalLogger:
 
 
 def _number(sink: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    event_dict["seq"] = sink.next_seq
+    event_dict["first_seq"] = sink.next_seq
     return event_dict
 
 
@@ -95,5 +95,6 @@ def _stamp(_sink: WrappedLogger, _method: str, event_dict: EventDict) -> EventDi
     return event_dict
 
 
-def _render(_sink: WrappedLogger, _method: str, event_dict: EventDict) -> bytes:
-    return encode(arrange(event_dict))
+def _render(_sink: WrappedLogger, _method: str, event_dict: EventDict) -> tuple[tuple[bytes, ...], dict[str, object]]:
+    ts, numbered = event_dict["ts"], enumerate(event_dict["records"], event_dict["first_seq"])
+    return tuple(encode(record_of(seq, ts, event, fields)) for seq, (event, fields) in numbered), {}

@@ -7,7 +7,7 @@ up, and the journal is opened and read anew, from what is there.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 
 from modelkeep.domain.values import Record
@@ -39,8 +39,8 @@ class JournalKeeper:
         self._lost = 0
         self.on_trouble: Callable[[JournalError | None], None] = lambda _: None
         """Told of a failure, and with None that records are written again."""
-        self.on_record: Callable[[Record], None] = lambda _: None
-        """Told of every record, in order, before it is written."""
+        self.on_records: Callable[[Sequence[Record]], None] = lambda _: None
+        """Told of all records, in order, before they are written."""
 
     # What must be on the disk
 
@@ -48,16 +48,12 @@ class JournalKeeper:
         """Write one record, as `JournalWriter.write`."""
         return self.write_many([(event, fields)])
 
-    def write_many(self, records: Iterable[Record]) -> int:
+    def write_many(self, records: Sequence[Record]) -> int:
         """Write records, after those that waited; as `JournalWriter.write_many`."""
-        return self._write(self._heard(records))
+        self.on_records(records)
+        return self._write(records)
 
-    def _heard(self, records: Iterable[Record]) -> Iterator[Record]:
-        for record in records:
-            self.on_record(record)
-            yield record
-
-    def _write(self, records: Iterable[Record]) -> int:
+    def _write(self, records: Sequence[Record]) -> int:
         with self._lock:
             writer = self._usable_writer()
             try:
@@ -85,14 +81,14 @@ class JournalKeeper:
         """Write one record now or, when that is not possible, later; returns whether it is written."""
         return self.append_many([(event, fields)])
 
-    def append_many(self, records: Iterable[Record]) -> bool:
+    def append_many(self, records: Sequence[Record]) -> bool:
         """Write records now or, when that is not possible, later; returns whether all are written."""
-        noted = list(self._heard(records))
+        self.on_records(records)
         try:
-            self._write(noted)
+            self._write(records)
         except JournalError as error:
             with self._lock:
-                self._backlog.extend(noted)
+                self._backlog.extend(records)
                 while len(self._backlog) > BACKLOG_MAX:
                     self._backlog.popleft()
                     self._lost += 1

@@ -27,6 +27,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
+import orjson
+
 from modelkeep.domain.json_text import COMPACT, json_text
 from modelkeep.errors import JournalError
 
@@ -35,6 +37,8 @@ RESERVED = frozenset({"seq", "ts", "event", "crc"})
 
 SEAL_BYTES = len(b'"crc":"00000000"}\n')
 """Length of what ends every line and is not covered by its CRC."""
+
+_AS_JSON_HAS_IT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 _HEAD = re.compile(rb'\{"seq":([1-9][0-9]*),"ts":"[^"\\]*","event":"([a-z0-9_.]+)",(?:"migration":"([^"\\]*)",)?')
 _EVENT = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
@@ -80,28 +84,23 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
-def refuse_reserved(event: str, fields: Mapping[str, object]) -> None:
-    """Raise ValueError when a field has a name that the journal keeps for itself: a programming error."""
-    reserved = RESERVED.intersection(fields)
-    if reserved:
-        raise ValueError(f"{event}: the journal keeps the names {', '.join(sorted(reserved))} for itself")
-
-
-def arrange(record: Mapping[str, object]) -> dict[str, object]:
+def record_of(seq: int, ts: str, event: str, fields: Mapping[str, object]) -> dict[str, object]:
     """Return a record with its keys in the order of the format.
 
-    Args:
-        record: `seq`, `ts`, `event` and the fields, in any order.
-
     Raises:
-        ValueError: the event is not spelled `noun.verb_past`: a programming error.
+        ValueError: a field has a name that the journal keeps for itself, or the event is not spelled
+            `noun.verb_past`: a programming error.
     """
-    event = record["event"]
+    if not RESERVED.isdisjoint(fields):
+        reserved = RESERVED.intersection(fields)
+        raise ValueError(f"{event}: the journal keeps the names {', '.join(sorted(reserved))} for itself")
     if not _is_event(event):
         raise ValueError(f"{event!r} is no name of an event; they are spelled noun.verb_past")
-    arranged = {key: record[key] for key in ("seq", "ts", "event", "migration") if key in record}
-    arranged.update(record)
-    return arranged
+    record: dict[str, object] = {"seq": seq, "ts": ts, "event": event}
+    if "migration" in fields:
+        record["migration"] = fields["migration"]
+    record.update(fields)
+    return record
 
 
 @lru_cache(maxsize=256)
@@ -110,14 +109,26 @@ def _is_event(event: object) -> bool:
 
 
 def encode(record: Mapping[str, object]) -> bytes:
-    """Return the line of a record as `arrange` gives it.
+    """Return the line of a record as `record_of` gives it.
 
     Raises:
         TypeError: a field holds something that JSON has no form for: a programming error.
     """
-    # What an old database holds must not keep a migration from being journalled.
-    body = json_text(record, spell=_spell_out, separators=COMPACT).encode()[:-1] + b","
+    body = _json(record)[:-1] + b","
     return b'%b"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def _json(record: Mapping[str, object]) -> bytes:
+    try:
+        text = orjson.dumps(record, option=_AS_JSON_HAS_IT)
+    except TypeError:  # a surrogate, a number of more than 64 bits, or what JSON has no form for
+        return _any_json(record)
+    return text if b"null" not in text else _any_json(record)  # a NaN would have become one
+
+
+def _any_json(record: Mapping[str, object]) -> bytes:
+    # What an old database holds must not keep a migration from being journalled.
+    return json_text(record, spell=_spell_out, separators=COMPACT).encode()
 
 
 def decode(line: bytes) -> dict[str, object]:

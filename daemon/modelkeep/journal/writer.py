@@ -1,6 +1,6 @@
 """Write the journal: numbered records, in segments, each line with one call, synced when asked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
 from threading import Lock
@@ -8,6 +8,7 @@ from threading import Lock
 from modelkeep.base.failpoints import reach
 from modelkeep.base.log import get_logger
 from modelkeep.disk.durable import make_folder, sync_folder
+from modelkeep.domain.values import Record
 from modelkeep.errors import JournalError
 from modelkeep.journal.chain import LineSink, journal_logger
 from modelkeep.journal.mark import Mark, find_loss, read_mark, write_mark
@@ -77,11 +78,9 @@ class JournalWriter:
         Raises:
             JournalError: it was not written; its sequence number is the next record's.
         """
-        with self._lock:
-            self._append(event, fields)
-            return self._flush()
+        return self._write_portion([(event, fields)])
 
-    def write_many(self, records: Iterable[tuple[str, Mapping[str, object]]]) -> int:
+    def write_many(self, records: Iterable[Record]) -> int:
         """Write many records with few write(2) calls and return the last one's sequence number.
 
         Another thread's records may come between them. When it raises, `seq` tells how far it got.
@@ -179,20 +178,20 @@ class JournalWriter:
         )
         self.sync()
 
-    def _write_portion(self, portion: Iterable[tuple[str, Mapping[str, object]]]) -> int:
+    def _write_portion(self, portion: Sequence[Record]) -> int:
         with self._lock:
             try:
-                for event, fields in portion:
-                    self._append(event, fields)
+                for line in self._log.render(portion):
+                    self._append(line)
                 return self._flush()
             finally:
                 self._sink.discard()
 
-    def _append(self, event: str, fields: Mapping[str, object]) -> None:
+    def _append(self, line: bytes) -> None:
         if self._sink.size_bytes >= self._segment_bytes:
             self._flush()
             self._rotate()
-        self._log.append(event, fields)
+        self._sink.append(line)
         if self._sink.waiting_bytes >= _JOINED_BYTES:
             self._flush()
 

@@ -227,7 +227,7 @@ class Daemon:
             ExportedFiles(holdings.directory.exported).holds,
             settings.sidecars.fallback_encoding,
         )
-        holdings.journal.on_record = self._hear_record
+        holdings.journal.on_records = self._hear_records
         self._operations = Operations(
             holdings,
             self._pipeline,
@@ -389,9 +389,9 @@ class Daemon:
         acts = OwnerActs(kept.catalogue, kept.images, kept.changes, now_ms, self._looks)
         return SourceImages(kept.catalogue, kept.images, acts, kept.journal.append_many)
 
-    def _hear_record(self, record: Record) -> None:
-        tell(record)
-        self._sidecars.hear_record(record)
+    def _hear_records(self, records: Sequence[Record]) -> None:
+        tell(records)
+        self._sidecars.hear_records(records)
 
     async def _after_import(self) -> None:
         await self._learn_hashes()

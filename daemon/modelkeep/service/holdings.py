@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -41,14 +41,14 @@ class Holdings:
 
 @asynccontextmanager
 async def open_holdings(
-    settings: Settings, purpose: str, on_record: Callable[[Record], None] = lambda _: None
+    settings: Settings, purpose: str, on_records: Callable[[Sequence[Record]], None] = lambda _: None
 ) -> AsyncIterator[Holdings]:
     """Lock and open the data folder, and bring to an end what a stop cut short.
 
     Args:
         settings: where it is.
         purpose: what the lock says of its holder.
-        on_record: is told of every record of the journal.
+        on_records: is told of all records of the journal.
 
     Raises:
         DataDirectoryBusy: another process holds it.
@@ -68,7 +68,7 @@ async def open_holdings(
                 keep_segments=settings.journal.keep_segments,
             )
         )
-        journal.on_record = on_record
+        journal.on_records = on_records
         try:
             async with _opened(directory, journal) as holdings:
                 yield holdings

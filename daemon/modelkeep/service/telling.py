@@ -1,5 +1,7 @@
 """Tell in the operational log what the owner wants to see of what the journal records."""
 
+from collections.abc import Iterable
+
 from modelkeep.base.log import get_logger
 from modelkeep.domain.values import Record
 
@@ -38,10 +40,9 @@ _WARNINGS = frozenset(
 """Steps in between and events of single files are left to the journal: the log has one line for each model."""
 
 
-def tell(record: Record) -> None:
-    """Log a record of the journal, if it is news."""
-    event, fields = record
-    log = _log.info if event in _NEWS else _log.warning if event in _WARNINGS else None
-    if log is None or "source_row" in fields:  # of an import, whose end is told with its counts
-        return
-    log(event, **{key: value for key, value in fields.items() if key != "migration"})
+def tell(records: Iterable[Record]) -> None:
+    """Log those records of the journal that are news."""
+    for event, fields in records:
+        log = _log.info if event in _NEWS else _log.warning if event in _WARNINGS else None
+        if log is not None and "source_row" not in fields:  # of an import, whose end is told with its counts
+            log(event, **{key: value for key, value in fields.items() if key != "migration"})

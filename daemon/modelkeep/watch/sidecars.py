@@ -111,13 +111,20 @@ class Sidecars:
                     continue
             self._asked.set()
 
-    def hear_record(self, record: Record) -> None:
-        """Look where a record of the journal says that a content is known now; from any thread."""
-        event, fields = record
-        if event == "rescan.finished":
-            self._ask(str(fields["root"]), is_tree=True)
-        elif "sha256" in fields and "path" in fields and "image" not in fields and not event.startswith("source."):
-            self._ask(str(fields["path"]))
+    def hear_records(self, records: Iterable[Record]) -> None:
+        """Look where records of the journal say that contents are known now; from any thread."""
+        trees: set[str] = set()
+        paths: set[str] = set()
+        for event, fields in records:
+            if event == "rescan.finished":
+                trees.add(str(fields["root"]))
+            elif (
+                "sha256" in fields and "path" in fields and "image" not in fields and not event.startswith("source.")
+            ):
+                paths.add(str(fields["path"]))
+        if trees or paths:
+            with suppress(RuntimeError):  # the loop is closed: the daemon has stopped
+                self._loop.call_soon_threadsafe(self._note, trees, paths)
 
     def look_everywhere(self, roots: Iterable[str]) -> None:
         """Look through roots, and attach whatever waits."""
@@ -125,16 +132,10 @@ class Sidecars:
         self._everywhere = True
         self._asked.set()
 
-    def _ask(self, path: str, *, is_tree: bool = False) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the daemon has stopped
-            self._loop.call_soon_threadsafe(self._note, path, is_tree)
-
-    def _note(self, path: str, is_tree: bool) -> None:
-        if is_tree:
-            self._trees.add(path)
-        else:
-            self._paths.add(path)
-            self._folders.add(os.path.dirname(path))
+    def _note(self, trees: set[str], paths: set[str]) -> None:
+        self._trees |= trees
+        self._paths |= paths
+        self._folders.update(map(os.path.dirname, paths))
         self._asked.set()
 
     # What is done

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.journal.reader import Query, follow, read
-from modelkeep.journal.records import arrange, encode
+from modelkeep.journal.records import encode, record_of
 from modelkeep.journal.segments import Segment, list_segments
 from modelkeep.journal.tail import Tail
 from modelkeep.journal.writer import JournalWriter
@@ -19,7 +19,7 @@ TS = "2026-11-20T05:00:00.000000Z"
 
 
 def line_of(seq: int, path: str = "/m/a.pt") -> bytes:
-    return encode(arrange({"seq": seq, "ts": TS, "event": "file.detected", "path": path}))
+    return encode(record_of(seq, TS, "file.detected", {"path": path}))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from modelkeep.errors import JournalError
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import Damage, check, read
-from modelkeep.journal.records import arrange, encode
+from modelkeep.journal.records import encode, record_of
 from modelkeep.journal.segments import Segment, blocks, lines_forward
 from modelkeep.journal.writer import JournalWriter
 
@@ -25,7 +25,7 @@ def lay_down(folder: Path, records: list[dict[str, object]], segment_records: in
     folder.mkdir(exist_ok=True)
     for start in range(0, len(records), segment_records):
         lines = [
-            encode(arrange({"seq": start + index + 1, **record}))
+            encode({"seq": start + index + 1, **record})
             for index, record in enumerate(records[start : start + segment_records])
         ]
         (folder / f"migration-{start + 1:012d}.jsonl").write_bytes(b"".join(lines))
@@ -173,7 +173,7 @@ def test_missing_and_repeated_lines_are_told_with_their_place(filled: Path) -> N
 
 def test_damage_accounts_for_the_gap_that_it_leaves_and_for_no_other(filled: Path) -> None:
     newest = filled / "migration-000000000009.jsonl"
-    lines = [encode(arrange({"seq": seq, "ts": DAY, "event": "sweep.finished"})) for seq in (9, 10, 11, 13)]
+    lines = [encode(record_of(seq, DAY, "sweep.finished", {})) for seq in (9, 10, 11, 13)]
     newest.write_bytes(lines[0] + b"x" * 40 + b"\n" + lines[2] + lines[3])
     offset = len(lines[0]) + 41
     assert check(filled) == [

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from modelkeep.journal.records import (
     RESERVED,
     Damaged,
-    arrange,
     decode,
     encode,
     read_head,
-    refuse_reserved,
+    record_of,
     timestamp,
     timestamp_ns,
 )
@@ -34,7 +33,7 @@ fields_of_records = st.dictionaries(field_names, json_values, max_size=5)
 
 
 def line_of(seq: int = 12, event: str = "file.moved", **fields: object) -> bytes:
-    return encode(arrange({"seq": seq, "ts": TS, "event": event, **fields}))
+    return encode(record_of(seq, TS, event, fields))
 
 
 def joined(value: Any) -> Any:
@@ -67,7 +66,7 @@ def test_line_of_a_name_that_is_no_utf8_is_ascii_and_gives_the_name_back() -> No
 @given(seq=st.integers(1, 10**15), fields=fields_of_records)
 @example(seq=1, fields={"migration": 'a "quoted" id', "path": "\udcff\n\x00\u2028"})
 def test_what_is_encoded_is_decoded(seq: int, fields: dict[str, Any]) -> None:
-    record = arrange({**fields, "seq": seq, "ts": TS, "event": "file.moved"})
+    record = record_of(seq, TS, "file.moved", fields)
     line = encode(record)
     assert line.index(b"\n") == len(line) - 1
     assert decode(line) == joined(record)
@@ -135,7 +134,7 @@ def test_upper_case_checksum_is_damage() -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_field_with_a_name_of_the_journal_is_a_programming_error(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        refuse_reserved("file.moved", {name: 1})
+        record_of(1, TS, "file.moved", {name: 1})
 
 
 @pytest.mark.parametrize(
