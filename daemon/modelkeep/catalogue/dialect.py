@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -185,6 +186,28 @@ def raw_rows(connection: sa.Connection, query: sa.Select[Any], size: int = ROWS)
 def changed_rows(connection: sa.Connection) -> int:
     """Return how many rows a connection has inserted, changed and deleted since it was opened."""
     return int(connection.connection.driver_connection.total_changes)  # type: ignore[union-attr]
+
+
+def restored(column: sa.Column[Any], held: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column as those of the daemon, from such as the database holds."""
+    process = _from_database(column.type)
+    if process is None or (process is _restored and are_ascii(held)):
+        return held
+    return list(map(process, held))
+
+
+@cache
+def _from_database(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any] | None:
+    dialect = sqlite.dialect()
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def are_ascii(texts: Sequence[str | None]) -> bool:
+    """Return whether nothing need be done to the paths of a column."""
+    try:
+        return "".join(texts).isascii()  # type: ignore[arg-type]
+    except TypeError:  # one is NULL
+        return False
 
 
 def upsert(table: sa.Table) -> sa.Insert:

@@ -71,7 +71,9 @@ def may_attach(connection: sa.Connection, paths: Sequence[str]) -> bool:
     named = sa.select(sa.literal(1)).where(among(record_targets.c.path, paths)).limit(1)
     if connection.execute(named).first() is not None:
         return True
-    read = [location.sha256 for location in locations_at(connection, paths).values() if location.is_read]
+    is_read = sa.not_(sa.or_(locations.c.claimed, locations.c.doubted))
+    query = sa.select(locations.c.sha256).where(among(locations.c.path, paths), is_read)
+    read = list(connection.execute(query).scalars())
     return bool(read and (unheard(connection, read) or unattached_claiming(connection, read)))
 
 
@@ -160,6 +162,8 @@ def orphan_ids(connection: sa.Connection, among_ids: Sequence[int] | None = None
 
 def unattached_claiming(connection: sa.Connection, hashes: Sequence[str]) -> list[int]:
     """Return the ids of the records that claim a digest of one of these contents and are not attached to it."""
+    if connection.execute(sa.select(record_claims.c.record_id).limit(1)).first() is None:
+        return []
     owners: dict[str, set[str]] = {}
     for sha256, digests in digests_of(connection, hashes).items():
         for value in digests.values():

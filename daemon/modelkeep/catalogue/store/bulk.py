@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import PathText, chunks, restored_path
+from modelkeep.catalogue.dialect import PathText, are_ascii, chunks, restored_path
 
 _ROWS_AT_ONCE = 2000
 
@@ -52,7 +52,7 @@ def all_rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> I
     while some := result.fetchmany(_ROWS_AT_ONCE):
         columns: list[Sequence[Any]] = list(zip(*some, strict=True))
         for index in paths:
-            if not _are_ascii(columns[index]):
+            if not are_ascii(columns[index]):
                 columns[index] = [restored_path(text) for text in columns[index]]
         yield from zip(*columns, strict=True)
 
@@ -87,7 +87,7 @@ class _Prepared:
     def _parameters(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
         columns: list[Sequence[Any]] = list(zip(*map(self.pick, rows), strict=True))
         for index, process, is_path in self.processors:
-            if not (is_path and _are_ascii(columns[index])):
+            if not (is_path and are_ascii(columns[index])):
                 columns[index] = [process(value) for value in columns[index]]
         return zip(*columns, strict=True)
 
@@ -105,11 +105,3 @@ def _prepare(statement: sa.Insert | sa.Update, keys: tuple[str, ...], dialect: s
     is_insert = isinstance(statement, sa.Insert)
     text = str(compiled).partition(f"({', '.join('?' * len(names))})") if is_insert else (str(compiled), "", "")
     return _Prepared(text, pick, tuple(processors))
-
-
-def _are_ascii(texts: Sequence[str | None]) -> bool:
-    """Return whether nothing need be done to the texts of a column."""
-    try:
-        return "".join(texts).isascii()  # type: ignore[arg-type]
-    except TypeError:  # one is NULL
-        return False

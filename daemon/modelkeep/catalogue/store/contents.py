@@ -63,8 +63,8 @@ def content_of(connection: sa.Connection, sha256: str) -> ContentRow | None:
 
 def contents_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, ContentRow]:
     """Return what is kept of each of these contents."""
-    found = connection.execute(_SELECT.where(among(contents.c.sha256, hashes))).all()
-    return {row.sha256: _ROWS.value(row) for row in found}
+    found = _ROWS.select(connection, _SELECT.where(among(contents.c.sha256, hashes)))
+    return dict(zip(found["sha256"], _ROWS.values(found), strict=True))
 
 
 def keep_blake3(connection: sa.Connection, sha256: str, digest: str) -> None:

@@ -124,6 +124,6 @@ def _images_counts(connection: sa.Connection, hashes: Sequence[str]) -> dict[str
 
 
 def _with_tags(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> list[Model]:
-    rows = connection.execute(query).all()
-    carried = tags_of_models(connection, [row.sha256 for row in rows])
-    return [_ROWS.value(row, tags=carried.get(row.sha256, ())) for row in rows]
+    rows = _ROWS.select(connection, query)
+    carried = tags_of_models(connection, rows["sha256"])
+    return _ROWS.values({**rows, "tags": [carried.get(sha256, ()) for sha256 in rows["sha256"]]})

@@ -293,6 +293,6 @@ def _row_of(file: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
 
 
 def _rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> list[PendingImport]:
-    rows = connection.execute(query).all()
-    carried = tags_of_pending(connection, [row.id for row in rows])
-    return [_ROWS.value(row, tags=carried.get(row.id, ())) for row in rows]
+    rows = _ROWS.select(connection, query)
+    carried = tags_of_pending(connection, rows["id"])
+    return _ROWS.values({**rows, "tags": [carried.get(pending_id, ()) for pending_id in rows["id"]]})

@@ -1,7 +1,7 @@
 """Values as rows: the columns of a value are those that are named like its fields."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from operator import attrgetter
@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.dialect import raw_rows, restored
 from modelkeep.domain.json_text import json_text
 
 V = TypeVar("V")
@@ -30,32 +31,46 @@ class RowsOf(Generic[V]):
     def __init__(self, table: sa.Table, kind: type[V]) -> None:
         self._kind = kind
         held = [field for field in fields(kind) if _JSON.get(field.name, field.name) in table.c]  # type: ignore[arg-type]
-        self._fields = [field.name for field in held]
+        self._fields = tuple(field.name for field in held)
         self.columns: tuple[sa.Column[Any], ...] = tuple(table.c[_JSON.get(name, name)] for name in self._fields)
         """In the order of the fields."""
         self._names = [column.name for column in self.columns]
         self._values_of = attrgetter(*self._fields)
         self._json = [_JSON[name] for name in self._fields if name in _JSON]
-        readings = [(field.name, _reading(field.name, field.type)) for field in held]
-        self._readings = [(name, read) for name, read in readings if read is not None]
+        self._readings = {
+            field.name: read for field in held if (read := _reading(field.name, field.type)) is not None
+        }
 
     def row(self, value: V) -> dict[str, Any]:
         """Return the columns of a value."""
         row = dict(zip(self._names, self._values_of(value), strict=True))
         for column in self._json:
-            row[column] = json_text(row[column])
+            row[column] = json_text(row[column]) if row[column] else "{}"
         return row
 
-    def value(self, row: Sequence[Any], **others: Any) -> V:
-        """Return the value that a row of `columns` holds; `others` are the fields that another table knows."""
-        known = dict(zip(self._fields, row, strict=True))
-        for name, read in self._readings:
-            known[name] = read(known[name])
-        return self._kind(**known, **others)
+    def select(self, connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
+        """Return what a query of `columns` finds, as the values of each field."""
+        found = [row for rows in raw_rows(connection, query) for row in rows]
+        held: list[Sequence[Any]] = list(zip(*found, strict=True)) if found else [() for _ in self._fields]
+        chosen = dict(zip(self._fields, map(restored, self.columns, held), strict=True))
+        for name, read in self._readings.items():
+            chosen[name] = list(map(read, chosen[name]))
+        return chosen
+
+    def values(self, held: Mapping[str, Sequence[Any]]) -> list[V]:
+        """Return the values that have these values of each field."""
+        names = tuple(held)
+        return [self._kind(**dict(zip(names, row, strict=True))) for row in zip(*held.values(), strict=True)]
 
 
 def _reading(name: str, kind: object) -> _Read | None:
     """Return what makes a field of what its column holds; None: it is held as it is."""
     if name in _JSON:
-        return json.loads
-    return kind if isinstance(kind, type) and issubclass(kind, StrEnum) else None
+        return _object
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return {member.value: member for member in kind}.__getitem__
+    return None
+
+
+def _object(text: str) -> object:
+    return json.loads(text) if text != "{}" else {}
