@@ -7,6 +7,7 @@ out again with a savepoint for each migration, so that the one to blame does not
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter, itemgetter
 
 import sqlalchemy as sa
 
@@ -279,11 +280,12 @@ def _put_images(
 
 
 def _write(connection: sa.Connection, writes: _Writes, now_ms: int) -> None:
-    upsert_models(connection, writes.models)
+    # In the order of the keys: neighbours share a page, and each is written once.
+    upsert_models(connection, sorted(writes.models, key=attrgetter("sha256")))
     put_locations(connection, writes.locations, now_ms)
     put_images(connection, writes.images)
     refuse_images(connection, writes.refused, now_ms)
-    _TAG.run(connection, writes.tags)
+    _TAG.run(connection, sorted(writes.tags, key=itemgetter("model_hash")))
     for statement, rows in ((FORGET_PENDING, writes.dropped), (_PARK, writes.parked)):
         if rows:
             connection.execute(statement, rows)
