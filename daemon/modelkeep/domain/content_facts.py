@@ -50,14 +50,19 @@ class ContentFacts:
     autov1: str = ""
 
     def as_json(self) -> JsonObject:
-        """Return the shape in which a hashing process tells it."""
+        """Return the shape in which a hashing process tells it: of most files nothing is to be told."""
+        if self == _NOTHING:
+            return {}
         header = {known.name: getattr(self.header, known.name) for known in fields(self.header)}
         return {"header": header, "tensors": self.tensors, "autov1": self.autov1}
 
     @classmethod
-    def from_json(cls, value: JsonObject) -> Self:
+    def from_json(cls, value: JsonObject) -> "ContentFacts":
         """Return what a hashing process told."""
-        return cls(**{**value, "header": FileHeader(**value["header"])})
+        return cls(**{**value, "header": FileHeader(**value["header"])}) if value else _NOTHING
+
+
+_NOTHING = ContentFacts()
 
 
 @dataclass(frozen=True, slots=True)

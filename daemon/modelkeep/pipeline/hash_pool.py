@@ -244,7 +244,7 @@ class HashPool:
         self._deliver(
             slot,
             [
-                (number, result_of(slot.files[number].asked.file.path, *result), seconds)
+                (number, result_of(slot.files[number].asked.file, *result), seconds)
                 for number, seconds, result in items
             ],
         )

@@ -19,7 +19,7 @@ from modelkeep.base.persistence import unforeseen
 from modelkeep.base.processes import START_SECONDS, why_none
 from modelkeep.disk.reach import reading_error
 from modelkeep.domain.content_facts import ContentFacts
-from modelkeep.domain.hashing import Digest
+from modelkeep.domain.hashing import Digest, FileInRoot
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers
 
@@ -138,11 +138,11 @@ def _start(theirs: socket.socket, step_back: bool, with_tensors: bool) -> "subpr
     return subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - our own
 
 
-def result_of(path: str, kind: str, *values: Any) -> Digest | HashError:
+def result_of(file: FileInRoot, kind: str, *values: Any) -> Digest | HashError:
     """Return what a process says of a file."""
     if kind == "digest":
         sha256, fingerprint, is_untouched, facts = values
         return Digest(sha256, Fingerprint(*fingerprint), is_untouched, ContentFacts.from_json(facts))
     if kind == "error":
-        return reading_error(path, OSError(*values))
+        return reading_error(file.path, OSError(*values))
     return _REASONS[kind](*values) if kind in _REASONS else HashError(unforeseen(*values))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from uuid import uuid4
+from secrets import token_hex
 
 from modelkeep.base.failpoints import reach
 from modelkeep.base.persistence import do_for_all, unforeseen
@@ -140,7 +140,7 @@ class MigrateStage:
     def _order(self, hashed: Hashed) -> MigrationOrder:
         job = hashed.job
         return MigrationOrder(
-            uuid4().hex,
+            token_hex(16),
             job.pending_id,
             job.path,
             hashed.sha256,

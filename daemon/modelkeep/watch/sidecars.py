@@ -133,9 +133,10 @@ class Sidecars:
         self._asked.set()
 
     def _note(self, trees: set[str], paths: set[str]) -> None:
+        new = paths - self._paths  # each is told of again with every step of its migration
         self._trees |= trees
-        self._paths |= paths
-        self._folders.update(map(os.path.dirname, paths))
+        self._paths |= new
+        self._folders.update(map(os.path.dirname, new))
         self._asked.set()
 
     # What is done
