@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Fingerprint, PendingImport, RenderedImage, Strategy, TierFile
 
@@ -15,7 +16,7 @@ class MigrationOrder:
     `image` are the staged tiers of its image, `image_refused` the reason why it has none though the row has a
     image, `original` the base name of the image that either is about, or empty. `fingerprint` is None when no
     file was read: the owner decides about a content that the row was read to be. `suggested_type` is what the path
-    says.
+    says. `content` is what else was read of the file, kept in the same transaction; None where it is known.
     """
 
     migration: str
@@ -28,6 +29,7 @@ class MigrationOrder:
     image_refused: str = ""
     original: str = ""
     suggested_type: str = ""
+    content: ContentRow | None = None
 
 
 class Outcome(StrEnum):
@@ -59,6 +61,8 @@ class MigrationResult:
     displaced: str = ""
     """The other content that lay at the path before."""
     error: str = ""
+    is_recognised: bool = False
+    """Another content has the tensors that were read of this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,14 +112,14 @@ class AfterHashing:
         changed = [replace(item, outcome=digest) for item, digest in now if isinstance(digest, HashError)]
         told = [(item, digest) for item, digest in now if isinstance(digest, Digest)]
         await self._take_failed(changed)
-        # Before any of them is a model: what is known of its bytes is known then.
-        await self._contents.keep([digest for item, digest in told if not item.job.is_question])
+        # What is read of a row's file is kept by its migration, so that nobody meets a model without.
+        await self._contents.keep([digest for item, digest in told if item.job.claim])
         self._record([("hash.finished", _facts(item, digest)) for item, digest in told])
         for item, digest in told:
             job = item.job
             job.answer_digest(digest)
             if job.pending_id:
-                self._stages.migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
+                self._stages.migrating.put(Hashed(job, digest.sha256, digest.fingerprint, digest.facts))
             elif job.claim:
                 job.stage = Stage.JUDGING
             else:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.hashing import Digest
-from modelkeep.domain.migration import Outcome
+from modelkeep.domain.migration import MigrationResult, Outcome
 from modelkeep.domain.values import Action, Record
 from modelkeep.errors import Conflict, HashError
 from modelkeep.pipeline.claims import Claims
+from modelkeep.pipeline.contents import Contents
 from modelkeep.pipeline.failures import Failures
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.migrate import Migrated
@@ -24,28 +25,28 @@ class AfterMigrating:
     Args:
         catalogue: the queue.
         stages: hold the jobs.
+        contents: is told of what was kept.
         claims: are held against what was read.
         parking: puts rows back into the queue.
         failures: lets go of jobs.
         record: appends records to the journal.
         ask: says that there is room for more.
-        on_migrated: called when files may have become models.
     """
 
     def __init__(
         self,
         catalogue: Catalogue,
         stages: Stages,
+        contents: Contents,
         claims: Claims,
         parking: Parking,
         failures: Failures,
         record: Callable[[Sequence[Record]], object],
         ask: Callable[[], object],
-        on_migrated: Callable[[], object] | None = None,
     ) -> None:
-        self._on_migrated = on_migrated or (lambda: None)
         self._catalogue = catalogue
         self._stages = stages
+        self._contents = contents
         self._claims = claims
         self._parking = parking
         self._failures = failures
@@ -67,9 +68,14 @@ class AfterMigrating:
             await self._failures.guard(self._judge, [item], _job_of)
         await self._failures.guard(self._park, failed, _job_of)
         self._ask()
-        self._on_migrated()
+        self._tell_contents([item.result for item in done if item.result.outcome is not Outcome.FAILED])
         async with self._failures.letting_go([]):
             await self._offer(by_outcome.get(Outcome.DONE, []))
+
+    def _tell_contents(self, results: Sequence[MigrationResult]) -> None:
+        kept = [result.order.content for result in results if result.order.content is not None]
+        self._contents.kept(kept, [result.order.sha256 for result in results if result.is_recognised])
+        self._contents.migrated()
 
     def _conclude(self, item: Migrated) -> None:
         """End the job of a row that has been decided about, and tell those who wait."""

@@ -29,18 +29,24 @@ class Contents:
     async def keep(self, read: Sequence[Digest]) -> None:
         """Keep what was read; what cannot be written now is read again later."""
         rows = {digest.sha256: ContentRow.of(digest.sha256, digest.facts) for digest in read}
-        self._may_lack |= self._wants_tensors and any(row.tensors is None for row in rows.values())
         try:
             if rows:
-                self._tell(await self._catalogue.keep_contents(list(rows.values())), list(rows.values()))
+                self.kept(list(rows.values()), await self._catalogue.keep_contents(list(rows.values())))
         except CatalogueError:
             self._may_lack = self._wants_tensors
 
-    def _tell(self, recognised: Sequence[str], rows: Sequence[ContentRow]) -> None:
+    def kept(self, rows: Sequence[ContentRow], recognised: Sequence[str]) -> None:
+        """Take note of what was kept, and of those contents whose tensors another has too."""
+        self._may_lack |= self._wants_tensors and any(row.tensors is None for row in rows)
         if self._successions is not None:
             self._successions.recognised(recognised)
             if any(row.image_waits for row in rows):
                 self._successions.pictured()
+
+    def migrated(self) -> None:
+        """Have what was kept looked at: it may have become models."""
+        if self._successions is not None:
+            self._successions.migrated()
 
     async def unread(self, limit: int, without_paths: Collection[str]) -> list[Location]:
         """Return locations of which something is to be read; asks the catalogue only while there may be some."""

@@ -11,6 +11,7 @@ from modelkeep.changes.migration_records import failed, planned
 from modelkeep.changes.protocol import Change, Changes, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.content_facts import ContentFacts, ContentRow
 from modelkeep.domain.faults import why
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
@@ -28,11 +29,15 @@ IMAGES_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A row of the queue whose digest is known; without a fingerprint it is known whatever lies at the path now."""
+    """A row of the queue whose digest is known; without a fingerprint it is known whatever lies at the path now.
+
+    `facts` are what else was read of the file, where it was read for this.
+    """
 
     job: Job
     sha256: str
     fingerprint: Fingerprint | None
+    facts: ContentFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,7 @@ class MigrateStage:
             job.strategy,
             original=job.image,
             suggested_type=self._type_of(job.path),
+            content=None if hashed.facts is None else ContentRow.of(hashed.sha256, hashed.facts),
         )
 
     async def _prepare(self, orders: Sequence[MigrationOrder]) -> list[MigrationOrder | MigrationResult]:

@@ -113,12 +113,12 @@ class Pipeline:
         self._after_migrating = AfterMigrating(
             catalogue,
             stages,
+            contents,
             claims,
             parking,
             failures,
             record,
             room.set,
-            successions.migrated if successions else None,
         )
 
     # Running

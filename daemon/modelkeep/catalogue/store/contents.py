@@ -34,6 +34,8 @@ def keep_contents(connection: sa.Connection, read: Sequence[ContentRow]) -> list
     Returns:
         Those of them whose tensors another content has too.
     """
+    if not read:
+        return []
     known = contents_of(connection, [row.sha256 for row in read])
     _ADD.run(connection, [_ROWS.row(row) for row in read if row.sha256 not in known])
     late = [row for row in read if row.tensors is not None and row.sha256 in known]

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import insert_missing
 from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.contents import keep_contents
 from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.images import image_values, images_of_all, put_images, refuse_images
 from modelkeep.catalogue.store.import_origin import FORGET_PENDING
@@ -99,7 +100,7 @@ def migrate(
     now_ms: int,
     before_commit: BeforeCommit,
 ) -> list[MigrationResult]:
-    """Carry out orders, each of another content and of another row.
+    """Carry out orders, each of another content and of another row, and keep what else was read of their files.
 
     Args:
         connection: the writer's connection.
@@ -109,9 +110,12 @@ def migrate(
         before_commit: gets all results before anything is visible to anybody, journals them durably; when it raises,
             nothing has happened.
     """
+    recognised = keep_contents(connection, [order.content for order in orders if order.content is not None])
     results = _try_together(connection, orders, now_ms)
     if results is None:
         results = [_try_alone(connection, order, now_ms) for order in orders]
+    if recognised:
+        results = [replace(result, is_recognised=result.order.sha256 in recognised) for result in results]
     before_commit(results)
     forget_migrations(connection, finished)
     return results
