@@ -9,7 +9,9 @@ the time. Standard output is never touched: it belongs to the commands.
 import logging
 import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 import structlog
@@ -65,6 +67,32 @@ def get_logger(name: str) -> BoundLogger:
     return logger
 
 
+@contextmanager
+def lines_together() -> Iterator[None]:
+    """Write the lines that this thread logs meanwhile at the end, with one call.
+
+    Each call gives up the interpreter, and while another thread is busy it takes a millisecond to have it back.
+    """
+    lines: list[str] = []
+    _meanwhile.lines = lines
+    try:
+        yield
+    finally:
+        _meanwhile.lines = None
+        for handler in logging.getLogger().handlers if lines else ():
+            if isinstance(handler, _OperationalHandler):
+                handler.write("".join(lines))
+
+
+class _Meanwhile(threading.local):
+    """The lines of a thread that waits to write them together."""
+
+    lines: list[str] | None = None
+
+
+_meanwhile = _Meanwhile()
+
+
 class _OperationalHandler(logging.StreamHandler[TextIO]):
     """The one that `configure_logging` adds, to be told from those of others."""
 
@@ -72,6 +100,26 @@ class _OperationalHandler(logging.StreamHandler[TextIO]):
         super().__init__(stream)
         chain = [ProcessorFormatter.remove_processors_meta, *processors]
         self.setFormatter(ProcessorFormatter(processors=chain, foreign_pre_chain=_BEFORE_RENDERING))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, or keep its line for later."""
+        if _meanwhile.lines is None:
+            super().emit(record)
+            return
+        try:
+            _meanwhile.lines.append(self.format(record) + self.terminator)
+        except Exception:  # what cannot be logged holds up nobody
+            self.handleError(record)
+
+    def write(self, text: str) -> None:
+        """Write lines."""
+        self.acquire()
+        try:
+            with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+                self.stream.write(text)
+                self.flush()
+        finally:
+            self.release()
 
 
 class _JournaldHandler(_OperationalHandler):

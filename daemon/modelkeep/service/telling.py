@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from modelkeep.base.log import get_logger
+from modelkeep.base.log import get_logger, lines_together
 from modelkeep.domain.values import Record
 
 _log = get_logger("journal")
@@ -42,7 +42,8 @@ _WARNINGS = frozenset(
 
 def tell(records: Iterable[Record]) -> None:
     """Log those records of the journal that are news."""
-    for event, fields in records:
-        log = _log.info if event in _NEWS else _log.warning if event in _WARNINGS else None
-        if log is not None and "source_row" not in fields:  # of an import, whose end is told with its counts
-            log(event, **{key: value for key, value in fields.items() if key != "migration"})
+    with lines_together():
+        for event, fields in records:
+            log = _log.info if event in _NEWS else _log.warning if event in _WARNINGS else None
+            if log is not None and "source_row" not in fields:  # of an import, whose end is told with its counts
+                log(event, **{key: value for key, value in fields.items() if key != "migration"})

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.base.journald import Journald
-from modelkeep.base.log import configure_logging, get_logger
+from modelkeep.base.log import configure_logging, get_logger, lines_together
 from modelkeep.errors import SettingsError
 
 
@@ -98,6 +98,30 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journal
     configure_logging(stream=io.StringIO())  # closes the connection
     journal.socket.close()
     journal.stream.close()
+
+
+class _Counting(io.StringIO):
+    """A stream that counts what is written to it."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+def test_lines_that_belong_together_are_written_with_one_call() -> None:
+    out = _Counting()
+    configure_logging(stream=out)
+    logger = get_logger("watch")
+    with lines_together():
+        logger.info("file.seen", path="/m/a.pt")
+        logger.info("file.seen", path="/m/b.pt")
+        assert out.writes == 0
+    assert out.writes == 1
+    assert [line.rpartition("path=")[2] for line in out.getvalue().splitlines()] == ["/m/a.pt", "/m/b.pt"]
+    logger.info("file.seen", path="/m/c.pt")
+    assert out.getvalue().endswith("path=/m/c.pt\n")
 
 
 def test_journald_gets_events_with_their_fields_and_priorities(journal: Journal) -> None:
@@ -255,7 +279,7 @@ def test_unknown_level_names_those_that_there_are() -> None:
 def test_standard_output_is_never_written_to(configure: str) -> None:
     program = f"""
 import logging
-from modelkeep.base.log import configure_logging, get_logger
+from modelkeep.base.log import configure_logging, get_logger, lines_together
 {configure}
 get_logger("watch").error("root.unreachable", path="/m")
 logging.getLogger("watchdog").error("lost")
