@@ -78,7 +78,7 @@ def _ours(model: KnownModel) -> JsonObject:
             "description": as_plain(meaning.description),
             "notes": meaning.notes,
             "activation text": _prompt(meaning.trigger_words),
-            "negative text": meaning.negative_prompt,
+            "negative text": _line(meaning.negative_prompt),
             _WEIGHT: strength,
             _VERSION: _base(meaning.base_model),
         }
@@ -87,7 +87,12 @@ def _ours(model: KnownModel) -> JsonObject:
 
 def _prompt(words: tuple[str, ...]) -> str:
     """Return trigger words as one text; words with commas are prompts of their own."""
-    return (_WHOLE_PROMPTS if any("," in word for word in words) else _WORDS).join(words)
+    return (_WHOLE_PROMPTS if any("," in word for word in words) else _WORDS).join(map(_line, words))
+
+
+def _line(prompt: str) -> str:
+    """Return a prompt as one line: its end would end the script that inserts it."""
+    return " ".join(filter(None, map(str.strip, prompt.splitlines())))
 
 
 def _base(name: str) -> str:

@@ -251,6 +251,17 @@ def test_a1111_gets_text_without_tags_and_a_weight_that_is_a_number() -> None:
     assert value["sd version"] == "SDXL"
 
 
+def test_prompts_for_a1111_are_one_line_for_its_cards_are_scripts() -> None:
+    model = replace(
+        MODEL, meaning=replace(SAID, trigger_words=("felt,\r\n fox", "b"), negative_prompt="photo,\nblurry\n")
+    )
+
+    value = as_object(written("webui", model=model))
+
+    assert (value["activation text"], value["negative text"]) == ("felt, fox || b", "photo, blurry")
+    assert value["notes"] == SAID.notes
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
