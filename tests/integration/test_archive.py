@@ -1,5 +1,6 @@
 """Everything that is known goes into one file and comes back out of it, here and on another machine."""
 
+import base64
 import json
 import zipfile
 from dataclasses import replace
@@ -26,6 +27,8 @@ def fill(daemon: DaemonProcess, models: Path) -> str:
     put(models / "loras" / "plain.json", json.dumps(sidecar).encode())
     put(models / "loras" / "ghost.preview.png", png(7, (24, 16)))
     put(models / "loras" / "ghost.civitai.info", json.dumps({"id": 1, "modelId": 2, "files": []}).encode())
+    within = f"data:image/png;base64,{base64.b64encode(png(8, (24, 16))).decode()}"
+    put(models / "loras" / "ghost.swarm.json", json.dumps({"modelspec.preview_image": within}).encode())
     sha256 = daemon.wait_model(hero)
     daemon.wait_model(models / "loras" / "plain.safetensors")
     (tag,) = daemon.post("/api/tags_add", {"newtags": ["favourite"]}).json()["tags"]
@@ -65,7 +68,7 @@ def test_what_is_known_survives_the_way_to_another_machine_and_finds_its_files_t
     sha256 = fill(daemon, models)
     first = archived(daemon, tmp_path / "first.zip")
     assert {model.name for model in first.models} >= {"The Hero"}
-    assert {record.record.kind for record in first.sources} == {"webui", "civitai-helper", "preview"}
+    assert {record.record.kind for record in first.sources} == {"webui", "civitai-helper", "preview", "swarmui"}
     assert [record.record.stem for record in first.sources if record.kept] == ["ghost"]
     assert len(next(model for model in first.models if model.sha256 == sha256).images) == 2
     assert daemon.command("export", "archive", str(tmp_path / "first.zip")).status == 1
@@ -110,6 +113,9 @@ def test_what_is_known_survives_the_way_to_another_machine_and_finds_its_files_t
         image = f"/api/images/{sha256}_{seq}.webp"
         assert other.request("GET", image, params={"quality": "low"}).content.startswith(b"RIFF")
     assert archived(other, tmp_path / "running.zip").models
+    (within,) = [orphan["id"] for orphan in other.get("/api/orphans")["orphans"] if orphan["kind"] == "swarmui"]
+    other.must("orphans", "resolve", str(within), "--model", str(found))
+    wait_until(lambda: len(other.get(f"/api/models/{sha256}/details")["images"]) == 3, what="the image in a sidecar")
     assert other.must("doctor", "--json").status == 0
 
 

@@ -1,5 +1,6 @@
 """What other tools write beside models is taken in while the daemon runs, in whatever order files come."""
 
+import base64
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -22,6 +23,10 @@ def lora_manager(name: str, sha256: str = "", **others: Any) -> bytes:
 
 def rgthree(note: str, sha256: str = "") -> bytes:
     return json.dumps({"file": "x", "name": "x", "userNote": note, **({"sha256": sha256} if sha256 else {})}).encode()
+
+
+def data_url(image: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 
 def details_of(daemon: DaemonProcess, path: Path) -> dict[str, Any]:
@@ -91,6 +96,11 @@ def test_whatever_lies_beside_a_model_reaches_it_in_any_order(models: Path, make
     assert note["meaning"]["notes"] == "\u6c34\u58a8\u753b"  # in the encoding that is configured, here and in imports
     assert daemon.must("import", "pysssss", str(loras), "--json").json["records"][0]["taking"] == "unchanged"
     assert "rgthree" not in details_of(daemon, third)["sources"]
+    # An image that stands in a sidecar becomes the model's, as one in a file.
+    put(loras / "third.swarm.json", json.dumps({"modelspec.preview_image": data_url(png(seed=77))}).encode())
+    wait_until(lambda: said_of(daemon, third)["images"] == 2, what="the image in the sidecar")
+    causes = [record.get("cause", "") for record in daemon.journal("migration.finished")]
+    assert any(cause.endswith("third.swarm.json#modelspec.preview_image") for cause in causes)
     imported = daemon.must("import", "rgthree", str(loras), "--json").json
     assert imported["records"] == []
     assert ["no news" in remark["reason"] for remark in imported["remarks"]] == [True]
@@ -120,25 +130,28 @@ def test_orphans_are_kept_offered_and_given_away(models: Path, make_daemon: Daem
     put(loras / "lamp old.safetensors.rgthree-info.json", rgthree("by hash", sha256))
     put(loras / "lamp old.metadata.json", lora_manager("lamp old", notes="without a hash"))
     put(loras / "lamp old.preview.png", png())
+    within = {"modelspec.preview_image": data_url(png(seed=77))}
+    put(loras / "lamp old.swarm.json", json.dumps(within).encode())
     daemon.start()
     daemon.wait_model(loras / "lamp new.safetensors")
     wait_until(lambda: said_of(daemon, loras / "lamp new.safetensors")["notes"] == "by hash")
-    wait_until(lambda: len(daemon.get("/api/orphans")["orphans"]) == 2)
+    wait_until(lambda: len(daemon.get("/api/orphans")["orphans"]) == 3)
     wait_until(lambda: daemon.rows("SELECT * FROM record_images WHERE kept != ''"), what="the image to be kept")
     found = {orphan["kind"]: orphan for orphan in daemon.get("/api/orphans")["orphans"]}
     for orphan in found.values():
         assert [(offer["sha256"], offer["by"]) for offer in orphan["offers"]] == [(sha256, "neighbourhood")]
     assert "lamp new.safetensors (neighbourhood)" in " ".join(daemon.must("orphans", "list").out.split())
 
-    # Their files may go: what they said, and the image, is kept.
-    (loras / "lamp old.preview.png").unlink()
-    (loras / "lamp old.metadata.json").unlink()
-    wait_until(lambda: len(daemon.journal("source.gone")) == 2)
+    # Their files may go: what they said, and the images, are kept.
+    for suffix in (".preview.png", ".metadata.json", ".swarm.json"):
+        (loras / f"lamp old{suffix}").unlink()
+    wait_until(lambda: len(daemon.journal("source.gone")) == 3)
     whole = daemon.get(f"/api/orphans/{found['lora-manager']['id']}")
     assert whole["record"]["raw"]["notes"] == "without a hash"
-    daemon.must("orphans", "resolve", str(found["preview"]["id"]), "--model", "lamp new.safetensors")
+    for kind in ("preview", "swarmui"):
+        daemon.must("orphans", "resolve", str(found[kind]["id"]), "--model", "lamp new.safetensors")
     daemon.must("orphans", "resolve", str(found["lora-manager"]["id"]), "--drop")
-    wait_until(lambda: said_of(daemon, loras / "lamp new.safetensors")["images"] == 1)
+    wait_until(lambda: said_of(daemon, loras / "lamp new.safetensors")["images"] == 2)
     assert daemon.get("/api/orphans")["orphans"] == []
     assert daemon.command("orphans", "show", "9999").status == 4
     wait_until(lambda: not daemon.rows("SELECT * FROM record_images WHERE kept != ''"))

@@ -90,7 +90,7 @@ class OwnerActs:
     async def _add_image(self, sha256: str, image: BinaryIO, *, by_owner: bool) -> ActPlan:
         await self._known(sha256)
         migration = uuid4().hex
-        rendered = await self._render(image, migration)
+        rendered = await self.render(image, migration)
         return await self._carry_out(
             ActOrder(migration, ActKind.IMAGE_UPLOADED, sha256, image=rendered, by_owner=by_owner)
         )
@@ -171,8 +171,13 @@ class OwnerActs:
             if reason:
                 raise Conflict(reason)
 
-    async def _render(self, image: BinaryIO, migration: str) -> RenderedImage:
-        """Render an image that lies nowhere yet."""
+    async def render(self, image: BinaryIO, migration: str) -> RenderedImage:
+        """Render an image that lies nowhere yet, under the name of a migration.
+
+        Raises:
+            ImageError: it is no image, or cannot be used.
+            StorageError: it cannot be written.
+        """
         source = self._images.staged_path(f"{migration}.upload")
         try:
             await asyncio.to_thread(_save, image, source)

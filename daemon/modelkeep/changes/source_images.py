@@ -6,6 +6,7 @@ time: which images are wanted follows from the catalogue.
 
 import asyncio
 import hashlib
+import io
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -69,11 +70,11 @@ class SourceImages:
     async def _render(self, image: WantedImage) -> tuple[str, RenderedImage | ModelkeepError | OSError | None]:
         """Render an image under a name of its own; None: its file is not there."""
         migration = uuid4().hex
-        source = await asyncio.to_thread(self._source_of, image)
-        if source is None:
-            return migration, None
         try:
-            return migration, await self._images.render(source, migration)
+            if image.content is not None:
+                return migration, await self._acts.render(io.BytesIO(image.content), migration)
+            source = await asyncio.to_thread(self._source_of, image)
+            return migration, None if source is None else await self._images.render(source, migration)
         except (ModelkeepError, OSError) as error:
             return migration, error
 

@@ -1,4 +1,4 @@
-"""The images that a safetensors header holds as text: data URLs, and lists of them without their beginning."""
+"""The images that headers and sidecars hold as text: data URLs, and lists of them without their beginning."""
 
 import base64
 import binascii
@@ -38,6 +38,11 @@ def header_images(size_bytes: int, read_at: ReadAt) -> list[bytes]:
     ordered = sorted(said, key=lambda key: (key != _THUMBNAIL, key != _COVERS))
     texts = (text for key in ordered for text in _texts(said[key]))
     return [image for text in texts if (image := _decoded(text))][:IMAGES_MAX]
+
+
+def image_in(value: object) -> bytes:
+    """Return the bytes of an image that stands somewhere as a data URL, empty when it is none."""
+    return _decoded(value) if isinstance(value, str) and _DATA_URL.match(value.strip()) else b""
 
 
 def _texts(value: object) -> Iterable[str]:

@@ -162,7 +162,10 @@ class ImageRank(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image or a video that belongs to a model: an absolute path on this machine."""
+    """An image or a video that belongs to a model: an absolute path on this machine.
+
+    Of an image that stands in its record it is that of `source_images.embedded_path`.
+    """
 
     path: str
     rank: ImageRank = ImageRank.PREVIEW

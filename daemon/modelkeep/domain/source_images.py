@@ -9,7 +9,7 @@ class WantedImage:
 
     `path` is where its record names it, `kept` the base name of its copy in images/pending or empty, `record_digest`
     that of the record: another one may be another image under the same name. `is_thumbnail`: it counts only where
-    there is no other.
+    there is no other. `content` are the bytes of an image that stands in its record, None for one in a file.
     """
 
     sha256: str
@@ -17,6 +17,7 @@ class WantedImage:
     record_digest: str
     kept: str = ""
     is_thumbnail: bool = False
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,14 @@ class KeptFile:
     size_bytes: int | None
     mtime_ns: int | None
     models: tuple[str, ...] = ()
+
+
+def embedded_path(record_key: str, name: str) -> str:
+    """Return the path of an image that stands as a data URL in the raw object of a record, under this name."""
+    return f"{record_key}#{name}"
+
+
+def embedded_name(record_key: str, path: str) -> str:
+    """Return the name under which an image stands in its record; empty for one that is a file of its own."""
+    before, mark, name = path.partition(f"{record_key}#")
+    return name if mark and not before else ""

@@ -11,13 +11,15 @@ from modelkeep.catalogue.store.attaching import attach_at
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.knowing import apply_records
 from modelkeep.catalogue.store.models import get_models
-from modelkeep.catalogue.store.records import put_records
+from modelkeep.catalogue.store.records import RANKS, put_records
 from modelkeep.catalogue.tables import record_images, record_targets, source_records
 from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.archive import Archive, ArchivedKept, ArchivedRecord
 from modelkeep.domain.archive_taking import StagedCopies
 from modelkeep.domain.json_text import json_text
+from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.naming import PathMap
+from modelkeep.domain.source_images import embedded_name
 
 _KEPT = Bulk(insert_missing(record_images))
 _TARGET = Bulk(insert_missing(record_targets))
@@ -62,6 +64,7 @@ def take_records(
         if not target.sha256 or target.sha256 in known
     ]
     _TARGET.run(connection, targets)
+    _KEPT.run(connection, [row for record_id, each in numbered for row in _embedded(record_id, each.record)])
     _, withdrawn = attach_at(connection, sorted({path for each in fresh for path in each.record.models}))
     apply_records(connection, sorted(known), now_ms, withdrawn)
     return len(fresh), _keep_images(connection, numbered, staged)
@@ -92,7 +95,8 @@ def _mapped(each: ArchivedRecord, path_map: PathMap) -> ArchivedRecord:
         return each
     targets = tuple(replace(target, path=path_map.apply(target.path)) for target in each.targets)
     models = tuple(path_map.apply(path) for path in each.record.models)
-    record = replace(each.record, key=path_map.apply(each.record.key), models=models)
+    images = tuple(replace(image, path=path_map.apply(image.path)) for image in each.record.images)
+    record = replace(each.record, key=path_map.apply(each.record.key), models=models, images=images)
     return replace(each, record=record, targets=targets)
 
 
@@ -105,6 +109,15 @@ def _restored(record_id: int, each: ArchivedRecord) -> dict[str, object]:
         "b_last_seen": each.last_seen,
         "b_asked_json": json_text(list(each.asked)),
     }
+
+
+def _embedded(record_id: int, record: SourceRecord) -> list[Mapping[str, object]]:
+    """Return the rows of the images that stand in a record."""
+    return [
+        {"record_id": record_id, "path": image.path, "rank": RANKS.index(image.rank), "kept": ""}
+        for image in record.images
+        if embedded_name(record.key, image.path)
+    ]
 
 
 def _keep_images(

@@ -198,7 +198,11 @@ class _Taking:
         )
         _TAKEN.run(
             self._connection,
-            [{"sha256": model.sha256, **as_json(taking)} for model in fresh for taking in model.taken],
+            [
+                {"sha256": model.sha256, **as_json(replace(taking, path=self._map.apply(taking.path)))}
+                for model in fresh
+                for taking in model.taken
+            ],
         )
         put_image_rows(self._connection, [row for each in taken for row in each.rows])
         carried = [{"model_hash": each.sha256, "tag_id": tags[tag]} for each in taken for tag in each.tags]

@@ -70,7 +70,8 @@ _UPDATE = Bulk(
 )
 _CLAIM = Bulk(insert_missing(record_claims))
 _IMAGE = Bulk(insert_missing(record_images))
-_RANKS = list(ImageRank)
+RANKS = list(ImageRank)
+"""As numbers: the first one is the best."""
 _TARGET = Bulk(insert_missing(record_targets))
 _SEEN = Bulk(
     sa.update(source_records)
@@ -294,7 +295,7 @@ def _put_claims(connection: sa.Connection, written: Sequence[Put]) -> None:
 def _put_images(connection: sa.Connection, written: Sequence[Put]) -> None:
     """Have records name the images that they name now; one that was kept for an orphan stays kept."""
     named = [
-        {"record_id": record_id, "path": image.path, "rank": _RANKS.index(image.rank)}
+        {"record_id": record_id, "path": image.path, "rank": RANKS.index(image.rank)}
         for arrival, record_id, _ in written
         for image in arrival.record.images
         if not is_video(image.path)

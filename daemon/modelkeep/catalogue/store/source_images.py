@@ -1,5 +1,6 @@
 """Images of source records: which are still to be taken for contents, and which are kept for records without one."""
 
+import json
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -8,8 +9,9 @@ from modelkeep.catalogue.dialect import among, below, upsert
 from modelkeep.catalogue.store.attaching import orphan_ids
 from modelkeep.catalogue.store.images import images_of_all
 from modelkeep.catalogue.tables import record_images, record_targets, source_records, taken_images
+from modelkeep.domain.header_images import image_in
 from modelkeep.domain.knowledge import ImageRank
-from modelkeep.domain.source_images import KeptFile, UnkeptImage, WantedImage
+from modelkeep.domain.source_images import KeptFile, UnkeptImage, WantedImage, embedded_name
 
 _THUMBNAIL = list(ImageRank).index(ImageRank.THUMBNAIL)
 
@@ -22,6 +24,7 @@ def wanted_images(connection: sa.Connection, limit: int) -> list[WantedImage]:
         source_records.c.digest,
         record_images.c.kept,
         record_images.c.rank,
+        source_records.c.key,
     )
     is_taken = sa.exists().where(
         taken_images.c.sha256 == record_targets.c.sha256,
@@ -41,7 +44,24 @@ def wanted_images(connection: sa.Connection, limit: int) -> list[WantedImage]:
         .limit(limit)
     )
     rows = connection.execute(query).all()
-    return [WantedImage(sha256, path, digest, kept, rank == _THUMBNAIL) for sha256, path, digest, kept, rank in rows]
+    return [
+        WantedImage(
+            row.sha256,
+            row.path,
+            row.digest,
+            row.kept,
+            row.rank == _THUMBNAIL,
+            _embedded(connection, row.key, row.digest, embedded_name(row.key, row.path)),
+        )
+        for row in rows
+    ]
+
+
+def _embedded(connection: sa.Connection, key: str, digest: str, name: str) -> bytes | None:
+    """Return the image that stands in a record under a name, empty when none does; None where there is no name."""
+    columns = source_records.c
+    query = sa.select(columns.raw_json).where(columns.key == key, columns.digest == digest).limit(1)
+    return image_in(json.loads(connection.execute(query).scalar_one()).get(name)) if name else None
 
 
 def taken_digests(connection: sa.Connection, sha256: str) -> set[str]:
@@ -62,14 +82,17 @@ def note_taken(connection: sa.Connection, image: WantedImage, digest: str, reaso
 
 
 def unkept_images(connection: sa.Connection) -> list[UnkeptImage]:
-    """Return the images of records without a model of which no copy is kept yet."""
+    """Return the images of records without a model of which no copy is kept yet; those within a record are."""
     is_attached = sa.exists().where(
         record_targets.c.record_id == record_images.c.record_id, record_targets.c.sha256 != ""
     )
-    query = sa.select(record_images.c.record_id, record_images.c.path).where(record_images.c.kept == "")
-    rows = connection.execute(query.where(sa.not_(is_attached)).order_by(record_images.c.record_id)).all()
+    joined = record_images.join(source_records, source_records.c.id == record_images.c.record_id)
+    columns = (record_images.c.record_id, record_images.c.path, source_records.c.key)
+    query = sa.select(*columns).select_from(joined).where(record_images.c.kept == "", sa.not_(is_attached))
+    rows = connection.execute(query.order_by(record_images.c.record_id)).all()
     orphans = set(orphan_ids(connection, sorted({row.record_id for row in rows}))) if rows else set()
-    return [UnkeptImage(*row) for row in rows if row.record_id in orphans]
+    files = (row for row in rows if row.record_id in orphans and not embedded_name(row.key, row.path))
+    return [UnkeptImage(row.record_id, row.path) for row in files]
 
 
 def keep_image(connection: sa.Connection, image: UnkeptImage, name: str) -> None:

@@ -3,8 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord, Weight
+from modelkeep.domain.header_images import image_in
+from modelkeep.domain.knowledge import (
+    Grade,
+    HashClaim,
+    HashKind,
+    ImageFile,
+    Meaning,
+    SourceRecord,
+    Weight,
+)
 from modelkeep.domain.legacy import Refusal
+from modelkeep.domain.source_images import embedded_path
 from modelkeep.importers.hash_claims import judge_hash
 from modelkeep.importers.sidecars.base import FoundSidecar
 from modelkeep.importers.sidecars.reading import as_object, refusal
@@ -14,6 +24,7 @@ from modelkeep.importers.sidecars.values import number, text, texts
 KIND = "swarmui"
 _PREFIX = "modelspec."
 _ABSENT = ("none", "null")
+_IMAGES = ("preview_image", "thumbnail")
 
 
 class SwarmUiFormat:
@@ -39,6 +50,9 @@ class SwarmUiFormat:
             meaning=_meaning(said),
             raw=read.value,
             claims=tuple(claims),
+            images=tuple(
+                ImageFile(embedded_path(found.path, _PREFIX + name)) for name in _IMAGES if image_in(said.get(name))
+            ),
             remarks=(*read.remarks, *(one.remark for one in judged if one.remark)),
         )
 

@@ -1,10 +1,12 @@
 """What the formats of JSON mean, beyond what the sample library holds."""
 
+import base64
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.image_files import jpeg
 from tests.sidecar_reading import MODEL, graded, read, record
 
 from modelkeep.domain.knowledge import Grade, HashKind, Origin, SourceRecord, Text, Weight
@@ -261,6 +263,14 @@ def test_swarmui_s_words_for_nothing_are_nothing() -> None:
     said = record(".swarm.json", value)
     assert (said.meaning.title, said.meaning.author, said.meaning.tags) == ("", "", ("a", "b"))
     assert said.claims == ()
+
+
+def test_swarmui_s_preview_stands_in_its_sidecar() -> None:
+    image = f"data:image/jpeg;base64,{base64.b64encode(jpeg()).decode()}"
+    said = record(".swarm.json", {"modelspec.title": "X", "modelspec.preview_image": image})
+    assert [each.path for each in said.images] == ["/m/x.swarm.json#modelspec.preview_image"]
+    for other in ("None", "/imgs/model_placeholder.jpg", "data:image/png;base64,%%", "data:text/html;base64,QQ==", 5):
+        assert record(".swarm.json", {"modelspec.preview_image": other}).images == ()
 
 
 def test_rgthree_s_own_file_may_hold_comments_and_old_words() -> None:
