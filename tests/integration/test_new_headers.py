@@ -132,12 +132,14 @@ def test_siblings_that_are_both_there_are_told_apart_offered_and_taken(models: P
     known.stop()  # a library that an older modelkeep has hashed: nothing of its bytes is known but the SHA-256
     with closing(sqlite3.connect(known.folder / "state" / "modelkeep.db")) as connection, connection:
         connection.execute("DELETE FROM contents")
+        connection.execute("DELETE FROM knowledge")
     known.start()
     wait_until(lambda: len(known.rows("SELECT 1 FROM contents WHERE tensors != ''")) == 2, what="the digests")
     known.wait_idle()
     again = known.get(f"/api/models/{sha256_of(NEW)}/details")
     assert (again["header"], again["digests"]["autov3"]) == (details["header"], details["digests"]["autov3"])
     assert facts_of(known, NEW) == ALL
+    assert len(known.rows("SELECT 1 FROM knowledge")) == 2  # their headers have spoken, without another start
 
 
 def test_an_image_in_a_header_becomes_the_models_if_it_has_none_and_can_be_used(

@@ -34,10 +34,12 @@ class Adoption:
             lambda finished, before: self._catalogue.adopt(arrivals, finished, self._clock_ms(), before, gone=gone)
         )
 
-    async def attach(self, paths: Sequence[str] | None = None) -> Adopted:
-        """Attach what waits for the contents that were read at these paths; None: anywhere."""
+    async def attach(self, paths: Sequence[str] | None = None, contents: Sequence[str] = ()) -> Adopted:
+        """Attach what waits for the contents that were read at these paths (None: anywhere), or for these."""
         return await self._make(
-            lambda finished, before: self._catalogue.attach_records(paths, finished, self._clock_ms(), before)
+            lambda finished, before: self._catalogue.attach_records(
+                paths, finished, self._clock_ms(), before, contents=contents
+            )
         )
 
     async def resolve(self, record_id: int, sha256: str) -> Adopted:

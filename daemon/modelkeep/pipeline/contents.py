@@ -1,6 +1,6 @@
 """What is read of contents besides their SHA-256: kept as soon as it is read, and read later where it is lacking."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.successions import Successions
@@ -17,9 +17,18 @@ class Contents:
         catalogue: where it is kept.
         wants_tensors: whether files are read again for it.
         successions: is told of contents whose tensors were known, and of images in headers.
+        on_read: is told of contents that something was read of, other than for a row of the queue.
     """
 
-    def __init__(self, catalogue: Catalogue, *, wants_tensors: bool, successions: Successions | None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        wants_tensors: bool,
+        successions: Successions | None,
+        on_read: Callable[[Sequence[str]], object],
+    ) -> None:
+        self._on_read = on_read
         self._catalogue = catalogue
         self._successions = successions
         self._wants_tensors = wants_tensors
@@ -32,6 +41,7 @@ class Contents:
         try:
             if rows:
                 self.kept(list(rows.values()), await self._catalogue.keep_contents(list(rows.values())))
+                self._on_read(list(rows))
         except CatalogueError:
             self._may_lack = self._wants_tensors
 

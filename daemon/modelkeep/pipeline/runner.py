@@ -69,6 +69,7 @@ class Pipeline:
         clock_ms: milliseconds since 1970.
         manners: tells when background hashing steps back; None: never.
         successions: is told of contents whose tensors were known.
+        on_read: is told of contents of which something was read.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Pipeline:
         clock_ms: Callable[[], int] = now_ms,
         manners: Manners | None = None,
         successions: Successions | None = None,
+        on_read: Callable[[Sequence[str]], object] = lambda _: None,
     ) -> None:
         roots, record = looks.roots, journal.append_many
         room = asyncio.Event()
@@ -102,7 +104,7 @@ class Pipeline:
         parking = Parking(catalogue, record, self.jobs.end, roots, clock_ms, options.retry_base_seconds)
         failures = Failures(stages, parking, troubles, room.set)
         untaken = Untaken(catalogue, looks, record)
-        contents = Contents(catalogue, wants_tensors=options.tensor_digests, successions=successions)
+        contents = Contents(catalogue, wants_tensors=options.tensor_digests, successions=successions, on_read=on_read)
         self._arrivals = Arrivals(stages)
         self._refill = Refill(catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room)
         self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)

@@ -197,6 +197,7 @@ class Daemon:
             on_touched=lambda path: self._events.put(FileAppeared(path)),
             manners=Manners(look_at_pressure) if settings.hashing.yield_under_pressure else None,
             successions=self._successions,
+            on_read=lambda hashes: self._sidecars.hear_contents(hashes),
         )
         context = Context(holdings.catalogue, self._pipeline, holdings.journal.append_many, self._looks, extensions)
         self._intake = Intake(context, self._lost_track)

@@ -92,6 +92,7 @@ class Sidecars:
         self._folders: set[str] = set()
         self._trees: set[str] = set()
         self._paths: set[str] = set()
+        self._contents: set[str] = set()
         self._everywhere = True
         self._passed_by: dict[str, tuple[int, int, tuple[str, ...]]] = {}
 
@@ -114,17 +115,22 @@ class Sidecars:
     def hear_records(self, records: Iterable[Record]) -> None:
         """Look where records of the journal say that contents are known now; from any thread."""
         trees: set[str] = set()
-        paths: set[str] = set()
+        paths: dict[str, str] = {}
         for event, fields in records:
             if event == "rescan.finished":
                 trees.add(str(fields["root"]))
             elif (
                 "sha256" in fields and "path" in fields and "image" not in fields and not event.startswith("source.")
             ):
-                paths.add(str(fields["path"]))
+                paths[str(fields["path"])] = str(fields["sha256"])
         if trees or paths:
             with suppress(RuntimeError):  # the loop is closed: the daemon has stopped
                 self._loop.call_soon_threadsafe(self._note, trees, paths)
+
+    def hear_contents(self, hashes: Iterable[str]) -> None:
+        """Have contents speak of which something was read: a header, or a digest by which they are known."""
+        self._contents.update(hashes)
+        self._asked.set()
 
     def look_everywhere(self, roots: Iterable[str]) -> None:
         """Look through roots, and attach whatever waits."""
@@ -132,10 +138,11 @@ class Sidecars:
         self._everywhere = True
         self._asked.set()
 
-    def _note(self, trees: set[str], paths: set[str]) -> None:
-        new = paths - self._paths  # each is told of again with every step of its migration
+    def _note(self, trees: set[str], paths: Mapping[str, str]) -> None:
+        new = paths.keys() - self._paths  # each is told of again with every step of its migration
         self._trees |= trees
         self._paths |= new
+        self._contents.update(paths.values())
         self._folders.update(map(os.path.dirname, new))
         self._asked.set()
 
@@ -146,11 +153,13 @@ class Sidecars:
         self._asked.set()
         while True:
             await self._settled()
-            folders, trees, paths, everywhere = self._folders, self._trees, self._paths, self._everywhere
-            self._folders, self._trees, self._paths, self._everywhere = set(), set(), set(), False
+            folders, trees, everywhere = self._folders, self._trees, self._everywhere
+            paths, contents = self._paths, self._contents
+            self._folders, self._trees, self._paths, self._contents = set(), set(), set(), set()
+            self._everywhere = False
             began = time.monotonic()
             try:
-                await persist(partial(self._carry_out, folders, trees, paths, everywhere))
+                await persist(partial(self._carry_out, folders, trees, paths, contents, everywhere))
             except Exception as error:  # nobody foresaw it: it must not end the daemon, nor be tried without end
                 _log.exception("unforeseen.error", about=sorted(trees | folders)[:5], error=str(error))
             await asyncio.sleep(min(REST_SECONDS_MAX, (time.monotonic() - began) * REST_FACTOR))
@@ -167,19 +176,22 @@ class Sidecars:
                 return
         self._asked.clear()
 
-    async def _carry_out(self, folders: set[str], trees: set[str], paths: set[str], everywhere: bool) -> None:
+    async def _carry_out(
+        self, folders: set[str], trees: set[str], paths: set[str], contents: set[str], everywhere: bool
+    ) -> None:
         inside = [folder for folder in folders if self._is_visible(folder)]
         every = sorted({*inside, *await self._folders_of(trees)})
         for start in range(0, len(every), FOLDERS_AT_ONCE):
             await self._compare(every[start : start + FOLDERS_AT_ONCE])
         if everywhere:
             await self._adoption.attach()
-            while await self._catalogue.unheard():
-                await self._adoption.attach()
-        elif paths and await self._catalogue.may_attach(sorted(paths)):
-            known = sorted(paths)
-            for start in range(0, len(known), PATHS_AT_ONCE):
-                await self._adoption.attach(known[start : start + PATHS_AT_ONCE])
+            while unheard := await self._catalogue.unheard():
+                await self._adoption.attach([], unheard)
+        elif (paths or contents) and await self._catalogue.may_attach(sorted(paths), sorted(contents)):
+            known, read = sorted(paths), sorted(contents)
+            for start in range(0, max(len(known), len(read)), PATHS_AT_ONCE):
+                chosen = slice(start, start + PATHS_AT_ONCE)
+                await self._adoption.attach(known[chosen], read[chosen])
         await self._take_images()
 
     def _is_visible(self, folder: str) -> bool:

@@ -4,11 +4,13 @@ import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.acts import ActKind, ActOrder
+from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.edits import Edit
+from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord
 from modelkeep.domain.values import LocationState
 
-from .conftest import NOW, A, B, C, hashed
+from .conftest import NOW, A, B, C, hashed, the_model
 
 TENSORS = "7e" * 32
 
@@ -101,6 +103,29 @@ async def test_a_model_that_is_forgotten_is_forgotten_with_its_digests(catalogue
     await catalogue.lose_content(["/m/a.safetensors"])
     await catalogue.act(ActOrder("m" * 32, ActKind.PURGED, A), (), NOW, lambda _: None)
     assert await catalogue.keep_contents([row(B)]) == []
+
+
+async def test_the_header_of_a_content_that_is_gone_already_speaks(catalogue: Catalogue) -> None:
+    await catalogue.keep_contents([row(A, header={"modelspec.author": "Somebody"})])
+    await hashed(catalogue, "/m/a.safetensors", A)
+    await catalogue.lose_content(["/m/a.safetensors"])
+    assert await catalogue.may_attach(["/m/a.safetensors"], [A])
+    await catalogue.attach_records(["/m/a.safetensors"], (), NOW, lambda _: None, contents=[A])
+    assert (await the_model(catalogue, A)).meta["author"] == "Somebody"
+    assert not await catalogue.may_attach(["/m/a.safetensors"], [A])
+
+
+async def test_a_digest_that_is_read_late_tells_shared_stems_apart(catalogue: Catalogue) -> None:
+    paths = ("/m/x.safetensors", "/m/x.sft")
+    claims = (HashClaim(HashKind.TENSORS, "1f" * 32, Grade.B),)
+    said = SourceRecord("rgthree", "/m/x.json", "1", paths, meaning=Meaning(author="Somebody"), claims=claims)
+    for path, sha256 in zip(paths, (A, B), strict=True):
+        await hashed(catalogue, path, sha256)
+    await catalogue.adopt([Arrival(said)], (), NOW, lambda _: None)
+    assert [(await the_model(catalogue, sha256)).meta.get("author") for sha256 in (A, B)] == ["Somebody"] * 2
+    await catalogue.keep_contents([row(A, tensors="2f" * 32), row(B, tensors="1f" * 32)])
+    await catalogue.attach_records([], (), NOW, lambda _: None, contents=[A, B])
+    assert [(await the_model(catalogue, sha256)).meta.get("author") for sha256 in (A, B)] == [None, "Somebody"]
 
 
 async def names_after(catalogue: Catalogue, *steps: str) -> list[str]:

@@ -80,10 +80,15 @@ def attach_records(
     finished: Sequence[str],
     now_ms: int,
     before_commit: BeforeCommit,
+    *,
+    contents: Sequence[str] = (),
 ) -> Adopted:
-    """Attach what waits for the contents that were read at these paths (None: anywhere), and have it speak there."""
-    attached, withdrawn = attach_at(connection, paths)
-    hashes = sorted({item.sha256 for item in attached} | _read_at(connection, paths))
+    """Attach what waits for the contents that were read at these paths (None: anywhere), and have it speak there.
+
+    Of `contents` something was read, wherever they lie by now: their headers speak, and their digests may tell more.
+    """
+    attached, withdrawn = attach_at(connection, paths, contents)
+    hashes = sorted({item.sha256 for item in attached} | _read_at(connection, paths) | set(contents))
     claiming = unattached_claims(connection) if paths is None else unattached_claiming(connection, hashes)
     attached += attach_by_claims(connection, sorted({*claiming, *(item.record_id for item in attached)}))
     # Of those that were just read, the header may be new, and a digest by which a version is known.

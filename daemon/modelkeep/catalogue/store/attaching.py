@@ -38,10 +38,13 @@ _READ = sa.and_(
 _WAITING = (PendingState.WAITING, PendingState.FAILED)
 
 
-def attach_at(connection: sa.Connection, paths: Sequence[str] | None) -> tuple[list[Attachment], list[Withdrawal]]:
+def attach_at(
+    connection: sa.Connection, paths: Sequence[str] | None, read: Sequence[str] = ()
+) -> tuple[list[Attachment], list[Withdrawal]]:
     """Attach the records that name these paths (None: any path) to what was read there.
 
-    Where hashes tell by now of which of several files a record speaks, it is withdrawn from the others.
+    Where hashes tell by now of which of several files a record speaks, it is withdrawn from the others; of contents
+    of which more was `read` since then it may have been too early to tell.
     """
     lies_there = record_targets.join(locations, locations.c.path == record_targets.c.path)
     other = record_targets.alias()
@@ -59,21 +62,26 @@ def attach_at(connection: sa.Connection, paths: Sequence[str] | None) -> tuple[l
     )
     if paths is not None:
         query = query.where(among(record_targets.c.path, paths))
-    ids = sorted(set(connection.execute(query).scalars()))
-    return _attach_to_what_lies_there(connection, ids)
+    ids = {*connection.execute(query).scalars()}
+    columns = record_targets.c
+    unclear = sa.and_(among(columns.sha256, read), columns.how == How.AMBIGUOUS, sa.not_(source_records.c.gone))
+    joined = record_targets.join(source_records, source_records.c.id == columns.record_id)
+    if read:
+        ids.update(connection.execute(sa.select(columns.record_id).select_from(joined).where(unclear)).scalars())
+    return _attach_to_what_lies_there(connection, sorted(ids))
 
 
-def may_attach(connection: sa.Connection, paths: Sequence[str]) -> bool:
-    """Return whether anything is to be done about what was read at these paths.
+def may_attach(connection: sa.Connection, paths: Sequence[str], contents: Sequence[str] = ()) -> bool:
+    """Return whether anything is to be done about what was read at these paths, or of these contents.
 
-    A record names one of them, an orphan claims a hash of what lies there, or the header there is news.
+    A record names one of them or is of one, claims a hash of one, or its header is news.
     """
-    named = sa.select(sa.literal(1)).where(among(record_targets.c.path, paths)).limit(1)
-    if connection.execute(named).first() is not None:
-        return True
+    for column, values in ((record_targets.c.path, paths), (record_targets.c.sha256, contents)):
+        if connection.execute(sa.select(sa.literal(1)).where(among(column, values)).limit(1)).first() is not None:
+            return True
     is_read = sa.not_(sa.or_(locations.c.claimed, locations.c.doubted))
     query = sa.select(locations.c.sha256).where(among(locations.c.path, paths), is_read)
-    read = list(connection.execute(query).scalars())
+    read = sorted({*connection.execute(query).scalars(), *contents})
     return bool(read and (unheard(connection, read) or unattached_claiming(connection, read)))
 
 
