@@ -130,6 +130,11 @@ def _emptied(model: Model, field: str) -> Model:
     return model.evolve(meta=meta)
 
 
+def says(model: Model, field: str, value: Any) -> bool:
+    """Return whether a model holds just these words, as JSON, for a field of a meaning."""
+    return _same(_held(model, field), _text_of(value))
+
+
 def said_otherwise(model: Model, paths: Sequence[str], field: str, value: Any) -> bool:
     """Return whether a model that has all that its records say holds other words than these for a field.
 

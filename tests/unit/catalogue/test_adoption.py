@@ -245,6 +245,14 @@ class TestTheOwner:
         assert [(each.kind, each.field) for each in adopted.asked] == [("rgthree", "notes")]
         assert (await the_model(catalogue, A)).meta["notes"] == "mine"
 
+    async def test_words_of_a_record_that_he_replaced_himself_are_no_question(self, catalogue: Catalogue) -> None:
+        await hashed(catalogue, HERO, A)
+        await adopt(catalogue, record())
+        await edit(catalogue, A, Edit(meta={"notes": "better said"}))
+        assert (await adopt(catalogue, record(digest="2"))).asked == ()
+        assert (await the_model(catalogue, A)).meta["notes"] == "better said"
+        assert len((await adopt(catalogue, record(Meaning(notes="third"), digest="3"))).asked) == 1
+
     async def test_a_tag_that_he_took_away_does_not_come_back(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, HERO, A)
         await adopt(catalogue, record())

@@ -10,6 +10,7 @@ from modelkeep.catalogue.store.details import model_details
 from modelkeep.catalogue.store.images import put_image_rows
 from modelkeep.catalogue.store.import_origin import forget_model
 from modelkeep.catalogue.store.inheritance import given, hand_over
+from modelkeep.catalogue.store.knowing import note_edit
 from modelkeep.catalogue.store.models import upsert_model
 from modelkeep.catalogue.store.records import forget_records_of
 from modelkeep.catalogue.store.tags import put_tags, tags_by_id
@@ -51,6 +52,7 @@ def act(
     elif plan.edited is not None:
         upsert_model(connection, plan.edited)
         put_tags(connection, order.sha256, plan.edited.tags)
+        note_edit(connection, known.model, plan.edited)
     if order.kind is ActKind.INHERITED:
         hand_over(connection, order.sha256, order.origin, now_ms)
     if order.kind in (ActKind.IMAGE_REMOVED, ActKind.IMAGE_UPLOADED, ActKind.INHERITED):

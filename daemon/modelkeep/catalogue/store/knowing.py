@@ -18,7 +18,7 @@ from modelkeep.catalogue.store.records import kept_records, records_of, remember
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import contents, knowledge, model_tags, models
 from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, Withdrawal, speaking_about
-from modelkeep.domain.applying import ASKED_ABOUT, Applied, apply, as_row, said_otherwise, take_back
+from modelkeep.domain.applying import ASKED_ABOUT, Applied, apply, as_row, said_otherwise, says, take_back
 from modelkeep.domain.combining import combine
 from modelkeep.domain.header_meaning import header_record
 from modelkeep.domain.json_text import json_text
@@ -68,6 +68,16 @@ def apply_records(
     _put_tags(connection, learnt, now_ms)
     keep_bases(connection, kept)
     return learnt, _ask(connection, asking, paths, now_ms)
+
+
+def note_edit(connection: sa.Connection, before: Model, after: Model) -> None:
+    """Record that the owner replaced words of his records in a model himself, so that he is not asked about them."""
+    replaced: dict[int, set[str]] = {}
+    for record in records_of(connection, [before.sha256]).get(before.sha256, []):
+        for field, value in _owned_words(record):
+            if says(before, field, value) and not says(after, field, value):
+                replaced.setdefault(record.id, set(record.asked)).add(_mark(field, value))
+    remember_asked(connection, replaced)
 
 
 def _speaking_of(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[KeptRecord]]:
@@ -180,12 +190,17 @@ def _differing(
     model: Model, records: Sequence[KeptRecord], paths: Sequence[str]
 ) -> Iterator[tuple[KeptRecord, str, object]]:
     for record in records:
-        said = meaning_as_json(record.record.meaning)
-        for field in ASKED_ABOUT:
-            value = said.get(field)
-            is_owned = field in record.record.owned and value is not None
-            if is_owned and said_otherwise(model, paths, field, value) and _mark(field, value) not in record.asked:
+        for field, value in _owned_words(record):
+            if said_otherwise(model, paths, field, value) and _mark(field, value) not in record.asked:
                 yield record, field, value
+
+
+def _owned_words(record: KeptRecord) -> Iterator[tuple[str, object]]:
+    """Yield the fields of a record that hold words of the owner, with these as JSON."""
+    said = meaning_as_json(record.record.meaning)
+    for field in ASKED_ABOUT:
+        if field in record.record.owned and said.get(field) is not None:
+            yield field, said[field]
 
 
 def _mark(field: str, value: object) -> str:
