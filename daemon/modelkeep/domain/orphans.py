@@ -1,9 +1,12 @@
 """Source records without a model: which models are offered to them, and which of these is taken. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
+from heapq import nsmallest
+from itertools import pairwise
 
 from modelkeep.domain.adopting import KeptRecord
 from modelkeep.domain.knowledge import Grade, SourceRecord
@@ -17,6 +20,8 @@ BEGINNING, BEGINNING_MIN = 0.8, 3
 """How similar two stems are of which one is the beginning of the other, and how long that has to be."""
 
 OFFERS_MAX = 10
+COMPARED_MAX = 2 * OFFERS_MAX
+"""Neighbours whose names are compared exactly."""
 
 
 class OfferedBy(StrEnum):
@@ -55,11 +60,54 @@ class Orphan:
     offers: tuple[Offer, ...] = ()
 
 
-def offers(record: SourceRecord, candidates: Iterable[Candidate]) -> list[Offer]:
-    """Return the models that a record without one may be about, the likeliest first."""
-    found = (offer for candidate in candidates if (offer := _offer(record, candidate)) is not None)
+class Neighbourhood:
+    """Contents by the folders in which they lie and the pieces of their names, made once for many orphans.
+
+    Comparing two names exactly takes long, so that is done only for those that have most pieces in common.
+    """
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self._places: list[tuple[str, str]] = []
+        self._by_piece: dict[str, dict[str, list[int]]] = {}
+        for candidate in candidates:
+            for path in candidate.paths:
+                by_piece = self._by_piece.setdefault(path.rsplit("/", 1)[0], {})
+                for piece in _pieces(stem_of(path).casefold()):
+                    by_piece.setdefault(piece, []).append(len(self._places))
+                self._places.append((path, candidate.sha256))
+
+    def offers(self, record: SourceRecord) -> list[Offer]:
+        """Return the models in the same folder whose names are similar."""
+        name, best = record.stem.casefold(), dict[str, Offer]()
+        for path, sha256 in self._likeliest(name, folders_of([record])) if name else ():
+            similarity = _similarity(name, stem_of(path).casefold())
+            if similarity >= SIMILAR and (sha256 not in best or similarity > best[sha256].similarity):
+                best[sha256] = Offer(sha256, path, OfferedBy.NEIGHBOURHOOD, similarity)
+        return list(best.values())
+
+    def _likeliest(self, name: str, folders: Iterable[str]) -> list[tuple[str, str]]:
+        common: Counter[int] = Counter()
+        for folder in folders:
+            by_piece = self._by_piece.get(folder, {})
+            for piece in _pieces(name):
+                common.update(by_piece.get(piece, ()))
+        likeliest = nsmallest(COMPARED_MAX, common, key=lambda place: (-common[place], *self._places[place]))
+        return [self._places[place] for place in likeliest]
+
+
+def offers(record: SourceRecord, candidates: Iterable[Candidate], neighbourhood: Neighbourhood) -> list[Offer]:
+    """Return the models that a record without one may be about, the likeliest first.
+
+    Args:
+        record: that has no model.
+        candidates: contents of which it claims a hash, or of the size that it tells.
+        neighbourhood: knows what lies where it lies.
+    """
+    found = {offer.sha256: offer for offer in neighbourhood.offers(record)}
+    found |= {offer.sha256: offer for candidate in candidates if (offer := _offer(record, candidate)) is not None}
     order = list(OfferedBy)
-    return sorted(found, key=lambda offer: (order.index(offer.by), -offer.similarity, offer.path))[:OFFERS_MAX]
+    ordered = sorted(found.values(), key=lambda offer: (order.index(offer.by), -offer.similarity, offer.path))
+    return ordered[:OFFERS_MAX]
 
 
 def the_clear_one(record: SourceRecord, candidates: Iterable[Candidate]) -> str:
@@ -85,19 +133,16 @@ def _offer(record: SourceRecord, candidate: Candidate) -> Offer | None:
         for path in candidate.paths:
             if record.stem and stem_of(path).casefold() == record.stem.casefold():
                 return Offer(candidate.sha256, path, OfferedBy.SIZE_AND_NAME, 1.0)
-    return _neighbour(record, candidate)
+    return None
 
 
-def _neighbour(record: SourceRecord, candidate: Candidate) -> Offer | None:
-    folders = {path.rsplit("/", 1)[0] for path in (*record.models, record.key)}
-    near = [path for path in candidate.paths if path.rsplit("/", 1)[0] in folders]
-    rated = [(_similarity(record.stem, stem_of(path)), path) for path in near if record.stem]
-    similarity, path = max(rated, default=(0.0, ""))
-    return Offer(candidate.sha256, path, OfferedBy.NEIGHBOURHOOD, similarity) if similarity >= SIMILAR else None
+def _pieces(name: str) -> frozenset[str]:
+    """Return all pairs of characters that stand side by side in a name."""
+    return frozenset(map("".join, pairwise(f" {name}")))
 
 
 def _similarity(one: str, other: str) -> float:
-    shorter, longer = sorted((one.casefold(), other.casefold()), key=len)
+    shorter, longer = sorted((one, other), key=len)
     ratio = round(SequenceMatcher(None, shorter, longer).ratio(), 2)
     return max(ratio, BEGINNING) if len(shorter) >= BEGINNING_MIN and longer.startswith(shorter) else ratio
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.store import sources
 from modelkeep.domain.acts import ActKind, ActOrder
 from modelkeep.domain.adopting import Adopted, Arrival, How, RecordTaking
 from modelkeep.domain.content_facts import SAFETENSORS, ContentRow
@@ -292,6 +293,16 @@ class TestOrphans:
             (B, OfferedBy.SIZE_AND_NAME),
             (A, OfferedBy.NEIGHBOURHOOD),
         ]
+
+    async def test_what_lies_in_the_folders_below_is_no_neighbour(
+        self, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sources, "_NEIGHBOURS_MAX", 1)
+        await hashed(catalogue, "/m/loras/a/hero (old).safetensors", A)
+        await hashed(catalogue, "/m/loras/hero (final).safetensors", B)
+        await adopt(catalogue, record(models=()))
+        (orphan,) = await catalogue.orphans()
+        assert [offer.sha256 for offer in orphan.offers] == [B]
 
     async def test_the_owner_gives_it_to_a_model_or_drops_it(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, "/m/x.safetensors", A)

@@ -1,15 +1,18 @@
 """Of which content a record speaks, what becomes of its claims, and which models an orphan is offered."""
 
 import itertools
+from difflib import SequenceMatcher
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelkeep.domain import orphans
 from modelkeep.domain.adopting import How, KeptRecord, Target, choose_targets, speaking
 from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, SourceRecord
-from modelkeep.domain.orphans import Candidate, OfferedBy, offers, the_clear_one
+from modelkeep.domain.orphans import Candidate, Neighbourhood, OfferedBy, offers, the_clear_one
 from modelkeep.domain.verdicts import Verdict, known_digests, verdict
 
 A, B, T = "a" * 64, "b" * 64, "1f" * 32
@@ -113,4 +116,24 @@ class TestOrphans:
         self, stem: str, size_bytes: int, claims: tuple[HashClaim, ...], expected: OfferedBy | None
     ) -> None:
         record = SourceRecord("x", "/m/x.json", "d", stem=stem, size_bytes=size_bytes, claims=claims)
-        assert [offer.by for offer in offers(record, [CANDIDATE])] == ([expected] if expected else [])
+        assert [offer.by for offer in offers(record, [CANDIDATE], Neighbourhood([CANDIDATE]))] == (
+            [expected] if expected else []
+        )
+
+    def test_of_very_many_neighbours_those_with_most_in_common_are_compared(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compared = []
+
+        class Counted(SequenceMatcher[str]):
+            def __init__(self, *names: Any) -> None:
+                compared.append(names[1:])
+                super().__init__(*names)
+
+        monkeypatch.setattr(orphans, "SequenceMatcher", Counted)
+        names = [f"lovely style of {number} v1" for number in range(1000)]
+        many = [Candidate(f"{i:064x}", 10, (f"/m/{name}.pt",), DIGESTS[A]) for i, name in enumerate(names)]
+        found = offers(SourceRecord("x", "/m/x.json", "d", stem="lovely style of 721 v2"), [], Neighbourhood(many))
+        assert found[0].path == "/m/lovely style of 721 v1.pt"
+        assert len(found) == orphans.OFFERS_MAX
+        assert len(compared) == orphans.COMPARED_MAX

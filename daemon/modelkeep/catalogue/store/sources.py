@@ -1,19 +1,21 @@
 """Questions about source records: what is known of a content, which records have no model, and who may be meant."""
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, below
+from modelkeep.catalogue.dialect import among, below, storable_path
 from modelkeep.catalogue.store.attaching import candidates, candidates_by_claims, orphan_ids
 from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.records import kept_records, records_of
 from modelkeep.catalogue.tables import locations, record_claims
 from modelkeep.domain.adopting import KeptRecord, speaking_about
-from modelkeep.domain.orphans import Orphan, folders_of, offers
+from modelkeep.domain.orphans import Neighbourhood, Orphan, folders_of, offers
 from modelkeep.domain.sources import ModelSources
 from modelkeep.domain.verdicts import Verdict, verdict
 
-_NEIGHBOURS_MAX = 500
+_NEIGHBOURS_MAX = 5_000
 
 
 def sources_of(connection: sa.Connection, sha256: str) -> ModelSources:
@@ -55,33 +57,31 @@ def orphan(connection: sa.Connection, record_id: int) -> Orphan | None:
 
 def _with_offers(connection: sa.Connection, records: list[KeptRecord]) -> list[Orphan]:
     by_claims = candidates_by_claims(connection, records)
-    near = _contents_near(connection, records)
-    known = candidates(connection, sorted({sha256 for hashes in near.values() for sha256 in hashes}))
+    by_size = _contents_of_sizes(connection, {kept.record.size_bytes for kept in records} - {0})
+    near = {
+        sha256
+        for folder in folders_of([kept.record for kept in records])
+        for sha256 in _contents_in(connection, folder)
+    }
+    known = candidates(connection, sorted(near.union(*by_size.values())))
+    neighbourhood = Neighbourhood(known[sha256] for sha256 in sorted(near & known.keys()))
     made = []
-    for record in records:
-        found = {each.sha256: each for each in by_claims.get(record.id, ())}
-        found |= {sha256: known[sha256] for sha256 in near.get(record.id, ()) if sha256 in known}
-        made.append(Orphan(record, tuple(offers(record.record, found.values()))))
+    for kept in records:
+        sized = [known[sha256] for sha256 in by_size.get(kept.record.size_bytes, ()) if sha256 in known]
+        made.append(Orphan(kept, tuple(offers(kept.record, [*sized, *by_claims.get(kept.id, ())], neighbourhood))))
     return made
 
 
-def _contents_near(connection: sa.Connection, records: list[KeptRecord]) -> dict[int, set[str]]:
-    """Return, for each record, the contents that lie where it lies, or have the size that it tells."""
-    sizes = sorted({record.record.size_bytes for record in records if record.record.size_bytes})
+def _contents_of_sizes(connection: sa.Connection, sizes: Collection[int]) -> dict[int, set[str]]:
     query = sa.select(locations.c.sha256, locations.c.size_bytes).distinct()
     by_size: dict[int, set[str]] = {}
     for row in connection.execute(query.where(among(locations.c.size_bytes, sizes))) if sizes else ():
         by_size.setdefault(row.size_bytes, set()).add(row.sha256)
-    by_folder = {folder: _contents_in(connection, folder) for folder in folders_of([r.record for r in records])}
-    return {
-        record.id: by_size.get(record.record.size_bytes, set()).union(
-            *(by_folder[folder] for folder in folders_of([record.record]))
-        )
-        for record in records
-    }
+    return by_size
 
 
 def _contents_in(connection: sa.Connection, folder: str) -> set[str]:
-    query = sa.select(locations.c.sha256, locations.c.path).where(below(locations.c.path, folder))
-    rows = connection.execute(query.limit(_NEIGHBOURS_MAX)).all()
-    return {row.sha256 for row in rows if row.path.rsplit("/", 1)[0] == folder}
+    """Return the contents that lie in a folder itself."""
+    name = sa.func.substr(locations.c.path, len(storable_path(folder)) + 2)
+    is_in_it = sa.and_(below(locations.c.path, folder), sa.func.instr(name, "/") == 0)
+    return set(connection.execute(sa.select(locations.c.sha256).where(is_in_it).limit(_NEIGHBOURS_MAX)).scalars())
