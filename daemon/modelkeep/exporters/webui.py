@@ -27,6 +27,7 @@ _TELLING = frozenset(
         "sha256",
         "unpackList",
         "extensions",
+        "modelId",
     }
 )
 _BASES = (

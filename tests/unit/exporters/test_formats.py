@@ -289,6 +289,10 @@ def test_files_of_other_programs_under_the_same_name_are_left_alone(existing: di
         written("webui", existing)
 
 
+def test_what_civitai_browser_keeps_of_a_model_is_completed() -> None:
+    assert as_object(written("webui", {"modelId": 5}))["notes"] == SAID.notes
+
+
 def test_nothing_is_written_of_a_model_of_which_nothing_is_known() -> None:
     bare = KnownModel(SHA256, "/m/a.safetensors")
     for kind in ("webui", "civitai-helper"):

@@ -3,6 +3,7 @@
 Two LoRAs of one name share a folder. Of what a folder says only the fields in `user_edits` are the owner's words.
 """
 
+import filecmp
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from modelkeep.importers.sidecars.values import list_of, number, object_of, text
 
 KIND = "lora-sidebar"
 _INFO, _PROCESSED, _FOLDER = "info.json", "processed_loras.json", "loraData"
+_PLACEHOLDER = "placeholder.jpeg"
 _PREVIEW_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".webm")
 _FIELDS = {
     "name": "title",
@@ -113,5 +115,13 @@ def _meaning(value: JsonObject, stem: str, is_favourite: bool) -> Meaning:
 
 def _images(folder: Path) -> Iterator[ImageFile]:
     for path in sorted(folder.iterdir(), key=lambda path: (path.stem != "preview", path.name)):
-        if path.suffix.lower() in _PREVIEW_SUFFIXES and path.is_file():
+        if path.suffix.lower() in _PREVIEW_SUFFIXES and path.is_file() and not _is_placeholder(path):
             yield ImageFile(str(path), ImageRank.PREVIEW if path.stem == "preview" else ImageRank.EXAMPLE)
+
+
+def _is_placeholder(path: Path) -> bool:
+    """Return whether an image is a copy of the one that stands for models without any."""
+    try:
+        return path.stem == "preview" and filecmp.cmp(path, path.parent.parent / _PLACEHOLDER, shallow=False)
+    except OSError:
+        return False

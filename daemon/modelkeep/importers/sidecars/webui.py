@@ -52,8 +52,10 @@ def is_user_metadata(value: Mapping[str, Any], *, is_orphan: bool) -> bool:
     """
     if value.keys() & _TELLING or _helper(value) or ("modelId" in value and "sha256" in value):
         return True
-    said = value.keys() & _PLAIN
-    return bool(said) and (not is_orphan or value.keys() <= _PLAIN | _NEUTRAL)
+    is_nothing_else = value.keys() <= _PLAIN | _NEUTRAL
+    if value.keys() & _PLAIN:
+        return is_nothing_else or not is_orphan
+    return "modelId" in value and is_nothing_else and not is_orphan
 
 
 def _helper(value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -64,6 +64,9 @@ def test_a_folder_of_lora_sidebar_tells_the_owners_words_from_copied_ones(tmp_pa
     json_file(folder / "processed_loras.json", {"loras": [{"filename": "felt"}], "favorites": ["felt"]})
     for name in ("preview.jpeg", "mine.png"):
         model(folder / "felt" / name)
+    # Models without an image get a copy of the same one.
+    for name in ("preview.png", "../placeholder.jpeg"):
+        model(folder / "felt" / name).write_bytes(b"no image")
 
     record = by_model(read(LoraSidebarReader(), tmp_path, tmp_path / "models", tmp_path))["felt.safetensors"]
 

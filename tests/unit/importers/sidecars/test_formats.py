@@ -115,6 +115,7 @@ def test_a_skeleton_s_short_sha256_is_an_autov3() -> None:
         {"preferred weight": 0},
         {"vae_te": ["clip_l"]},
         {"modelId": 5, "sha256": None},
+        {"modelId": 5},
         {"extensions": {"sd_civitai_helper": {"version": "1"}}},
     ],
 )
@@ -131,6 +132,7 @@ def test_other_json_is_passed_by(value: object) -> None:
 
 def test_without_a_model_json_has_to_be_nothing_but_user_metadata() -> None:
     assert read(".json", {"description": "of a package", "version": "1"}) is None
+    assert read(".json", {"modelId": 5}) is None
     assert read(".json", b'{"description": ') is None
     for value in ({"description": "mine", "notes": ""}, {"activation text": "a", "other": 1}):
         assert isinstance(read(".json", value), SourceRecord)
