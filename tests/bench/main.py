@@ -18,6 +18,7 @@ from rich.table import Table
 from tests.bench import browsing, hashing, images, importing, machine, migrating, resting, watching
 from tests.bench.measuring import Measured
 from tests.bench.scene import Scene
+from tests.program_forks import only_by_exec
 
 _COLUMNS = 140
 """Of the table where there is no terminal."""
@@ -114,7 +115,8 @@ def _measure(row: Row, options: argparse.Namespace) -> Iterator[Line]:
 
 
 def _at_scale(row: Row, scale: float, options: argparse.Namespace) -> list[Measured]:
-    with tempfile.TemporaryDirectory(prefix="modelkeep-bench-", dir=options.folder) as folder:
+    # By exec, as everybody starts it: a fork shares memory with what it was forked from.
+    with only_by_exec(), tempfile.TemporaryDirectory(prefix="modelkeep-bench-", dir=options.folder) as folder:
         return list(row.measure(Scene(Path(folder), scale, options.rounds)))
 
 

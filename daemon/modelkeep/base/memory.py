@@ -3,16 +3,24 @@
 import ctypes
 import gc
 
-_M_ARENA_MAX = -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Of malloc.h, see mallopt(3)."""
+
+_LARGE_BYTES = 1 << 18
+_TRIM_BYTES = 1 << 23
 
 _C = ctypes.CDLL(None)
 
 
-def share_one_heap() -> None:
-    """Have all threads that begin from now on share one heap: glibc would give each its own, and keep their holes."""
-    if hasattr(_C, "malloc_trim"):  # it is glibc
-        _C.mallopt(_M_ARENA_MAX, 1)
+def keep_heap_small() -> None:
+    """Have the heap keep few holes; it has to be called before any other thread begins."""
+    if not hasattr(_C, "malloc_trim"):  # it is not glibc
+        return
+    # glibc would give each thread a heap of its own, and keep the holes of all.
+    _C.mallopt(_M_ARENA_MAX, 1)
+    # What is large goes back as soon as it is let go: glibc would put such pieces into the heap once one was freed.
+    _C.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+    _C.mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
 
 
 def give_back_memory() -> None:

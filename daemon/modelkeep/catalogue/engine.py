@@ -47,6 +47,8 @@ class Database:
         self.path = path
         self.changes = 0
         """Grows with each transaction that may have changed a row."""
+        self.transactions = 0
+        """Grows with each transaction."""
         reading = resting_engine if read_only and is_resting else reading_engine
         self._writing = reading(path) if read_only else writing_engine(path)
         self._reading = reading(path)
@@ -89,6 +91,7 @@ class Database:
         kwargs: dict[str, Any],
     ) -> T:
         is_writer = engine is self._writing
+        self.transactions += 1
 
         def transact() -> T:
             with translated_errors(self.path), engine.begin() as connection:

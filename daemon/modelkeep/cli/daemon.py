@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from modelkeep.base.journald import leads_to_journald
+from modelkeep.base.memory import keep_heap_small
 from modelkeep.cli.context import Invocation, invocation
 from modelkeep.cli.help import examples
 from modelkeep.cli.output import console, facts
@@ -23,6 +24,7 @@ def run(context: typer.Context) -> None:
 
     Ctrl-C or SIGTERM stops it in order; SIGHUP reads the configuration again.
     """
+    keep_heap_small()
     from modelkeep.service.daemon import run_daemon
 
     call = invocation(context)

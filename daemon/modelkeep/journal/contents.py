@@ -12,6 +12,8 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
+from heapq import merge
+from itertools import groupby
 from pathlib import Path
 from zlib import crc32
 
@@ -24,6 +26,7 @@ Indexed = tuple[Stamp | None, Stamp | None]
 """A segment and its index, as they are at this moment."""
 
 _FORMAT = 1
+_RECENT_MAX = 20_000
 _HEAD = re.compile(rb'"ts":"([^"\\]*)","event":"([a-z0-9_.]+)"')
 _ERROR = re.compile(rb'"error":(?!""|null)')
 
@@ -133,27 +136,49 @@ def _save(segment: Segment, stamp: Stamp, contents: Contents) -> bool:
 
 def _read(segment: Segment) -> Contents:
     """Read a segment from its beginning to its end."""
-    times, events, keys = set[bytes](), set[bytes](), set[Spelled]()
+    times, events, keys = set[bytes](), set[bytes](), _Keys()
     has_error = False
     for block in blocks(segment):
         heads = _HEAD.findall(block)
         times.update((min(heads)[0], max(heads)[0]) if heads else ())
         events.update(event for _, event in heads)
         has_error = has_error or _ERROR.search(block) is not None
-        keys.update(KEYS.findall(block))
+        keys.add(KEYS.findall(block))
+    checksums, names = keys.taken()
     return Contents(
         min(times, default=b"").decode(errors="replace"),
         max(times, default=b"").decode(errors="replace"),
         tuple(sorted(event.decode() for event in events)),
         has_error,
-        array("I", sorted({checksum_of(key) for key in keys if key[0] != b"name"})).tobytes(),
-        _names(keys),
+        checksums.tobytes(),
+        b"\n".join(names),
     )
 
 
-def _names(keys: Iterable[Spelled]) -> bytes:
-    texts = {text for field, text, _ in keys if text and field != b"migration"}
-    return b"\n".join(sorted({_folded(_unescaped(text).rpartition("/")[2]) for text in texts}))
+class _Keys:
+    """Checksums and names of keys, which a segment has by the hundred thousand, kept in little memory."""
+
+    def __init__(self) -> None:
+        self._recent: set[Spelled] = set()
+        self._checksums: list[array[int]] = []
+        self._names: set[bytes] = set()
+
+    def add(self, keys: Iterable[Spelled]) -> None:
+        """Add keys, most of which were among the last ones too."""
+        self._recent.update(keys)
+        if len(self._recent) > _RECENT_MAX:
+            self._take_recent()
+
+    def taken(self) -> tuple["array[int]", list[bytes]]:
+        """Return the checksums and the names of all, each once and in order."""
+        self._take_recent()
+        return array("I", (number for number, _ in groupby(merge(*self._checksums)))), sorted(self._names)
+
+    def _take_recent(self) -> None:
+        keys, self._recent = self._recent, set()
+        self._checksums.append(array("I", sorted({checksum_of(key) for key in keys if key[0] != b"name"})))
+        texts = {text for field, text, _ in keys if text and field != b"migration"}
+        self._names.update(_folded(_unescaped(text).rpartition("/")[2]) for text in texts)
 
 
 def _unescaped(text: bytes) -> str:

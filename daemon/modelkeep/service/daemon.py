@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from modelkeep.base.clock import JumpWatch, now_ms
 from modelkeep.base.log import configure_logging, get_logger
-from modelkeep.base.memory import give_back_memory, share_one_heap
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
@@ -84,7 +83,6 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level
     """
     configure_logging(log_level)
     faulthandler.enable()  # the service manager ends what hangs by SIGABRT: the log then says where it hung
-    share_one_heap()
     # A request is handed from the event loop to a thread and back: each time a busy thread may go on for so long.
     sys.setswitchinterval(THREAD_TURN_SECONDS)
     # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
@@ -214,6 +212,7 @@ class Daemon:
         )
         self._resting = Resting(
             lambda: self._journal.seq + self._operations.library.answered,
+            lambda: self._catalogue.database.transactions,
             lambda: self._pipeline.is_idle,
             self._catalogue.database.release_pages,
         )
@@ -371,8 +370,7 @@ class Daemon:
         self._successions.look()
         if self._pipeline.is_idle:
             await asyncio.to_thread(self._holdings.image_pool.release)
-            if await asyncio.to_thread(write_next_index, self._holdings.directory.journal, self._indexed):
-                await asyncio.to_thread(give_back_memory)
+            await asyncio.to_thread(write_next_index, self._holdings.directory.journal, self._indexed)
 
     def _hashing(self) -> Hashing:
         """Return what hashes: the pool, in a developer's daemon with a double before it that knows stand-in files."""

@@ -276,11 +276,13 @@ class Group(InotifyWatchGroup):
         flags = InotifyConstants.IN_ONLYDIR | (0 if follow_link else InotifyConstants.IN_DONT_FOLLOW)
         mask = Mask(self.event_mask & ~InotifyConstants.IN_DONT_FOLLOW | flags)
         descriptor = self._inotify_fd.add_callback(folder, mask, self, self._id)
+        self._unproven.discard(descriptor)
         before = self.path_of(descriptor)
         if before is not None and self._is_current(descriptor, before):
+            if before == folder:
+                return descriptor
             del self._active_callbacks_by_path[before]  # perhaps it was renamed, and the event was lost
         self._believe(descriptor, folder)
-        self._unproven.discard(descriptor)
         return descriptor
 
     def _believe(self, descriptor: WatchDescriptor, folder: bytes) -> None:

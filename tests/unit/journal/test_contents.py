@@ -9,7 +9,7 @@ from modelkeep.journal import contents, reader, trace
 from modelkeep.journal.contents import Indexed, contents_of, write_next_index
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
-from modelkeep.journal.segments import Segment, blocks, list_segments
+from modelkeep.journal.segments import Segment, blocks, lines_forward, list_segments
 from modelkeep.journal.writer import JournalWriter
 
 OpenJournal = Callable[..., JournalWriter]
@@ -101,3 +101,23 @@ def test_index_goes_with_its_segment(journal: Path) -> None:
 
 def test_segment_that_is_being_written_has_no_index(journal: Path) -> None:
     assert len(list(journal.glob("*.index"))) == len(list_segments(journal)) - 1
+
+
+def test_an_index_is_the_same_however_many_keys_are_taken_together(
+    folder: Path, open_journal: OpenJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = open_journal(segment_bytes=2_000, keep_segments=100)
+    for number in range(20):
+        writer.write("hash.finished", path=f"/m/model_{number % 7}.pt", sha256=HASHES[number % 6], pending_id=number)
+    writer.close()
+    segment = list_segments(folder)[0]
+    assert write_next_index(folder)
+    together = contents_of(segment)
+    segment.path.with_suffix(".index").unlink()
+
+    monkeypatch.setattr(contents, "_RECENT_MAX", 1)
+    monkeypatch.setattr(contents, "blocks", lines_forward)
+    assert write_next_index(folder)
+
+    assert together is not None
+    assert contents_of(segment) == together

@@ -4,12 +4,12 @@ from modelkeep.service.resting import Resting
 
 
 class Work:
-    """How much was done, whether something is on its way, and how often pages were released."""
+    """How much was done and asked, whether something is on its way, and how often pages were released."""
 
     def __init__(self) -> None:
-        self.done = self.releases = 0
+        self.done = self.looks_taken = self.releases = 0
         self.is_idle = True
-        self.resting = Resting(lambda: self.done, lambda: self.is_idle, self._release)
+        self.resting = Resting(lambda: self.done, lambda: self.looks_taken, lambda: self.is_idle, self._release)
 
     async def _release(self) -> None:
         self.releases += 1
@@ -35,3 +35,11 @@ async def test_nothing_is_given_back_while_something_is_on_its_way() -> None:
     assert await work.looks(5, 5, 5) == 0
     work.is_idle = True
     assert await work.looks(5) == 1
+
+
+async def test_what_the_idle_daemon_reads_of_the_catalogue_is_let_go_of_again() -> None:
+    work = Work()
+    assert await work.looks(5, 5) == 1
+    work.looks_taken += 1
+    assert await work.looks(5) == 2
+    assert await work.looks(5) == 2
