@@ -110,6 +110,12 @@ def test_siblings_that_are_both_there_are_told_apart_offered_and_taken(models: P
     assert details["digests"]["tensor-sha256"] == sha256_of(NEW[8 + int.from_bytes(NEW[:8], "little") :])
     assert details["header"]["keys"] == {"modelspec.title": "Two title"}
     assert [(sibling["sha256"], sibling["state"]) for sibling in details["siblings"]] == [(sha256_of(OLD), "present")]
+    note = json.dumps({"file": "y", "name": "y", "sha256": sha256_of(OLD), "userNote": "mine"})
+    put(models / "y.safetensors.rgthree-info.json", note.encode())
+    sources = f"/api/models/{sha256_of(NEW)}/details"
+    (source,) = wait_until(lambda: known.get(sources)["sources"].get("rgthree"), what="the note beside it")
+    assert [(one["verdict"], one["of_sibling"]) for one in source["claims"]] == [("refuted", sha256_of(OLD))]
+    assert "of another header of the same weights" in known.must("models", "show", str(path)).out
     found = known.get("/api/duplicates")
     assert found["duplicates"] == []
     assert [sorted(each["sha256"] for each in family) for family in found["siblings"]] == [

@@ -193,6 +193,7 @@ class Claim(Answer):
     size_bytes: int | None
     mtime_ns: int | None
     verdict: Literal["open", "confirmed", "refuted"]
+    of_sibling: str
 
 
 class SourceImage(Answer):

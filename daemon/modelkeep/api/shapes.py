@@ -22,7 +22,7 @@ from modelkeep.domain.orphans import Orphan
 from modelkeep.domain.planning import Decision, outcomes
 from modelkeep.domain.sources import ModelSources
 from modelkeep.domain.tag_acts import CarriedTag
-from modelkeep.domain.verdicts import Digests, verdict
+from modelkeep.domain.verdicts import Digests, verdict, whose
 
 Shape = dict[str, Any]
 
@@ -123,13 +123,13 @@ def _sources(sources: ModelSources) -> Shape:
     """What each tool knows, by the kind of its records."""
     found: Shape = {}
     for kept in sources.records:
-        shown = {**source_record(kept, sources.digests), "how": str(kept.attached[sources.sha256])}
+        shown = source_record(kept, sources.digests, sources.siblings) | {"how": str(kept.attached[sources.sha256])}
         found.setdefault(kept.record.kind, []).append(shown)
     return found
 
 
-def source_record(kept: KeptRecord, digests: Digests) -> Shape:
-    """A source record whole; each of its claims with what a content with these digests says of it."""
+def source_record(kept: KeptRecord, digests: Digests, siblings: Mapping[str, Digests] | None = None) -> Shape:
+    """A source record whole; each of its claims with what a content with these digests says of it, and of which sibling."""
     record = kept.record
     return {
         "id": kept.id,
@@ -144,7 +144,14 @@ def source_record(kept: KeptRecord, digests: Digests) -> Shape:
         "size_bytes": record.size_bytes,
         "meaning": meaning_as_json(record.meaning),
         "owned": sorted(record.owned),
-        "claims": [{**claim.as_json(), "verdict": str(verdict(claim, digests))} for claim in record.claims],
+        "claims": [
+            {
+                **claim.as_json(),
+                "verdict": str(verdict(claim, digests)),
+                "of_sibling": whose(claim, digests, siblings or {}),
+            }
+            for claim in record.claims
+        ],
         "images": [{"path": image.path, "rank": str(image.rank)} for image in record.images],
         "remarks": list(record.remarks),
         "raw": record.raw,

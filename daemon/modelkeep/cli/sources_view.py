@@ -86,7 +86,10 @@ def _claims(claimed: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> T
     made = table("claimed by", "hash", "value", "verdict")
     for source, claim in claimed:
         style = _VERDICT_STYLES.get(claim["verdict"], "")
-        verdict = plain(f"{claim['verdict']} ({claim['grade']})", style)
+        said = f"{claim['verdict']} ({claim['grade']})"
+        if claim.get("of_sibling"):
+            said, style = f"of another header of the same weights ({claim['grade']})", ""
+        verdict = plain(said, style)
         made.add_row(plain(source["kind"]), plain(claim["kind"]), plain(claim["value"]), verdict)
     return made
 

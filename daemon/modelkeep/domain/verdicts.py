@@ -52,6 +52,14 @@ def is_confirmed(claims: Iterable[HashClaim], digests: Digests) -> bool:
     return any(claim.kind in STRONG and verdict(claim, digests) is Verdict.CONFIRMED for claim in claims)
 
 
+def whose(claim: HashClaim, digests: Digests, siblings: Mapping[str, Digests]) -> str:
+    """Return of which sibling a claim is true that is refuted by a content with these digests, empty when of none."""
+    if verdict(claim, digests) is not Verdict.REFUTED:
+        return ""
+    true_of = (sha256 for sha256, known in siblings.items() if verdict(claim, known) is Verdict.CONFIRMED)
+    return min(true_of, default="")
+
+
 def _either(value: str, found: list[str | None]) -> Verdict:
     if value in found:
         return Verdict.CONFIRMED

@@ -9,6 +9,7 @@ from modelkeep.catalogue.store.attaching import candidates, candidates_by_claims
 from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.records import kept_records, records_of
+from modelkeep.catalogue.store.siblings import siblings_of
 from modelkeep.catalogue.tables import locations, record_claims
 from modelkeep.domain.adopting import KeptRecord, speaking_about
 from modelkeep.domain.orphans import Neighbourhood, Orphan, folders_of, offers
@@ -22,7 +23,9 @@ def sources_of(connection: sa.Connection, sha256: str) -> ModelSources:
     """Return what other tools know of a content, and what it was read to have."""
     records = records_of(connection, [sha256]).get(sha256, [])
     digests, model = digests_of(connection, [sha256])[sha256], get_model(connection, sha256)
-    return ModelSources(sha256, tuple(speaking_about(records, digests, model.size_bytes if model else 0)), digests)
+    speaking = speaking_about(records, digests, model.size_bytes if model else 0)
+    siblings = digests_of(connection, [sibling.sha256 for sibling in siblings_of(connection, sha256)])
+    return ModelSources(sha256, tuple(speaking), digests, siblings)
 
 
 def claiming(connection: sa.Connection, text: str) -> list[str]:
