@@ -33,6 +33,7 @@ from modelkeep.catalogue.store import (
     migrating,
     offers,
     parking,
+    records,
     scanning,
     siblings,
     source_images,
@@ -168,6 +169,7 @@ class Catalogue:
     attach_records = _writes(adopting.attach_records)
     resolve_orphan = _writes(adopting.resolve_orphan)
     may_attach = _reads(attaching.may_attach)
+    claims_on_files = _reads(records.claims_on_files)
     unheard = _reads(knowing.unheard)
     wanted_images = _reads(source_images.wanted_images)
     taken_digests = _reads(source_images.taken_digests)

@@ -262,6 +262,9 @@ record_claims = sa.Table(
     sa.Column("record_id", sa.ForeignKey("source_records.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("kind", sa.String(32), primary_key=True),
     sa.Column("value", sa.String(128), primary_key=True, index=True),
+    # What the file was when it was made of it, for claims of grade A; NULL for all others.
+    sa.Column("size_bytes", sa.BigInteger),
+    sa.Column("mtime_ns", Nanoseconds),
     **BY_KEY,
 )
 

@@ -162,7 +162,8 @@ def _version_of(value: JsonObject) -> AnswerVersion:
 def _claim_of(value: JsonObject) -> HashClaim:
     claim = HashClaim.from_json(value)
     if not isinstance(claim.value, str) or not all(
-        number is None or isinstance(number, int) for number in (claim.size_bytes, claim.mtime_ns)
+        number is None or (isinstance(number, int) and abs(number) <= _NUMBER_MAX)
+        for number in (claim.size_bytes, claim.mtime_ns)
     ):
         raise NotAnArchive("a claim is none")
     return claim

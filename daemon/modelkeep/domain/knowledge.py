@@ -52,6 +52,11 @@ class HashClaim:
     size_bytes: int | None = None
     mtime_ns: int | None = None
 
+    def is_of(self, size_bytes: int, mtime_ns: int) -> bool:
+        """Return whether it was made of a file that had this time, and this size where that was stored too."""
+        is_made_of_file = self.grade is Grade.A and self.mtime_ns is not None
+        return is_made_of_file and self.mtime_ns == mtime_ns and self.size_bytes in (None, size_bytes)
+
     def as_json(self) -> JsonObject:
         """Return the shape in which the catalogue holds it and programs get it."""
         return {known.name: getattr(self, known.name) for known in fields(self)}

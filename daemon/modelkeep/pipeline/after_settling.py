@@ -13,6 +13,7 @@ from modelkeep.pipeline.parking import Parking
 from modelkeep.pipeline.refusals import FORBIDDEN, REFUSALS, Untaken
 from modelkeep.pipeline.settle import Refused, Taken
 from modelkeep.pipeline.stages import Stages
+from modelkeep.pipeline.urgency import Urgency
 
 
 class AfterSettling:
@@ -21,6 +22,7 @@ class AfterSettling:
     Args:
         catalogue: the queue, and what is known of paths.
         stages: hold the jobs.
+        urgency: says which files wait for others.
         parking: puts rows back into the queue.
         untaken: looks again at files that are not taken.
         failures: lets go of jobs.
@@ -31,6 +33,7 @@ class AfterSettling:
         self,
         catalogue: Catalogue,
         stages: Stages,
+        urgency: Urgency,
         parking: Parking,
         untaken: Untaken,
         failures: Failures,
@@ -38,6 +41,7 @@ class AfterSettling:
     ) -> None:
         self._catalogue = catalogue
         self._stages = stages
+        self._urgency = urgency
         self._parking = parking
         self._untaken = untaken
         self._failures = failures
@@ -54,6 +58,7 @@ class AfterSettling:
     async def _send_on(self, taken: Sequence[tuple[Job, Fingerprint]]) -> None:
         paths = {job: job.path for job, _ in taken}
         known = await self._catalogue.locations_at(list(paths.values()))
+        await self._urgency.judge(taken)
         here = [item for item in taken if item[0] in self._stages.jobs and item[0].stage is Stage.SETTLING]
         self._record([("file.settled", {"path": job.path, "pending_id": job.pending_id}) for job, _ in here])
         for job, fingerprint in here:

@@ -1,6 +1,7 @@
 """Fetch what is due from the queue in the catalogue, so that the stages always have enough and never too much.
 
-When nothing is due, claims and doubts are, and after those the files of which something was not read yet.
+Rows of whose files another tool has told a hash come last. When nothing is due, claims and doubts are, and after
+those the files of which something was not read yet.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ IN_HAND_LOW = 2_000
 """With fewer than this in hand, more are fetched."""
 
 CLAIMS_MAX = 1_000
-"""Claims looked at in one go."""
+"""Claims looked at in one go, and rows in hand of whose files hashes are claimed: others may become due meanwhile."""
 
 
 class Refill:
@@ -91,6 +92,9 @@ class Refill:
     async def _fetch(self) -> None:
         in_hand = self._arrivals.jobs.rows
         rows = await self._catalogue.due_pending(self._clock_ms(), IN_HAND_MAX - len(in_hand), in_hand.keys())
+        if not rows and len(in_hand) < CLAIMS_MAX:
+            room = CLAIMS_MAX - len(in_hand)
+            rows = await self._catalogue.due_pending(self._clock_ms(), room, in_hand.keys(), claimed=True)
         if rows:
             await self._enqueue_due(rows)
         elif not len(self._arrivals.jobs):

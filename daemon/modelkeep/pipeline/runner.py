@@ -38,6 +38,7 @@ from modelkeep.pipeline.refusals import Untaken, stopping
 from modelkeep.pipeline.requests import Requests
 from modelkeep.pipeline.settle import SettleStage
 from modelkeep.pipeline.stages import Stages
+from modelkeep.pipeline.urgency import Urgency
 
 WAITING = (Stage.SETTLING, Stage.QUEUED, Stage.REQUESTED)
 """Stages in which a stop finds what nobody will go on with."""
@@ -108,7 +109,8 @@ class Pipeline:
         self._arrivals = Arrivals(stages)
         self._refill = Refill(catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room)
         self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)
-        self._after_settling = AfterSettling(catalogue, stages, parking, untaken, failures, record)
+        self._urgency = Urgency(catalogue, self.jobs, self.hashing)
+        self._after_settling = AfterSettling(catalogue, stages, self._urgency, parking, untaken, failures, record)
         self._after_hashing = AfterHashing(
             readings, stages, contents, claims, parking, untaken, failures, looks, troubles, record, room.set
         )
@@ -168,6 +170,10 @@ class Pipeline:
     def sweep(self) -> None:
         """Take up what is due in the queue, and try again the claims that could not be looked at."""
         self._refill.sweep()
+
+    async def order_by_claims(self) -> None:
+        """Have files wait that another tool has told a hash of: an import brought some."""
+        await self._urgency.judge_again()
 
     # What the watching side hands over, see `Arrivals`
 

@@ -394,6 +394,7 @@ class Daemon:
 
     async def _after_import(self) -> None:
         await self._learn_hashes()
+        await self._pipeline.order_by_claims()
         self._sidecars.look_everywhere([])
 
     async def _learn_hashes(self) -> None:

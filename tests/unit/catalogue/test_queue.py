@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.detection import Found, Rename
+from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, SourceRecord
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.planning import outcomes
@@ -180,6 +182,18 @@ class TestDue:
         await park(catalogue, b, PendingState.CONFLICT, NOW - 99)
         assert [row.id for row in await catalogue.due_pending(NOW, 10)] == [c.id]
         assert [row.id for row in await catalogue.due_pending(NOW + 1, 10)] == [c.id, a.id]
+
+    async def test_files_of_which_another_tool_made_a_hash_come_after_all_others(self, catalogue: Catalogue) -> None:
+        made, others, unclaimed = await queue(catalogue, "/m/made.pt", "/m/others.pt", "/m/unclaimed.pt")
+        claim = HashClaim(HashKind.BLAKE3, "b3" * 32, Grade.A, 10, 5)
+        for row, said in ((made, claim), (others, HashClaim(HashKind.SHA256, A, Grade.B))):
+            record = SourceRecord("comfyui", f"/db#{row.id}", "1", (row.path,), claims=(said,))
+            await catalogue.adopt([Arrival(record)], (), NOW, lambda _: None)
+        assert [row.id for row in await catalogue.due_pending(NOW, 10)] == [others.id, unclaimed.id]
+        assert [row.id for row in await catalogue.due_pending(NOW, 10, claimed=True)] == [made.id]
+        assert await catalogue.due_pending(NOW, 10, [made.id], claimed=True) == []
+        paths = [row.path for row in (made, others, unclaimed)]
+        assert await catalogue.claims_on_files(paths) == {made.path: [claim]}
 
     async def test_what_is_in_hand_is_left_out_and_does_not_use_up_the_limit(self, catalogue: Catalogue) -> None:
         rows = await queue(catalogue, *(f"/m/{number}.pt" for number in range(6)))

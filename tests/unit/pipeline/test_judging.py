@@ -180,11 +180,11 @@ async def sweep_twice(line: Line, path: str) -> None:
     """Have what is due fetched, and wait until all of that is in hand: then it is fetched once more."""
     fetch, fetches = line.catalogue.due_pending, 0
 
-    async def counted(*arguments: Any) -> list[PendingImport]:
+    async def counted(*arguments: Any, claimed: bool = False) -> list[PendingImport]:
         nonlocal fetches
-        fetches += 1
+        fetches += not claimed
         line.pipeline.sweep()
-        return await fetch(*arguments)
+        return await fetch(*arguments, claimed=claimed)
 
     with patch.object(line.catalogue, "due_pending", counted):
         line.pipeline.sweep()

@@ -11,7 +11,7 @@ from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.import_origin import forget_pending
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_pending
-from modelkeep.catalogue.tables import models, pending_import
+from modelkeep.catalogue.tables import models, pending_import, record_claims, record_targets
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root, root_of, suggested_name, suggested_type
 from modelkeep.domain.parking import Parked
@@ -117,16 +117,32 @@ def newest_pending_id(connection: sa.Connection) -> int:
 
 
 def due_pending(
-    connection: sa.Connection, now_ms: int, limit: int, without_ids: Collection[int] = ()
+    connection: sa.Connection, now_ms: int, limit: int, without_ids: Collection[int] = (), *, claimed: bool = False
 ) -> list[PendingImport]:
-    """Return rows that the sweep takes up: waiting or failed or missing, and due. The longest due come first."""
+    """Return rows that the sweep takes up: waiting or failed or missing, and due. The longest due come first.
+
+    Args:
+        connection: to the catalogue.
+        now_ms: the time.
+        limit: most rows.
+        without_ids: rows that are left out.
+        claimed: whether rows are wanted of whose file another tool made a hash; all others come before these.
+    """
     query = (
         _SELECT.where(pending_import.c.state != PendingState.CONFLICT, pending_import.c.due_at <= now_ms)
         .where(sa.not_(among(pending_import.c.id, without_ids)))
+        .where(_IS_CLAIMED if claimed else sa.not_(_IS_CLAIMED))
         .order_by(pending_import.c.due_at, pending_import.c.id)
         .limit(limit)
     )
     return _rows(connection, query)
+
+
+_IS_CLAIMED = (
+    sa.exists()
+    .where(record_targets.c.path == pending_import.c.path, record_claims.c.record_id == record_targets.c.record_id)
+    .where(record_claims.c.mtime_ns.is_not(None))
+)
 
 
 def delete_pending(connection: sa.Connection, pending_id: int) -> None:

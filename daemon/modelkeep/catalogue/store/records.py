@@ -15,7 +15,9 @@ from modelkeep.domain.adopting import Arrival, How, KeptRecord, RecordTaking, st
 from modelkeep.domain.images import is_video
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.knowledge import (
+    Grade,
     HashClaim,
+    HashKind,
     ImageFile,
     ImageRank,
     SourceRecord,
@@ -285,11 +287,33 @@ def _put_claims(connection: sa.Connection, written: Sequence[Put]) -> None:
     _CLAIM.run(
         connection,
         [
-            {"record_id": record_id, "kind": claim.kind.value, "value": claim.value}
+            {"record_id": record_id, "kind": claim.kind.value, "value": claim.value, **_facts(claim)}
             for arrival, record_id, _ in written
             for claim in arrival.record.claims
         ],
     )
+
+
+def _facts(claim: HashClaim) -> dict[str, int | None]:
+    """Return what a file was when a hash was made of it; nothing for one that says so of no file."""
+    if claim.grade is not Grade.A:
+        return {"size_bytes": None, "mtime_ns": None}
+    return {"size_bytes": claim.size_bytes, "mtime_ns": claim.mtime_ns}
+
+
+def claims_on_files(connection: sa.Connection, paths: Sequence[str]) -> dict[str, list[HashClaim]]:
+    """Return the hashes that were made of the files at these paths, as far as these are what they were then."""
+    if not paths:
+        return {}
+    columns = record_claims.c
+    joined = record_targets.join(record_claims, columns.record_id == record_targets.c.record_id)
+    query = sa.select(record_targets.c.path, columns.kind, columns.value, columns.size_bytes, columns.mtime_ns)
+    made = query.select_from(joined).where(among(record_targets.c.path, paths), columns.mtime_ns.is_not(None))
+    found: dict[str, list[HashClaim]] = {}
+    for row in connection.execute(made):
+        claim = HashClaim(HashKind(row.kind), row.value, Grade.A, row.size_bytes, row.mtime_ns)
+        found.setdefault(row.path, []).append(claim)
+    return found
 
 
 def _put_images(connection: sa.Connection, written: Sequence[Put]) -> None:
