@@ -11,6 +11,7 @@ from modelkeep.api.etags import etag_of, is_expected, versioned
 from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, TheQuestion, exact_text
 from modelkeep.api.responses import Json, failure
 from modelkeep.domain.browsing import Order
+from modelkeep.domain.values import TAGS_MAX
 from modelkeep.errors import Outdated
 
 router = APIRouter(prefix="/api/models", tags=["models"])
@@ -21,9 +22,7 @@ IfMatch = Annotated[str | None, Header(description="the version that is to be ch
 
 OneType = Annotated[str | None, Query(description="`others`: types that get_types does not name")]
 SoughtText = Annotated[str, Query(max_length=requests.TEXT_MAX, description="words")]
-CarriedTags = Annotated[
-    Sequence[str], Query(max_length=requests.TAGS_MAX, description="name of a tag; may come again")
-]
+CarriedTags = Annotated[Sequence[str], Query(max_length=TAGS_MAX, description="name of a tag; may come again")]
 
 
 @router.post("/sha256", response_model=reports.Hashed, response_model_exclude_none=True)

@@ -9,16 +9,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.tag_acts import COLOR
-from modelkeep.domain.values import Strategy, normalise_sha256
+from modelkeep.domain.values import NAME_CHARACTERS_MAX, TAG_CHARACTERS_MAX, TAGS_MAX, Strategy, normalise_sha256
 
 ROW_ID_MAX = 2**63 - 1
 """SQLite's largest integer."""
 
 ROWS_AT_ONCE_MAX = 100_000
 META_DEPTH_MAX = 64
-TEXT_MAX = 4096
-TAG_NAME_MAX = 200
-TAGS_MAX = 1000
+TEXT_MAX = NAME_CHARACTERS_MAX
 
 
 def _file_system_text(text: str) -> str:
@@ -69,7 +67,7 @@ def none_from_empty(value: object) -> object:
 PathText = Annotated[str, AfterValidator(_file_system_text)]
 Hash = Annotated[str, AfterValidator(_hash_text)]
 RowId = Annotated[int, Field(strict=True, ge=1, le=ROW_ID_MAX)]
-TagName = Annotated[PathText, AfterValidator(_label), Field(min_length=1, max_length=TAG_NAME_MAX)]
+TagName = Annotated[PathText, AfterValidator(_label), Field(min_length=1, max_length=TAG_CHARACTERS_MAX)]
 Color = Annotated[str, Field(pattern=COLOR.pattern, description="#rrggbb or a name")]
 
 

@@ -14,7 +14,7 @@ from modelkeep.domain.description import TEXTS
 from modelkeep.domain.knowledge import LIST_FIELDS, SINGLE_FIELDS, Meaning, meaning_as_json, meaning_from_json
 from modelkeep.domain.metadata import is_empty
 from modelkeep.domain.naming import is_name_from_path, suggested_name
-from modelkeep.domain.values import JsonObject, Model
+from modelkeep.domain.values import TAGS_MAX, JsonObject, Model
 
 NAME, BASE = "name", "base"
 
@@ -38,8 +38,8 @@ PLACES: Mapping[str, str] = {
 }
 """Where each field of a meaning goes in a model; `meta` is its `meta_json`, tags are the model's tags."""
 
-ASKED_ABOUT = tuple(field for field in SINGLE_FIELDS if field not in ("weight", "favourite", "rating"))
-"""Texts of which the owner may have two."""
+ASKED_ABOUT = tuple(field for field in SINGLE_FIELDS if field not in ("weight", "favourite", "rating", "usage_hint"))
+"""Texts of which the owner may have two; hints of use are settings of tools, each of which has its own."""
 
 _FORMATTED = ("description", "version_description")
 _POSITIVE = ("prompts", "positive")
@@ -71,9 +71,10 @@ def apply(model: Model, paths: Sequence[str], base: Meaning, theirs: Meaning) ->
             _put_meta(meta, field, tuple(place.split(".")[1:]), before, said)
     _put_prompt(meta, model.meta, before)
     carried = {tag.name for tag in model.tags}
+    new_tags = tuple(tag for tag in theirs.tags if tag not in base.tags and tag not in carried)
     return Applied(
         model.evolve(name=_name(model, paths, base, theirs), base=_base(model, base, theirs), meta=meta),
-        tuple(tag for tag in theirs.tags if tag not in base.tags and tag not in carried),
+        new_tags[: max(0, TAGS_MAX - len(carried))],
         meaning_from_json(said),
     )
 

@@ -6,9 +6,11 @@ mixed, lists unite. Where two of the owner's own words differ, one is taken and 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from modelkeep.domain.knowledge import LIST_FIELDS, SINGLE_FIELDS, Meaning, SourceRecord, Standing
+from modelkeep.domain.values import NAME_CHARACTERS_MAX, TAG_CHARACTERS_MAX, TAGS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,21 @@ def combine(records: Iterable[SourceRecord]) -> Combined:
         taken_from[name] = winner.kind
         differences += _differences(winner, saying, name)
     for name in LIST_FIELDS:
-        values[name] = _united(getattr(record.meaning, name) for record in ordered)
+        values[name] = _united(name, (getattr(record.meaning, name) for record in ordered))
     return Combined(Meaning(**values), taken_from, _tag_kinds(ordered), tuple(differences))
 
 
 _EMPTY = Meaning()
+_NAMES = ("title", "base_model")
+
+ITEMS_MAX = TAGS_MAX
+"""So many items of each list go into a model."""
 
 
 def _says(record: SourceRecord, name: str) -> bool:
     value = getattr(record.meaning, name)
+    if name in _NAMES and len(value) > NAME_CHARACTERS_MAX:
+        return False
     if record.standing is Standing.HEADER and _repeats_the_file(record, name):
         return False  # a trainer wrote it, for every file that it made; by now they may have other names
     return value != getattr(_EMPTY, name) and not (isinstance(value, str) and not value.strip())
@@ -105,10 +113,13 @@ def _differences(winner: SourceRecord, saying: Sequence[SourceRecord], name: str
     return found
 
 
-def _united(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+def _united(name: str, lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Return what is in any list, as far as a model may have it; the records keep all of theirs."""
     united: list[Any] = []
-    for items in lists:
-        united += [item for item in items if item not in united]
+    for item in chain.from_iterable(lists):
+        is_too_long = name == "tags" and len(item) > TAG_CHARACTERS_MAX
+        if len(united) < ITEMS_MAX and not is_too_long and item not in united:
+            united.append(item)
     return tuple(united)
 
 

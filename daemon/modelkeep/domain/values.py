@@ -29,6 +29,16 @@ def normalise_sha256(text: object) -> str | None:
     return digest if _SHA256.fullmatch(digest) else None
 
 
+NAME_CHARACTERS_MAX = 4096
+"""A longer name or type is none."""
+
+TAG_CHARACTERS_MAX = 200
+"""A longer tag is none."""
+
+TAGS_MAX = 1000
+"""More tags no model has."""
+
+
 class PendingState(StrEnum):
     """Where a row of the queue stands."""
 

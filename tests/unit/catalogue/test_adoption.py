@@ -241,8 +241,9 @@ class TestTheOwner:
 
     async def test_two_tools_with_words_of_his_that_differ_are_asked_about(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, HERO, A)
-        other = record(Meaning(notes="others"), kind="rgthree", key="/m/loras/hero.safetensors.rgthree-info.json")
-        adopted = await adopt(catalogue, record(), other)
+        said, own = Meaning(notes="others", usage_hint="clip skip 2"), frozenset({"notes", "usage_hint"})
+        other = record(said, kind="rgthree", key="/m/loras/hero.safetensors.rgthree-info.json", owned=own)
+        adopted = await adopt(catalogue, record(replace(SAID, usage_hint="30 steps"), owned=own), other)
         assert [(each.kind, each.field) for each in adopted.asked] == [("rgthree", "notes")]
         assert (await the_model(catalogue, A)).meta["notes"] == "mine"
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkeep.domain.combining import combine
+from modelkeep.domain.combining import ITEMS_MAX, combine
 from modelkeep.domain.knowledge import (
     Meaning,
     Origin,
@@ -98,3 +98,15 @@ def test_the_name_that_a_trainer_gave_its_file_is_no_title() -> None:
     output = Meaning(title="hero (v1.2)", author="x")
     trained = record("header", stem="hero (v1.2)", meaning=output, standing=Standing.HEADER)
     assert combine([trained]).meaning == Meaning(author="x")
+
+
+def test_more_than_a_model_may_have_stays_with_the_records() -> None:
+    words = tuple(map(str, range(ITEMS_MAX + 5)))
+    loud = SourceRecord(
+        "a", "/a", "1", meaning=Meaning(title="x" * 5000, tags=("t" * 201, *words), trigger_words=words)
+    )
+    plain = SourceRecord("b", "/b", "1", meaning=Meaning(title="Fox", tags=("last",)), standing=Standing.HEADER)
+    said = combine([loud, plain]).meaning
+    assert (said.title, said.tags) == ("Fox", words[:ITEMS_MAX])
+    assert said.trigger_words == words[:ITEMS_MAX]
+    assert combine([loud]).meaning.title == ""
