@@ -129,7 +129,7 @@ def _sources(sources: ModelSources) -> Shape:
 
 
 def source_record(kept: KeptRecord, digests: Digests, siblings: Mapping[str, Digests] | None = None) -> Shape:
-    """A source record whole; each of its claims with what a content with these digests says of it, and of which sibling."""
+    """A source record whole; each claim with what a content with these digests says of it, and of which sibling."""
     record = kept.record
     return {
         "id": kept.id,
