@@ -4,7 +4,6 @@ import fnmatch
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sqlite3
@@ -18,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import httpx
 from tests.journal_files import Record as Record  # part of what this module offers
@@ -48,8 +47,6 @@ FAST: Tables = {
 _OWN_FRAME = re.compile(r'File ".*/(daemon|site-packages)/modelkeep/')
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read all certificates of the system anew for each client."""
-
-_WITHOUT_RIGHTS = "--bounding-set=-dac_override,-dac_read_search,-fowner"
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class DaemonProcess:
         self.config = folder / "modelkeep.toml"
         self.socket = folder / "mk.sock"
         self.log = folder / "stderr.log"
-        self._prefix = _setpriv() if obeys_rights else []
+        self._obeys_rights = obeys_rights
         self._process: Started | None = None
         self._groups: list[int] = []
         self.configure(roots, tables or {})
@@ -278,7 +275,7 @@ class DaemonProcess:
     def command(self, *arguments: str, timeout: float = 120.0) -> Finished:
         """Run the command line on this configuration."""
         with Path(os.devnull).open("rb") as nothing, TemporaryFile() as out, TemporaryFile() as err:
-            begun = start_program(self.program(*arguments), _environment(), (nothing, out, err))
+            begun = self._start(arguments, (nothing, out, err))
             try:
                 status = begun.wait(timeout)
             finally:
@@ -307,7 +304,7 @@ class DaemonProcess:
     def begin(self, *arguments: str) -> Started:
         """Begin a command in a process group of its own, without waiting for its end."""
         with Path(os.devnull).open("rb") as nothing, self.log.open("ab") as log:
-            begun = start_program(self.program(*arguments), _environment(), (nothing, log, log), session=True)
+            begun = self._start(arguments, (nothing, log, log), session=True)
         self._groups.append(begun.pid)
         return begun
 
@@ -319,7 +316,11 @@ class DaemonProcess:
 
     def program(self, *arguments: str) -> list[str]:
         """Return the command line of the program on this configuration."""
-        return [*self._prefix, sys.executable, "-m", "modelkeep", "--config", str(self.config), *arguments]
+        return [sys.executable, "-m", "modelkeep", "--config", str(self.config), *arguments]
+
+    def _start(self, arguments: Sequence[str], streams: Sequence[IO[bytes]], *, session: bool = False) -> Started:
+        command, environment = self.program(*arguments), _environment()
+        return start_program(command, environment, streams, session=session, obeys_rights=self._obeys_rights)
 
     def _running(self) -> Started:
         assert self._process is not None, "it was never started"
@@ -353,11 +354,3 @@ def _toml(value: object) -> str:
 def _environment() -> dict[str, str]:
     ours = ("MODELKEEP_", "PYTEST_", "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "COLUMNS", "FORCE_COLOR")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"TERM": "dumb"}
-
-
-def _setpriv() -> list[str]:
-    """Return what makes root obey file modes; others obey them anyway."""
-    if os.geteuid() != 0:
-        return []
-    program = shutil.which("setpriv")
-    return [program, _WITHOUT_RIGHTS] if program else []

@@ -7,6 +7,7 @@ session, environment and standard streams. Nothing but imports is done before th
 open but the socket. What differs is told where it matters: `/proc/PID/cmdline`, and what counts memory.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -40,6 +41,11 @@ LOADED_FIRST = (
     *("multiprocessing.popen_spawn_posix", "multiprocessing.sharedctypes", "multiprocessing.synchronize"),
 )
 """What most commands load; the rest loads when it is asked for, as it does without a fork."""
+
+_RIGHTS = (1, 2, 3)
+"""To pass over file modes and owners: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH and CAP_FOWNER of capability.h."""
+
+_CAPABILITY_VERSION, _DROP_FROM_BOUNDING_SET, _EFFECTIVE, _PERMITTED = 0x20080522, 24, 0, 1
 
 
 def main(control: socket.socket) -> None:
@@ -82,11 +88,25 @@ def _become(request: dict[str, Any], streams: tuple[int, ...]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["session"]:
         os.setsid()
+    if request["is_powerless"]:
+        _obey_rights()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.closerange(3, max(streams) + 1)
     os.chdir(request["folder"])
     sys.argv = request["arguments"]
+
+
+def _obey_rights() -> None:
+    """Do as `setpriv --bounding-set=-dac_override,-dac_read_search,-fowner` does."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, sets = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    done = [libc.prctl(_DROP_FROM_BOUNDING_SET, number, 0, 0, 0) for number in _RIGHTS]
+    done.append(libc.capget(header, sets))
+    for index in (_EFFECTIVE, _PERMITTED):
+        sets[index] &= ~sum(1 << number for number in _RIGHTS)
+    done.append(libc.capset(header, sets))
+    assert not any(done), os.strerror(ctypes.get_errno())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 _ANSWER_BYTES = 12
+_WITHOUT_RIGHTS = "--bounding-set=-dac_override,-dac_read_search,-fowner"
 _ENTRY = [sys.executable, "-m", "modelkeep"]
 
 
@@ -97,9 +99,9 @@ class _Preloaded:
             )
         atexit.register(self.close)
 
-    def start(self, command: Sequence[str], streams: Sequence[int], *, session: bool) -> Forked:
+    def start(self, command: Sequence[str], streams: Sequence[int], **options: bool) -> Forked:
         told, telling = os.pipe()
-        request = {"arguments": command[2:], "session": session, "folder": str(Path.cwd())}
+        request = {"arguments": command[2:], "folder": str(Path.cwd()), **options}
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], [telling, *streams])
         finally:
@@ -121,6 +123,7 @@ def start_program(
     streams: Sequence[IO[bytes]],
     *,
     session: bool = False,
+    obeys_rights: bool = False,
 ) -> Started:
     """Start the program, by a fork if that is the same.
 
@@ -129,16 +132,25 @@ def start_program(
         environment: all of it.
         streams: standard input, output and error.
         session: whether it leads a session of its own.
+        obeys_rights: whether root's right to pass over file modes is taken from it.
     """
+    is_powerless = obeys_rights and os.geteuid() == 0
     if list(command[:3]) == _ENTRY and not _only_by_exec:
         if not _preloaded:
             _preloaded.append(_Preloaded(environment))
         if _preloaded[0].environment == dict(environment):
-            return _preloaded[0].start(command, [stream.fileno() for stream in streams], session=session)
+            descriptors = [stream.fileno() for stream in streams]
+            return _preloaded[0].start(command, descriptors, session=session, is_powerless=is_powerless)
     stdin, stdout, stderr = streams
+    whole = [*(_setpriv() if is_powerless else ()), *command]
     return subprocess.Popen(
-        command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=session
+        whole, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=session
     )
+
+
+def _setpriv() -> list[str]:
+    program = shutil.which("setpriv")
+    return [program, _WITHOUT_RIGHTS] if program else []
 
 
 @contextmanager

@@ -11,9 +11,21 @@ from tests.daemon_process import DaemonProcess
 from tests.integration.conftest import DaemonMaker
 from tests.process_groups import open_files
 from tests.program_forks import Forked, only_by_exec
+from tests.programs import lacking, without
 from tests.waiting import wait_until
 
-PARTS_OF_STATUS = ("SigBlk", "SigIgn", "SigCgt", "NoNewPrivs", "Seccomp", "Groups", "CapEff")
+PARTS_OF_STATUS = (
+    "SigBlk",
+    "SigIgn",
+    "SigCgt",
+    "NoNewPrivs",
+    "Seccomp",
+    "Groups",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+)
 _UNIQUE = re.compile(r"(?<=pym-).*|\[\d+\]")
 
 
@@ -31,8 +43,11 @@ def facts(daemon: DaemonProcess) -> dict[str, Any]:
     }
 
 
-def test_a_fork_is_what_an_exec_makes(make_daemon: DaemonMaker) -> None:
-    forked, executed = make_daemon(name="forked"), make_daemon(name="executed")
+@pytest.mark.parametrize("obeys_rights", [False, True])
+def test_a_fork_is_what_an_exec_makes(make_daemon: DaemonMaker, obeys_rights: bool) -> None:
+    if obeys_rights and os.geteuid() == 0 and lacking("setpriv"):
+        pytest.skip(without("setpriv"))
+    forked, executed = (make_daemon(name=name, obeys_rights=obeys_rights) for name in ("forked", "executed"))
     forked.start()
     with only_by_exec():
         executed.start()
