@@ -6,6 +6,7 @@ same end as living it once.
 """
 
 import asyncio
+import gc
 import importlib
 import itertools
 import json
@@ -64,6 +65,7 @@ def main(argument: str) -> None:
 
 def serve() -> None:
     """Live each job of standard input in a fork; answer with its process id, and with its exit status at its end."""
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
