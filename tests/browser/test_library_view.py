@@ -12,8 +12,8 @@ pytestmark = needs_browser
 
 def test_typing_finds_models_and_the_address_keeps_what_was_typed(person: Person, library: DaemonProcess) -> None:
     sha256 = library.get("/api/models", q="hero_071")["models"][0]["sha256"]
-    (tag,) = library.post("/api/tags_add", {"newtags": ["Blaue Stunde"]}).json()["tags"]
-    changes = {"meta_json": {"description": "watercolour of a lighthouse"}, "tags": [tag["id"]]}
+    (made,) = library.post("/api/tags_add", {"newtags": ["Blaue Stunde"]}).json()["tags"]
+    changes = {"meta_json": {"description": "watercolour of a lighthouse"}, "tags": [made["id"]]}
     assert library.request("PATCH", f"/api/models/{sha256}", json=changes).is_success
     page = person.open("/library")
     expect(page.get_by_text(f"{HEROES + 1} models")).to_be_visible()
@@ -25,14 +25,20 @@ def test_typing_finds_models_and_the_address_keeps_what_was_typed(person: Person
         expect(page.locator("#grid > li")).to_have_count(found)
     expect(page.get_by_text("No model fits.")).to_be_visible()
 
+    search.fill("hero_0")
+    expect(page.get_by_text("100 models", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Blaue Stunde").hover()
     search.fill("hero")
-    page.get_by_role("button", name="Blaue Stunde").click()
+    page.mouse.down()
+    expect(page.get_by_text(f"{HEROES} models", exact=True)).to_be_visible()  # all is shown anew while it is pressed
+    page.mouse.up()
     expect(page.get_by_text("1 model", exact=True)).to_be_visible()
+    search.fill("hero_07")
     page.get_by_label("Order").select_option("Newest first")
-    assert "?q=hero&tag=Blaue+Stunde&order=newest" in page.url
+    assert "?q=hero_07&tag=Blaue+Stunde&order=newest" in page.url
     page.reload()
     expect(page.get_by_text("1 model", exact=True)).to_be_visible()
-    expect(search).to_have_value("hero")
+    expect(search).to_have_value("hero_07")
     expect(page.get_by_role("button", name="Blaue Stunde")).to_have_attribute("aria-pressed", "true")
     page.go_back()
     page.go_back()

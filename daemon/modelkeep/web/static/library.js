@@ -158,10 +158,27 @@ function choice(label, models, isPressed, key, press) {
   );
 }
 
-// Put choices in the place of others; the one that has the focus keeps it.
+// Put choices in the place of others; the one that has the focus keeps it, and one that stays is the same elements:
+// a button of which anything is replaced while it is pressed hears of no click.
 function showChoices(list, items) {
   const key = list.contains(document.activeElement) && document.activeElement.dataset.key;
-  fill(list, items);
+  const kept = new Map([...list.querySelectorAll("button")].map((button) => [button.dataset.key, button]));
+  const shown = items.map((item) => {
+    const button = item.querySelector("button");
+    const old = button && kept.get(button.dataset.key);
+    if (!old) {
+      return item;
+    }
+    const [number, now] = [old, button].map((each) => each.querySelector(".number"));
+    old.setAttribute("aria-pressed", button.getAttribute("aria-pressed"));
+    number.textContent = now.textContent;
+    number.setAttribute("aria-label", now.getAttribute("aria-label"));
+    return old.parentElement;
+  });
+  if (shown.length === list.children.length && shown.every((item, index) => item === list.children[index])) {
+    return;
+  }
+  fill(list, shown);
   if (key) {
     [...list.querySelectorAll("button")].find((button) => button.dataset.key === key)?.focus();
   }
