@@ -22,7 +22,7 @@ KILLED_STATUSES = (137, -9)
 
 _SOON_AFTER = (1, 3, 6, 12, 25)
 _CUTS = 6
-"""At most so many moments after a failed sync are tried of one life; often it has failed in some threads."""
+"""So many moments after a failed sync are tried of one life; often it has failed in some threads."""
 
 _TIER = re.compile(r"\.staging/.*_(high|medium|low)\.webp$")
 _DISTURBED = frozenset({"write", "pwrite64", "fsync", "fdatasync", "rename", "unlink", "mkdir", "ftruncate", "rmdir"})
@@ -52,11 +52,19 @@ def _targets(film: Film) -> list[Call]:
     return [call for call in film.calls if call.name in _DISTURBED and call.path.startswith(film.job.data_dir)]
 
 
-def sync_error_trials(film: Film, error: str) -> list[Trial]:
-    """Return trials in which each thread's n-th sync fails, and a kill or a power cut comes soon after."""
+def sync_error_trials(film: Film, error: str, cuts: int = _CUTS) -> list[Trial]:
+    """Return trials in which each thread's n-th sync fails, and a kill or a power cut comes soon after.
+
+    Args:
+        film: shows how often each thread syncs.
+        error: with which they fail.
+        cuts: at most so many moments after it are tried of one life.
+    """
     most = {name: max(_times(film, name)) for name in ("fsync", "fdatasync")}
     return [
-        Trial(f"{error} of each thread's {name} number {number}", _failing_sync(film.scene, name, number, error))
+        Trial(
+            f"{error} of each thread's {name} number {number}", _failing_sync(film.scene, name, number, error, cuts)
+        )
         for name, highest in most.items()
         for number in range(1, highest + 1)
     ]
@@ -66,7 +74,7 @@ def _times(film: Film, name: str) -> Counter[int]:
     return Counter(Counter(call.thread for call in film.calls if call.name == name).values())
 
 
-def _failing_sync(scene: Scene, name: str, number: int, error: str) -> Callable[[], list[str]]:
+def _failing_sync(scene: Scene, name: str, number: int, error: str, most: int) -> Callable[[], list[str]]:
     def run() -> list[str]:
         film = Film(scene, lambda job: job, disturbance=["-e", f"inject={name}:error={error}:when={number}"])
         if film.statuses[0] not in TOLD_OR_MASTERED:
@@ -75,7 +83,7 @@ def _failing_sync(scene: Scene, name: str, number: int, error: str) -> Callable[
         cuts = {min(index + after, len(film.calls)) for index in failed for after in _SOON_AFTER} | {len(film.calls)}
         return [
             f"{ending.__name__} before call {cut}: {fault}"
-            for cut in some(sorted(cuts), _CUTS, seed=number)
+            for cut in some(sorted(cuts), most, seed=number)
             for ending in (kill, power_cut)
             for fault in scene.faults_after(film.end(cut, ending), damage_is_fine=ending is power_cut)
         ]

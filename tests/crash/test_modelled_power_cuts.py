@@ -7,8 +7,8 @@ from tests.crash.system_calls import require_strace
 from tests.crash.trials import assert_all_well, end_of_film_trials, power_cut_trials, some
 
 LIVES = ("life", "false claim", "half-made folder", "recovery of images", "recovery of the journal")
-CUTS = 14
-LUCKY_CUTS = 10
+CUTS = 8
+LUCKY_CUTS = 6
 
 
 @pytest.fixture(autouse=True)

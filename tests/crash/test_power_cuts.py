@@ -10,7 +10,7 @@ from tests.crash.power_cut_rounds import lose_power_at, power_cut_rounds
 from tests.crash.tiny_library import make_library
 from tests.crash.trials import assert_all_well
 
-ROUNDS = 6
+ROUNDS = 4
 
 
 @pytest.fixture(params=["ext4", "xfs"])
