@@ -52,7 +52,7 @@ class ToolImporter:
         if self.records and options.source.is_dir():
             found = _joined(found, self._beside_models(options))
         elif content is None:
-            raise SourceError(f"{options.source} holds nothing of {self.description}")
+            raise SourceError(f"{options.source} holds nothing of {self.tool}: SOURCE has to be {self._places}")
         return (
             found
             if found.records or found.refusals
@@ -67,6 +67,11 @@ class ToolImporter:
         refusals = [one for one in said if isinstance(one, Refusal)]
         unreadable = [Refusal("", path, f"the folder cannot be read: {reason}") for path, reason in below.unreadable]
         return [record for record in records if record.kind in self.records], refusals + unreadable
+
+    @property
+    def _places(self) -> str:
+        named = ("a folder of models" if self.records else "", self.reader.places if self.reader else "")
+        return ", or ".join(filter(None, named))
 
     def _nothing(self, found: SourceContent) -> Refusal:
         return Refusal("", found.source, f"nothing lies there of {self.description}")

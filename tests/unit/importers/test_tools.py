@@ -93,7 +93,7 @@ def test_a_source_that_holds_nothing_of_the_tool_is_told(tmp_path: Path) -> None
     empty = content_of("sidecars", tmp_path)
     assert (empty.records, empty.refusals) == ((), ())
     assert "nothing lies there of all tools" in empty.remarks[0].reason
-    with pytest.raises(SourceError, match="holds nothing of InvokeAI: names"):
+    with pytest.raises(SourceError, match="holds nothing of InvokeAI: SOURCE has to be its root folder"):
         content_of("invokeai", tmp_path)
     with pytest.raises(SourceError, match="is not there"):
         content_of("sidecars", tmp_path / "absent")

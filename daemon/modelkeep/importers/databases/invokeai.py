@@ -54,7 +54,7 @@ class InvokeAiReader:
     """Reads `invokeai.db`, given as the file, its folder or InvokeAI's own."""
 
     kind = KIND
-    places = "its root folder, or databases/invokeai.db in it"
+    places = "its root folder (~/invokeai), or databases/invokeai.db in it"
 
     def read(self, options: SourceOptions) -> SourceContent | None:
         """Read the database at the source; None when there is none.

@@ -44,7 +44,7 @@ class LoraSidebarReader:
     """Reads `loraData`, given as that folder or the node's own."""
 
     kind = KIND
-    places = "its node's folder, or loraData in it"
+    places = "its node's folder (custom_nodes/ComfyUI_LoRA_Sidebar), or loraData in it"
 
     def read(self, options: SourceOptions) -> SourceContent | None:
         """Read the folder at the source; None when there is none."""

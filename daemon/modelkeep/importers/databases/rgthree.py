@@ -28,7 +28,7 @@ class RgthreeInfoReader:
     """Reads `userdata/info`, given as that folder or the node's own."""
 
     kind = KIND
-    places = "its node's folder, or userdata/info in it"
+    places = "its node's folder (custom_nodes/rgthree-comfy), or userdata/info in it"
 
     def read(self, options: SourceOptions) -> SourceContent | None:
         """Read the folder at the source; None when there is none."""
