@@ -25,6 +25,7 @@ def fill(daemon: DaemonProcess, models: Path) -> str:
     put(models / "loras" / "plain.safetensors", safetensors("plain"))
     sidecar = {"description": "from a sidecar", "activation text": "cape"}
     put(models / "loras" / "plain.json", json.dumps(sidecar).encode())
+    put(models / "loras" / "plain.mp4", b"a video, of which only the name is known")
     put(models / "loras" / "ghost.preview.png", png(7, (24, 16)))
     put(models / "loras" / "ghost.civitai.info", json.dumps({"id": 1, "modelId": 2, "files": []}).encode())
     within = f"data:image/png;base64,{base64.b64encode(png(8, (24, 16))).decode()}"
@@ -70,6 +71,8 @@ def test_what_is_known_survives_the_way_to_another_machine_and_finds_its_files_t
     assert {model.name for model in first.models} >= {"The Hero"}
     assert {record.record.kind for record in first.sources} == {"webui", "civitai-helper", "preview", "swarmui"}
     assert [record.record.stem for record in first.sources if record.kept] == ["ghost"]
+    named = [image.path for record in first.sources for image in record.record.images]
+    assert str(models / "loras" / "plain.mp4") in named
     assert len(next(model for model in first.models if model.sha256 == sha256).images) == 2
     assert daemon.command("export", "archive", str(tmp_path / "first.zip")).status == 1
     shown = daemon.get(f"/api/models/{sha256}")

@@ -96,11 +96,19 @@ def test_whatever_lies_beside_a_model_reaches_it_in_any_order(models: Path, make
     assert note["meaning"]["notes"] == "\u6c34\u58a8\u753b"  # in the encoding that is configured, here and in imports
     assert daemon.must("import", "pysssss", str(loras), "--json").json["records"][0]["taking"] == "unchanged"
     assert "rgthree" not in details_of(daemon, third)["sources"]
+    # A video is no image of the model, and shown by its name.
+    put(loras / "third.mp4", b"a video")
+    wait_until(lambda: "third.mp4" in str(details_of(daemon, third)["sources"]), what="the video")
+    shown = daemon.must("models", "show", str(third)).out
+    assert "third.mp4" in shown
+    assert "1 video" in shown
+
     # An image that stands in a sidecar becomes the model's, as one in a file.
     put(loras / "third.swarm.json", json.dumps({"modelspec.preview_image": data_url(png(seed=77))}).encode())
     wait_until(lambda: said_of(daemon, third)["images"] == 2, what="the image in the sidecar")
     causes = [record.get("cause", "") for record in daemon.journal("migration.finished")]
     assert any(cause.endswith("third.swarm.json#modelspec.preview_image") for cause in causes)
+    assert daemon.journal("source.image_refused") == []
     imported = daemon.must("import", "rgthree", str(loras), "--json").json
     assert imported["records"] == []
     assert ["no news" in remark["reason"] for remark in imported["remarks"]] == [True]

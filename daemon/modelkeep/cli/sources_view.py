@@ -8,6 +8,7 @@ from rich.table import Table
 
 from modelkeep.cli.output import facts, named, plain, table
 from modelkeep.cli.wording import local_time
+from modelkeep.domain.images import is_video
 
 _VERDICT_STYLES = {"confirmed": "green", "refuted": "red"}
 _OFFERS_LISTED = 3
@@ -74,12 +75,19 @@ def in_words(value: Any) -> str:
 def _sources(every: Sequence[Mapping[str, Any]]) -> Table:
     made = table("source", "file", "says", "remarks")
     for source in every:
-        says = ", ".join(sorted(source["meaning"])) or (f"{len(source['images'])} image" if source["images"] else "")
+        says = ", ".join([*sorted(source["meaning"]), *_pictures(source["images"])])
         remarks = [*source["remarks"], *(["the file is gone"] if source["gone"] else [])]
         if source["how"] not in ("beside", "content"):
             remarks.insert(0, f"attached by: {source['how']}")
         made.add_row(plain(source["kind"]), named(source["key"]), plain(says), named("; ".join(remarks)))
     return made
+
+
+def _pictures(images: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return how many images a record names, and how many videos, which are shown by their names alone."""
+    videos = sum(is_video(image["path"]) for image in images)
+    counts = {"image": len(images) - videos, "video": videos}
+    return [f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if count]
 
 
 def _claims(claimed: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Table:

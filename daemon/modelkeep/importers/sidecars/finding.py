@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from modelkeep.domain.images import VIDEO_SUFFIXES
 from modelkeep.domain.knowledge import ImageRank
 from modelkeep.domain.naming import is_model_file, is_temporary, stem_of
 from modelkeep.importers.sidecars.base import FoundSidecar
@@ -27,7 +28,6 @@ _NOT_OURS = (".recipe.json", ".index.json")
 _IN_FOLDERS_OF_THEIR_OWN = {"", EXAMPLE_PROMPT, DOWNLOAD_RECORD}
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".jxl", ".bmp", ".tiff", ".jp2")
-VIDEO_SUFFIXES = (".mp4", ".webm")
 
 _RANKED = (
     (re.compile(r"(.+)\.preview", re.DOTALL), ImageRank.PREVIEW),

@@ -2,10 +2,10 @@
 
 import os
 
+from modelkeep.domain.images import is_video
 from modelkeep.domain.knowledge import ImageFile, ImageRank, Meaning, SourceRecord
 from modelkeep.domain.legacy import Refusal
 from modelkeep.importers.sidecars.base import FoundSidecar
-from modelkeep.importers.sidecars.finding import VIDEO_SUFFIXES
 from modelkeep.importers.sidecars.image_prompts import prompt_in
 from modelkeep.importers.sidecars.reading import BYTES_MAX, content_of
 from modelkeep.importers.sidecars.record import record_of
@@ -40,7 +40,7 @@ def bytes_of_preview(found: FoundSidecar, descriptor: int) -> bytes:
         OSError: it cannot be read.
     """
     status = os.fstat(descriptor)
-    if found.path.lower().endswith(VIDEO_SUFFIXES) or status.st_size > BYTES_MAX:
+    if is_video(found.path) or status.st_size > BYTES_MAX:
         os.close(descriptor)
         return f"{status.st_size} {status.st_mtime_ns}".encode()
     return content_of(descriptor)
