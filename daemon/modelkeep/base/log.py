@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
@@ -49,6 +49,8 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
     root.addHandler(_handler(sys.stderr if stream is None else stream))
     root.setLevel(logging.WARNING)
     logging.getLogger(_OWN).setLevel(level.upper())
+    # No line tells them, and asking takes its time for each (the logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     access_log = logging.getLogger("uvicorn.access")
     access_log.propagate, access_log.handlers = False, [logging.NullHandler()]
 
@@ -98,8 +100,7 @@ class _OperationalHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self, stream: TextIO, processors: Sequence[Processor]) -> None:
         super().__init__(stream)
-        chain = [ProcessorFormatter.remove_processors_meta, *processors]
-        self.setFormatter(ProcessorFormatter(processors=chain, foreign_pre_chain=_BEFORE_RENDERING))
+        self.setFormatter(_Formatter(processors))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, or keep its line for later."""
@@ -120,6 +121,27 @@ class _OperationalHandler(logging.StreamHandler[TextIO]):
                 self.flush()
         finally:
             self.release()
+
+
+class _Formatter(ProcessorFormatter):
+    """Renders what our own loggers say without a copy of its record, which nobody else changes.
+
+    Args:
+        processors: of which the last renders.
+    """
+
+    def __init__(self, processors: Sequence[Processor]) -> None:
+        super().__init__(processors=[self.remove_processors_meta, *processors], foreign_pre_chain=_BEFORE_RENDERING)
+        self._chain = processors
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        if not hasattr(record, "_logger"):
+            return super().format(record)
+        rendered: Any = dict(cast("EventDict", record.msg))
+        for process in self._chain:
+            rendered = process(None, record.levelname.lower(), rendered)
+        return str(rendered)
 
 
 class _JournaldHandler(_OperationalHandler):

@@ -202,6 +202,17 @@ def _from_database(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any] | Non
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
+def are_storable(kind: sa.types.TypeEngine[Any], values: Sequence[Any]) -> bool:
+    """Return whether the driver takes the values of a column as they are: then none of them is looked at alone."""
+    if isinstance(kind, PathText):
+        return are_ascii(values)
+    if isinstance(kind, sa.Boolean):
+        return set(values) <= {False, True}
+    if isinstance(kind, Unsigned64 | Nanoseconds):
+        return None not in values and min(values) >= 0 and max(values) < 1 << 63
+    return False
+
+
 def are_ascii(texts: Sequence[str | None]) -> bool:
     """Return whether nothing need be done to the paths of a column."""
     try:

@@ -21,7 +21,7 @@ from modelkeep.pipeline.inbox import Inbox
 from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.ports import Migrations, PendingImages
 
-BATCH_MAX = 512
+BATCH_MAX = 1024
 
 IMAGES_MAX = 16
 """Images rendered for one batch: a stop waits for the batch in hand, and has ten seconds."""

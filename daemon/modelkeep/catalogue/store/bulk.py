@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import PathText, are_ascii, chunks, restored_path
+from modelkeep.catalogue.dialect import PathText, are_ascii, are_storable, chunks, restored_path
 
 _ROWS_AT_ONCE = 2000
 
@@ -69,7 +69,7 @@ class _Prepared:
     text: tuple[str, str, str]
     """An INSERT is divided: what comes before its row, the row, what comes after. Any other is the first of these."""
     pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
-    processors: tuple[tuple[int, Callable[[Any], Any], bool], ...]
+    processors: tuple[tuple[int, Callable[[Any], Any], sa.types.TypeEngine[Any]], ...]
 
     @property
     def is_insert(self) -> bool:
@@ -86,8 +86,8 @@ class _Prepared:
 
     def _parameters(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
         columns: list[Sequence[Any]] = list(zip(*map(self.pick, rows), strict=True))
-        for index, process, is_path in self.processors:
-            if not (is_path and are_ascii(columns[index])):
+        for index, process, kind in self.processors:
+            if not are_storable(kind, columns[index]):
                 columns[index] = [process(value) for value in columns[index]]
         return zip(*columns, strict=True)
 
@@ -97,7 +97,7 @@ def _prepare(statement: sa.Insert | sa.Update, keys: tuple[str, ...], dialect: s
     names = tuple(compiled.positiontup)
     types = [compiled.binds[name].type for name in names]
     processors = [
-        (index, process, isinstance(type_, PathText))
+        (index, process, type_)
         for index, type_ in enumerate(types)
         if (process := type_.dialect_impl(dialect).bind_processor(dialect)) is not None
     ]
