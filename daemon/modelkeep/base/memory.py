@@ -2,6 +2,8 @@
 
 import ctypes
 import gc
+import sys
+from types import ModuleType
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Of malloc.h, see mallopt(3)."""
@@ -21,6 +23,13 @@ def keep_heap_small() -> None:
     # What is large goes back as soon as it is let go: glibc would put such pieces into the heap once one was freed.
     _C.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
     _C.mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
+
+
+def leave_out(*packages: str) -> None:
+    """Have libraries not find packages that they load in case somebody uses them; what is loaded already stays."""
+    modules: dict[str, ModuleType | None] = sys.modules  # type: ignore[assignment] # None: it cannot be imported
+    for package in packages:
+        modules.setdefault(package, None)
 
 
 def give_back_memory() -> None:

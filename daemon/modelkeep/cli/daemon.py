@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from modelkeep.base.journald import leads_to_journald
-from modelkeep.base.memory import keep_heap_small
+from modelkeep.base.memory import keep_heap_small, leave_out
 from modelkeep.cli.context import Invocation, invocation
 from modelkeep.cli.help import examples
-from modelkeep.cli.output import console, facts
+from modelkeep.cli.root import program
 from modelkeep.cli.wording import clean
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ def run(context: typer.Context) -> None:
     Ctrl-C or SIGTERM stops it in order; SIGHUP reads the configuration again.
     """
     keep_heap_small()
+    leave_out("rich", "pydantic.v1")  # structlog shows tracebacks with the one, FastAPI refuses models of the other
     from modelkeep.service.daemon import run_daemon
 
     call = invocation(context)
     describe(call.settings)
     if call.shows_demo:
-        console(stderr=True).print("No root is configured, so the root is the demo library that `make run` made.")
+        _say("No root is configured, so the root is the demo library that `make run` made.")
     raise typer.Exit(run_daemon(call.settings, announce=announcer(call)))
 
 
@@ -42,10 +43,10 @@ def describe(settings: "Settings") -> None:
         ("data folder", str(settings.data_dir)),
         *(("root", root) for root in roots),
     ]
-    out = console(stderr=True)
-    out.print(facts(pairs))
+    for name, value in pairs:
+        _say(f"{name:13}  {clean(value)}")
     if not roots:
-        out.print("No root is configured: nothing is watched. `modelkeep init --root DIR` writes a configuration.")
+        _say("No root is configured: nothing is watched. `modelkeep init --root DIR` writes a configuration.")
 
 
 def announcer(call: Invocation) -> Callable[[str], None]:
@@ -53,10 +54,18 @@ def announcer(call: Invocation) -> Callable[[str], None]:
     announced: list[str] = []
 
     def announce(sentence: str) -> None:
-        out = console(stderr=True)
-        out.print(f"modelkeep: {clean(sentence)}", style="bold")
+        _say(f"modelkeep: {clean(sentence)}")
         if not announced and not leads_to_journald(sys.stderr):
-            out.print(f"next: {call.command('status', '--watch')}   or   {call.command('journal', '--follow')}")
+            _say(f"next: {call.command('status', '--watch')}   or   {call.command('journal', '--follow')}")
         announced.append(sentence)
 
     return announce
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+app = program()
+"""The program as far as the daemon needs it."""
+app.command("run", epilog=EXAMPLES)(run)

@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from modelkeep.cli import is_run
+
 SERVING = {"sqlalchemy", "fastapi", "starlette", "uvicorn", "watchdog", "apscheduler", "structlog"}
 SELDOM = {
     "alembic",
@@ -18,11 +22,19 @@ SELDOM = {
     "dev.hashing_double",
     "importers.registry",
     "importers.reading",
+    "rich",
+    "pygments",
+    "pydantic.v1",
+    "cli.app",
+    "cli.output",
 }
+
+OF_COMMANDS = {"rich", "pygments", "cli.app", "cli.output"}
 
 TELL = """\
 import atexit, runpy, sys
-atexit.register(lambda: print(*{name.removeprefix("modelkeep.") for name in sys.modules}, file=sys.stderr))
+names = lambda: {name.removeprefix("modelkeep.") for name, module in sys.modules.items() if module}
+atexit.register(lambda: print(*names(), file=sys.stderr))
 sys.argv = ["modelkeep", *sys.argv[1:]]
 runpy.run_module("modelkeep", run_name="__main__", alter_sys=True)
 """
@@ -56,4 +68,21 @@ def test_a_command_that_asks_the_daemon_loads_nothing_that_serves(config: Path, 
     loaded = set(done.stderr.splitlines()[-1].split())
 
     assert "cli.client" in loaded
-    assert not (SERVING | SELDOM) & loaded
+    assert not (SERVING | SELDOM - OF_COMMANDS) & loaded
+
+
+@pytest.mark.parametrize(
+    ("words", "is_it"),
+    [
+        ("run", True),
+        ("--config f.toml run", True),
+        ("--config=f.toml --dev --data-dir d run", True),
+        ("", False),
+        ("--config run", False),
+        ("tags run", False),
+        ("--help run", False),
+        ("run --help", False),
+    ],
+)
+def test_only_a_command_line_that_means_the_daemon_alone_is_taken_for_one(words: str, is_it: bool) -> None:
+    assert is_run(words.split()) is is_it
