@@ -23,6 +23,8 @@ from typing import Any
 LOADED_FIRST = (
     *("modelkeep.cli.app", "modelkeep.cli.changing", "modelkeep.cli.reading", "modelkeep.service.daemon"),
     *("modelkeep.cli.models_view", "modelkeep.cli.pending_view", "modelkeep.cli.status_view", "alembic.command"),
+    *("modelkeep.cli.import_progress", "modelkeep.cli.import_view", "modelkeep.cli.path_guess"),
+    *("modelkeep.importers.reading", "modelkeep.importers.registry", "modelkeep.service.offline"),
     *(
         "asyncio",
         "httpx",
@@ -37,6 +39,12 @@ LOADED_FIRST = (
         "uvicorn.loops.auto",
         "uvicorn.protocols.http.auto",
         "uvicorn.protocols.websockets.auto",
+    ),
+    *(
+        "apscheduler.executors.asyncio",
+        "typer._click.decorators",
+        "encodings.idna",
+        "multiprocessing.resource_tracker",
     ),
     *("multiprocessing.popen_spawn_posix", "multiprocessing.sharedctypes", "multiprocessing.synchronize"),
 )
