@@ -47,7 +47,8 @@ def fill(daemon: DaemonProcess, models: Path) -> str:
 def archived(daemon: DaemonProcess, path: Path) -> Archive:
     daemon.must("export", "archive", str(path))
     with ArchiveFile(path) as packed:
-        return packed.read()
+        archive = packed.read()
+        return replace(archive, sources=tuple(archive.sources), contents=tuple(archive.contents))
 
 
 def without_the_machine(archive: Archive) -> Archive:

@@ -20,7 +20,7 @@ read it.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,13 +159,13 @@ class ArchivedContent:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """All of it but the bytes of images."""
+    """All of it but the bytes of images; `sources` and `contents` may be read anew whenever they are gone through."""
 
     tags: tuple[LegacyTag, ...] = ()
     models: tuple[ArchivedModel, ...] = ()
     pending: tuple[ArchivedRow, ...] = ()
-    sources: tuple[ArchivedRecord, ...] = ()
-    contents: tuple[ArchivedContent, ...] = ()
+    sources: Collection[ArchivedRecord] = ()
+    contents: Collection[ArchivedContent] = ()
 
 
 def digest_of(value: object) -> str:

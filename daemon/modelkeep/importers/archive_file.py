@@ -4,7 +4,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +30,10 @@ from modelkeep.importers.loose_json import is_deep
 from modelkeep.importers.sqlite_copy import unreadable
 
 TEXT_BYTES_MAX = 512 * 2**20
-"""Of all lines together."""
+"""Of all lines together of the members that are in memory."""
+
+SOURCES_BYTES_MAX = 16 * 2**30
+"""Of all lines of another member: these are in memory a few at a time."""
 
 LINE_BYTES_MAX = 64 * 2**20
 MANIFEST_BYTES_MAX = 2**20
@@ -58,19 +61,27 @@ class ArchiveFile:
         self._packed.close()
 
     def read(self) -> Archive:
-        """Return what it says.
+        """Return what it says, all of it looked at; what other tools say is read anew whenever it is gone through.
 
         Raises:
             SourceError: it is no archive of a version that is known, or not as it was made.
         """
         digests = self._manifest()
+        self._left = TEXT_BYTES_MAX
         return Archive(
             tuple(self._values(TAGS, digests, tag_of)),
             tuple(self._values(MODELS, digests, model_of)),
             tuple(self._values(PENDING, digests, row_of)),
-            tuple(self._values(SOURCES, digests, record_of)),
-            tuple(self._values(CONTENTS, digests, content_of)),
+            self._reread(SOURCES, digests, record_of),
+            self._reread(CONTENTS, digests, content_of),
         )
+
+    def _reread(self, name: str, digests: Mapping[str, Any], make: Callable[[JsonObject], T]) -> "Reread[T]":
+        def values() -> Iterator[T]:
+            self._left = SOURCES_BYTES_MAX
+            return self._values(name, digests, make)
+
+        return Reread(values)
 
     def image(self, name: str, digest: str) -> bytes:
         """Return a tier of an image.
@@ -155,6 +166,27 @@ class ArchiveFile:
 
     def _damaged(self, name: str, error: Exception) -> SourceError:
         return SourceError(f"{self._path} is damaged: {name} cannot be read ({error})")
+
+
+class Reread(Collection[T]):
+    """The values of a member, which are never all in memory; they were all looked at once.
+
+    Args:
+        values: reads them.
+    """
+
+    def __init__(self, values: Callable[[], Iterator[T]]) -> None:
+        self._values = values
+        self._count = sum(1 for _ in values())
+
+    def __iter__(self) -> Iterator[T]:
+        return self._values()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == each for each in self)
 
 
 _DAMAGES = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -48,6 +49,9 @@ from modelkeep.domain.json_text import json_text
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import Fingerprint, ImageRow, Location, LocationState, PendingImport, PendingState
 from modelkeep.errors import Busy
+
+CONTENTS_AT_ONCE = 1_000
+"""What headers say that is in memory together."""
 
 BeforeCommit = Callable[[TakenArchive], None]
 
@@ -294,12 +298,13 @@ class _Taking:
     def _keep_contents(self) -> None:
         """Keep what headers say; digests are computed from the bytes of a file, whatever an archive says."""
         known = {model.sha256 for model in self._archive.models}
-        rows = [
+        rows = (
             ContentRow(each.sha256, each.format, each.header, each.problem, tensors=None)
             for each in self._archive.contents
             if each.sha256 in known
-        ]
-        _CONTENT.run(self._connection, [_CONTENTS.row(row) for row in rows])
+        )
+        while some := [_CONTENTS.row(row) for row in islice(rows, CONTENTS_AT_ONCE)]:
+            _CONTENT.run(self._connection, some)
 
     def _remember(self, models: Sequence[ArchivedModel], rows: Sequence[ArchivedRow]) -> None:
         known = [(model.sha256, model) for model in models] + [(_row_key(row), row) for row in rows]

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, insert_missing
+from modelkeep.catalogue.dialect import among, insert_missing, next_ids
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.tables import locations, record_claims, record_images, record_targets, source_records
@@ -121,6 +121,21 @@ def put_records(connection: sa.Connection, arrivals: Sequence[Arrival], now_ms: 
     _put_images(connection, news)
     _put_targets(connection, written)
     return [(latest[name], *put[name]) for name in latest]
+
+
+def restore_records(
+    connection: sa.Connection, restored: Sequence[tuple[Arrival, Mapping[str, Any]]], now_ms: int
+) -> list[int]:
+    """Keep records with what an archive says became of them, each as one of its own; returns their ids."""
+    ids = list(next_ids(connection, source_records, len(restored)))
+    rows = [
+        {"id": record_id, **_values(arrival, now_ms), **facts}
+        for record_id, (arrival, facts) in zip(ids, restored, strict=True)
+    ]
+    _INSERT.run(connection, rows)
+    arrivals = (arrival for arrival, _ in restored)
+    _put_claims(connection, [(*each, RecordTaking.TAKEN) for each in zip(arrivals, ids, strict=True)])
+    return ids
 
 
 def set_gone(connection: sa.Connection, ids: Sequence[int]) -> list[tuple[str, str]]:

@@ -1,0 +1,83 @@
+"""What other tools said comes out of an archive as it went in, whatever is known of the models by then."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.store import archive_records
+from modelkeep.domain.archive import Archive
+from modelkeep.domain.edits import Edit
+from modelkeep.domain.knowledge import Meaning
+from modelkeep.domain.naming import PathMap
+
+from .conftest import NOW, A, B, hashed, the_model
+from .test_adoption import HERO, SIDECAR, adopt, attach, claim, edit, record
+
+OTHER = "/other/hero.safetensors"
+
+
+@pytest.fixture
+def other(tmp_path: Path, fresh_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
+    """The catalogue of another machine, which takes records in one by one."""
+    monkeypatch.setattr(archive_records, "RECORDS_AT_ONCE", 1)
+    opened = Catalogue(Path(shutil.copy(fresh_file, tmp_path / "other.db")))
+    yield opened
+    opened.close()
+
+
+async def archived(catalogue: Catalogue) -> Archive:
+    """Have a catalogue know of a sidecar that was about one model, and is about the next one now; and an orphan."""
+    await hashed(catalogue, HERO, A)
+    await adopt(catalogue, record(claims=[claim(A)]))
+    await hashed(catalogue, HERO, B)
+    await attach(catalogue, HERO)
+    await adopt(catalogue, record(Meaning(title="Second"), digest="2" * 64, claims=[claim(B)]))
+    await adopt(catalogue, record(Meaning(title="Lost"), key="/m/lost.json", models=(), digest="3" * 64))
+    await edit(catalogue, B, Edit(meta={"notes": "said of the second"}))
+    return await catalogue.archived()
+
+
+async def take(catalogue: Catalogue, archive: Archive) -> tuple[int, int]:
+    """Take an archive in; returns how many models were new or changed by it, and how many records."""
+    taken = await catalogue.take_archive(archive, PathMap(()), {}, {}, {}, {}, (), NOW, lambda _: None)
+    return len(taken.models), taken.records
+
+
+def said(archive: Archive) -> list[object]:
+    """Return what an archive says of models and sources, without whether their files are there."""
+    models = [replace(model, locations=()) for model in archive.models]
+    return [models, list(archive.sources)]
+
+
+async def test_records_of_one_place_come_back_apart_each_with_its_content(
+    catalogue: Catalogue, other: Catalogue
+) -> None:
+    archive = await archived(catalogue)
+    assert [(each.record.key, each.gone) for each in archive.sources][:2] == [(SIDECAR, True), (SIDECAR, False)]
+    assert await take(other, archive) == (2, 3)
+    assert said(await other.archived()) == said(archive)
+    assert await take(other, archive) == (0, 0)
+    assert said(await other.archived()) == said(archive)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["the models first", "the archive first"])
+async def test_it_ends_the_same_before_the_models_are_there_and_after(
+    catalogue: Catalogue, other: Catalogue, before: bool
+) -> None:
+    archive = await archived(catalogue)
+    for is_import in (not before, before):
+        if is_import:
+            await take(other, archive)
+        else:
+            await hashed(other, "/other/old.safetensors", A)
+            await hashed(other, OTHER, B)
+            await attach(other, "/other/old.safetensors", OTHER)
+    first, second = await the_model(other, A), await the_model(other, B)
+    assert (first.name, first.meta["notes"], first.path) == ("Hero", "mine", "/other/old.safetensors")
+    assert (second.name, second.meta["notes"], second.path) == ("Second", "said of the second", OTHER)
+    titles = [[kept.record.meaning.title for kept in (await other.sources(each)).records] for each in (A, B)]
+    assert titles == [["Hero"], ["Second"]]
