@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from modelkeep.domain.hashing import FileInRoot
-from modelkeep.domain.naming import Root, root_of
+from modelkeep.domain.naming import Root
 
 Identity = tuple[int, int]
 """The device and inode of a folder."""
@@ -35,8 +35,10 @@ class Roots:
         self.accepts_empty = accepts_empty
         # Replaced as a whole, never changed: threads read it.
         self._known = {root.path: _Known(root) for root in configured}
-        self.configured = tuple(known.root for known in self._known.values())
+        self.configured: tuple[Root, ...] = ()
         """The roots."""
+        self._innermost_first: tuple[tuple[str, Root], ...] = ()
+        self._list()
         self._check = asyncio.Event()
         self._rescan = asyncio.Event()
         self._rescans: set[str] = set()
@@ -47,11 +49,20 @@ class Roots:
         self._known = {root.path: before.get(root.path) or _Known(root) for root in roots}
         for root in roots:
             self._known[root.path].root = root
+        self._list()
+
+    def _list(self) -> None:
         self.configured = tuple(known.root for known in self._known.values())
+        nested = sorted(self.configured, key=lambda root: len(root.path), reverse=True)
+        self._innermost_first = tuple((f"{root.path.rstrip('/')}/", root) for root in nested)
 
     def of(self, path: str) -> Root | None:
         """Return the innermost root that contains a path."""
-        return root_of(path, self.configured)
+        # As `naming.root_of`, and asked several times for each file.
+        for prefix, root in self._innermost_first:
+            if path.startswith(prefix) or path == root.path:
+                return root
+        return None
 
     def name(self, path: str) -> FileInRoot:
         """Return a file by its root and its path below it."""

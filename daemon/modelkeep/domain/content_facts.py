@@ -50,19 +50,20 @@ class ContentFacts:
     autov1: str = ""
 
     def as_json(self) -> JsonObject:
-        """Return the shape in which a hashing process tells it: of most files nothing is to be told."""
-        if self == _NOTHING:
-            return {}
-        header = {known.name: getattr(self.header, known.name) for known in fields(self.header)}
-        return {"header": header, "tensors": self.tensors, "autov1": self.autov1}
+        """Return the shape in which a hashing process tells it: most files have no header to be told of."""
+        told: JsonObject = {"tensors": self.tensors, "autov1": self.autov1}
+        if self.header != _NO_HEADER:
+            told["header"] = {known.name: getattr(self.header, known.name) for known in fields(self.header)}
+        return told
 
     @classmethod
-    def from_json(cls, value: JsonObject) -> "ContentFacts":
+    def from_json(cls, value: JsonObject) -> Self:
         """Return what a hashing process told."""
-        return cls(**{**value, "header": FileHeader(**value["header"])}) if value else _NOTHING
+        header = FileHeader(**value["header"]) if "header" in value else _NO_HEADER
+        return cls(header, value["tensors"], value["autov1"])
 
 
-_NOTHING = ContentFacts()
+_NO_HEADER = FileHeader()
 
 
 @dataclass(frozen=True, slots=True)
