@@ -1,4 +1,4 @@
-"""A library of some 1,500 rows with everything in it that legacy libraries have: a seed makes the same one again."""
+"""A library of some 1,000 rows with everything in it that legacy libraries have: a seed makes the same one again."""
 
 import random
 from collections.abc import Callable

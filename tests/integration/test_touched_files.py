@@ -19,8 +19,20 @@ THEN = 1_500_000_000
 
 
 @pytest.fixture
-def known(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> DaemonProcess:
+def known(models: Path, make_daemon: DaemonMaker) -> DaemonProcess:
     """A running daemon that knows X at `models/x.safetensors`, with a text."""
+    path = dated(models / "x.safetensors", X)
+    daemon = make_daemon().start()
+    sha256 = daemon.wait_model(path)
+    daemon.wait_idle()
+    changes = {"meta_json": {"description": "of X"}}
+    assert daemon.request("PATCH", f"/api/models/{sha256}", json=changes).is_success
+    return daemon
+
+
+@pytest.fixture
+def imported(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> DaemonProcess:
+    """The same, where an import said it of the path."""
     path = dated(models / "x.safetensors", X)
     library = LegacyLibrary()
     library.add(path, extra={"description": "of X"})
@@ -67,21 +79,21 @@ CHANGES = [remove_and_copy, copy_into_place, copy_beside, unpack]
 @pytest.mark.parametrize("is_running", [True, False], ids=["live", "offline"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_another_content_of_the_same_size_and_times_is_read(
-    tmp_path: Path, models: Path, known: DaemonProcess, change: Callable[[Path, Path], None], is_running: bool
+    tmp_path: Path, models: Path, imported: DaemonProcess, change: Callable[[Path, Path], None], is_running: bool
 ) -> None:
     if not is_running:
-        known.stop()
+        imported.stop()
     change(models / "x.safetensors", dated(tmp_path / "other", Y))
     if not is_running:
-        known.start()
+        imported.start()
     (path,) = models.iterdir()
-    wait_until(lambda: known.wait_model(path) == sha256_of(Y), what="the other content to be known")
-    known.wait_idle()
-    assert known.get(f"/api/models/{sha256_of(Y)}")["meta_json"]["description"] == ""
-    kept = known.get(f"/api/models/{sha256_of(X)}/details")
+    wait_until(lambda: imported.wait_model(path) == sha256_of(Y), what="the other content to be known")
+    imported.wait_idle()
+    assert imported.get(f"/api/models/{sha256_of(Y)}")["meta_json"]["description"] == ""
+    kept = imported.get(f"/api/models/{sha256_of(X)}/details")
     assert kept["model"]["meta_json"]["description"] == "of X"
     assert [place for place in kept["locations"] if place["state"] == "present"] == []
-    assert known.rows("SELECT COUNT(*) AS n FROM models") == [{"n": 2}]
+    assert imported.rows("SELECT COUNT(*) AS n FROM models") == [{"n": 2}]
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["live", "offline"])
