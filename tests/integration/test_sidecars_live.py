@@ -163,4 +163,20 @@ def test_orphans_are_kept_offered_and_given_away(models: Path, make_daemon: Daem
     assert daemon.get("/api/orphans")["orphans"] == []
     assert daemon.command("orphans", "show", "9999").status == 4
     wait_until(lambda: not daemon.rows("SELECT * FROM record_images WHERE kept != ''"))
+
+    # Another model takes the old name: the note beside it is its note too, and the renamed one keeps it.
+    put_model(loras / "lamp old.safetensors")
+    wait_until(lambda: said_of(daemon, loras / "lamp old.safetensors")["notes"] == "by hash")
+    assert said_of(daemon, loras / "lamp new.safetensors")["notes"] == "by hash"
+
+    # Of two models that share a sidecar, the later one is the one that its hash means.
+    later = safetensors("later")
+    put(loras / "pair.metadata.json", lora_manager("Pair", sha256_of(later), notes="of the later"))
+    put_model(loras / "pair.safetensors")
+    wait_until(lambda: said_of(daemon, loras / "pair.safetensors")["notes"] == "of the later")
+    put(loras / "pair.sft", later)
+    wait_until(lambda: said_of(daemon, loras / "pair.sft")["notes"] == "of the later")
+    wait_until(lambda: daemon.journal("source.withdrawn"))
+    first = said_of(daemon, loras / "pair.safetensors")
+    assert (first["name"], first["notes"]) == ("pair.safetensors", None)
     assert not daemon.has_failed_inside()

@@ -89,7 +89,11 @@ class ArchiveImports:
         """
         progress(Progress("reading"))
         with await asyncio.to_thread(ArchiveFile, source) as packed:
-            archive = await asyncio.to_thread(packed.read)
+            try:
+                archive = await asyncio.to_thread(packed.read)
+            except asyncio.CancelledError:
+                packed.call_off()
+                raise
             paths = {path_map.apply(path) for path in _paths(archive)}
             on_disk = await self._looks.found(fingerprints_of, paths)
             if dry_run:

@@ -32,7 +32,7 @@ from modelkeep.importers.sqlite_copy import unreadable
 TEXT_BYTES_MAX = 512 * 2**20
 """Of all lines together of the members that are in memory."""
 
-SOURCES_BYTES_MAX = 16 * 2**30
+SOURCES_BYTES_MAX = 8 * 2**30
 """Of all lines of another member: these are in memory a few at a time."""
 
 LINE_BYTES_MAX = 64 * 2**20
@@ -53,6 +53,7 @@ class ArchiveFile:
         self._path = path
         self._packed = self._opened()
         self._left = TEXT_BYTES_MAX
+        self._is_called_off = False
 
     def __enter__(self) -> "ArchiveFile":
         return self
@@ -82,6 +83,10 @@ class ArchiveFile:
             return self._values(name, digests, make)
 
         return Reread(values)
+
+    def call_off(self) -> None:
+        """Have whoever reads it in another thread end with its next line."""
+        self._is_called_off = True
 
     def image(self, name: str, digest: str) -> bytes:
         """Return a tier of an image.
@@ -138,6 +143,8 @@ class ArchiveFile:
         try:
             with self._packed.open(name) as member:
                 while line := member.readline(LINE_BYTES_MAX + 1):
+                    if self._is_called_off:
+                        raise SourceError(f"{self._path} is read no further: the import was called off")
                     self._left -= len(line)
                     if len(line) > LINE_BYTES_MAX or self._left < 0:
                         raise SourceError(f"{self._path} holds more text than any library: it is not read")

@@ -132,6 +132,14 @@ def test_what_was_written_is_read_with_its_images(path: Path) -> None:
     assert kinds[f"images/{SHA256}_0_low.webp"] == zipfile.ZIP_STORED
 
 
+def test_a_reader_that_is_called_off_ends(path: Path) -> None:
+    with ArchiveFile(path) as packed:
+        archive = packed.read()
+        packed.call_off()
+        with pytest.raises(SourceError, match="called off"):
+            list(archive.sources)
+
+
 def test_an_image_that_is_gone_is_left_out_and_nothing_is_overwritten(tmp_path: Path) -> None:
     def gone(name: str) -> bytes:
         raise FileNotFoundError(name)
