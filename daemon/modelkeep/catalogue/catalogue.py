@@ -4,7 +4,7 @@ Reads may run beside a write; writes come one after the other, each committed du
 method does, and what it takes after the connection, is said at the function of `store` that it is made of.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -27,6 +27,7 @@ from modelkeep.catalogue.store import (
     finding,
     images,
     import_place,
+    import_prepared,
     importing,
     knowing,
     locations,
@@ -45,6 +46,7 @@ from modelkeep.catalogue.store import pending as queue
 from modelkeep.catalogue.store import sources as recorded
 from modelkeep.catalogue.store import tags as tagging
 from modelkeep.catalogue.upgrade import upgrade
+from modelkeep.domain.legacy import StagedRow, TakenRow
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -162,7 +164,36 @@ class Catalogue:
     landed_migrations = _writes(control.landed_migrations)
     forget_migrations = _writes(control.forget_migrations)
     keep_places = _reads(import_place.keep_places)
-    import_rows = _writes(importing.import_rows)
+    imported_digests = _reads(import_place.imported_digests)
+
+    async def import_rows(
+        self,
+        kind: str,
+        source: str,
+        rows: Sequence[StagedRow],
+        now_ms: int,
+        before_commit: importing.BeforeCommit,
+        *,
+        dry_run: bool = False,
+        again: bool = False,
+        finished: Sequence[str] = (),
+        prepared: Path | None = None,
+    ) -> list[TakenRow]:
+        """Take the rows of a source; `prepared` is the file that holds those which are numbered in it."""
+        return await self.database.write_from(
+            prepared,
+            import_prepared.SCHEMA,
+            importing.import_rows,
+            kind,
+            source,
+            rows,
+            now_ms,
+            before_commit,
+            dry_run=dry_run,
+            again=again,
+            finished=finished,
+            is_prepared=prepared is not None,
+        )
 
     # What other tools know
     adopt = _writes(adopting.adopt)

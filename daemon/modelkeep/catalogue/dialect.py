@@ -10,10 +10,9 @@ SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write or 
 
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.pool import QueuePool, StaticPool
 from sqlalchemy.types import TypeDecorator
 
+from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.domain.values import bounded_ns
 
 T = TypeVar("T")
@@ -54,34 +54,6 @@ IDS_ONCE: dict[str, Any] = {"sqlite_autoincrement": True}
 
 BY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
 """Option of a table: its rows lie in the order of their key."""
-
-_BASE = 0x10FF00
-_MARK = chr(0x10FF7F)
-"""Bytes of names that are no UTF-8 are stored as the private-use characters U+10FF80 to U+10FFFF: SQLite text cannot
-hold the surrogates by which Python spells them, and a path has to come back exactly as it was. A character of a name
-that happens to be one of these, or the mark itself, is stored as the mark and a plain character."""
-
-_UNSTORABLE = re.compile("[\udc80-\udcff\U0010ff7f-\U0010ffff]")
-_STORED = re.compile("\U0010ff7f(.)|([\U0010ff80-\U0010ffff])", re.DOTALL)
-
-
-def storable_path(path: str) -> str:
-    """Return a path as SQLite text can hold it; no two paths become the same."""
-    return path if path.isascii() else _UNSTORABLE.sub(_store, path)
-
-
-def restored_path(text: str) -> str:
-    """Undo `storable_path`."""
-    return text if text.isascii() else _STORED.sub(_restore, text)
-
-
-def _store(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return chr(_BASE + code - 0xDC00) if code < _BASE else _MARK + chr(code - _BASE)
-
-
-def _restore(match: re.Match[str]) -> str:
-    return chr(_BASE + ord(match[1])) if match[1] else chr(ord(match[2]) - _BASE + 0xDC00)
 
 
 def _stored(value: str | None) -> str | None:
@@ -280,8 +252,12 @@ def outside(column: sa.Column[str], folders: Iterable[str]) -> sa.ColumnElement[
     return sa.or_(*gaps, end)
 
 
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote(os.fsencode(path))}?{mode}"
+
+
 def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[], sqlite3.Connection]:
-    uri = f"file:{quote(os.fsencode(path))}?{mode}"
+    uri = _uri(path, mode)
 
     def connect() -> sqlite3.Connection:
         # isolation_level=None: the driver's own transaction handling sends no BEGIN before SELECT, DDL and SAVEPOINT.
@@ -335,6 +311,31 @@ def reading_engine(path: Path, *, mode: str = "mode=ro") -> sa.Engine:
     connect = _connector(path, mode=mode, pragmas=("query_only=ON",))
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=READERS, max_overflow=0)
     return _begin_with(engine, "BEGIN")
+
+
+@contextmanager
+def attached(engine: sa.Engine, path: Path | None, name: str) -> Iterator[None]:
+    """Have the tables of a file that nobody writes readable beside those of an engine's one connection.
+
+    Not within a transaction: a file that one has read is let go of after it.
+
+    Args:
+        engine: with one connection.
+        path: of the file; None: there is none.
+        name: what comes before the names of its tables.
+    """
+    if path is None:
+        yield
+        return
+    held = engine.raw_connection()
+    try:
+        held.cursor().execute(f"ATTACH ? AS {name}", (_uri(path, "mode=ro&immutable=1"),))
+        try:
+            yield
+        finally:
+            held.cursor().execute(f"DETACH {name}")
+    finally:
+        held.close()
 
 
 def release_pages(engine: sa.Engine, connections: int) -> None:

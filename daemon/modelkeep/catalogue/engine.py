@@ -14,6 +14,7 @@ from modelkeep.catalogue.dialect import (
     ERRORS,
     READERS,
     Failure,
+    attached,
     changed_rows,
     empty_engine,
     failure_of,
@@ -63,6 +64,24 @@ class Database:
         """Run a function in one transaction of the writer; committed durably when this returns."""
         return await self._run(self._writer, self._writing, function, args, kwargs)
 
+    async def write_from(
+        self,
+        path: Path | None,
+        name: str,
+        function: Callable[Concatenate[sa.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run a function as `write` does, with the tables of a file beside ours.
+
+        Args:
+            path: of the file, which nobody writes; None: there is none.
+            name: the schema of its tables.
+            function: called with the connection, and with what follows.
+        """
+
+        return await self._run(self._writer, self._writing, function, args, kwargs, (path, name))
+
     async def read(
         self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -89,6 +108,7 @@ class Database:
         function: Callable[..., T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        beside: tuple[Path | None, str] = (None, ""),
     ) -> T:
         is_writer = engine is self._writing
         self.transactions += 1
@@ -100,7 +120,7 @@ class Database:
         def write() -> T:
             is_change = True
             try:
-                with translated_errors(self.path), engine.begin() as connection:
+                with translated_errors(self.path), attached(engine, *beside), engine.begin() as connection:
                     before = changed_rows(connection)
                     result = function(connection, *args, **kwargs)
                     is_change = changed_rows(connection) != before

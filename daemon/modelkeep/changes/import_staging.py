@@ -18,6 +18,7 @@ from modelkeep.changes.protocol import to_the_end
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow
 from modelkeep.domain.values import Fingerprint, RenderedImage
 from modelkeep.errors import ImageError
+from modelkeep.importers.base import SourceContent
 
 _NOT_IN_A_STEM = re.compile(r"[^A-Za-z0-9_-]")
 _KEY_LENGTH_MAX = 40
@@ -49,6 +50,15 @@ def deciding_rows(rows: Sequence[LegacyRow]) -> list[LegacyRow]:
     """Return the rows that decide what is made of images: those with one, and those of the same content."""
     claims = {row.claim for row in rows if row.image and row.claim}
     return [row for row in rows if row.image or row.claim in claims]
+
+
+def numbers_of(content: SourceContent) -> list[int]:
+    """Return the number under which each row of a source is prepared as it is; 0 where none is."""
+    if content.prepared is None:
+        return [0] * len(content.rows)
+    return [
+        0 if row.image or row.key in content.moved else number for number, row in enumerate(content.rows, start=1)
+    ]
 
 
 @dataclass(slots=True)
@@ -104,11 +114,11 @@ class ImageStaging:
                 for _ in range(min(self._concurrency, len(needs))):
                     group.create_task(work())
 
-    def staged_row(self, row: LegacyRow, on_disk: Fingerprint | None) -> StagedRow:
+    def staged_row(self, row: LegacyRow, on_disk: Fingerprint | None, prepared: int) -> StagedRow:
         """Return a row with what was made ready for it."""
         image = self._staged.get(row.key)
         if image is None:
-            return StagedRow(row, on_disk=on_disk)
+            return StagedRow(row, on_disk=on_disk, prepared=prepared)
         return StagedRow(row, image.rendered, image.copied, on_disk)
 
     def copy_of(self, row: LegacyRow) -> str:

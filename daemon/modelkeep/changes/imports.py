@@ -8,8 +8,10 @@ leaves migrations whose plans are in the journal, from which they are resumed.
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 
 from modelkeep.changes.import_records import planned
 from modelkeep.changes.import_staging import (
@@ -18,6 +20,7 @@ from modelkeep.changes.import_staging import (
     Need,
     deciding_rows,
     needs_of,
+    numbers_of,
 )
 from modelkeep.changes.ports import ImportImages, Records, TakesRows
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
@@ -101,10 +104,20 @@ class StageOne:
         """
         progress(Progress("reading"))
         content = await self._read(importer, options)
+        try:
+            return await self._run(content, progress, dry_run=dry_run, again=again)
+        finally:
+            if content.prepared is not None:
+                await asyncio.to_thread(shutil.rmtree, content.prepared.parent, ignore_errors=True)
+
+    async def _run(
+        self, content: SourceContent, progress: Callable[[Progress], None], *, dry_run: bool, again: bool
+    ) -> ImportReport:
         if self._records is not None and content.records:
             return await self._import_records(self._records, content, progress, dry_run=dry_run)
         rows = await self._catalogue.keep_places(content.kind, content.source, content.rows)
-        content = replace(content, rows=tuple(rows))
+        moved = frozenset(row.key for row, read in zip(rows, content.rows, strict=True) if row is not read)
+        content = replace(content, rows=tuple(rows), moved=moved)
         if dry_run:
             on_disk = await self._look(content.rows)
             taken = await self._rehearse(content, content.rows, on_disk, again=again)
@@ -173,9 +186,16 @@ class StageOne:
         """Ask what would become of rows."""
         if not rows:
             return []
-        staged = [StagedRow(row, on_disk=on_disk.get(row.path)) for row in rows]
+        numbers, prepared = (numbers_of(content), content.prepared) if rows is content.rows else (repeat(0), None)
+        staged = [
+            StagedRow(row, on_disk=on_disk.get(row.path), prepared=number)
+            for row, number in zip(rows, numbers, strict=False)
+        ]
         return await self._catalogue.import_rows(
-            content.kind, content.source, staged, self._clock(), lambda _: None, dry_run=True, again=again
+            *(content.kind, content.source, staged, self._clock(), lambda _: None),
+            dry_run=True,
+            again=again,
+            prepared=prepared,
         )
 
 
@@ -252,7 +272,11 @@ class _Run:
             self._progress(Progress("writing", 0, len(rows)))
             on_disk = await self._looks.found(fingerprints_of, {row.path for row in rows})
             self._files_found = len(on_disk)
-            staged = [self._staging.staged_row(row, on_disk.get(row.path)) for row in rows]
+            numbers = numbers_of(self._content)
+            staged = [
+                self._staging.staged_row(row, on_disk.get(row.path), number)
+                for row, number in zip(rows, numbers, strict=True)
+            ]
             try:
                 return await self._changes.make(self._change(staged, now_ms))
             except _Outdated as outdated:  # each time it wants more of what is finite
@@ -267,7 +291,10 @@ class _Run:
                 self._place([row for row in taken if self._has_copy(row)])
 
             return self._catalogue.import_rows(
-                content.kind, content.source, rows, now_ms, place, again=self._again, finished=finished
+                *(content.kind, content.source, rows, now_ms, place),
+                again=self._again,
+                finished=finished,
+                prepared=content.prepared,
             )
 
         return Change(commit, self._plan, self._used)

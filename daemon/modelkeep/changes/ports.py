@@ -100,8 +100,10 @@ class TakesRows(Protocol):
         dry_run: bool = False,
         again: bool = False,
         finished: Sequence[str] = (),
+        prepared: Path | None = None,
     ) -> list[TakenRow]:
         """Take rows in one transaction, and drop finished ids; `again`: also what the owner dropped since.
 
+        `prepared` is a file of rows that need not be written one by one.
         `before_commit` is called inside it; when that raises, everything is rolled back, as in a dry run.
         """

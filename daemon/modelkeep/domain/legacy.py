@@ -83,13 +83,15 @@ class StagedRow:
     """A row with what was made ready for it.
 
     `rendered` are the tiers of its image (rows that become models), `copied` is the base name of the staged byte
-    for byte copy (rows that will be pending), `on_disk` the file's fingerprint when it is there now.
+    for byte copy (rows that will be pending), `on_disk` the file's fingerprint when it is there now, `prepared` the
+    number under which a file of prepared rows holds it as it is, 0 where none does.
     """
 
     row: LegacyRow
     rendered: RenderedImage | None = None
     copied: str = ""
     on_disk: Fingerprint | None = None
+    prepared: int = 0
 
 
 @dataclass(frozen=True, slots=True)

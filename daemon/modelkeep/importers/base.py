@@ -35,6 +35,8 @@ class SourceContent:
 
     `source` is the resolved path of what was read; `records` are for sources that are kept whole, record by record;
     `remarks` are about the source as a whole, their `key` is empty.
+    `prepared` is a file that holds rows by their numbers as the catalogue will, but for those in `moved` (keys),
+    which stay where an earlier import put them; its folder goes with it.
     """
 
     kind: str
@@ -43,6 +45,8 @@ class SourceContent:
     refusals: tuple[Refusal, ...] = ()
     remarks: tuple[Refusal, ...] = ()
     records: tuple[SourceRecord, ...] = ()
+    prepared: Path | None = None
+    moved: frozenset[str] = frozenset()
 
 
 class Importer(Protocol):

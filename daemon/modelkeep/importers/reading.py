@@ -8,8 +8,9 @@ import pickle
 import resource
 import shutil
 import signal
+import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
@@ -22,39 +23,59 @@ from modelkeep.errors import SourceError, WorkerDied
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
 from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX, unreadable
 
+PREPARED_NAME = "rows.sqlite3"
+
 COMPUTING_SECONDS_MAX = 600
 MEMORY_BYTES_MAX = 4 * 2**30
 FILE_BYTES_MAX = 64 * 2**30
 """What reading may take; a hundred thousand rows take two seconds and 300 MB."""
 
 
-async def read_apart(importer: Importer, options: SourceOptions) -> SourceContent:
+Prepares = Callable[[Path, str, Sequence[LegacyRow]], bool]
+"""Makes a file of rows of a kind of source, if there are any for it; can be pickled."""
+
+
+async def read_apart(importer: Importer, options: SourceOptions, prepare: Prepares | None = None) -> SourceContent:
     """Read a source in another process; when this is cancelled, that process is ended and leaves nothing behind.
 
     Args:
         importer: reads it; it travels to the other process.
         options: where the source lies.
+        prepare: makes the file of prepared rows.
 
     Raises:
         SourceError: it cannot be read at all, or takes more time or memory than a source may.
     """
     pool = WorkerPool(1, _bound_resources)
-    scratch = _private_folder(options)
+    scratch, kept = _private_folder(options), None
     try:
-        content, rows, records = await pool.run(_read, importer, replace(options, scratch=scratch))
-        return await asyncio.to_thread(_unpack, content, rows, records)
+        content, rows, records = await pool.run(_read, importer, replace(options, scratch=scratch), prepare)
+        whole = await asyncio.to_thread(_unpack, content, rows, records)
+        kept = whole.prepared
     except WorkerDied as error:
         raise _took_too_much(options.source) from error
     finally:
         await asyncio.to_thread(pool.abandon, END_SECONDS)
-        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        if kept is None:
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+    return whole
 
 
-def _read(importer: Importer, options: SourceOptions) -> tuple[SourceContent, list[bytes], list[bytes]]:
+@collector_paused()
+def _read(
+    importer: Importer, options: SourceOptions, prepare: Prepares | None
+) -> tuple[SourceContent, list[bytes], list[bytes]]:
     try:
-        return _pack(importer.read(options))
+        content = importer.read(options)
+        if prepare is not None and options.scratch is not None:
+            path = options.scratch / PREPARED_NAME
+            is_made = bool(content.rows) and prepare(path, content.kind, content.rows)
+            content = replace(content, prepared=path if is_made else None)
+        return _pack(content)
     except MemoryError as error:
         raise _took_too_much(options.source) from error
+    except sqlite3.Error as error:
+        raise SourceError(f"the rows of {options.source} could not be prepared: {error}") from error
 
 
 T = TypeVar("T")
@@ -72,10 +93,9 @@ def _pack(content: SourceContent) -> tuple[SourceContent, list[bytes], list[byte
     Rows travel as tuples, for as objects they would take as long as reading them; and both in pieces, for while one
     is unpacked nothing else runs in the daemon.
     """
-    with collector_paused():
-        rows = [pickle.dumps(list(map(_values_of, piece)), 5) for piece in _pieces(content.rows, _ROWS_AT_ONCE)]
-        records = [pickle.dumps(piece, 5) for piece in _pieces(content.records, _RECORDS_AT_ONCE)]
-        return replace(content, rows=(), records=()), rows, records
+    rows = [pickle.dumps(list(map(_values_of, piece)), 5) for piece in _pieces(content.rows, _ROWS_AT_ONCE)]
+    records = [pickle.dumps(piece, 5) for piece in _pieces(content.records, _RECORDS_AT_ONCE)]
+    return replace(content, rows=(), records=()), rows, records
 
 
 def _pieces(items: Sequence[T], size: int) -> list[Sequence[T]]:

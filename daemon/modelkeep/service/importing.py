@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from modelkeep.domain.naming import MODEL_EXTENSIONS, PathMap
 from modelkeep.domain.values import RenderedImage
 from modelkeep.errors import ImportStopped, NotFound, SourceError, StorageError
 from modelkeep.images.store import ImageStore
-from modelkeep.importers.base import SourceOptions
+from modelkeep.importers.base import Importer, SourceContent, SourceOptions
 from modelkeep.importers.report import ImportReport, Progress
 from modelkeep.service.holdings import Holdings
 
@@ -78,11 +79,17 @@ def _begun(
         SourceError: it cannot be.
     """
     # Imports are rare: what reads all the sources is loaded for the first of them.
+    from modelkeep.catalogue.prepared import prepare
     from modelkeep.importers.reading import read_apart
     from modelkeep.importers.registry import importer_for
 
     if order.kind == ARCHIVE:
         return _archive_import(holdings, order, looks, progress)
+
+    async def read(importer: Importer, options: SourceOptions) -> SourceContent:
+        known = await holdings.catalogue.imported_digests(importer.kind)
+        return await read_apart(importer, options, partial(prepare, known=known))
+
     importer = importer_for(order.kind)
     options = SourceOptions(
         _absolute(order.source, "the source"),
@@ -99,7 +106,7 @@ def _begun(
         holdings.journal,
         holdings.changes,
         now_ms,
-        read=read_apart,
+        read=read,
         looks=looks,
         records=RecordImports(
             holdings.catalogue,

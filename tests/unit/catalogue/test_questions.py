@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.catalogue.dialect import restored_path, storable_path
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.values import Fingerprint, JsonObject, LocationState, PendingState, Tag
 

@@ -54,6 +54,7 @@ class RowCatalogue:
         dry_run: bool = False,
         again: bool = False,
         finished: Sequence[str] = (),
+        prepared: Path | None = None,
     ) -> list[TakenRow]:
         assert now_ms == NOW_MS
         (self.dry_seen if dry_run else self.seen)[:] = rows

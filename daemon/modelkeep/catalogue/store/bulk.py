@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import PathText, are_ascii, are_storable, chunks, restored_path
+from modelkeep.catalogue.bare_sqlite import restored_path
+from modelkeep.catalogue.dialect import PathText, are_ascii, are_storable, chunks
 
 _ROWS_AT_ONCE = 2000
 

@@ -15,6 +15,12 @@ Prefixes = tuple[str, str]
 """What the old and the new path begin with, before what they have in common."""
 
 
+def imported_digests(connection: sa.Connection, kind: str) -> frozenset[str]:
+    """Return the digests of all rows that were taken from sources of a kind."""
+    query = sa.select(imported_rows.c.digest).where(imported_rows.c.kind == kind)
+    return frozenset(digest for (digest,) in all_rows(connection, query))
+
+
 @collector_paused()
 def keep_places(connection: sa.Connection, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
     """Return the rows of a source, each with the path that it should have in view of earlier runs."""

@@ -12,6 +12,7 @@ from modelkeep.base.collector import collector_paused
 from modelkeep.catalogue.store.control import forget_migrations, migration_values
 from modelkeep.catalogue.store.images import image_values
 from modelkeep.catalogue.store.import_care import take_with_care
+from modelkeep.catalogue.store.import_prepared import take_prepared
 from modelkeep.catalogue.store.import_run import (
     ImportRun,
     begin,
@@ -44,18 +45,21 @@ def import_rows(
     dry_run: bool = False,
     again: bool = False,
     finished: Sequence[str] = (),
+    is_prepared: bool = False,
 ) -> list[TakenRow]:
     """Take the rows of a source; see `domain.legacy` for what is handed in and what comes back.
 
     `before_commit` gets what was done with each row before anything is visible to anybody; when it raises, nothing
     has happened. `dry_run`: it is not called, and everything is rolled back. `again`: rows that an earlier run took
     and the owner dropped since are taken as if they were new. `finished`: ids of earlier migrations whose end is in
-    the journal; dropped once `before_commit` made it durable.
+    the journal; dropped once `before_commit` made it durable. `is_prepared`: a file of prepared rows is attached.
     """
     if dry_run:
         savepoint = connection.begin_nested()
         try:
-            return import_rows(connection, kind, source, rows, now_ms, lambda _: None, again=again)
+            return import_rows(
+                connection, kind, source, rows, now_ms, lambda _: None, again=again, is_prepared=is_prepared
+            )
         finally:
             savepoint.rollback()
     run = begin(connection, kind, source, rows, now_ms, again=again)
@@ -73,13 +77,17 @@ def import_rows(
             run.waiting.append(staged)
         elif row.path in run.known.located:
             later.append(staged)
+        elif is_prepared and staged.prepared:
+            run.prepared.models.append(staged)
+            taken[row.key] = TakenRow(row, Taking.MODEL, row.claim)
         else:
             taken[row.key] = _gather_model(run, staged)
         # What else is said of the same is taken after it: of two that differ the first one counts.
         seen.add(row.path)
         run.known.models.update({row.claim} - {""})
     write_gathered(run)
-    taken.update((row.row.key, row) for row in queue_all(run, run.waiting))
+    taken.update((row.row.key, row) for row in queue_all(run, run.waiting, is_prepared=is_prepared))
+    take_prepared(connection, (kind, source), now_ms, run.prepared, run.tag_ids)
     for staged in later:
         taken[staged.row.key] = take_with_care(run, staged)
     in_order = [taken[staged.row.key] for staged in rows]

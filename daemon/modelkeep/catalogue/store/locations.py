@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import CHUNK, among, below, chunks, outside, signed, storable_path, upsert
+from modelkeep.catalogue.bare_sqlite import storable_path
+from modelkeep.catalogue.dialect import CHUNK, among, below, chunks, outside, signed, upsert
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import below, raw_rows, restored_path
+from modelkeep.catalogue.bare_sqlite import restored_path
+from modelkeep.catalogue.dialect import below, raw_rows
 from modelkeep.catalogue.store.locations import (
     failed_sizes_below,
     locations_at,

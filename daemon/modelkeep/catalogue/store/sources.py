@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, below, storable_path
+from modelkeep.catalogue.bare_sqlite import storable_path
+from modelkeep.catalogue.dialect import among, below
 from modelkeep.catalogue.store.attaching import candidates, candidates_by_claims, orphan_ids
 from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.store.models import get_model
