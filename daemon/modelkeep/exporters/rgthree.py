@@ -45,10 +45,10 @@ def _with_ours(counted: list[JsonObject], words: tuple[str, ...]) -> list[JsonOb
 
 def _ours(model: KnownModel) -> JsonObject:
     meaning = model.meaning
-    title = " - ".join(filter(None, [meaning.title, meaning.version]))
+    version = f" - {meaning.version}" if meaning.title and meaning.version else ""
     return without_empty(
         {
-            "name": title,
+            "name": meaning.title.removesuffix(version) + version,
             "baseModel": meaning.base_model,
             "links": [origin.url for origin in meaning.origins if origin.url],
             "strengthMin": meaning.weight.minimum,

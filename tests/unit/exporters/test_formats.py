@@ -200,6 +200,13 @@ def test_rgthree_is_given_no_answer_for_it_asks_for_none_when_it_holds_one() -> 
     assert value["links"] == [SAID.origins[0].url]
 
 
+def test_rgthree_s_own_name_of_a_model_has_the_version_once() -> None:
+    named = replace(MODEL, meaning=replace(SAID, title="Wool Felt - v1.2"))
+
+    assert as_object(written("rgthree", model=named))["name"] == "Wool Felt - v1.2"
+    assert as_object(written("rgthree"))["name"] == "Wool Felt ミオ - v1.2"
+
+
 def test_rgthree_gets_words_beside_those_that_only_its_training_data_tells() -> None:
     counted = {"word": "cat", "count": 9, "metadata": True}
     users = {"word": "mine", "user": True}
