@@ -59,13 +59,14 @@ class Way:
         bring: does it.
         programs: that it needs.
         size_bytes: so large that pieces of the file are on their way for a while.
-        dates_back: it gives the file another mtime after closing it. Who is quick hashes it before and afterwards.
+        touches_closed: it gives the file another mtime or mode after closing it. Who is quick hashes it before
+            and afterwards.
     """
 
     bring: Callable[[Delivery], None]
     programs: tuple[str, ...] = ()
     size_bytes: int = 512 << 10
-    dates_back: bool = False
+    touches_closed: bool = False
 
     @property
     def missing(self) -> list[str]:
@@ -310,17 +311,17 @@ def _run(*command: str | Path) -> None:
 
 
 WAYS = {
-    "wget": Way(wget, ("wget",), dates_back=True),
-    "wget into a folder": Way(wget_into_folder, ("wget",), dates_back=True),
+    "wget": Way(wget, ("wget",), touches_closed=True),
+    "wget into a folder": Way(wget_into_folder, ("wget",), touches_closed=True),
     "curl": Way(curl, ("curl",)),
-    "curl with remote time": Way(curl_with_remote_time, ("curl",), dates_back=True),
-    "aria2": Way(aria2, ("aria2c",), _ARIA2_BYTES, dates_back=True),
-    "aria2 falloc": Way(aria2_that_reserves_by_fallocate, ("aria2c",), _ARIA2_BYTES, dates_back=True),
-    "aria2 none": Way(aria2_that_reserves_nothing, ("aria2c",), _ARIA2_BYTES, dates_back=True),
-    "aria2 killed": Way(aria2_that_is_killed_and_goes_on_later, ("aria2c",), _ARIA2_BYTES, dates_back=True),
+    "curl with remote time": Way(curl_with_remote_time, ("curl",), touches_closed=True),
+    "aria2": Way(aria2, ("aria2c",), _ARIA2_BYTES, touches_closed=True),
+    "aria2 falloc": Way(aria2_that_reserves_by_fallocate, ("aria2c",), _ARIA2_BYTES, touches_closed=True),
+    "aria2 none": Way(aria2_that_reserves_nothing, ("aria2c",), _ARIA2_BYTES, touches_closed=True),
+    "aria2 killed": Way(aria2_that_is_killed_and_goes_on_later, ("aria2c",), _ARIA2_BYTES, touches_closed=True),
     "rsync": Way(rsync, ("rsync",)),
-    "rsync in place": Way(rsync_in_place, ("rsync",), dates_back=True),
-    "rsync reserving": Way(rsync_in_place_that_reserves, ("rsync",)),
+    "rsync in place": Way(rsync_in_place, ("rsync",), touches_closed=True),
+    "rsync reserving": Way(rsync_in_place_that_reserves, ("rsync",), touches_closed=True),
     "cp": Way(cp),
     "mv": Way(mv_across_file_systems, ("strace",)),
     "dd": Way(dd_into_reserved_space, ("fallocate",)),

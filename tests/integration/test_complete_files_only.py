@@ -226,7 +226,7 @@ def _check(yard: Yard, daemon: DaemonProcess, way: str, ending: str, seconds: fl
     assert {record["sha256"] for record in records if "sha256" in record} == {wanted}
     assert not [record for record in records if record["event"].endswith(".failed")]
     assert _told_at(hashed[0]["ts"]) - ended_at <= seconds
-    assert len(hashed) == 1 or WAYS[way].dates_back
+    assert len(hashed) == 1 or WAYS[way].touches_closed
     (place,) = daemon.rows("SELECT sha256, state, size_bytes FROM locations WHERE path = ?", path)
     assert place == {"sha256": wanted, "state": "present", "size_bytes": len(delivery.content)}
     assert daemon.rows("SELECT sha256 FROM models WHERE path = ?", path) == [{"sha256": wanted}]
