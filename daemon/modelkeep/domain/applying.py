@@ -92,7 +92,7 @@ def take_back(model: Model, base: Meaning, said: Meaning, left: Meaning) -> Appl
     after = model
     for field, value in lost.items():
         if field in LIST_FIELDS:
-            gone = [item for item in value if item not in others.get(field, [])]
+            gone = [item for item in value if item in given.get(field, []) and item not in others.get(field, [])]
             given[field] = [item for item in given.get(field, []) if item not in gone]
             after = _without_items(after, field, gone)
         elif given.get(field) == value:

@@ -50,6 +50,15 @@ def about(record: SourceRecord, digests: Digests, size_bytes: int) -> SourceReco
     )
 
 
+def passed_over(record: SourceRecord, digests: Digests, size_bytes: int) -> list[Meaning]:
+    """Return what a record says of the versions that a content is not, where it is known which one it is.
+
+    One of them may have been taken for it by its name, before what tells was read.
+    """
+    version = _version_of(record, digests, size_bytes)
+    return [other.meaning for other in record.versions if version is not None and other is not version]
+
+
 def versions_as_json(versions: Iterable[AnswerVersion]) -> list[JsonObject]:
     """Return versions as the catalogue and archives hold them."""
     return [

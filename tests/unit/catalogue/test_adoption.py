@@ -184,10 +184,12 @@ class TestSharedStems:
 class TestAnswersOfSeveralVersions:
     OTHER = "/m/loras/hero.ckpt"
 
-    def answer(self, *hashes: HashClaim) -> SourceRecord:
+    def answer(self, *hashes: HashClaim, names: Sequence[str] = ("one.pt", "two.pt")) -> SourceRecord:
         versions = tuple(
-            AnswerVersion((VersionFile(f"file{number}.pt", 0, (each,)),), Meaning(version=f"v{number}"))
-            for number, each in enumerate(hashes)
+            AnswerVersion(
+                (VersionFile(name, 0, (each,)),), Meaning(version=f"v{number}", trigger_words=("hero", f"w{number}"))
+            )
+            for number, (name, each) in enumerate(zip(names, hashes, strict=True))
         )
         said = Meaning(title="Hero")
         return record(said, models=(HERO, self.OTHER), claims=hashes, versions=versions)
@@ -212,6 +214,21 @@ class TestAnswersOfSeveralVersions:
         await attach(catalogue, HERO)
         model = await the_model(catalogue, A)
         assert (model.name, model.meta["version"]) == ("Hero", "v1")
+
+    async def test_what_another_version_gave_by_its_name_is_taken_back_when_a_digest_tells(
+        self, catalogue: Catalogue
+    ) -> None:
+        await hashed(catalogue, HERO, A)
+        claims = claim("9f" * 6, HashKind.AUTOV3), claim("12" * 6, HashKind.AUTOV3)
+        answer = self.answer(*claims, names=("hero.safetensors", "other.safetensors"))
+        await adopt(catalogue, replace(answer, models=(HERO,)))
+        model = await the_model(catalogue, A)
+        assert (model.meta["version"], model.meta["trigger_words"]) == ("v0", ["hero", "w0"])
+        await edit(catalogue, A, Edit(meta={"trigger_words": ["hero", "w0", "mine"]}))
+        await catalogue.keep_contents([ContentRow(A, SAFETENSORS, tensors="12" * 32)])
+        await attach(catalogue, HERO)
+        model = await the_model(catalogue, A)
+        assert (model.meta["version"], model.meta["trigger_words"]) == ("v1", ["hero", "mine", "w1"])
 
 
 class TestTheOwner:

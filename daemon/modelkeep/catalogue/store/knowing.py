@@ -25,7 +25,7 @@ from modelkeep.domain.json_text import json_text
 from modelkeep.domain.knowledge import Meaning, SourceRecord, meaning_as_json, meaning_from_json
 from modelkeep.domain.naming import suggested_name
 from modelkeep.domain.values import Model, PendingImport, PendingState
-from modelkeep.domain.versions import about
+from modelkeep.domain.versions import about, passed_over
 
 HEARD_MAX = 500
 """Headers that are asked in one transaction: others want to write too."""
@@ -57,6 +57,9 @@ def apply_records(
         for record in lost.get(sha256, ()):
             said = about(record, digests[sha256], model.size_bytes).meaning
             freed = take_back(freed.model, freed.base, said, combined.meaning)
+        for each in found[sha256]:
+            for other in passed_over(each.record, digests[sha256], model.size_bytes):
+                freed = take_back(freed.model, freed.base, other, combined.meaning)
         applied = apply(freed.model, paths.get(sha256, []), freed.base, combined.meaning)
         if applied.base != base:
             kept[sha256] = applied.base
