@@ -38,7 +38,7 @@ def _is_counted(word: Any) -> bool:
 
 
 def _with_ours(counted: list[JsonObject], words: tuple[str, ...]) -> list[JsonObject]:
-    held = {word.get("word") for word in counted}
+    held = [word.get("word") for word in counted]
     marked = [{**word, "user": True} if word.get("word") in words else word for word in counted]
     return marked + [{"word": word, "user": True} for word in words if word not in held]
 

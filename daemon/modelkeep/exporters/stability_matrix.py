@@ -17,6 +17,8 @@ _NEVER_NULL: JsonObject = {"ModelName": "", "ModelDescription": "", "VersionName
 _ESCAPED = re.compile("[<>&'+`\x7f]")
 """What .NET's encoder writes as an escape in ASCII besides what JSON needs."""
 
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+
 
 class StabilityMatrixExporter:
     """Writes `STEM.cm-info.json`."""
@@ -35,7 +37,11 @@ class StabilityMatrixExporter:
         merged = filled(existing or {}, _ours(model), prefer_ours=order.prefer_ours)
         merged |= {key: empty for key, empty in _NEVER_NULL.items() if merged[key] is None}
         text = json.dumps(merged, separators=(",", ":"), allow_nan=False)
-        return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04X}", text).encode("ascii")
+        return _TEXT.sub(_escaped, text).encode("ascii")
+
+
+def _escaped(text: re.Match[str]) -> str:
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04X}", text[0])
 
 
 def _ours(model: KnownModel) -> JsonObject:

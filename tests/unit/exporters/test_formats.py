@@ -212,6 +212,7 @@ def test_rgthree_gets_words_beside_those_that_only_its_training_data_tells() -> 
     users = {"word": "mine", "user": True}
 
     told = as_object(written("rgthree", {"trainedWords": [counted, {**counted, "word": "felt toy"}]}))
+    odd = as_object(written("rgthree", {"trainedWords": [{**counted, "word": ["x"]}]}))
     kept = as_object(written("rgthree", {"trainedWords": [counted, users]}))
 
     assert told["trainedWords"] == [
@@ -220,6 +221,7 @@ def test_rgthree_gets_words_beside_those_that_only_its_training_data_tells() -> 
         {"word": "wool felt", "user": True},
     ]
     assert kept["trainedWords"] == [counted, users]
+    assert [word["word"] for word in odd["trainedWords"]] == [["x"], "wool felt", "felt toy"]
 
 
 def test_two_answers_of_civitai_are_never_mixed() -> None:
@@ -331,6 +333,16 @@ def test_stability_matrix_gets_the_types_that_its_strict_reader_wants(existing: 
     assert value["Hashes"]["SHA256"] == SHA256.upper()
     assert b"\n" not in data
     assert not {b"<", b">", b"'", b"+"} & {data[at : at + 1] for at in range(len(data))}
+
+
+def test_only_texts_are_escaped_for_stability_matrix() -> None:
+    theirs = {"Stats": {"downloadCount": 1e21}, "UserTitle": 'a "quoted\\" + <b>'}
+
+    data = written("stability-matrix", theirs)
+
+    assert {key: as_object(data)[key] for key in theirs} == theirs
+    assert b"1e+21" in data
+    assert b"\\u003Cb\\u003E" in data
 
 
 def test_a_hash_beside_a_model_is_sixty_four_digits_and_nothing_else() -> None:
