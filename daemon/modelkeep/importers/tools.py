@@ -60,7 +60,7 @@ class ToolImporter:
         )
 
     def _beside_models(self, options: SourceOptions) -> tuple[list[SourceRecord], list[Refusal]]:
-        below = sidecars_below(str(options.source.absolute()), options.extensions)
+        below = sidecars_below(str(options.source.absolute()), options.extensions, options.path_map.apply)
         wanted = [found for found in below.found if kinds_of(found) & self.records]
         said = [read_sidecar(found, options.fallback_encoding) for found in wanted]
         records = [_mapped(one, options.path_map) for one in said if isinstance(one, SourceRecord)]

@@ -77,6 +77,23 @@ def test_a_library_that_is_watched_elsewhere_is_mapped(tmp_path: Path) -> None:
     }
 
 
+def test_a_backup_of_sidecars_alone_belongs_to_the_models_where_they_lie(tmp_path: Path) -> None:
+    backup, models = tmp_path / "backup", tmp_path / "models"
+    for path in ("loras/fox.txt", "loras/fox/evening.txt", "loras/lost.txt"):
+        (backup / path).parent.mkdir(parents=True, exist_ok=True)
+        (backup / path).write_text("a note")
+    (models / "loras").mkdir(parents=True)
+    (models / "loras" / "fox.safetensors").touch()
+
+    content = content_of("pysssss", backup, ((str(backup), str(models)),))
+
+    assert {record.key: record.models for record in content.records} == {
+        str(backup / "loras" / "fox.txt"): (str(models / "loras" / "fox.safetensors"),),
+        str(backup / "loras" / "fox" / "evening.txt"): (str(models / "loras" / "fox.safetensors"),),
+        str(backup / "loras" / "lost.txt"): (),
+    }
+
+
 def test_what_lies_elsewhere_is_taken_under_the_same_kind(tmp_path: Path) -> None:
     tool = tmp_path / "rgthree"
     shutil.copytree(SIDECAR_SAMPLE / "tools" / "rgthree", tool)

@@ -1,7 +1,7 @@
 """Walk a library and find what lies beside its models."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelkeep.disk.walk import Tour
@@ -21,25 +21,36 @@ class Below:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
-def sidecars_below(folder: str, extensions: Sequence[str]) -> Below:
+def sidecars_below(
+    folder: str, extensions: Sequence[str], place_of: Callable[[str], str] = lambda folder: folder
+) -> Below:
     """Find the files beside models below a folder.
 
     Args:
         folder: absolute path, the root of a library or a part of one.
         extensions: endings of model files.
+        place_of: tells where the models of a folder lie; they may be elsewhere than what was kept beside them.
     """
     below = Below()
     models: dict[str, list[str]] = {}
     tour = Tour(folder, folder)
     for current, entries in tour:
         names = [entry.name for entry in entries if _is_file(entry)]
+        names += _models_in(place, extensions) if (place := place_of(current)) != current else []
         models[current] = [name for name in names if is_model_file(name, extensions)]
-        below.found += find(current, names, extensions, models.get(os.path.dirname(current), ()))
+        below.found += find(current, {*names}, extensions, models.get(os.path.dirname(current), ()))
         if any(entry.name.startswith(".") for entry in entries):
             for hidden, notes in download_notes(current):
                 below.found += find(hidden, notes, extensions)
     below.unreadable = [(path, error.strerror or str(error)) for path, error in tour.unreadable]
     return below
+
+
+def _models_in(folder: str, extensions: Sequence[str]) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if is_model_file(name, extensions)]
+    except OSError:
+        return []
 
 
 def _is_file(entry: "os.DirEntry[str]") -> bool:
