@@ -25,7 +25,7 @@ from modelkeep.changes.import_staging import (
 from modelkeep.changes.ports import ImportImages, Records, TakesRows
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.changes.record_imports import RecordImports
-from modelkeep.disk.files import fingerprints_of
+from modelkeep.disk.files import fingerprints_in_folders
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
 from modelkeep.domain.values import Fingerprint
@@ -178,7 +178,7 @@ class StageOne:
             self._journal.write("import.failed", **about, error=str(error) or "it was called off")
 
     async def _look(self, rows: Sequence[LegacyRow]) -> dict[str, Fingerprint]:
-        return await self._looks.found(fingerprints_of, {row.path for row in rows})
+        return await self._looks.found(fingerprints_in_folders, {row.path for row in rows})
 
     async def _rehearse(
         self, content: SourceContent, rows: Sequence[LegacyRow], on_disk: Mapping[str, Fingerprint], *, again: bool
@@ -270,7 +270,7 @@ class _Run:
         rows = self._content.rows
         while True:
             self._progress(Progress("writing", 0, len(rows)))
-            on_disk = await self._looks.found(fingerprints_of, {row.path for row in rows})
+            on_disk = await self._looks.found(fingerprints_in_folders, {row.path for row in rows})
             self._files_found = len(on_disk)
             numbers = numbers_of(self._content)
             staged = [

@@ -9,8 +9,10 @@ import pytest
 from tests.fakes import NOT_UTF8, HoldsOpen, let_go, without_rights
 from tests.libraries import checkpoint, safetensors
 
+from modelkeep.disk import files
 from modelkeep.disk.files import (
     fingerprint_of,
+    fingerprints_in_folders,
     fingerprints_of,
     look_at,
     look_at_all,
@@ -19,6 +21,7 @@ from modelkeep.disk.files import (
 from modelkeep.disk.statx import see
 from modelkeep.domain.formats import Completeness
 from modelkeep.domain.settling import Look
+from modelkeep.domain.values import Fingerprint
 
 
 @pytest.fixture
@@ -203,3 +206,22 @@ def test_a_file_that_the_kernel_makes_up_is_none(tmp_path: Path, path: str) -> N
         assert look_at(each) is None
         with pytest.raises(OSError, match=r"not a regular file|No such file|Permission denied"):
             open_for_reading(each)
+
+
+def test_very_many_files_are_looked_at_as_each_is(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = model.parent
+    (folder / "link.pt").symlink_to(model)
+    (folder / "loop").symlink_to("loop")
+    names = ("a.safetensors", "link.pt", "none.pt", "none/a.pt", "none/b.pt", "loop/a.pt", "a.safetensors/b.pt", "")
+    paths = [f"{folder}/{name}" for name in names] + ["/", "/none.pt", "a.pt", "\0/a.pt", f"/{'x' * 300}/a.pt"]
+    expected = fingerprints_of(paths)
+    assert set(expected) == {str(model), str(folder / "link.pt")}
+    asked: list[str] = []
+
+    def note(path: str) -> Fingerprint | None:
+        asked.append(path)
+        return fingerprint_of(path)
+
+    monkeypatch.setattr(files, "fingerprint_of", note)
+    assert fingerprints_in_folders(paths) == expected
+    assert f"{folder}/none/a.pt" not in asked
