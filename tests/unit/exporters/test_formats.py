@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelkeep.domain.knowledge import (
     Grade,
@@ -142,6 +144,38 @@ def test_what_a_file_says_stays_with_every_key_in_its_place(kind: str) -> None:
 def test_a_second_export_changes_nothing(kind: str) -> None:
     once = written(kind)
     assert written(kind, as_object(once)) == once
+
+
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+)
+_VALUES = st.recursive(
+    _LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["word", "metadata", "user", "id", "hashes", "x"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+_KEYS = sorted({"zzz", "extensions", *(key for kind in HELD_BY for key in as_object(written(kind)))})
+
+
+@given(st.sampled_from(list(HELD_BY)), st.dictionaries(st.sampled_from(_KEYS), _VALUES, max_size=6), st.booleans())
+def test_whatever_a_file_holds_is_completed_once_with_its_keys_in_their_places(
+    kind: str, held: dict[str, Any], prefer_ours: bool
+) -> None:
+    try:
+        once = written(kind, held, prefer_ours=prefer_ours)
+    except NothingToSay:
+        return
+    value = as_object(once)
+
+    assert [key for key in value if key in held] == list(held)
+    assert written(kind, value, prefer_ours=prefer_ours) == once
 
 
 def test_lora_manager_gets_its_eight_fields_whatever_is_known() -> None:
