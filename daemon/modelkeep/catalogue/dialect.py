@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -338,12 +338,9 @@ def attached(engine: sa.Engine, path: Path | None, name: str) -> Iterator[None]:
         held.close()
 
 
-def release_pages(engine: sa.Engine, connections: int) -> None:
-    """Have so many connections let go of the pages that they keep in memory."""
-    # Nothing is read or written for it, so it is no transaction; one that cannot be opened keeps nothing.
-    with suppress(*ERRORS), ExitStack() as together:
-        for opened in [together.enter_context(engine.connect()).connection for _ in range(connections)]:
-            opened.cursor().execute("PRAGMA shrink_memory")
+def hold_log(reader: sa.Connection) -> None:
+    """Have a connection keep the log open until it is closed; it is opened by what reads first."""
+    reader.exec_driver_sql("PRAGMA schema_version").fetchall()
 
 
 def empty_engine(tables: sa.MetaData) -> sa.Engine:

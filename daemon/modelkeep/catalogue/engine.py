@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,8 +19,8 @@ from modelkeep.catalogue.dialect import (
     changed_rows,
     empty_engine,
     failure_of,
+    hold_log,
     reading_engine,
-    release_pages,
     resting_engine,
     writing_engine,
 )
@@ -88,11 +89,19 @@ class Database:
         """Run a function in one transaction of a reader."""
         return await self._run(self._readers, self._reading, function, args, kwargs)
 
-    async def release_pages(self) -> None:
-        """Let go of the pages of the file that are kept in memory."""
+    async def release_memory(self) -> None:
+        """Let go of what connections keep: pages, and statements made ready, of which large ones take megabytes."""
         run = asyncio.get_running_loop().run_in_executor
-        await run(self._writer, release_pages, self._writing, 1)
-        await run(self._readers, release_pages, self._reading, READERS)
+        await run(self._writer, self._renew_writer)
+        await run(self._readers, self._reading.dispose)
+
+    def _renew_writer(self) -> None:
+        """Close the connection that writes, and open it again."""
+        # A reader holds the log: the last one to close would write it back, and remove it.
+        with suppress(*ERRORS), self._reading.connect() as reader:
+            hold_log(reader)
+            self._writing.dispose()
+            self._writing.connect().close()
 
     def close(self) -> None:
         """Wait for what runs, then close; the writer last, so that its checkpoint is the final one."""

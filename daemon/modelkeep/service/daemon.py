@@ -214,7 +214,7 @@ class Daemon:
             lambda: self._journal.seq + self._operations.library.answered,
             lambda: self._catalogue.database.transactions,
             lambda: self._pipeline.is_idle,
-            self._catalogue.database.release_pages,
+            self._catalogue.database.release_memory,
         )
         self._sidecars = Sidecars(
             holdings.catalogue,

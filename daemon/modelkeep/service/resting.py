@@ -13,7 +13,7 @@ class Resting:
         work_done: a number that grows with whatever is done.
         looks_taken: a number that grows with whatever is asked of the catalogue.
         is_idle: whether nothing is on its way.
-        release_pages: lets go of what is kept of the catalogue in memory.
+        release_memory: lets go of what is kept of the catalogue in memory.
     """
 
     def __init__(
@@ -21,12 +21,12 @@ class Resting:
         work_done: Callable[[], int],
         looks_taken: Callable[[], int],
         is_idle: Callable[[], bool],
-        release_pages: Callable[[], Awaitable[None]],
+        release_memory: Callable[[], Awaitable[None]],
     ) -> None:
         self._work_done = work_done
         self._looks_taken = looks_taken
         self._is_idle = is_idle
-        self._release_pages = release_pages
+        self._release_memory = release_memory
         self._seen = -1
         self._released = (-1, -1)
 
@@ -37,5 +37,5 @@ class Resting:
         taken = (done, self._looks_taken())
         if self._is_idle() and done == before and taken != self._released:
             self._released = taken
-            await self._release_pages()
+            await self._release_memory()
             await asyncio.to_thread(give_back_memory)

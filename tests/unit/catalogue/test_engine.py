@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.catalogue.dialect import READERS
 from modelkeep.catalogue.engine import Database
 from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 
@@ -30,6 +29,15 @@ def database(file: Path) -> Iterator[Database]:
 def ask(connection: sa.Connection, statement: str) -> Any:
     result = connection.exec_driver_sql(statement)
     return result.scalar() if result.returns_rows else None
+
+
+@contextmanager
+def replaced_by_a_folder(file: Path) -> Iterator[None]:
+    aside = file.rename(file.with_suffix(".aside"))
+    file.mkdir()
+    yield
+    file.rmdir()
+    aside.rename(file)
 
 
 def damage(file: Path) -> None:
@@ -167,20 +175,36 @@ async def test_a_damaged_file_is_a_sentence_at_the_question_that_meets_it(catalo
         reopened.close()
 
 
-async def test_every_connection_lets_go_of_its_pages_whoever_holds_the_write_lock(
+async def test_connections_are_renewed_to_free_memory_whoever_holds_the_write_lock(
     database: Database, file: Path
 ) -> None:
-    asked: set[sqlite3.Connection] = set()
+    await database.write(ask, INSERT)
+    log = file.with_name(f"{file.name}-wal")
+    was, opened = (log.stat().st_ino, log.stat().st_size), []
     for engine in (database._writing, database._reading):
-
-        @sa.event.listens_for(engine, "checkout")
-        def note(connection: sqlite3.Connection, *_: object) -> None:
-            asked.add(connection)
+        sa.event.listen(engine, "connect", lambda connection, _: opened.append(connection))
 
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        await database.release_pages()
+        await database.release_memory()
         other.execute("ROLLBACK")
-    assert len(asked) == 1 + READERS
-    assert await database.read(ask, "SELECT count(*) FROM tags") == 0
+
+    assert len(opened) == 2, "one to write, and one to hold the log"
+    assert await database.read(ask, "SELECT count(*) FROM tags") == 1
+    await database.write(ask, "INSERT INTO tags (name) VALUES ('y')")
+    await database.release_memory()
+    assert log.stat().st_ino == was[0], "nothing was written back"
+    assert log.stat().st_size > was[1] > 0
+
+
+async def test_memory_is_freed_without_a_sentence_where_the_file_cannot_be_opened(
+    database: Database, file: Path
+) -> None:
     await database.write(ask, INSERT)
+    with replaced_by_a_folder(file):
+        await database.release_memory()
+        with pytest.raises(CatalogueError):
+            await database.read(ask, "SELECT count(*) FROM tags")
+
+    await database.write(ask, "INSERT INTO tags (name) VALUES ('y')")
+    assert await database.read(ask, "SELECT count(*) FROM tags") == 2
