@@ -113,9 +113,8 @@ def _strays(connection: sa.Connection, ids: Sequence[int]) -> list[KeptRecord]:
     orphans = set(orphan_ids(connection, ids))
     records = [
         record
-        for record in kept_records(connection, ids).values()
-        if record.id in orphans
-        or (record.attached and not record.gone and not record.dropped and _claims_much(record))
+        for record in kept_records(connection, sorted(orphans | _doubtful(connection, ids))).values()
+        if record.id in orphans or (record.attached and not record.gone and not record.dropped)
     ]
     digests = digests_of(connection, sorted({sha256 for record in records for sha256 in record.attached}))
     return [
@@ -126,8 +125,16 @@ def _strays(connection: sa.Connection, ids: Sequence[int]) -> list[KeptRecord]:
     ]
 
 
-def _claims_much(record: KeptRecord) -> bool:
-    return any(claim.kind in STRONG for claim in record.record.claims)
+def _doubtful(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
+    """Return those of these records that claim a hash which tells files apart, and no SHA-256 of what they are of."""
+    claimed, true = record_claims.c, record_claims.alias().c
+    is_true = sa.exists().where(
+        record_targets.c.record_id == claimed.record_id,
+        true.record_id == claimed.record_id,
+        true.value == record_targets.c.sha256,
+    )
+    strong = sa.and_(among(claimed.record_id, ids), claimed.kind.in_(sorted(STRONG)), sa.not_(is_true))
+    return set(connection.execute(sa.select(claimed.record_id).where(strong)).scalars()) if ids else set()
 
 
 def _kinds_of(connection: sa.Connection, hashes: Sequence[str]) -> set[tuple[str, str]]:
