@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from modelkeep.base.clock import JumpWatch, now_ms
 from modelkeep.base.log import configure_logging, get_logger
+from modelkeep.base.memory import give_back_memory
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.base.persistence import persist
@@ -370,7 +371,8 @@ class Daemon:
         self._successions.look()
         if self._pipeline.is_idle:
             await asyncio.to_thread(self._holdings.image_pool.release)
-            await asyncio.to_thread(write_next_index, self._holdings.directory.journal, self._indexed)
+            if await asyncio.to_thread(write_next_index, self._holdings.directory.journal, self._indexed):
+                await asyncio.to_thread(give_back_memory)
 
     def _hashing(self) -> Hashing:
         """Return what hashes: the pool, in a developer's daemon with a double before it that knows stand-in files."""

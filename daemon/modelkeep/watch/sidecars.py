@@ -153,16 +153,20 @@ class Sidecars:
         self._asked.set()
         while True:
             await self._settled()
-            folders, trees, everywhere = self._folders, self._trees, self._everywhere
-            paths, contents = self._paths, self._contents
-            self._folders, self._trees, self._paths, self._contents = set(), set(), set(), set()
-            self._everywhere = False
             began = time.monotonic()
-            try:
-                await persist(partial(self._carry_out, folders, trees, paths, contents, everywhere))
-            except Exception as error:  # nobody foresaw it: it must not end the daemon, nor be tried without end
-                _log.exception("unforeseen.error", about=sorted(trees | folders)[:5], error=str(error))
+            await self._take_pass(persist)
             await asyncio.sleep(min(REST_SECONDS_MAX, (time.monotonic() - began) * REST_FACTOR))
+
+    async def _take_pass(self, persist: Callable[[Callable[[], Awaitable[None]]], Awaitable[object]]) -> None:
+        """Look once at all that is asked for by now; nothing of it is kept while nothing is asked for."""
+        folders, trees, everywhere = self._folders, self._trees, self._everywhere
+        paths, contents = self._paths, self._contents
+        self._folders, self._trees, self._paths, self._contents = set(), set(), set(), set()
+        self._everywhere = False
+        try:
+            await persist(partial(self._carry_out, folders, trees, paths, contents, everywhere))
+        except Exception as error:  # nobody foresaw it: it must not end the daemon, nor be tried without end
+            _log.exception("unforeseen.error", about=sorted(trees | folders)[:5], error=str(error))
 
     async def _settled(self) -> None:
         """Wait until something is asked for, and a moment more while more of it comes."""
