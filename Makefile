@@ -27,7 +27,7 @@ run: $(READY)  ## Run the daemon; ROOT=/path/to/models LEGACY=/path/to/hikaze_mm
 		exec $(BIN)/modelkeep dev tour
 
 test: $(READY)  ## Run the tests
-	@$(BIN)/pytest -q -n 4 --dist loadscope
+	@$(BIN)/pytest -q -n 6 --dist loadscope
 
 check: lint types contracts test  ## Everything that CI runs
 

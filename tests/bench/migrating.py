@@ -14,6 +14,8 @@ from tests.bench.measuring import Measured, side_by_side
 from tests.bench.scene import Scene, dated_back, write_random
 from tests.libraries import LegacyModel, write_legacy_database
 
+from modelkeep.pipeline.arrivals import CLOCKS_APART_SECONDS
+
 ROWS, FILE_BYTES = 10_000, 64 << 10
 EARLIER_ROWS_MAX = 2_000
 """The loop's speed does not depend on their number, and it takes its time."""
@@ -48,6 +50,7 @@ def unknown_files(scene: Scene) -> Iterator[Measured]:
     """S2: as many files that no source knew, from their coming below a root until the last one is committed."""
     rows = scene.sized(ROWS)
     library = _library(scene, rows)
+    time.sleep(CLOCKS_APART_SECONDS + 0.5)  # as files of a user's, which were not made a moment ago
     seconds = side_by_side(lambda: _detect(scene, library, rows), {}, scene.rounds).seconds
     yield Measured(
         "take up unknown files",

@@ -69,6 +69,13 @@ def age_seconds(fingerprint: Fingerprint) -> float:
     return time.time() - fingerprint.mtime_ns / 1e9
 
 
+def untouched_seconds(fingerprint: Fingerprint) -> float | None:
+    """Return the time since anything of a file changed by the wall clock; None where that is not known."""
+    if fingerprint.ctime_ns is None:
+        return None
+    return time.time() - max(fingerprint.mtime_ns, fingerprint.ctime_ns) / 1e9
+
+
 def why_unseen(path: str) -> str:
     """Return why it is unknown what lies at a path; empty when that is plain: a file, or none."""
     reached(path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from modelkeep.disk.files import age_seconds
+from modelkeep.disk.files import age_seconds, untouched_seconds
 from modelkeep.disk.reach import missing
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
@@ -12,6 +12,8 @@ from modelkeep.pipeline.stages import Stages
 
 IN_HAND_MAX = 3_000
 """Rows of the queue in memory at once; the rest waits in the catalogue."""
+CLOCKS_APART_SECONDS = 10.0
+"""By how much the clock of a file server may be behind ours."""
 
 
 class Arrivals:
@@ -30,8 +32,7 @@ class Arrivals:
         for row, fingerprint in rows:
             job = self._job_of(row, priority)
             if job is not None:
-                age = None if priority is Priority.NEW else age_seconds(fingerprint)
-                self._stages.settling.put(job, closed=closed, age_seconds=age)
+                self._stages.settling.put(job, closed=closed, age_seconds=_age_seconds(fingerprint, priority))
 
     def _job_of(self, row: PendingImport, priority: Priority) -> Job | None:
         """Return the job of a row, if it is to settle now."""
@@ -96,3 +97,12 @@ class Arrivals:
             self._stages.settling.put(job, closed=True)
         else:
             self.jobs.end(job, FileChanged("another file has taken its place"))
+
+
+def _age_seconds(fingerprint: Fingerprint, priority: Priority) -> float | None:
+    """Return for how long a file has lain still; None: its quiet time begins with the event that told of it."""
+    if priority is not Priority.NEW:
+        return age_seconds(fingerprint)
+    # The event may be of a folder that was moved here with all that it holds: then nothing has happened to the file.
+    untouched = untouched_seconds(fingerprint)
+    return untouched if untouched is not None and untouched >= CLOCKS_APART_SECONDS else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -257,6 +258,23 @@ class TestTheWayOfAFile:
         details = await line.catalogue.model(sha256)
         assert details is not None
         assert (details.model.name, details.model.meta) == ("Chosen", {"description": "d"})
+
+    async def test_what_came_with_its_folder_and_is_untouched_has_had_its_quiet_time(self, line: Line) -> None:
+        line.settle_for(60.0)
+        rows = {}
+        for name, untouched_seconds in (("lay.bin", 61.0), ("came.bin", 5.0)):
+            path = line.file(name, b"a model of which no format tells the end")
+            os.utime(path, (1.0, 1.0))
+            ((rows[name], _),) = await line.catalogue.detect([Found(path, 40)], [Root(str(line.root))], line.now)
+            there = fingerprint_of(path)
+            assert there is not None
+            changed_ns = time.time_ns() - int(untouched_seconds * 1e9)
+            told = replace(there, ctime_ns=changed_ns)  # nothing but time makes a file's ctime an old one
+            line.pipeline.enqueue([(rows[name], told)], Priority.NEW, closed=False)
+        await line.read(rows["lay.bin"].path)
+        await wait_until_async(lambda: bool(line.records("migration.finished")))
+        assert [record["path"] for record in line.records("file.settled")] == [rows["lay.bin"].path]
+        assert len(line.pipeline.settling) == 1
 
     async def test_a_file_that_changed_while_it_was_read_is_read_again(self, line: Line) -> None:
         row = await line.found("a.safetensors")
