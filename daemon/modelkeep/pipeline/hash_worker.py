@@ -39,7 +39,8 @@ GATHER_SECONDS = 0.005
 
 _IOPRIO_WHO_PROCESS, _IOPRIO_BEST_EFFORT_LOWEST = 1, (2 << 13) | 7
 _SYS_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
-_NICENESS = 10
+_BEHIND_THE_DAEMON, _BEHIND_OTHERS = 5, 10
+"""Niceness: the daemon answers before its own processes read, other programs come first where they shall."""
 
 
 def main() -> None:
@@ -49,8 +50,9 @@ def main() -> None:
     """
     parent, step_back, with_tensors = map(int, sys.argv[1:])
     tie_to(parent)
+    os.nice(_BEHIND_OTHERS if step_back else _BEHIND_THE_DAEMON)
     if step_back:
-        _step_back()
+        _leave_disk()
     sha256 = implementation()
     if isinstance(sha256, PairLibrary):
         sha256.survive_cuts()
@@ -60,9 +62,8 @@ def main() -> None:
         HashWorker(socket.socket(fileno=os.dup(0)), sha256, with_tensors=with_tensors).serve()
 
 
-def _step_back() -> None:
-    """Leave processor and disk to other programs whenever they want them."""
-    os.nice(_NICENESS)
+def _leave_disk() -> None:
+    """Leave the disk to other programs whenever they want it."""
     number = _SYS_IOPRIO_SET.get(os.uname().machine)
     if number is not None:
         ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)

@@ -156,6 +156,17 @@ async def test_a_worker_that_comes_no_further_holds_up_no_stop(endless: Path) ->
     await wait_until_async(lambda: stopped not in workers(), what="it to be dead")
 
 
+async def test_workers_that_step_back_for_nobody_are_behind_the_daemon_all_the_same(model: Path) -> None:
+    pool = HashPool(1, step_back=False)
+    try:
+        before = workers()
+        await digest_of(pool, file(model), 300_000)
+        (started,) = set(workers()) - set(before)
+        assert niceness(started) == min(19, os.nice(0) + 5)
+    finally:
+        await pool.close()
+
+
 async def test_workers_step_back_and_leave_the_terminals_signals_to_the_daemon(pool: HashPool, model: Path) -> None:
     await digest_of(pool, file(model), 300_000)
     before = workers()
