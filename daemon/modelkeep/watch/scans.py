@@ -89,15 +89,15 @@ class Scans:
 
     def of_its_root(self, folder: str, paths: Iterable[str]) -> list[str]:
         """Leave out what lies in a root in this one: whether that is there is the other root's matter."""
-        own = self._context.roots.of(os.path.join(folder, "file"))
+        own = self._context.roots.of(folder)
         return [path for path in paths if self._context.roots.of(path) == own]
 
     async def _differences(self, folder: str, *, tries_again: bool = False) -> tuple[Listing, Differences]:
         """Compare a folder with the catalogue."""
-        root = self._context.roots.of(os.path.join(folder, "file"))
+        root = self._context.roots.of(folder)
         base = root.path if root is not None else None
         listing = await self._context.looks.run(folder, walk, folder, self._context.extensions, base)
-        compared = await self._compared(folder, listing)
+        compared = await self._compared(folder, listing, is_root=base == folder)
         files = {entry[0]: Fingerprint.of(*entry[1:]) for entry in compared.entries}
         found = await asyncio.to_thread(compare, files, compared.known, compared.pending)
         for path, size_bytes in compared.failed_sizes.items():
@@ -111,7 +111,7 @@ class Scans:
         ]
         return listing, found
 
-    async def _compared(self, folder: str, listing: Listing) -> Compared:
+    async def _compared(self, folder: str, listing: Listing, *, is_root: bool) -> Compared:
         """Compare what lies below a folder with the catalogue; once, while neither of the two changes."""
         catalogue = self._context.catalogue
         state = (await asyncio.to_thread(listing.digest), catalogue.changes)
@@ -120,13 +120,9 @@ class Scans:
             compared = last[1]
         else:
             compared = await catalogue.compare_below(folder, await asyncio.to_thread(listing.entries))
-        if compared.is_small and catalogue.changes == state[1] and self._is_root(folder):
+        if compared.is_small and catalogue.changes == state[1] and is_root:
             self._last[folder] = state, compared
         return compared
-
-    def _is_root(self, folder: str) -> bool:
-        root = self._context.roots.of(os.path.join(folder, "file"))
-        return root is not None and root.path == folder
 
     async def _take_in(self, found: Differences, priority: Priority, *, cause: str) -> None:
         """Take in the differences that a scan found."""

@@ -199,7 +199,7 @@ class Sidecars:
         await self._take_images()
 
     def _is_visible(self, folder: str) -> bool:
-        root = self._looks.roots.of(os.path.join(folder, "file"))
+        root = self._looks.roots.of(folder)
         if root is None:
             return False
         from modelkeep.importers.sidecars.finding import is_download_folder
@@ -213,7 +213,7 @@ class Sidecars:
             if not self._is_visible(tree):
                 continue
             with suppress(RootSilent):  # it is looked through when it answers again
-                root = self._looks.roots.of(os.path.join(tree, "file"))
+                root = self._looks.roots.of(tree)
                 assert root is not None  # noqa: S101 - it is visible
                 found.update(await self._looks.run(tree, _folders_below, tree, root.path))
                 found.update(await self._catalogue.source_folders_below(tree))
@@ -241,14 +241,14 @@ class Sidecars:
     def _by_root(self, folders: Iterable[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for folder in folders:
-            root = self._looks.roots.of(os.path.join(folder, "file"))
+            root = self._looks.roots.of(folder)
             if root is not None:
                 found.setdefault(root.path, []).append(folder)
         return found
 
     def _is_certain(self, folder: str) -> bool:
         """Return whether a folder that is not there is gone, and not its root; looks at the disk."""
-        root = self._looks.roots.of(os.path.join(folder, "file"))
+        root = self._looks.roots.of(folder)
         return root is not None and self._looks.roots.is_same(root)
 
     def _differences(self, look: FolderLook, kept: Sequence[KeptFile]) -> tuple[list[SeenSidecar], list[int]]:
