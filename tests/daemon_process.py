@@ -66,9 +66,15 @@ class Finished:
 UNHEARD = (
     "SELECT sha256 FROM contents"
     " WHERE sha256 IN (SELECT sha256 FROM locations WHERE state = 'present' AND NOT claimed)"
-    " AND (image_waits OR format <> '' AND sha256 NOT IN (SELECT sha256 FROM knowledge)) LIMIT 1"
+    " AND (image_waits OR format <> '' AND sha256 NOT IN (SELECT sha256 FROM knowledge))"
 )
 """A content that is there and whose header has still to be taken in: that is done soon after its model is made."""
+
+UNFINISHED = (
+    "SELECT path FROM locations WHERE (claimed OR doubted) AND state = 'present'"
+    f" UNION ALL SELECT path FROM pending_import WHERE state = 'waiting' UNION ALL {UNHEARD} LIMIT 1"
+)
+"""Whatever is still to be done, in one statement: a claim that is refuted between two would be in neither."""
 
 
 class DaemonProcess:
@@ -237,8 +243,7 @@ class DaemonProcess:
             return False
         if any(root["state"] == "scanning" for root in status["watch"]["roots"]):
             return False
-        doubts = self.rows("SELECT path FROM locations WHERE (claimed OR doubted) AND state = 'present' LIMIT 1")
-        return not doubts and not self.rows(UNHEARD)
+        return not self.rows(UNFINISHED)
 
     def wait_idle(self, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until nothing is on its way."""

@@ -57,7 +57,7 @@ def test_the_status_has_exactly_the_keys_and_types_that_are_promised(models: Pat
     active = wait_until(lambda: daemon.status()["hashing"]["active"], what="the file to be hashed")
     assert [shape_of(each, ACTIVE) for each in active] == [ACTIVE]
     status = daemon.status()
-    assert status["pending"]["hashing"] + status["models"] == 1
+    assert (status["pending"]["hashing"] or status["models"]) == 1
     daemon.pause()
     assert daemon.status()["state"] == "paused"
 

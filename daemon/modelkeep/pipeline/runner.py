@@ -41,6 +41,7 @@ from modelkeep.pipeline.stages import Stages
 from modelkeep.pipeline.urgency import Urgency
 
 WAITING = (Stage.SETTLING, Stage.QUEUED, Stage.REQUESTED)
+AT_WORK = (Stage.HASHING, Stage.JUDGING, Stage.MIGRATING)
 """Stages in which a stop finds what nobody will go on with."""
 
 
@@ -151,6 +152,11 @@ class Pipeline:
     def in_hand(self) -> Mapping[int, Job]:
         """The rows that are on their way, by id."""
         return self.jobs.rows
+
+    @property
+    def rows_at_work(self) -> int:
+        """How many rows are being hashed or migrated, up to the moment in which their images are published."""
+        return sum(1 for job in self.jobs.in_stage(*AT_WORK) if job.pending_id)
 
     @property
     def is_idle(self) -> bool:

@@ -99,7 +99,9 @@ class Library:
 
     async def status(self) -> Shape:
         """What `modelkeep status --json` prints."""
-        return status_report(await self._catalogue.counts(), self._activity() or await self._at_rest())
+        # Work goes from scans through the queue into the catalogue: looked at in that order, nothing of it is missed.
+        activity = self._activity() or await self._at_rest()
+        return status_report(await self._catalogue.counts(), activity)
 
     async def work(self) -> Shape:
         """Whether the daemon is at work, and what is left."""

@@ -115,7 +115,7 @@ class Operations:
             pid=os.getpid(),
             uptime_s=time.monotonic() - self._began,
             paused=paused,
-            hashing_rows=sum(1 for job in pipeline.hashing.hashing if job.pending_id),
+            hashing_rows=pipeline.rows_at_work,
             hashing=self._hashing(),
             roots=[
                 {

@@ -17,7 +17,7 @@ class Activity:
         pid: of the daemon, 0 when it does not run.
         uptime_s: seconds since it started.
         paused: whether the owner has paused it.
-        hashing_rows: how many of the waiting rows are being hashed.
+        hashing_rows: how many rows are being hashed or migrated; one whose images are published waits no more.
         hashing: what is being hashed and what waits for a worker.
         roots: path, state and number of folders of each root.
         overflows: how often the kernel dropped events.

@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -215,6 +216,30 @@ class TestTheWayOfAFile:
         assert await line.catalogue.pending_imports() == []
         assert [record["path"] for record in line.records("file.settled")] == [row.path]
         assert [record["sha256"] for record in line.records("hash.finished")] == [sha256]
+
+    async def test_a_row_is_at_work_until_its_migration_is_closed(
+        self, line: Line, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        is_committed, may_close, discard = threading.Event(), threading.Event(), line.store.discard
+
+        def close(staged: Iterable[str]) -> None:
+            is_committed.set()
+            may_close.wait(60)
+            discard(staged)
+
+        monkeypatch.setattr(line.store, "discard", close)
+        row = await line.found("a.safetensors")
+        assert line.pipeline.rows_at_work == 0
+        await line.hashing(row.path)
+        assert line.pipeline.rows_at_work == 1
+        await line.read(row.path)
+        try:
+            await wait_until_async(is_committed.is_set, what="the row to be committed")
+            assert (await line.catalogue.pending_imports(), line.pipeline.rows_at_work) == ([], 1)
+        finally:
+            may_close.set()
+        await wait_until_async(lambda: line.pipeline.is_idle, what="the migration to be closed")
+        assert line.pipeline.rows_at_work == 0
 
     async def test_whoever_reads_a_file_may_know_its_disk_by_another_number(self, line: Line) -> None:
         row = await line.found("a.safetensors")

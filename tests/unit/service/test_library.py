@@ -1,6 +1,6 @@
 """The library answers a command without a daemon exactly as the daemon's HTTP interface answers everybody."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +17,7 @@ from modelkeep.catalogue.store.models import upsert_model
 from modelkeep.catalogue.store.pending import detect
 from modelkeep.catalogue.upgrade import upgrade
 from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.detection import Found
 from modelkeep.domain.knowledge import SourceRecord
@@ -25,10 +26,12 @@ from modelkeep.domain.values import Model
 from modelkeep.errors import NotFound
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.service.library import Library, resting_library
+from modelkeep.service.status import Activity
 from modelkeep.settings.model import load_settings
 
 if TYPE_CHECKING:
     from modelkeep.api.backend import Backend
+    from modelkeep.catalogue.catalogue import Catalogue
     from modelkeep.settings.model import Settings
 
 A = "a" * 64
@@ -162,6 +165,27 @@ async def test_a_daemon_that_is_off_is_stopped_and_what_it_knew_is_counted(libra
     status = await library.ask("/api/status")
     assert (status["state"], status["pid"], status["models"]) == ("stopped", 0, 1)
     assert (status["pending"]["waiting"], status["journal"]["seq"]) == (1, 1)
+
+
+async def test_what_a_scan_finds_while_the_status_is_asked_for_is_not_missed() -> None:
+    state = "scanning"
+
+    class Counting:
+        """Counts before the rows are there that a scan finds which then ends."""
+
+        async def counts(self) -> Mapping[str, Any]:
+            nonlocal state
+            none = dict.fromkeys(("waiting", "conflict", "failed", "missing"), 0)
+            counted = {"models": 0, "images": 0, "tags": 0, "locations": {}, "pending": none}
+            state = "watching"
+            return counted
+
+    def activity() -> Activity:
+        return Activity("running", roots=[{"path": "/srv/models", "state": state, "directories": 0}])
+
+    asked = Library(cast("Catalogue", Counting()), DataDirectory(Path("/nowhere")), DiskLooks, activity)
+    status = await asked.ask("/api/status")
+    assert status["watch"]["roots"][0]["state"] == "scanning", "its rows are not among those that were counted"
 
 
 async def test_where_nothing_was_ever_kept_nothing_is_known_and_nothing_made(tmp_path: Path) -> None:
