@@ -53,6 +53,7 @@ from modelkeep.watch.context import Context
 from modelkeep.watch.coverage import UNWATCH_SECONDS
 from modelkeep.watch.intake import EVENTS_MAX, Intake
 from modelkeep.watch.roots import RootKeeper
+from modelkeep.watch.sidecar_folders import SidecarFolders
 from modelkeep.watch.sidecars import Sidecars
 from modelkeep.watch.watcher import EventQueue, Watcher
 
@@ -217,17 +218,7 @@ class Daemon:
             lambda: self._pipeline.is_idle,
             self._catalogue.database.release_memory,
         )
-        self._sidecars = Sidecars(
-            holdings.catalogue,
-            Adoption(holdings.catalogue, holdings.changes, now_ms),
-            self._source_images().take,
-            self._looks,
-            extensions,
-            settings.sidecars.kinds,
-            holdings.journal.append_many,
-            ExportedFiles(holdings.directory.exported).holds,
-            settings.sidecars.fallback_encoding,
-        )
+        self._sidecars = self._beside_models()
         holdings.journal.on_records = self._hear_records
         self._operations = Operations(
             holdings,
@@ -385,10 +376,24 @@ class Daemon:
         self._mock = MockHasher()
         return StandInHashing(self._pool, self._mock.digest, self._looks)
 
-    def _source_images(self) -> SourceImages:
-        kept = self._holdings
+    def _beside_models(self) -> Sidecars:
+        """Return what takes in what other tools keep beside models."""
+        kept, settings = self._holdings, self._settings
+        record = kept.journal.append_many
         acts = OwnerActs(kept.catalogue, kept.images, kept.changes, now_ms, self._looks)
-        return SourceImages(kept.catalogue, kept.images, acts, kept.journal.append_many)
+        adoption = Adoption(kept.catalogue, kept.changes, now_ms)
+        folders = SidecarFolders(
+            kept.catalogue,
+            adoption,
+            self._looks,
+            settings.watch.extensions,
+            settings.sidecars.kinds,
+            record,
+            ExportedFiles(kept.directory.exported).holds,
+            settings.sidecars.fallback_encoding,
+        )
+        images = SourceImages(kept.catalogue, kept.images, acts, record)
+        return Sidecars(kept.catalogue, adoption, images.take, folders)
 
     def _hear_records(self, records: Sequence[Record]) -> None:
         tell(records)
