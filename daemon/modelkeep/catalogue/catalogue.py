@@ -239,3 +239,5 @@ class Catalogue:
     is_paused = _reads(control.is_paused)
     prove_writer = _writes(control.is_paused)
     set_paused = _writes(control.set_paused)
+    refused_sidecars = _reads(control.refused_sidecars)
+    keep_refused_sidecars = _writes(control.keep_refused_sidecars)

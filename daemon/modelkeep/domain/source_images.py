@@ -1,6 +1,7 @@
 """Images of source records on their way into models, or kept while their record has none."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ class KeptFile:
     size_bytes: int | None
     mtime_ns: int | None
     models: tuple[str, ...] = ()
+
+
+class RefusedFile(NamedTuple):
+    """A file that could not be taken as a record, as it was then, and why."""
+
+    size_bytes: int
+    mtime_ns: int
+    reason: str
 
 
 def embedded_path(record_key: str, name: str) -> str:

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from modelkeep.base.persistence import do_for_all, unforeseen
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.adoption import Adoption
+from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.walk import Tour
 from modelkeep.domain.adopting import Arrival
@@ -14,8 +16,8 @@ from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.naming import is_hidden_below
-from modelkeep.domain.source_images import KeptFile
-from modelkeep.domain.values import Record
+from modelkeep.domain.source_images import KeptFile, RefusedFile
+from modelkeep.domain.values import Fingerprint, Record
 from modelkeep.errors import RootSilent
 from modelkeep.importers.sidecars.looking import FolderLook, SeenSidecar, look_into, read_all
 
@@ -56,14 +58,23 @@ class SidecarFolders:
         self._record = record
         self._is_own = is_own
         self._fallback_encoding = fallback_encoding
-        self._passed_by: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+        self._passed_by: dict[str, object] = {}
+        self._refused: dict[str, RefusedFile] | None = None
+        """What the journal says already of files that cannot be taken, across a stop."""
 
     async def take_in(self, folders: Iterable[str], trees: Iterable[str]) -> None:
         """Take in what differs in folders, and in all folders of trees, from what is kept of their files."""
         inside = [folder for folder in folders if self._is_visible(folder)]
         every = sorted({*inside, *await self._folders_of(trees)})
+        if not every:
+            return
+        if self._refused is None:
+            self._refused = await self._catalogue.refused_sidecars()
+        before = dict(self._refused)
         for start in range(0, len(every), FOLDERS_AT_ONCE):
-            await self._compare(every[start : start + FOLDERS_AT_ONCE])
+            await self._compare(every[start : start + FOLDERS_AT_ONCE], self._refused)
+        if self._refused != before:
+            await self._catalogue.keep_refused_sidecars(self._refused)
 
     def _is_visible(self, folder: str) -> bool:
         root = self._looks.roots.of(folder)
@@ -86,7 +97,7 @@ class SidecarFolders:
                 found.update(await self._catalogue.source_folders_below(tree))
         return found
 
-    async def _compare(self, folders: Sequence[str]) -> None:
+    async def _compare(self, folders: Sequence[str], refused: dict[str, RefusedFile]) -> None:
         """Take in what differs in folders from what is kept of their files."""
         looks = []
         for root, own in self._by_root(folders).items():
@@ -97,13 +108,16 @@ class SidecarFolders:
             look.seen.update(each.seen)
         if not look.folders:
             return
+        for noted in (self._passed_by, refused):
+            _forget_lost(noted, look)
         kept = await self._catalogue.source_files_in(look.folders)
-        changed, gone = self._differences(look, kept)
+        changed = self._changed(look, kept)
+        gone = await self._gone([file for file in kept if file.key not in look.seen])
         of_key: dict[str, list[KeptFile]] = {}
         for file in kept:
             of_key.setdefault(file.key, []).append(file)
         for start in range(0, max(len(changed), 1), FILES_AT_ONCE):
-            await self._take(changed[start : start + FILES_AT_ONCE], gone if start == 0 else [], of_key)
+            await self._take(changed[start : start + FILES_AT_ONCE], gone if start == 0 else [], of_key, refused)
 
     def _by_root(self, folders: Iterable[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -118,41 +132,56 @@ class SidecarFolders:
         root = self._looks.roots.of(folder)
         return root is not None and self._looks.roots.is_same(root)
 
-    def _differences(self, look: FolderLook, kept: Sequence[KeptFile]) -> tuple[list[SeenSidecar], list[int]]:
-        """Return the files that are to be read, and the ids of the records whose file is there no more."""
+    def _changed(self, look: FolderLook, kept: Sequence[KeptFile]) -> list[SeenSidecar]:
+        """Return the files that are to be read."""
         known = {file.key: (file.size_bytes, file.mtime_ns, file.models) for file in kept}
-        changed = [
+        return [
             seen
             for path, seen in look.seen.items()
-            if seen.facts != known.get(path) and seen.facts != self._passed_by.get(path)
+            if seen.facts != known.get(path) and seen.state != self._passed_by.get(path)
         ]
-        return changed, [file.id for file in kept if file.key not in look.seen]
+
+    async def _gone(self, unseen: Sequence[KeptFile]) -> list[int]:
+        """Return the ids of the records whose file is there no more.
+
+        One that is there as it was is not gone when its name tells of no model any more, for that was renamed.
+        """
+        there = await self._looks.told(fingerprints_of, {file.key for file in unseen})
+        return [file.id for file in unseen if not _is_there(file, there.get(file.key))]
 
     async def _take(
-        self, changed: Sequence[SeenSidecar], gone: list[int], of_key: Mapping[str, Sequence[KeptFile]]
+        self,
+        changed: Sequence[SeenSidecar],
+        gone: list[int],
+        of_key: Mapping[str, Sequence[KeptFile]],
+        refused: dict[str, RefusedFile],
     ) -> None:
         """Read files, and take in what they say."""
         arrivals: list[Arrival] = []
-        refused: list[Record] = []
+        told: list[Record] = []
         for seen, said in await self._read(changed):
             path = seen.found.path
             if isinstance(said, SourceRecord) and self._is_wanted(said):
                 self._passed_by.pop(path, None)
+                refused.pop(path, None)
                 arrivals.append(Arrival(said, seen.size_bytes, seen.mtime_ns))
                 # What was a file of one tool may be one of another now.
                 gone = [*gone, *(file.id for file in of_key.get(path, ()) if file.kind != said.kind)]
                 continue
-            self._passed_by[path] = seen.facts
+            self._passed_by[path] = seen.state
+            before = refused.pop(path, None)
             if isinstance(said, Refusal):
-                refused.append(("source.refused", {"path": path, "error": said.reason}))
-        if refused:
-            self._record(refused)
+                refused[path] = RefusedFile(seen.size_bytes, seen.mtime_ns, said.reason)
+                if refused[path] != before:
+                    told.append(("source.refused", {"path": path, "error": said.reason}))
+        if told:
+            self._record(told)
         if gone:
             await self._adoption.take([], gone)
 
         async def give_up(arrival: Arrival, error: Exception) -> None:
             path = arrival.record.key
-            self._passed_by[path] = next(seen.facts for seen in changed if seen.found.path == path)
+            self._passed_by[path] = next(seen.state for seen in changed if seen.found.path == path)
             self._record([("source.refused", {"path": path, "error": unforeseen(error)})])
 
         if arrivals:
@@ -171,6 +200,20 @@ class SidecarFolders:
             with suppress(RootSilent):
                 said += await self._looks.run(root_path, _read, own, self._fallback_encoding)
         return said
+
+
+def _forget_lost(noted: dict[str, Any], look: FolderLook) -> None:
+    """Forget what was noted of files that are seen no more in folders that were looked at."""
+    folders = {*look.folders}
+    for path in [path for path in noted if path not in look.seen and os.path.dirname(path) in folders]:
+        del noted[path]
+
+
+def _is_there(file: KeptFile, found: Fingerprint | RootSilent | None) -> bool:
+    """Return whether a file is as it was, or nobody can tell."""
+    if isinstance(found, Fingerprint):
+        return (found.size_bytes, found.mtime_ns) == (file.size_bytes, file.mtime_ns)
+    return found is not None
 
 
 def _read(

@@ -11,9 +11,11 @@ from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.pending import count_by_state
 from modelkeep.catalogue.tables import daemon_state, images, locations, migrations, models, tags
 from modelkeep.domain.json_text import json_text
+from modelkeep.domain.source_images import RefusedFile
 from modelkeep.domain.values import JsonObject, LocationState, PendingState, TierFile
 
 _PAUSED = "paused"
+_REFUSED = "refused_sidecars"
 _INSERT = Bulk(sa.insert(migrations))
 
 
@@ -38,14 +40,23 @@ def pending_counts(connection: sa.Connection) -> dict[str, int]:
 
 def is_paused(connection: sa.Connection) -> bool:
     """Return whether the owner has paused the daemon."""
-    query = sa.select(daemon_state.c.value).where(daemon_state.c.key == _PAUSED)
-    return connection.execute(query).scalar_one_or_none() == "1"
+    return _remembered(connection, _PAUSED) == "1"
 
 
 def set_paused(connection: sa.Connection, paused: bool) -> None:
     """Remember whether the owner has paused the daemon."""
-    row = {"key": _PAUSED, "value": "1" if paused else "0"}
-    connection.execute(upsert(daemon_state), row)
+    _remember(connection, _PAUSED, "1" if paused else "0")
+
+
+def refused_sidecars(connection: sa.Connection) -> dict[str, RefusedFile]:
+    """Return by its path which files beside models could not be taken when they were last read."""
+    held = _remembered(connection, _REFUSED) or "{}"
+    return {path: RefusedFile(*facts) for path, facts in json.loads(held).items()}
+
+
+def keep_refused_sidecars(connection: sa.Connection, files: Mapping[str, RefusedFile]) -> None:
+    """Remember which files beside models could not be taken, so that no start tells of them anew."""
+    _remember(connection, _REFUSED, json_text(files))
 
 
 def committed_migrations(connection: sa.Connection) -> dict[str, JsonObject]:
@@ -99,6 +110,15 @@ def forget_migrations(connection: sa.Connection, finished: Sequence[str]) -> Non
     """Drop the ids of migrations whose end is durable in the journal."""
     if finished:
         connection.execute(sa.delete(migrations).where(among(migrations.c.id, finished)))
+
+
+def _remembered(connection: sa.Connection, key: str) -> str | None:
+    query = sa.select(daemon_state.c.value).where(daemon_state.c.key == key)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _remember(connection: sa.Connection, key: str, value: str) -> None:
+    connection.execute(upsert(daemon_state), {"key": key, "value": value})
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:

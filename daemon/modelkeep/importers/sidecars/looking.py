@@ -23,6 +23,12 @@ class SeenSidecar:
     found: FoundSidecar
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """What tells that reading it again would say nothing else: its rights are the same too."""
+        return *self.facts, self.ctime_ns
 
     @property
     def facts(self) -> tuple[int, int, tuple[str, ...]]:
@@ -91,7 +97,7 @@ def _look(folder: str, names: Collection[str], extensions: Sequence[str], look: 
         except OSError:
             continue
         if stat.S_ISREG(status.st_mode):
-            look.seen[found.path] = SeenSidecar(found, status.st_size, status.st_mtime_ns)
+            look.seen[found.path] = SeenSidecar(found, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _named_after_models(folder: str, names: Collection[str], extensions: Sequence[str]) -> list[str]:
