@@ -1,11 +1,12 @@
 """What lies where a sidecar is to be written: nothing, something to complete, or something to leave alone."""
 
 import json
+import math
 import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from modelkeep.disk.files import open_for_reading
 from modelkeep.domain.values import JsonObject
@@ -55,11 +56,13 @@ def object_in(data: bytes) -> JsonObject:
     """Return the JSON object that a file holds.
 
     Raises:
-        NotMergeable: it is none, or would not come back as it is: no UTF-8, a number that JSON has no word for, a key
-            that is there twice.
+        NotMergeable: it is none, or would not come back as it is: no UTF-8, a number that JSON has no word for or
+            that is too large, a key that is there twice.
     """
     try:
-        value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_object)
+        value = json.loads(
+            data.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_float, object_pairs_hook=_object
+        )
     except (ValueError, RecursionError) as error:
         raise NotMergeable(NOT_READ) from error
     if not isinstance(value, dict):
@@ -67,8 +70,13 @@ def object_in(data: bytes) -> JsonObject:
     return value
 
 
-def _refuse(word: str) -> Any:
+def _refuse(word: str) -> NoReturn:
     raise NotMergeable(f"{NOT_READ} ({word})")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text[:40])
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> JsonObject:

@@ -166,7 +166,7 @@ def _is_on_civitai(origin: Origin) -> bool:
 
 def _is_number(text: str) -> bool:
     # What reads it elsewhere holds 32 bits.
-    return text.isascii() and text.isdigit() and int(text) < 2**31
+    return text.isascii() and text.isdigit() and len(text) <= len(str(2**31)) and int(text) < 2**31
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from modelkeep.domain.values import JsonObject
 from modelkeep.exporters.base import Order, as_json
 from modelkeep.exporters.civitai import version_answer
 from modelkeep.exporters.known import HUGGING_FACE, KnownModel
-from modelkeep.exporters.merging import filled, is_empty, without_empty
+from modelkeep.exporters.merging import filled, is_empty, without_empty, without_refuted
 from modelkeep.exporters.texts import as_html
 
 _REQUIRED = ("file_name", "model_name", "file_path", "size", "modified", "sha256", "base_model", "preview_url")
@@ -45,7 +45,7 @@ class LoraManagerExporter:
 
 def _cleared(existing: Mapping[str, Any], model: KnownModel) -> JsonObject:
     """Return what a file says, with what its program writes of a model of which it knows nothing as nothing."""
-    cleared = dict(existing)
+    cleared = without_refuted(existing, {"sha256": model.sha256, "autov3": model.digest(HashKind.AUTOV3)})
     for key, nothing in (("model_name", model.stem), ("base_model", _UNKNOWN_BASE), ("usage_tips", _NO_TIPS)):
         if cleared.get(key) == nothing:
             cleared[key] = ""

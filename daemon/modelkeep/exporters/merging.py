@@ -1,6 +1,7 @@
 """Put what is known into the object that a file holds: every key that we do not know stays, and in its place.
 
-Only what is empty or missing is filled, unless the owner wants ours to count.
+Only what is empty or missing is filled, unless the owner wants ours to count; a hash that is not the
+file's says nothing.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,21 @@ def filled(existing: Mapping[str, Any], ours: Mapping[str, Any], *, prefer_ours:
         elif key not in existing or (is_empty(held) and not is_empty(value)) or (prefer_ours and not is_empty(value)):
             merged[key] = value
     return merged
+
+
+def without_refuted(existing: Mapping[str, Any], digests: Mapping[str, str]) -> JsonObject:
+    """Return what a file holds without the hashes that the bytes of its model were read not to have.
+
+    Args:
+        existing: what the file holds.
+        digests: what was read, by the key that it has there; an empty one was not.
+    """
+    cleared = dict(existing)
+    for key, digest in digests.items():
+        held = existing.get(key)
+        if digest and isinstance(held, str) and held.strip().casefold() != digest.casefold():
+            cleared[key] = ""
+    return cleared
 
 
 def is_empty(value: object) -> bool:

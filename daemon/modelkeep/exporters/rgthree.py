@@ -8,7 +8,7 @@ from typing import Any
 from modelkeep.domain.values import JsonObject
 from modelkeep.exporters.base import Order, as_json
 from modelkeep.exporters.known import KnownModel
-from modelkeep.exporters.merging import filled, without_empty
+from modelkeep.exporters.merging import filled, without_empty, without_refuted
 
 
 class RgthreeExporter:
@@ -25,7 +25,7 @@ class RgthreeExporter:
 
     def written(self, name: str, model: KnownModel, existing: JsonObject | None, order: Order) -> bytes:  # noqa: ARG002
         """Return the bytes of its file."""
-        held = existing or {}
+        held = without_refuted(existing or {}, {"sha256": model.sha256})
         merged = filled(held, _ours(model), prefer_ours=order.prefer_ours)
         if isinstance(words := held.get("trainedWords"), list) and all(map(_is_counted, words)):
             merged["trainedWords"] = _with_ours(words, model.meaning.trigger_words)

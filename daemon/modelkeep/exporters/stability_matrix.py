@@ -9,7 +9,7 @@ from modelkeep.domain.values import JsonObject
 from modelkeep.exporters.base import Order
 from modelkeep.exporters.civitai import civitai_type
 from modelkeep.exporters.known import KnownModel
-from modelkeep.exporters.merging import filled
+from modelkeep.exporters.merging import filled, without_refuted
 from modelkeep.exporters.texts import as_html
 
 _FROM_CIVITAI, _FROM_ELSEWHERE = 0, 3
@@ -34,7 +34,11 @@ class StabilityMatrixExporter:
 
     def written(self, name: str, model: KnownModel, existing: JsonObject | None, order: Order) -> bytes:  # noqa: ARG002
         """Return the bytes of its file: one line, all of it ASCII, as its own program writes it."""
-        merged = filled(existing or {}, _ours(model), prefer_ours=order.prefer_ours)
+        held, ours = dict(existing or {}), _ours(model)
+        if isinstance(hashes := held.get("Hashes"), dict):
+            known = {"SHA256": model.sha256, "BLAKE3": model.digest(HashKind.BLAKE3)}
+            held["Hashes"] = without_refuted(hashes, known)
+        merged = filled(held, ours, prefer_ours=order.prefer_ours)
         merged |= {key: empty for key, empty in _NEVER_NULL.items() if merged[key] is None}
         text = json.dumps(merged, separators=(",", ":"), allow_nan=False)
         return _TEXT.sub(_escaped, text).encode("ascii")

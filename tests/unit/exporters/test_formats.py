@@ -121,7 +121,7 @@ def test_only_hashes_of_the_content_itself_are_written(kind: str, tmp_path: Path
     assert all(claim.grade in (Grade.B, Grade.C) for claim in record.claims)
 
 
-DERIVED = ("sha256", "hash_status")
+DERIVED = ("sha256", "autov3", "hash_status")
 """Fields of LoRA Manager and rgthree that follow from the content."""
 
 
@@ -198,12 +198,32 @@ def test_lora_manager_gets_its_eight_fields_whatever_is_known() -> None:
     assert isinstance(as_object(written("lora-manager"))["usage_tips"], str)
 
 
-def test_lora_manager_keeps_a_hash_that_is_there_and_takes_one_that_is_pending() -> None:
-    kept = as_object(written("lora-manager", {"sha256": OTHER, "hash_status": "completed"}))
-    taken = as_object(written("lora-manager", {"hash_status": "pending", "sha256": ""}))
+def test_a_hash_that_is_not_the_file_s_is_replaced_and_nothing_else() -> None:
+    digests = {"autov3": "c" * 12, "blake3": "d" * 64}
+    model = replace(MODEL, digests=digests)
+    lora_manager = {"sha256": OTHER, "hash_status": "completed", "autov3": "e" * 12, "notes": "mine"}
+    matrix = {"Hashes": {"SHA256": OTHER.upper(), "BLAKE3": "E" * 64, "CRC32": "12345678"}, "VersionName": "theirs"}
 
-    assert kept["sha256"] == OTHER
-    assert (taken["sha256"], taken["hash_status"]) == (SHA256, "completed")
+    mended = as_object(written("lora-manager", lora_manager, model))
+    assert (mended["sha256"], mended["hash_status"], mended["autov3"]) == (SHA256, "completed", "c" * 12)
+    assert mended["notes"] == "mine"
+    unread = as_object(written("lora-manager", lora_manager, replace(MODEL, digests={})))
+    assert unread["autov3"] == "e" * 12, "nobody has read that it has another"
+    pending = as_object(written("lora-manager", {"hash_status": "pending", "sha256": ""}))
+    assert (pending["sha256"], pending["hash_status"]) == (SHA256, "completed")
+    told = as_object(written("rgthree", {"sha256": OTHER, "userNote": "mine"}))
+    assert (told["sha256"], told["userNote"]) == (SHA256, "mine")
+    listed = as_object(written("stability-matrix", matrix, model))
+    assert listed["Hashes"] == {"SHA256": SHA256.upper(), "BLAKE3": "D" * 64, "CRC32": "12345678"}
+    assert listed["VersionName"] == "theirs"
+    same = {"Hashes": {"SHA256": SHA256}}
+    assert as_object(written("stability-matrix", same, model))["Hashes"]["SHA256"] == SHA256, "as they spell it"
+
+
+def test_an_id_that_no_tool_can_hold_is_none() -> None:
+    origin = replace(SAID.origins[0], version_id="9" * 5_000)
+
+    assert replace(MODEL, meaning=replace(SAID, origins=(origin,))).civitai is None
 
 
 def test_what_a_tool_writes_of_a_model_that_it_does_not_know_says_nothing() -> None:
