@@ -97,9 +97,9 @@ class ArchiveImports:
             paths = {path_map.apply(path) for path in _paths(archive)}
             on_disk = await self._looks.found(fingerprints_of, paths)
             if dry_run:
-                return await self._rehearse(source, archive, path_map, on_disk)
+                return await self._rehearse(packed, source, archive, path_map, on_disk)
             about = {"kind": SOURCE, "source": str(source)}
-            self._journal.write("import.started", **about, rows=len(archive.models), refused=0)
+            self._journal.write("import.started", **about, rows=len(archive.models), refused=len(packed.refusals))
             try:
                 report = await self._take(packed, source, archive, path_map, on_disk, progress)
             except (ModelkeepError, OSError, asyncio.CancelledError) as error:
@@ -111,7 +111,12 @@ class ArchiveImports:
         return report
 
     async def _rehearse(
-        self, source: Path, archive: Archive, path_map: PathMap, on_disk: Mapping[str, Fingerprint]
+        self,
+        packed: ArchiveFile,
+        source: Path,
+        archive: Archive,
+        path_map: PathMap,
+        on_disk: Mapping[str, Fingerprint],
     ) -> ImportReport:
         wanted = await self._catalogue.wanted_of_archive(archive)
         rows = [row for row in await self._catalogue.fresh_rows_of_archive(archive, path_map) if row.image]
@@ -120,7 +125,7 @@ class ArchiveImports:
             archive, path_map, on_disk, {}, {}, {}, (), self._clock_ms(), lambda _: None, dry_run=True
         )
         images = sum(map(len, wanted.values())) + len(rows) + len(kept)
-        return _report(source, archive, taken, images, (), dry_run=True)
+        return _report(source, archive, taken, images, (), packed.refusals, dry_run=True)
 
     async def _take(
         self,
@@ -145,6 +150,7 @@ class ArchiveImports:
             taken,
             len(staged.images) + len(staged.rows) + len(staged.kept),
             staged.errors,
+            packed.refusals,
             dry_run=False,
         )
 
@@ -289,6 +295,7 @@ def _report(
     taken: TakenArchive,
     images: int,
     errors: Sequence[Refusal],
+    refusals: Sequence[Refusal],
     *,
     dry_run: bool,
 ) -> ImportReport:
@@ -304,12 +311,13 @@ def _report(
         SOURCE,
         str(source),
         dry_run,
-        rows=rows,
+        rows=rows + len(refusals),
         migrated=migrated,
         pending=taken.rows + asked,
         updated=taken.records,
         unchanged=max(0, others),
         images_processed=images,
         image_errors=list(errors),
+        refusals=list(refusals),
         remarks=held,
     )

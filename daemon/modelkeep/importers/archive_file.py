@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from modelkeep.domain.archive import (
     CONTENTS,
@@ -24,6 +25,7 @@ from modelkeep.domain.archive import (
 )
 from modelkeep.domain.archive_lines import NotAnArchive, content_of, model_of, record_of, row_of, tag_of
 from modelkeep.domain.images import SOURCE_BYTES
+from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.values import JsonObject
 from modelkeep.errors import ImageError, SourceError
 from modelkeep.importers.loose_json import is_deep
@@ -37,6 +39,8 @@ SOURCES_BYTES_MAX = 8 * 2**30
 
 LINE_BYTES_MAX = 64 * 2**20
 MANIFEST_BYTES_MAX = 2**20
+_KEY = re.compile(rb'"key": ?("(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")')
+_KEY_WITHIN_BYTES = 2**16
 MEMBERS_MAX = 3_000_000
 
 T = TypeVar("T")
@@ -54,6 +58,7 @@ class ArchiveFile:
         self._packed = self._opened()
         self._left = TEXT_BYTES_MAX
         self._is_called_off = False
+        self._too_long: dict[int, Refusal] = {}
 
     def __enter__(self) -> "ArchiveFile":
         return self
@@ -76,6 +81,11 @@ class ArchiveFile:
             self._reread(SOURCES, digests, record_of),
             self._reread(CONTENTS, digests, content_of),
         )
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """What it says of one thing another tool knows at such length that it is left out."""
+        return list(self._too_long.values())
 
     def _reread(self, name: str, digests: Mapping[str, Any], make: Callable[[JsonObject], T]) -> "Reread[T]":
         def values() -> Iterator[T]:
@@ -129,8 +139,10 @@ class ArchiveFile:
 
     def _values(self, name: str, digests: Mapping[str, Any], make: Callable[[JsonObject], T]) -> Iterator[T]:
         digest = hashlib.sha256()
-        for number, line in enumerate(self._lines(name), 1):
-            digest.update(line)
+        for number, line in enumerate(self._lines(name, digest.update), 1):
+            if len(line) > LINE_BYTES_MAX and name == SOURCES:
+                self._too_long[number] = _too_long(line, f"line {number} of {name}")
+                continue
             try:
                 yield make(_object(line))
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -138,19 +150,36 @@ class ArchiveFile:
         if digest.hexdigest() != digests[name]:
             raise SourceError(f"{self._path} is damaged: {name} is not as it was written")
 
-    def _lines(self, name: str) -> Iterator[bytes]:
-        """Yield the lines of a member, within what all of them may take."""
+    def _lines(self, name: str, note: Callable[[bytes], object]) -> Iterator[bytes]:
+        """Yield the lines of a member, within what all of them may take; of one that is too long, its beginning.
+
+        Raises:
+            SourceError: it is damaged, says too much, or is read no further.
+        """
         try:
             with self._packed.open(name) as member:
-                while line := member.readline(LINE_BYTES_MAX + 1):
-                    if self._is_called_off:
-                        raise SourceError(f"{self._path} is read no further: the import was called off")
-                    self._left -= len(line)
-                    if len(line) > LINE_BYTES_MAX or self._left < 0:
-                        raise SourceError(f"{self._path} holds more text than any library: it is not read")
+                while line := self._piece(member, note):
+                    if len(line) > LINE_BYTES_MAX and name != SOURCES:
+                        raise self._endless()
                     yield line
+                    while len(line) > LINE_BYTES_MAX and not line.endswith(b"\n"):
+                        line = self._piece(member, note)
         except (*_DAMAGES, KeyError) as error:
             raise self._damaged(name, error) from error
+
+    def _piece(self, member: IO[bytes], note: Callable[[bytes], object]) -> bytes:
+        """Read to the end of a line, or no more of it than a line may have."""
+        piece = member.readline(LINE_BYTES_MAX + 1)
+        if self._is_called_off:
+            raise SourceError(f"{self._path} is read no further: the import was called off")
+        self._left -= len(piece)
+        if self._left < 0:
+            raise self._endless()
+        note(piece)
+        return piece
+
+    def _endless(self) -> SourceError:
+        return SourceError(f"{self._path} holds more text than any library: it is not read")
 
     def _bytes(self, name: str, most: int) -> bytes:
         try:
@@ -207,6 +236,13 @@ _DAMAGES = (
     zlib.error,
 )
 """What reading a member raises."""
+
+
+def _too_long(beginning: bytes, place: str) -> Refusal:
+    """Return that a record is left out: by the path of which it speaks, which stands first in its line."""
+    named = _KEY.search(beginning, 0, _KEY_WITHIN_BYTES)
+    path = json.loads(named[1].decode(errors="replace")) if named else ""
+    return Refusal(place, path, f"it is longer than {LINE_BYTES_MAX // 2**20} MB, which no record is")
 
 
 def _object(line: bytes) -> JsonObject:

@@ -20,6 +20,9 @@ def _database(kind: str, tool: str, elsewhere: str) -> ToolImporter:
     return ToolImporter(kind, tool, elsewhere=elsewhere, reader=READERS[kind])
 
 
+_OF_PYSSSSS = "STEM.txt, STEM.sha256, STEM/*.txt"
+"""Records of one kind, for no word in a text tells for which tool it was written."""
+
 _IMAGES, _TEXTS = (previews.KIND,), (previews.KIND, notes.KIND)
 
 _ALL: tuple[Importer, ...] = (
@@ -36,14 +39,14 @@ _ALL: tuple[Importer, ...] = (
     _tool(
         "webui",
         "A1111, Forge and Civitai Browser+",
-        "STEM.json, .api_info.json, .html, .txt, .description.txt and previews",
+        f"STEM.json, .api_info.json, .html, .description.txt, {_OF_PYSSSSS} and previews",
         _TEXTS,
         "hashes of its caches",
     ),
-    _tool("sdnext", "SD.Next", "STEM.json, STEM.txt and previews", _TEXTS, "hashes of its cache"),
+    _tool("sdnext", "SD.Next", f"STEM.json, {_OF_PYSSSSS} and previews", _TEXTS, "hashes of its cache"),
     _tool("stability-matrix", "StabilityMatrix", "STEM.cm-info.json and previews", _IMAGES),
     _tool("rgthree", "rgthree-comfy", "FULL.rgthree-info.json", (), "answers of Civitai by hash"),
-    _tool("pysssss", "ComfyUI-Custom-Scripts", "STEM.txt, STEM.sha256, STEM/*.txt and previews", _IMAGES),
+    _tool("pysssss", "ComfyUI-Custom-Scripts", f"{_OF_PYSSSSS} and previews", _IMAGES),
     _tool("model-manager", "ComfyUI-Model-Manager", "STEM.md and previews", _IMAGES),
     _tool("swarmui", "SwarmUI", "STEM.swarm.json"),
     _tool(

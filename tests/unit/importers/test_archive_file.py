@@ -220,6 +220,25 @@ def test_sizes_are_bounded_whatever_a_header_says(path: Path, monkeypatch: pytes
         read(path)
 
 
+@pytest.mark.parametrize("key", ['/m/"ü\\.json', "/m/caf\udce9.json"])
+def test_a_record_that_is_too_long_is_left_out_by_name_and_the_others_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    (known,) = ARCHIVE.sources
+    long = replace(known, record=replace(RECORD, key=key, raw={"text": "x" * 10_000}))
+    path = tmp_path / "long.zip"
+    write_archive(path, replace(ARCHIVE, sources=(long, known, long)), picture, picture, "modelkeep test", 1)
+    monkeypatch.setattr(archive_file, "LINE_BYTES_MAX", 4_000)
+    with ArchiveFile(path) as packed:
+        archive = packed.read()
+        assert [list(archive.sources), list(archive.sources)] == [[known], [known]]
+        assert [(refusal.key, refusal.path) for refusal in packed.refusals] == [
+            ("line 1 of sources.jsonl", key),
+            ("line 3 of sources.jsonl", key),
+        ]
+        assert len(archive.sources) == 1
+
+
 def test_members_that_nobody_asks_for_are_never_looked_at(path: Path) -> None:
     assert read(changed(path, {"../../evil": b"x", "/etc/passwd": b"x"})).tags == ARCHIVE.tags
 
