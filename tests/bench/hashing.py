@@ -1,5 +1,6 @@
 """S1 and S10: large files through a whole daemon, beside what only hashes them."""
 
+import json
 import os
 import shutil
 import time
@@ -13,13 +14,14 @@ from tests.bench.scene import SETTLE_SECONDS, Measuring, Scene, dated_back, writ
 FILES, FILE_BYTES = 8, 1 << 30
 SPARSE_BYTES = 20 << 30
 WORKER_BYTES_MAX = 40 << 20
+_HEADER_BYTES = 4096
 _LEFT = "SELECT count(*) FROM pending_import"
 
 
 def large_files(scene: Scene) -> Iterator[Measured]:
     """S1: large pending files, warm cache, until all are migrated."""
     library = scene.folder / "large" / "loras"
-    files = [write_random(library / f"large{number}.bin", scene.sized(FILE_BYTES)) for number in range(FILES)]
+    files = [_model(library / f"large{number}.safetensors", scene.sized(FILE_BYTES)) for number in range(FILES)]
     dated_back(library)
     total = sum(path.stat().st_size for path in files)
     xargs = ["xargs", "-P", str(machine.cores()), "-n", "1"]
@@ -40,6 +42,16 @@ def large_files(scene: Scene) -> Iterator[Measured]:
         None if ratio is None else 1 / ratio >= wanted,
         compared.told(lambda seconds: total / 1e6 / seconds, as_throughput=True),
     )
+
+
+def _model(path: Path, size_bytes: int) -> Path:
+    """Write a whole safetensors file, as most large models are."""
+    write_random(path, size_bytes)
+    tensor_bytes = size_bytes - 8 - _HEADER_BYTES
+    header = {"weight": {"dtype": "U8", "shape": [tensor_bytes], "data_offsets": [0, tensor_bytes]}}
+    with path.open("r+b") as file:
+        file.write(_HEADER_BYTES.to_bytes(8, "little") + json.dumps(header).encode().ljust(_HEADER_BYTES))
+    return path
 
 
 def _warm(files: list[Path], words: list[str], needs: str) -> Run | None:

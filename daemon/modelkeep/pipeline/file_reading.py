@@ -23,6 +23,9 @@ WINDOW_BYTES = 4 << 20
 STRETCH_BYTES = 256 * WINDOW_BYTES
 """It is asked so far ahead what is in memory, and not later: read-ahead brings in what comes next."""
 
+LATER_BYTES = 64 << 20
+"""A smaller file is not read a second time to save a digest: opening it costs more than that."""
+
 _AUTOV1_END = AUTOV1_BEGIN + AUTOV1_BYTES
 
 CHECK_BYTES = 64 << 20
@@ -49,15 +52,25 @@ class FileBeingRead:
         path: a regular file.
         implementation: of SHA-256.
         with_tensors: whether its tensors get a digest of their own.
+        leaves_tensors: whether they may be left without it where that would keep others waiting.
 
     Raises:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, number: int, path: str, implementation: Implementation, *, with_tensors: bool = False) -> None:
+    def __init__(
+        self,
+        number: int,
+        path: str,
+        implementation: Implementation,
+        *,
+        with_tensors: bool = False,
+        leaves_tensors: bool = False,
+    ) -> None:
         self.number = number
         self._implementation = implementation
         self._with_tensors = with_tensors
+        self._leaves_tensors = leaves_tensors
         self._header: FileHeader | None = None
         self._tensors: Sha256 | None = None
         self._autov1: str | None = None
@@ -110,6 +123,11 @@ class FileBeingRead:
         """Return how many of so many next bytes come before the tensors begin, or all of them."""
         begin = self._header.data_begin if self._tensors is not None and self._header is not None else 0
         return min(count, begin - self.bytes_done) if self.bytes_done < begin else count
+
+    def leave_tensors(self) -> None:
+        """Leave the digest of the tensors to a later reading, if it may be and most of it is still to be done."""
+        if self._leaves_tensors and self._before.size_bytes >= max(LATER_BYTES, 2 * self.bytes_done):
+            self._with_tensors, self._tensors = False, None
 
     def done(self, count: int) -> None:
         """Record that the next bytes are hashed."""
