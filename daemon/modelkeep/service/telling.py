@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable
 
-from modelkeep.base.log import get_logger, lines_together
+from modelkeep.base.log import log_together
 from modelkeep.domain.values import Record
-
-_log = get_logger("journal")
 
 _NEWS = frozenset(
     {
@@ -37,13 +35,17 @@ _WARNINGS = frozenset(
         "watch.restarted",
     }
 )
+_LEVELS = dict.fromkeys(_NEWS, "info") | dict.fromkeys(_WARNINGS, "warning")
 """Steps in between and events of single files are left to the journal: the log has one line for each model."""
 
 
 def tell(records: Iterable[Record]) -> None:
     """Log those records of the journal that are news."""
-    with lines_together():
-        for event, fields in records:
-            log = _log.info if event in _NEWS else _log.warning if event in _WARNINGS else None
-            if log is not None and "source_row" not in fields:  # of an import, whose end is told with its counts
-                log(event, **{key: value for key, value in fields.items() if key != "migration"})
+    log_together(
+        "journal",
+        (
+            (_LEVELS[event], event, {key: value for key, value in fields.items() if key != "migration"})
+            for event, fields in records
+            if event in _LEVELS and "source_row" not in fields  # of an import, whose end is told with its counts
+        ),
+    )

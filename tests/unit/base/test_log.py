@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from modelkeep.base.journald import Journald
-from modelkeep.base.log import configure_logging, get_logger, lines_together
+from modelkeep.base.log import configure_logging, get_logger, log_together
 from modelkeep.errors import SettingsError
 
 
@@ -113,15 +113,43 @@ class _Counting(io.StringIO):
 def test_lines_that_belong_together_are_written_with_one_call() -> None:
     out = _Counting()
     configure_logging(stream=out)
-    logger = get_logger("watch")
-    with lines_together():
-        logger.info("file.seen", path="/m/a.pt")
-        logger.info("file.seen", path="/m/b.pt")
-        assert out.writes == 0
+    log_together("watch", [("info", "file.seen", {"path": f"/m/{name}.pt"}) for name in ("a b", "\x1b")])
     assert out.writes == 1
-    assert [line.rpartition("path=")[2] for line in out.getvalue().splitlines()] == ["/m/a.pt", "/m/b.pt"]
-    logger.info("file.seen", path="/m/c.pt")
-    assert out.getvalue().endswith("path=/m/c.pt\n")
+    together = out.getvalue().splitlines()
+    for name in ("a b", "\x1b"):
+        get_logger("watch").info("file.seen", path=f"/m/{name}.pt")
+    alone = out.getvalue().splitlines()[2:]
+    assert [line.partition(" ")[2] for line in together] == [line.partition(" ")[2] for line in alone]
+
+
+def test_of_events_together_those_below_the_level_are_left_out_and_one_that_cannot_be_told_holds_up_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Unspeakable:
+        def __str__(self) -> str:
+            raise ValueError
+
+    out = logged("info")
+    told: list[tuple[str, str, dict[str, object]]] = [
+        ("debug", "file.seen", {}),
+        ("info", "file.gone", {"path": Unspeakable()}),
+        ("warning", "root.unreachable", {}),
+    ]
+    log_together("watch", told)
+    assert [line.partition(" ")[2] for line in out.getvalue().splitlines()] == [
+        "level=warning logger=watch event=root.unreachable"
+    ]
+    assert "ValueError" in capsys.readouterr().err
+
+
+def test_journald_gets_events_together_as_it_gets_each(journal: Journal) -> None:
+    log_together(
+        "watch", [("warning", "root.unreachable", {"path": "/m"}), ("info", "root.returned", {"path": "/m"})]
+    )
+    for event, priority in (("root.unreachable", b"4"), ("root.returned", b"6")):
+        fields = journal.received()
+        assert (fields["MODELKEEP_EVENT"], fields["PRIORITY"]) == (event.encode(), priority)
+        assert (fields["MODEL_PATH"], fields["MODELKEEP_LOGGER"]) == (b"/m", b"watch")
 
 
 def test_journald_gets_events_with_their_fields_and_priorities(journal: Journal) -> None:
@@ -279,7 +307,7 @@ def test_unknown_level_names_those_that_there_are() -> None:
 def test_standard_output_is_never_written_to(configure: str) -> None:
     program = f"""
 import logging
-from modelkeep.base.log import configure_logging, get_logger, lines_together
+from modelkeep.base.log import configure_logging, get_logger
 {configure}
 get_logger("watch").error("root.unreachable", path="/m")
 logging.getLogger("watchdog").error("lost")
