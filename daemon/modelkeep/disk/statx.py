@@ -9,11 +9,12 @@ import os
 import stat
 import struct
 import sys
+import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from modelkeep.base.patience import reached
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.values import Entry, Fingerprint
 
 _AT_FDCWD, _AT_EMPTY_PATH = -100, 0x1000
@@ -28,7 +29,7 @@ _STATX = struct.Struct("=I 24x H 2x Q Q Q 8x 16x qI4x qI4x qI4x 8x II 112x")
 """mask, mode, inode, size, blocks, then made, changed and modified in seconds and nanoseconds, then the device."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """What lies somewhere: whether it is a regular file, its fingerprint, and whether it takes space."""
 
@@ -45,6 +46,16 @@ def _find_statx() -> Any:
 
 
 _statx = _find_statx()
+
+
+class _Answer(threading.local):
+    """Where the kernel writes what it tells a thread."""
+
+    def __init__(self) -> None:
+        self.bytes = ctypes.create_string_buffer(_STATX.size)
+
+
+_answer = _Answer()
 
 
 class Looks:
@@ -121,11 +132,12 @@ def _see_by_statx(path: str | int) -> Seen | None:
     folder, name, flags = (path, b"", _AT_EMPTY_PATH) if isinstance(path, int) else (_AT_FDCWD, os.fsencode(path), 0)
     if b"\0" in name:
         return None
-    answer = ctypes.create_string_buffer(_STATX.size)
+    answer = _answer.bytes
     if _statx(folder, name, flags, _ALL_STATS, answer) != 0:
         return None
-    mask, mode, inode, size, blocks, *times, major, minor = _STATX.unpack(answer)
-    made, made_ns, changed, changed_ns, modified, modified_ns = times
+    mask, mode, inode, size, blocks, made, made_ns, changed, changed_ns, modified, modified_ns, major, minor = (
+        _STATX.unpack(answer)
+    )
     if mask & _BASIC_STATS != _BASIC_STATS:
         return None
     birth_ns = made * 10**9 + made_ns if mask & _BTIME else None

@@ -21,11 +21,12 @@ read it.
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from modelkeep.domain.adopting import How
 from modelkeep.domain.description import Description
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.images import QUALITIES
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.knowledge import SourceRecord, meaning_as_json
@@ -42,7 +43,7 @@ MEMBERS = (TAGS, MODELS, PENDING, SOURCES, CONTENTS)
 IMAGES_FOLDER, PENDING_FOLDER = "images/", "pending/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedImage:
     """An image of a model; `files` has the SHA-256 of each tier that is in the archive, by its quality."""
 
@@ -58,7 +59,7 @@ class ArchivedImage:
         return self.files.keys() == set(QUALITIES)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedTaking:
     """An image of a source record that was taken for a model, or why it was not."""
 
@@ -68,7 +69,7 @@ class ArchivedTaking:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedLocation:
     """Where a file was on the machine of the archive."""
 
@@ -79,7 +80,7 @@ class ArchivedLocation:
     last_seen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedModel(Description):
     """A content with all that belongs to it."""
 
@@ -94,7 +95,7 @@ class ArchivedModel(Description):
     taken: tuple[ArchivedTaking, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedRow(Description):
     """A row of the queue; `image` is the base name of its image and `image_sha256` its digest, both may be empty."""
 
@@ -110,7 +111,7 @@ class ArchivedRow(Description):
     image_sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedTarget:
     """A path of which a record speaks, and the content to which it is attached; either may be empty."""
 
@@ -119,7 +120,7 @@ class ArchivedTarget:
     how: str = How.BESIDE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedKept:
     """An image of a record without a model: its place among images, and the name of its copy."""
 
@@ -128,7 +129,7 @@ class ArchivedKept:
     sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedRecord:
     """A source record with what became of it."""
 
@@ -144,7 +145,7 @@ class ArchivedRecord:
     kept: tuple[ArchivedKept, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchivedContent:
     """What the bytes of a content say besides their SHA-256."""
 
@@ -157,7 +158,7 @@ class ArchivedContent:
     blake3: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Archive:
     """All of it but the bytes of images; `sources` and `contents` may be read anew whenever they are gone through."""
 

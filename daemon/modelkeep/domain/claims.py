@@ -1,14 +1,15 @@
 """Hashes that came from elsewhere: what was said with them, what was read, and what follows from both."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import Self
 
 from modelkeep.domain.description import Description
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.values import CLAIM_SOURCE, Fingerprint, JsonObject, PendingImport
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Statement(Description):
     """What an older database says of a file for which it holds a hash: kept until the file has been read.
 
@@ -40,7 +41,7 @@ _STATED = tuple(known.name for known in fields(Statement))
 _stated_by = attrgetter(*_STATED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """A file that was read, and who asked for it: a claim (its hash), or a row of the queue (its id).
 
@@ -54,7 +55,7 @@ class Reading:
     pending_id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClaimedImage:
     """A published image that has to follow a file whose claim is refuted."""
 
@@ -62,7 +63,7 @@ class ClaimedImage:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """What a reading says about the claims on its file; nothing when nobody claims anything of that file.
 

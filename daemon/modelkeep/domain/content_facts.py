@@ -6,11 +6,12 @@ AutoV3 that of the digest of everything behind the header of a safetensors file 
 """
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Self
 
 from modelkeep.domain import gguf
 from modelkeep.domain.formats import HEADER_BYTES_MAX
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.header import CutShort, ReadAt, Unprovable
 from modelkeep.domain.header_keys import HeaderKeys
 from modelkeep.domain.knowledge import HashKind
@@ -22,7 +23,7 @@ SAFETENSORS, GGUF = "safetensors", "gguf"
 AUTOV2_DIGITS, AUTOV3_DIGITS = 10, 12
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileHeader:
     """What the header of a file says.
 
@@ -37,7 +38,7 @@ class FileHeader:
     has_image: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContentFacts:
     """What is known of a content's bytes.
 
@@ -66,7 +67,7 @@ class ContentFacts:
 _NO_HEADER = FileHeader()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContentRow:
     """What is kept of a content's bytes.
 

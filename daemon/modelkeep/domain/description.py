@@ -1,14 +1,17 @@
 """What is said of a model's file in fields of its own: one definition for all who hold it, or hand it on."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, field, fields
 from operator import attrgetter
 from typing import Any
 
+from modelkeep.domain.frozen import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class Description:
     """What a legacy row, what it claims, a row of the queue and a model say alike."""
 
+    _: KW_ONLY
     name: str = ""
     type: str = ""
     base: str = ""

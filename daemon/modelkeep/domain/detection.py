@@ -1,11 +1,10 @@
 """What detection found: files, and renames of files."""
 
-from dataclasses import dataclass
-
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.values import Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A file that detection found."""
 
@@ -13,7 +12,7 @@ class Found:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rename:
     """A file got another path.
 
@@ -31,7 +30,7 @@ class Rename:
     is_doubtful: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moved:
     """What a rename concerned: the content and the pending row of the old path (empty and 0 when there was none).
 

@@ -1,9 +1,9 @@
 """What the watcher saw, in the project's own words. Foreign events are translated into these once, at the border."""
 
-from dataclasses import dataclass
+from modelkeep.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileAppeared:
     """A file was created or moved in; `complete` when it came by a rename and is not being written."""
 
@@ -11,14 +11,14 @@ class FileAppeared:
     complete: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileClosed:
     """A file was closed after writing."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileMoved:
     """A file was renamed inside the roots."""
 
@@ -26,21 +26,21 @@ class FileMoved:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileGone:
     """A file was deleted or moved out of the roots."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderAppeared:
     """A folder was created or moved in; what lies in it has to be looked at."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderMoved:
     """A folder was renamed inside the roots, with everything in it."""
 
@@ -48,7 +48,7 @@ class FolderMoved:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderExchanged:
     """Two folders inside the roots have changed places, each with everything in it."""
 
@@ -56,21 +56,21 @@ class FolderExchanged:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderGone:
     """A folder was deleted or moved out of the roots."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventsLost:
     """The kernel dropped events: everything below `root` has to be looked at."""
 
     root: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SidecarsTouched:
     """Something happened to files that may belong to models: they appeared, changed, moved or went."""
 

@@ -2,15 +2,16 @@
 
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from modelkeep.domain.content_facts import ContentFacts
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import HashError, NoWorkers
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileInRoot:
     """A file by its root and its path below it; in no root the first is empty, and the second a whole path."""
 
@@ -23,7 +24,7 @@ class FileInRoot:
         return posixpath.join(self.root, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Digest:
     """The SHA-256 of a file and the fingerprint that it had before it was read; size and mtime also afterwards.
 
@@ -37,7 +38,7 @@ class Digest:
     facts: ContentFacts = field(default=ContentFacts(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActiveHash:
     """A file that is being hashed; the speed is its mean since it began."""
 
@@ -47,7 +48,7 @@ class ActiveHash:
     bytes_per_s: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileToHash:
     """A file, and how large it is expected to be; `with_tensors`: these get their digest even where it costs much."""
 
@@ -56,7 +57,7 @@ class FileToHash:
     with_tensors: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HashBatch:
     """Files that are handed over together.
 
@@ -71,7 +72,7 @@ class HashBatch:
     one_by_one: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HashOutcome:
     """What became of a file of a batch.
 

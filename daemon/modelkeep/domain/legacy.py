@@ -1,13 +1,13 @@
 """What an importer hands over: one value per row of a legacy source, whatever the source."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from modelkeep.domain.description import Description
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.values import Fingerprint, RenderedImage, TierFile
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImportOrder:
     """An import that is asked for.
 
@@ -23,7 +23,7 @@ class ImportOrder:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LegacyTag:
     """A tag as a legacy source knows it."""
 
@@ -32,7 +32,7 @@ class LegacyTag:
     created_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LegacyRow(Description):
     """One model as a legacy source knows it.
 
@@ -54,7 +54,7 @@ class LegacyRow(Description):
     is_mapped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """A row that could not be taken, and why, in one sentence for the owner."""
 
@@ -78,7 +78,7 @@ class Taking(StrEnum):
     """It was taken by an earlier run."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StagedRow:
     """A row with what was made ready for it.
 
@@ -94,7 +94,7 @@ class StagedRow:
     prepared: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TakenRow:
     """What the catalogue did with a row, not yet committed.
 

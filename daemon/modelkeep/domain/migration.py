@@ -1,15 +1,16 @@
 """A migration on its way from a hash to the catalogue: what is asked for, and what came of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Fingerprint, PendingImport, RenderedImage, Strategy, TierFile
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MigrationOrder:
     """Everything that is needed to migrate a hashed pending row.
 
@@ -48,7 +49,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MigrationResult:
     """An order, what became of it, and what is left to do after the commit."""
 
@@ -65,7 +66,7 @@ class MigrationResult:
     """Another content has the tensors that were read of this one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Committed:
     """A migration, or an act of the owner, whose transaction is committed, and what is left to do for it.
 

@@ -1,15 +1,15 @@
 """Decide what a migration does, from what is known on both sides. Pure: reads no clock, no disk, no database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from modelkeep.domain import metadata
 from modelkeep.domain.description import filled
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.naming import is_name_from_path, is_type_from_path, suggested_name
 from modelkeep.domain.values import Action, ImageRow, Model, PendingImport, Strategy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What will be done with a pending row once its hash is known.
 

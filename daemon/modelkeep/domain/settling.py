@@ -5,10 +5,11 @@ long; else after `settle_seconds` without an event and without a change of size 
 proves to be cut off is not taken, however long it lies still.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from modelkeep.domain.formats import Completeness
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.values import Fingerprint
 
 
@@ -23,7 +24,7 @@ class Verdict(StrEnum):
     """Empty, or a pointer stub."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watched:
     """A file that may still be written.
 
@@ -37,7 +38,7 @@ class Watched:
     closed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """One look at a file: its fingerprint, what its bytes say, and whether somebody holds it open for writing.
 

@@ -7,11 +7,12 @@ Times are whole milliseconds since 1970, sizes whole bytes, paths absolute strin
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum, StrEnum
 from typing import Any, Self
 
 from modelkeep.domain.description import Description
+from modelkeep.domain.frozen import frozen
 
 JsonObject = dict[str, Any]
 
@@ -110,7 +111,7 @@ Entry = tuple[str, int, int, int, int, int, int | None]
 """A path and what a file system tells of the file there: device, inode, size, mtime, ctime and birth."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fingerprint:
     """What tells without reading that a file is the one already hashed.
 
@@ -137,6 +138,11 @@ class Fingerprint:
     def from_stat(cls, status: os.stat_result) -> Self:
         """Take the fingerprint out of a stat result, which does not tell when the file was made."""
         return cls.of(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    @property
+    def numbers(self) -> list[int | None]:
+        """Its fields, for another process."""
+        return [self.device, self.inode, self.size_bytes, self.mtime_ns, self.ctime_ns, self.birth_ns]
 
     def same_file_at_same_path(self, other: "Fingerprint | None") -> bool:
         """Return whether an unmoved path still holds the same file, which may have been touched since.
@@ -165,7 +171,7 @@ class Fingerprint:
         return self.birth_ns is not None and self.birth_ns == other.birth_ns
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tag:
     """A tag as the catalogue holds it."""
 
@@ -175,7 +181,7 @@ class Tag:
     created_at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PendingImport(Description):
     """One row of the queue: something known by path, whose content is not hashed yet."""
 
@@ -208,7 +214,7 @@ class PendingImport(Description):
         return replace(self, **changes)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Model(Description):
     """One content and everything that is known about it."""
 
@@ -223,7 +229,7 @@ class Model(Description):
         return replace(self, **changes)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Location:
     """One path at which a model's file is or was."""
 
@@ -246,7 +252,7 @@ class Location:
         return not (self.claimed or self.doubted)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageRow:
     """One image of a model; `width` and `height` in pixels of the high tier."""
 
@@ -257,7 +263,7 @@ class ImageRow:
     source_digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TierFile:
     """One staged image file and the name under which it will be published."""
 
@@ -269,7 +275,7 @@ class TierFile:
         return {"staged": self.staged, "final": self.final}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RenderedImage:
     """The three tiers of one image as they lie in the staging folder.
 

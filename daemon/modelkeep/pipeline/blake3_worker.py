@@ -43,4 +43,4 @@ def _read(path: str) -> list[object]:
             return ["error", "it changed while it was read"]
     finally:
         os.close(descriptor)
-    return ["digest", hasher.hexdigest(), [getattr(seen.fingerprint, name) for name in seen.fingerprint.__slots__]]
+    return ["digest", hasher.hexdigest(), seen.fingerprint.numbers]

@@ -149,9 +149,8 @@ class FileBeingRead:
         before, after = self._before, see(self._descriptor).fingerprint
         if not after.same_file_at_same_path(before) or self.bytes_done != before.size_bytes:
             raise self._changed()
-        values = [getattr(before, name) for name in before.__slots__]
         # Whether a new name is why it has another ctime by now, others know.
-        return ["digest", self.sha256.hexdigest(), values, after == before, self._facts().as_json()]
+        return ["digest", self.sha256.hexdigest(), before.numbers, after == before, self._facts().as_json()]
 
     def close(self) -> None:
         """Close it."""

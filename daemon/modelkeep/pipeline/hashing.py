@@ -11,6 +11,7 @@ from functools import partial
 
 from modelkeep.disk.media import Medium, medium_of
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.hashing import Digest, FileToHash, HashBatch, Hashing, HashOutcome
 from modelkeep.domain.values import Fingerprint, Priority
 from modelkeep.errors import FileVanished, HashError, NoWorkers, WorkerDied
@@ -29,7 +30,7 @@ FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 0.5, 10.0
 """How long nothing is begun when no worker can be started; doubles each time."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Read:
     """A file that was read, and how long that took, or why it could not be.
 

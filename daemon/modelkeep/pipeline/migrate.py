@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from secrets import token_hex
 
 from modelkeep.base.failpoints import reach
@@ -13,6 +13,7 @@ from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.content_facts import ContentFacts, ContentRow
 from modelkeep.domain.faults import why
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
 from modelkeep.domain.values import Action, Fingerprint
@@ -27,7 +28,7 @@ IMAGES_MAX = 16
 """Images rendered for one batch: a stop waits for the batch in hand, and has ten seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hashed:
     """A row of the queue whose digest is known; without a fingerprint it is known whatever lies at the path now.
 
@@ -40,7 +41,7 @@ class Hashed:
     facts: ContentFacts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Migrated:
     """What became of a hashed row."""
 
