@@ -174,6 +174,7 @@ def _other_tools(page: FrontEnd, sha256: str) -> None:
     assert page.ask("GET", "/api/orphans") == {"orphans": []}
     page.ask("GET", "/api/orphans/{record_id}", 404, names={"record_id": 9999})
     page.ask("POST", "/api/orphans/{record_id}/resolve", 404, names={"record_id": 9999}, json={"sha256": sha256})
+    page.ask("POST", "/api/orphans/resolve", 404, json={"ids": [9999], "sha256": sha256})
     page.ask("POST", "/api/models/{sha256}/inherit", 404, names={"sha256": sha256}, json={"origin": "0" * 64})
     assert page.ask("POST", "/api/models/{sha256}/confirm", names={"sha256": sha256})["model"]["sha256"] == sha256
 

@@ -156,8 +156,10 @@ def test_orphans_are_kept_offered_and_given_away(models: Path, make_daemon: Daem
     wait_until(lambda: len(daemon.journal("source.gone")) == 3)
     whole = daemon.get(f"/api/orphans/{found['lora-manager']['id']}")
     assert whole["record"]["raw"]["notes"] == "without a hash"
-    for kind in ("preview", "swarmui"):
-        daemon.must("orphans", "resolve", str(found[kind]["id"]), "--model", "lamp new.safetensors")
+    given = [str(found[kind]["id"]) for kind in ("preview", "swarmui")]
+    assert daemon.command("orphans", "resolve", *given, "9999", "--drop").status == 4
+    assert len(daemon.get("/api/orphans")["orphans"]) == 3
+    daemon.must("orphans", "resolve", *given, "--model", "lamp new.safetensors")
     daemon.must("orphans", "resolve", str(found["lora-manager"]["id"]), "--drop")
     wait_until(lambda: said_of(daemon, loras / "lamp new.safetensors")["images"] == 2)
     assert daemon.get("/api/orphans")["orphans"] == []

@@ -144,11 +144,11 @@ class Backend(Protocol):
             HashError: the file cannot be read, or is another one by now.
         """
 
-    async def resolve_orphan(self, record_id: int, sha256: str) -> None:
-        """Give a source record to a model, or drop it when none is named.
+    async def resolve_orphans(self, record_ids: Sequence[int], sha256: str) -> None:
+        """Give source records to a model, or drop them when none is named: all of them, or nothing.
 
         Raises:
-            NotFound: there is no such record without a model, or no such model.
+            NotFound: one of them is no record without a model, or there is no such model.
         """
 
     async def purge(self, sha256: str) -> None:

@@ -21,8 +21,15 @@ async def one(question: TheQuestion, record_id: RecordId) -> Json:
     return await question.answer(record_id=record_id)
 
 
+@router.post("/resolve", response_model=reports.Done)
+async def resolve_all(backend: TheBackend, asked: requests.OrphansResolution) -> Json:
+    """Give records to a model, or drop them when none is named: all of them, or, where one is no orphan, none."""
+    await backend.resolve_orphans(asked.ids, asked.sha256)
+    return Json({"status": "success"})
+
+
 @router.post("/{record_id}/resolve", response_model=reports.Done)
 async def resolve(backend: TheBackend, record_id: RecordId, asked: requests.OrphanResolution) -> Json:
     """Give a record to a model, or drop it when none is named."""
-    await backend.resolve_orphan(record_id, asked.sha256)
+    await backend.resolve_orphans([record_id], asked.sha256)
     return Json({"status": "success"})

@@ -90,6 +90,12 @@ class OrphanResolution(BaseModel):
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
 
+class OrphansResolution(OrphanResolution):
+    """To which model several source records belong."""
+
+    ids: Annotated[list[RowId], Field(min_length=1, max_length=ROWS_AT_ONCE_MAX)]
+
+
 class ImportOneRequest(BaseModel):
     """One row of the queue to migrate; no strategy: a conflict is the answer when its content is known.
 

@@ -198,7 +198,7 @@ class Catalogue:
     # What other tools know
     adopt = _writes(adopting.adopt)
     attach_records = _writes(adopting.attach_records)
-    resolve_orphan = _writes(adopting.resolve_orphan)
+    resolve_orphans = _writes(adopting.resolve_orphans)
     may_attach = _reads(attaching.may_attach)
     claims_on_files = _reads(records.claims_on_files)
     unheard = _reads(knowing.unheard)

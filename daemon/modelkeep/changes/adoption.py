@@ -42,15 +42,15 @@ class Adoption:
             )
         )
 
-    async def resolve(self, record_id: int, sha256: str) -> Adopted:
-        """Give an orphan to a model, or drop it when none is named.
+    async def resolve(self, record_ids: Sequence[int], sha256: str) -> Adopted:
+        """Give orphans to a model, or drop them when none is named: all of them, or nothing.
 
         Raises:
-            NotFound: there is no such orphan, or no such model.
+            NotFound: one of them is no orphan, or there is no such model.
         """
         return await self._make(
-            lambda finished, before: self._catalogue.resolve_orphan(
-                record_id, sha256, finished, self._clock_ms(), before
+            lambda finished, before: self._catalogue.resolve_orphans(
+                record_ids, sha256, finished, self._clock_ms(), before
             )
         )
 

@@ -125,19 +125,19 @@ def confirm(settings: "Settings", sha256: str) -> None:
         client.post(f"/api/models/{sha256}/confirm", patient=True)
 
 
-def resolve_orphan(settings: "Settings", record: int, sha256: str) -> None:
-    """Give a source record to a model, or drop it when none is named.
+def resolve_orphans(settings: "Settings", records: Sequence[int], sha256: str) -> None:
+    """Give source records to a model, or drop them when none is named: all of them, or nothing.
 
     Raises:
-        NotFound: there is no such record without a model, or no such model.
+        NotFound: one of them is no record without a model, or there is no such model.
         DataDirectoryBusy: another program is changing the files.
     """
     client = connect(settings)
     if client is None:
-        _on_files(settings, lambda writer: writer.resolve_orphan(record, sha256))
+        _on_files(settings, lambda writer: writer.resolve_orphans(records, sha256))
         return
     with client:
-        client.post(f"/api/orphans/{record}/resolve", {"sha256": sha256})
+        client.post("/api/orphans/resolve", {"ids": list(records), "sha256": sha256}, patient=True)
 
 
 def add_tags(settings: "Settings", names: Sequence[str]) -> list[Json]:

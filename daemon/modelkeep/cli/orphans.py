@@ -60,8 +60,8 @@ def resolve(
     ] = "",
     drop: Annotated[bool, typer.Option("--drop", help="They belong to none; their files stay.")] = False,
 ) -> None:
-    """Give sidecars to a model, or drop them; no file is touched."""
-    from modelkeep.cli.changing import resolve_orphan
+    """Give sidecars to a model, or drop them: all of them, or nothing. No file is touched."""
+    from modelkeep.cli.changing import resolve_orphans
     from modelkeep.cli.reading import open_reader
 
     if bool(model) == drop:
@@ -71,7 +71,6 @@ def resolve(
     if model:
         with open_reader(settings) as reader:
             sha256 = the_one(reader, model)
-    for orphan in dict.fromkeys(orphans):
-        resolve_orphan(settings, orphan, sha256)
+    resolve_orphans(settings, list(dict.fromkeys(orphans)), sha256)
     done = f"given to {sha256[:12]}" if sha256 else "dropped"
     console().print(f"{count(len(set(orphans)), 'sidecar')} {done}.")

@@ -95,10 +95,10 @@ class OfflineWriter:
         """Change what a model says; return it as it is then."""
         return await edit_model(self._acts, self._settings.model_roots(), sha256, edit, is_current)
 
-    async def resolve_orphan(self, record_id: int, sha256: str) -> None:
-        """Give a source record to a model, or drop it when none is named."""
+    async def resolve_orphans(self, record_ids: Sequence[int], sha256: str) -> None:
+        """Give source records to a model, or drop them when none is named."""
         kept = self._open
-        await Adoption(kept.catalogue, kept.changes, now_ms).resolve(record_id, sha256)
+        await Adoption(kept.catalogue, kept.changes, now_ms).resolve(record_ids, sha256)
 
     @property
     def tags(self) -> TagActs:

@@ -233,9 +233,9 @@ class Operations:
         await self._acts.purge(sha256)
         self._pipeline.sweep()  # a row that was in conflict with it is due
 
-    async def resolve_orphan(self, record_id: int, sha256: str) -> None:
-        """Give a source record to a model, or drop it when none is named."""
-        await self._adoption.resolve(record_id, sha256)
+    async def resolve_orphans(self, record_ids: Sequence[int], sha256: str) -> None:
+        """Give source records to a model, or drop them when none is named."""
+        await self._adoption.resolve(record_ids, sha256)
         await self._after_import()
 
     async def add_image(self, sha256: str, image: BinaryIO) -> int:

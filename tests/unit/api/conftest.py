@@ -214,8 +214,8 @@ class FakeBackend:
     async def carried_tags(self) -> list[CarriedTag]:
         return [CarriedTag(tag, 1, 2) for tag in self.known_tags]
 
-    async def resolve_orphan(self, record_id: int, sha256: str) -> None:
-        self.changes.append(("resolve_orphan", record_id, sha256))
+    async def resolve_orphans(self, record_ids: Sequence[int], sha256: str) -> None:
+        self.changes.append(("resolve_orphans", record_ids, sha256))
 
     async def orphans(self, limit: int = 0, offset: int = 0) -> list[Orphan]:
         return [ORPHAN]

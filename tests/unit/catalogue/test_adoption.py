@@ -322,14 +322,17 @@ class TestOrphans:
         (orphan,) = await catalogue.orphans()
         assert [offer.sha256 for offer in orphan.offers] == [B]
 
-    async def test_the_owner_gives_it_to_a_model_or_drops_it(self, catalogue: Catalogue) -> None:
+    async def test_the_owner_gives_them_to_a_model_or_drops_them_all_or_none(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, "/m/x.safetensors", A)
-        first, second = (await adopt(catalogue, record(models=()), record(models=(), key="/m/2"))).taken
-        for unknown in ((first.id, B), (99, A)):
+        others = [record(models=(), key=f"/m/{number}") for number in (2, 3)]
+        first, second, third = (await adopt(catalogue, record(models=()), *others)).taken
+        for unknown in (([first.id], B), ([first.id, 99], A), ([first.id, 99], "")):
             with pytest.raises(NotFound):
-                await catalogue.resolve_orphan(*unknown, (), NOW, lambda _: None)
-        await catalogue.resolve_orphan(first.id, A, (), NOW, lambda _: None)
-        await catalogue.resolve_orphan(second.id, "", (), NOW, lambda _: None)
+                await catalogue.resolve_orphans(*unknown, (), NOW, lambda _: None)
+            assert len(await catalogue.orphans()) == 3
+        await catalogue.resolve_orphans([first.id], A, (), NOW, lambda _: None)
+        dropped = await catalogue.resolve_orphans([second.id, third.id], "", (), NOW, lambda _: None)
+        assert [kept.record.key for kept in dropped.dropped] == ["/m/2", "/m/3"]
         assert await catalogue.orphans() == []
         assert (await the_model(catalogue, A)).name == "Hero"
         await adopt(catalogue, record(models=(), key="/m/2"))

@@ -102,31 +102,32 @@ def attach_records(
     return adopted
 
 
-def resolve_orphan(
+def resolve_orphans(
     connection: sa.Connection,
-    record_id: int,
+    record_ids: Sequence[int],
     sha256: str,
     finished: Sequence[str],
     now_ms: int,
     before_commit: BeforeCommit,
 ) -> Adopted:
-    """Give a record to the model that the owner names, or drop it where he names none.
+    """Give records to the model that the owner names, or drop them where he names none: all of them, or nothing.
 
     Raises:
-        NotFound: there is no such record without a model, or no such model.
+        NotFound: one of them is no record without a model, or there is no such model.
     """
-    record = kept_records(connection, orphan_ids(connection, [record_id])).get(record_id)
-    if record is None:
-        raise NotFound(f"there is no orphan {record_id}: `modelkeep orphans list` shows which there are")
+    records = kept_records(connection, orphan_ids(connection, record_ids))
+    for record_id in record_ids:
+        if record_id not in records:
+            raise NotFound(f"there is no orphan {record_id}: `modelkeep orphans list` shows which there are")
     attached: list[Attachment] = []
     if sha256 and get_model(connection, sha256) is None:
         raise NotFound(f"there is no model {sha256}")
     if sha256:
-        attached.append(attach(connection, record, sha256, How.OWNER))
+        attached += [attach(connection, record, sha256, How.OWNER) for record in records.values()]
     else:
-        set_dropped(connection, record_id)
+        set_dropped(connection, sorted(records))
     learnt, asked = apply_records(connection, [item.sha256 for item in attached], now_ms)
-    dropped = () if sha256 else (record,)
+    dropped = () if sha256 else tuple(records.values())
     adopted = Adopted((), (), tuple(attached), (), tuple(learnt), tuple(asked), dropped)
     before_commit(adopted)
     forget_migrations(connection, finished)

@@ -148,9 +148,9 @@ def set_gone(connection: sa.Connection, ids: Sequence[int]) -> list[tuple[str, s
     return news
 
 
-def set_dropped(connection: sa.Connection, record_id: int) -> None:
-    """Record that the owner does not want a record."""
-    chosen = source_records.c.id == record_id
+def set_dropped(connection: sa.Connection, ids: Sequence[int]) -> None:
+    """Record that the owner does not want records."""
+    chosen = among(source_records.c.id, ids)
     connection.execute(sa.update(source_records).where(chosen).values(dropped=True))
 
 
