@@ -15,7 +15,7 @@ from modelkeep.domain.knowledge import (
 )
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.hash_claims import judge_hashes
-from modelkeep.importers.legacy_text import milliseconds
+from modelkeep.importers.legacy_text import milliseconds, whole_number
 from modelkeep.importers.sidecars.record import is_cleaned, uncommented
 from modelkeep.importers.sidecars.values import list_of, number, object_of, text, texts
 
@@ -68,8 +68,9 @@ def origins(model_id: object, version_id: object) -> tuple[Origin, ...]:
 
 
 def _id(value: object) -> str:
-    found = number(value)
-    return str(int(found)) if found is not None and found >= 1 else ""
+    # Never by way of a float, which has 53 bits.
+    found = None if isinstance(value, bool) else whole_number(value)
+    return str(found) if found else ""
 
 
 def html(value: object) -> Text:

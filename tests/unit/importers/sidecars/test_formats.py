@@ -94,6 +94,16 @@ def test_an_answer_about_a_version_whatever_its_suffix(suffix: str) -> None:
     assert said.meaning.licence == "allowNoCredit: no, allowCommercialUse: Sell"
 
 
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [(2**53 + 1, str(2**53 + 1)), (str(2**60 + 1), str(2**60 + 1)), ("12", "12"), (12.0, "12"), (2**63, "")]
+    + [(nothing, "") for nothing in (0, -1, True, "x", "", None, [1], 1e400)],
+)
+def test_an_id_is_known_to_its_last_digit(written: object, known: str) -> None:
+    (origin,) = record(".civitai.info", {**VERSION, "modelId": 7, "id": written}).meaning.origins
+    assert (origin.model_id, origin.version_id) == ("7", known)
+
+
 def test_the_old_name_of_a_version_s_description_is_understood() -> None:
     said = record(".civitai.info", {**VERSION, "version info": "<p>a</p>"})
     assert said.meaning.version_description.value == "<p>a</p>"
