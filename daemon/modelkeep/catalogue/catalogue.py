@@ -16,6 +16,7 @@ from modelkeep.catalogue.store import (
     acting,
     adopting,
     archive_records,
+    archive_rows,
     archive_taking,
     archived,
     attaching,
@@ -32,6 +33,7 @@ from modelkeep.catalogue.store import (
     knowing,
     locations,
     migrating,
+    moving,
     offers,
     parking,
     records,
@@ -138,9 +140,9 @@ class Catalogue:
     lose_content = _writes(locations.lose_content)
     doubt = _writes(locations.doubt)
     distrust = _writes(locations.distrust)
-    move_paths = _writes(locations.move_paths)
-    move_folder = _writes(locations.move_folder)
-    exchange_folders = _writes(locations.exchange_folders)
+    move_paths = _writes(moving.move_paths)
+    move_folder = _writes(moving.move_folder)
+    exchange_folders = _writes(moving.exchange_folders)
 
     # Claims
     claims = _reads(claiming.claims)
@@ -214,7 +216,7 @@ class Catalogue:
     archived = _reads(archived.archived)
     wanted_of_archive = _reads(archive_taking.wanted_images)
     kept_of_archive = _reads(archive_records.kept_wanted)
-    fresh_rows_of_archive = _reads(archive_taking.fresh_rows)
+    fresh_rows_of_archive = _reads(archive_rows.fresh_rows)
     take_archive = _writes(archive_taking.take_archive)
 
     # Questions

@@ -1,4 +1,4 @@
-"""The one place that knows which database the catalogue is in: SQLite. Nothing else asks.
+"""The one place, beside `columns`, that knows which database the catalogue is in: SQLite. Nothing else asks.
 
 A decision is atomic with its commit: what a transaction decides from what it read holds until it commits. Here the
 writer begins with BEGIN IMMEDIATE, so nobody else writes between the two; a database with several writers has to run
@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -23,10 +22,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.pool import QueuePool, StaticPool
-from sqlalchemy.types import TypeDecorator
 
-from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
-from modelkeep.domain.values import bounded_ns
+from modelkeep.catalogue.bare_sqlite import storable_path
+from modelkeep.catalogue.columns import PathText
 
 T = TypeVar("T")
 
@@ -46,49 +44,11 @@ BROKEN_RULES = (sa.exc.IntegrityError, sqlite3.IntegrityError)
 SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
 """Files of SQLite beside a database: without it they are nobody's, and must not become those of the next one."""
 
-Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""An id of 64 bits that the database gives: SQLite numbers only what is declared INTEGER, which has 64 bits there."""
-
 IDS_ONCE: dict[str, Any] = {"sqlite_autoincrement": True}
 """Option of a table: an id is never given twice, not even that of a row that was deleted."""
 
 BY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
 """Option of a table: its rows lie in the order of their key."""
-
-
-def _stored(value: str | None) -> str | None:
-    return value if value is None or value.isascii() else storable_path(value)
-
-
-def _restored(value: str | None) -> str | None:
-    return value if value is None or value.isascii() else restored_path(value)
-
-
-class PathText(sa.Text):
-    """A path, or text that may quote one, of whatever bytes."""
-
-    def bind_processor(self, dialect: sa.Dialect) -> Callable[[str | None], str | None]:  # noqa: ARG002 - interface
-        """Make it storable."""
-        return _stored
-
-    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[str | None], str | None]:  # noqa: ARG002
-        """Give it back as it was."""
-        return _restored
-
-
-class Unsigned64(TypeDecorator[int]):
-    """An unsigned 64-bit number (inodes, device numbers) in SQLite's signed one."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
-        """Wrap it into the signed range."""
-        return value - (1 << 64) if value is not None and value >= 1 << 63 else value
-
-    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
-        """Give it back unsigned."""
-        return value + (1 << 64) if value is not None and value < 0 else value
 
 
 class _Compiler(SQLiteCompiler):
@@ -97,30 +57,6 @@ class _Compiler(SQLiteCompiler):
     def get_from_hint_text(self, table: sa.FromClause, text: str | None) -> str | None:  # noqa: ARG002 - interface
         """Return what is written after a table's name."""
         return text
-
-
-class Nanoseconds(TypeDecorator[int]):
-    """A file's time in nanoseconds since 1970, in SQLite's signed 64 bits.
-
-    They end in 2262, ext4's dates in 2446: what lies beyond is wrapped around to before any file system's past, as
-    `domain.values.bounded_ns` does with dates beyond all bounds.
-    """
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
-        """Wrap it into the signed range."""
-        return None if value is None else signed(value)
-
-    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> int | None:  # noqa: ARG002 - interface
-        """Give it back as it was."""
-        return None if value is None else bounded_ns(value)
-
-
-def signed(number: int) -> int:
-    """Return a number of 64 bits as SQLite holds it, whatever its sign is meant to be."""
-    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def index_where(name: str, condition: str) -> sa.Index:
@@ -158,39 +94,6 @@ def raw_rows(connection: sa.Connection, query: sa.Select[Any], size: int = ROWS)
 def changed_rows(connection: sa.Connection) -> int:
     """Return how many rows a connection has inserted, changed and deleted since it was opened."""
     return int(connection.connection.driver_connection.total_changes)  # type: ignore[union-attr]
-
-
-def restored(column: sa.Column[Any], held: Sequence[Any]) -> Sequence[Any]:
-    """Return the values of a column as those of the daemon, from such as the database holds."""
-    process = _from_database(column.type)
-    if process is None or (process is _restored and are_ascii(held)):
-        return held
-    return list(map(process, held))
-
-
-@cache
-def _from_database(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any] | None:
-    dialect = sqlite.dialect()
-    return kind.dialect_impl(dialect).result_processor(dialect, None)
-
-
-def are_storable(kind: sa.types.TypeEngine[Any], values: Sequence[Any]) -> bool:
-    """Return whether the driver takes the values of a column as they are: then none of them is looked at alone."""
-    if isinstance(kind, PathText):
-        return are_ascii(values)
-    if isinstance(kind, sa.Boolean):
-        return set(values) <= {False, True}
-    if isinstance(kind, Unsigned64 | Nanoseconds):
-        return None not in values and min(values) >= 0 and max(values) < 1 << 63
-    return False
-
-
-def are_ascii(texts: Sequence[str | None]) -> bool:
-    """Return whether nothing need be done to the paths of a column."""
-    try:
-        return "".join(texts).isascii()  # type: ignore[arg-type]
-    except TypeError:  # one is NULL
-        return False
 
 
 def upsert(table: sa.Table) -> sa.Insert:

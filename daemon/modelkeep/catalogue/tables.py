@@ -7,17 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import (
-    BY_KEY,
-    IDS_ONCE,
-    Id,
-    Nanoseconds,
-    PathText,
-    Unsigned64,
-    index_where,
-    json_member,
-    unique_where,
-)
+from modelkeep.catalogue.columns import Id, Nanoseconds, PathText, Unsigned64
+from modelkeep.catalogue.dialect import BY_KEY, IDS_ONCE, index_where, json_member, unique_where
 
 metadata = sa.MetaData()
 

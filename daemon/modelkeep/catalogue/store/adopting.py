@@ -4,27 +4,19 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.store.attaching import (
-    attach,
-    attach_at,
-    attach_by_claims,
+from modelkeep.catalogue.store.attaching import attach, attach_at, attach_by_claims
+from modelkeep.catalogue.store.control import forget_migrations
+from modelkeep.catalogue.store.knowing import apply_records, set_heard, unheard
+from modelkeep.catalogue.store.locations import locations_at
+from modelkeep.catalogue.store.models import get_model
+from modelkeep.catalogue.store.recording import Put, put_records
+from modelkeep.catalogue.store.records import kept_records, set_dropped, set_gone, told_of_versions
+from modelkeep.catalogue.store.unattached import (
     attached_contents,
     orphan_ids,
     unattached_claiming,
     unattached_claims,
     waiting_records,
-)
-from modelkeep.catalogue.store.control import forget_migrations
-from modelkeep.catalogue.store.knowing import apply_records, set_heard, unheard
-from modelkeep.catalogue.store.locations import locations_at
-from modelkeep.catalogue.store.models import get_model
-from modelkeep.catalogue.store.records import (
-    Put,
-    kept_records,
-    put_records,
-    set_dropped,
-    set_gone,
-    told_of_versions,
 )
 from modelkeep.domain.adopting import Adopted, Arrival, Attachment, How, RecordTaking, TakenRecord
 from modelkeep.errors import NotFound

@@ -13,7 +13,7 @@ from modelkeep.catalogue.store.attaching import attach_at
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.knowing import apply_records
 from modelkeep.catalogue.store.models import get_models
-from modelkeep.catalogue.store.records import RANKS, restore_records
+from modelkeep.catalogue.store.recording import RANKS, restore_records
 from modelkeep.catalogue.tables import record_images, record_targets, source_records
 from modelkeep.domain.adopting import Arrival, Withdrawal
 from modelkeep.domain.archive import Archive, ArchivedKept, ArchivedRecord

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import insert_missing, upsert
 from modelkeep.catalogue.store.archive_records import take_records
+from modelkeep.catalogue.store.archive_rows import fresh_rows, queue_rows, remembered, row_key
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.images import images_of_all, put_image_rows
@@ -23,8 +24,6 @@ from modelkeep.catalogue.tables import (
     knowledge,
     locations,
     model_tags,
-    pending_import,
-    pending_model_tags,
     taken_images,
 )
 from modelkeep.domain.archive import (
@@ -47,7 +46,7 @@ from modelkeep.domain.archive_taking import (
 from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.naming import PathMap
-from modelkeep.domain.values import Fingerprint, ImageRow, Location, LocationState, PendingImport, PendingState
+from modelkeep.domain.values import Fingerprint, ImageRow, Location, LocationState
 from modelkeep.errors import Busy
 
 CONTENTS_AT_ONCE = 1_000
@@ -59,7 +58,6 @@ _LOCATIONS, _FINGERPRINTS = RowsOf(locations, Location), RowsOf(locations, Finge
 _NO_FINGERPRINT = {column.name: None for column in _FINGERPRINTS.columns}
 _LOCATION = Bulk(insert_missing(locations))
 _TAG = Bulk(insert_missing(model_tags))
-_ROW_TAG = Bulk(insert_missing(pending_model_tags))
 _SAID = Bulk(insert_missing(knowledge))
 _REMEMBER = Bulk(upsert(imported_rows))
 _TAKEN = Bulk(insert_missing(taken_images))
@@ -73,14 +71,6 @@ def wanted_images(connection: sa.Connection, archive: Archive) -> dict[str, list
     known = images_of_all(connection, [model.sha256 for model in fresh])
     missing = {model.sha256: missing_images(model, known.get(model.sha256, ())) for model in fresh}
     return {sha256: [image.seq for image in images] for sha256, images in missing.items() if images}
-
-
-def fresh_rows(connection: sa.Connection, archive: Archive, path_map: PathMap) -> list[ArchivedRow]:
-    """Return the rows of an archive's queue that no earlier import of an archive brought, with their paths here."""
-    held = _remembered(connection)
-    rows = [replace(row, path=path_map.apply(row.path)) for row in archive.pending]
-    waiting = get_pendings_at(connection, [row.path for row in rows])
-    return [row for row in rows if held.get(_row_key(row)) != digest_of(row) and row.path not in waiting]
 
 
 def take_archive(
@@ -155,7 +145,7 @@ class _Taking:
         tags = self._make_tags(fresh, rows)
         models, held = self._take_models(fresh, staged, tags)
         self._put_locations(fresh)
-        pending_images = self._queue(rows, staged_rows, tags)
+        pending_images = queue_rows(self._connection, rows, staged_rows, tags, self._on_disk.keys(), self._now_ms)
         self._keep_contents()
         records, kept = take_records(self._connection, self._archive, self._map, staged_kept, self._now_ms)
         self._remember(fresh, rows)
@@ -254,47 +244,6 @@ class _Taking:
             rows.append({**fingerprint, **_LOCATIONS.row(location)})
         _LOCATION.run(self._connection, rows)
 
-    def _queue(
-        self, rows: Sequence[ArchivedRow], staged_rows: Mapping[str, str], tags: Mapping[str, int]
-    ) -> dict[str, str]:
-        """Put rows into the queue; returns the staged copies of their images by the names that these get."""
-        known = set(get_models(self._connection, [row.sha256 for row in rows if row.sha256]))
-        # Where another row came meanwhile (of a question above) that one goes first.
-        waiting = set(get_pendings_at(self._connection, [row.path for row in rows]))
-        named: dict[str, str] = {}
-        tagged: list[dict[str, int]] = []
-        for row in rows:
-            if row.path in waiting:
-                continue
-            waiting.add(row.path)
-            pending_id = insert_pending(self._connection, self._pending_of(row, known))
-            staged = staged_rows.get(row.path)
-            if staged:
-                name = f"{pending_id}.{row.image.rpartition('.')[2]}" if "." in row.image else str(pending_id)
-                chosen = pending_import.c.id == pending_id
-                self._connection.execute(sa.update(pending_import).where(chosen).values(image=name))
-                named[name] = staged
-            tagged += [{"model_id": pending_id, "tag_id": tags[tag]} for tag in row.tags]
-        _ROW_TAG.run(self._connection, tagged)
-        return named
-
-    def _pending_of(self, row: ArchivedRow, known: set[str]) -> PendingImport:
-        is_conflict = row.state == PendingState.CONFLICT and row.verified and row.sha256 in known
-        is_there = row.path in self._on_disk
-        waiting = PendingState.WAITING if is_there else PendingState.MISSING
-        return PendingImport(
-            id=0,
-            path=row.path,
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            **row.description,
-            source=row.source or SOURCE,
-            state=PendingState.CONFLICT if is_conflict else waiting,
-            due_at=self._now_ms,
-            last_error=row.last_error if is_conflict else "" if is_there else f"there is no file at {row.path}",
-            verified=is_conflict,
-        )
-
     def _keep_contents(self) -> None:
         """Keep what headers say; digests are computed from the bytes of a file, whatever an archive says."""
         known = {model.sha256 for model in self._archive.models}
@@ -307,7 +256,7 @@ class _Taking:
             _CONTENT.run(self._connection, some)
 
     def _remember(self, models: Sequence[ArchivedModel], rows: Sequence[ArchivedRow]) -> None:
-        known = [(model.sha256, model) for model in models] + [(_row_key(row), row) for row in rows]
+        known = [(model.sha256, model) for model in models] + [(row_key(row), row) for row in rows]
         _REMEMBER.run(
             self._connection,
             [
@@ -319,18 +268,8 @@ class _Taking:
 
 def _fresh_models(connection: sa.Connection, archive: Archive) -> list[ArchivedModel]:
     """Return the models that no earlier import of an archive brought as they are, or that are not known any more."""
-    held = _remembered(connection)
+    held = remembered(connection)
     known = set(get_models(connection, [model.sha256 for model in archive.models]))
     return [
         model for model in archive.models if held.get(model.sha256) != digest_of(model) or model.sha256 not in known
     ]
-
-
-def _remembered(connection: sa.Connection) -> dict[str, str]:
-    columns = imported_rows.c
-    query = sa.select(columns.row_key, columns.digest).where(columns.kind == SOURCE, columns.source == "")
-    return {row.row_key: row.digest for row in connection.execute(query)}
-
-
-def _row_key(row: ArchivedRow) -> str:
-    return f"row:{row.path}"

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from modelkeep.catalogue.bare_sqlite import restored_path
-from modelkeep.catalogue.dialect import PathText, are_ascii, are_storable, chunks
+from modelkeep.catalogue.columns import PathText, are_ascii, are_storable
+from modelkeep.catalogue.dialect import chunks
 
 _ROWS_AT_ONCE = 2000
 

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import PathText, among, json_member
+from modelkeep.catalogue.columns import PathText
+from modelkeep.catalogue.dialect import among, json_member
 from modelkeep.catalogue.store.contents import OTHER_DIGITS_MIN, has_digest, says
 from modelkeep.catalogue.store.models import select_models
 from modelkeep.catalogue.store.sources import claiming

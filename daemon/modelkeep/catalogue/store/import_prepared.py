@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import PathText, upsert
+from modelkeep.catalogue.columns import PathText
+from modelkeep.catalogue.dialect import upsert
 from modelkeep.catalogue.prepared import ROWS, TAGS
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.locations import fingerprint_values

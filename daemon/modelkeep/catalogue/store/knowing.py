@@ -14,7 +14,8 @@ from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.store.locations import locations_of_all
 from modelkeep.catalogue.store.models import get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
-from modelkeep.catalogue.store.records import kept_records, records_of, remember_asked, whole_text
+from modelkeep.catalogue.store.recording import whole_text
+from modelkeep.catalogue.store.records import kept_records, records_of, remember_asked
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import contents, knowledge, model_tags, models
 from modelkeep.domain.adopting import Asked, KeptRecord, Learnt, Withdrawal, speaking_about

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import raw_rows, restored
+from modelkeep.catalogue.columns import restored
+from modelkeep.catalogue.dialect import raw_rows
 from modelkeep.domain.json_text import json_text
 
 V = TypeVar("V")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among, below, upsert
-from modelkeep.catalogue.store.attaching import orphan_ids
 from modelkeep.catalogue.store.images import images_of_all
+from modelkeep.catalogue.store.unattached import orphan_ids
 from modelkeep.catalogue.tables import record_images, record_targets, source_records, taken_images
 from modelkeep.domain.header_images import image_in
 from modelkeep.domain.knowledge import ImageRank

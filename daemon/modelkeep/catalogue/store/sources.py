@@ -6,11 +6,11 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.dialect import among, below
-from modelkeep.catalogue.store.attaching import candidates, candidates_by_claims, orphan_ids
 from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.records import kept_records, records_of
 from modelkeep.catalogue.store.siblings import siblings_of
+from modelkeep.catalogue.store.unattached import candidates, candidates_by_claims, orphan_ids
 from modelkeep.catalogue.tables import locations, record_claims
 from modelkeep.domain.adopting import KeptRecord, speaking_about
 from modelkeep.domain.orphans import Neighbourhood, Orphan, folders_of, offers
