@@ -1,20 +1,11 @@
-"""What the documentation at `/docs` says about models, rows of the queue, and tags."""
+"""What the documentation at `/docs` says about models and tags."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-
-class Answer(BaseModel):
-    """An answer has these fields and no others."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Failure(BaseModel):
-    """Every error."""
-
-    error: str
+from modelkeep.api.answers_base import Answer, Failure, Further
+from modelkeep.api.source_answers import AttachedSource
 
 
 class Tag(Answer):
@@ -87,62 +78,10 @@ class ModelMeta(BaseModel):
     prompts: Prompts
 
 
-class PendingMeta(BaseModel):
-    """The same of a pending row; `images` are base names."""
-
-    model_config = ConfigDict(extra="allow")
-
-    description: Any
-    community_links: Any
-    images: list[str]
-    prompts: Prompts
-
-
 class FullModel(FoundModel):
     """A model."""
 
     meta_json: ModelMeta
-
-
-class ListedPending(Answer):
-    """A pending row in a list."""
-
-    id: int
-    name: str
-    image: str
-    type: str
-    tags: list[Tag]
-
-
-class FullPending(Answer):
-    """A pending row."""
-
-    id: int
-    path: str
-    sha256: str
-    name: str
-    type: str
-    size_bytes: int
-    created_at: int
-    meta_json: PendingMeta
-    tags: list[Tag]
-
-
-class Further(Answer):
-    """What is known besides and that lists leave out."""
-
-    base: str
-
-
-class QueueRow(FullPending, Further):
-    """A pending row and where it stands in the queue."""
-
-    image: str
-    source: str
-    state: Literal["waiting", "conflict", "failed", "missing"]
-    attempts: int
-    due_at: int
-    last_error: str
 
 
 class Image(Answer):
@@ -184,86 +123,6 @@ class Header(Answer):
     meaning: dict[str, Any]
 
 
-class Claim(Answer):
-    """A hash that a source holds for a model; `verdict` is what the content itself says of it."""
-
-    kind: str
-    value: str
-    grade: Literal["A", "B", "C", "D"]
-    size_bytes: int | None
-    mtime_ns: int | None
-    verdict: Literal["open", "confirmed", "refuted"]
-    of_sibling: str
-
-
-class SourceImage(Answer):
-    """An image beside a model."""
-
-    path: str
-    rank: str
-
-
-class Source(Answer):
-    """What a file beside a model, or a row of another manager's database, says; `raw` is all of it."""
-
-    id: int
-    kind: str
-    key: str
-    gone: bool
-    first_seen: int
-    last_seen: int
-    standing: str
-    updated_at: int
-    original_path: str
-    size_bytes: int
-    meaning: dict[str, Any]
-    owned: list[str]
-    claims: list[Claim]
-    images: list[SourceImage]
-    remarks: list[str]
-    raw: dict[str, Any]
-
-
-class AttachedSource(Source):
-    """A source and why it counts as one of this model."""
-
-    how: str
-
-
-class Offered(Answer):
-    """A model that is offered to a source without one."""
-
-    sha256: str
-    path: str
-    by: Literal["hash", "size and name", "neighbourhood"]
-    similarity: float
-
-
-class Orphan(Answer):
-    """A source without a model."""
-
-    id: int
-    kind: str
-    key: str
-    stem: str
-    title: str
-    gone: bool
-    first_seen: int
-    offers: list[Offered]
-
-
-class DetailedOrphan(Orphan):
-    """A source without a model, whole."""
-
-    record: Source
-
-
-class Orphans(Answer):
-    """Sources without a model."""
-
-    orphans: list[Orphan]
-
-
 class Sibling(Answer):
     """Another model whose file holds the same tensors under a different header.
 
@@ -297,53 +156,6 @@ class DetailedModel(Further):
     siblings: list[Sibling]
 
 
-class Effect(Answer):
-    """What a strategy replaces and adds in the model, and what is lost with the row: names of values, and of tags.
-
-    `image` says what becomes of the row's image.
-    """
-
-    replaced: list[str]
-    added: list[str]
-    added_tags: list[str]
-    image: Literal["", "added", "replaced"]
-    lost: list[str]
-    lost_tags: list[str]
-    image_lost: bool
-
-
-class Outcome(Further):
-    """What a strategy would do: the model as it stands afterwards, and the number that the row's image takes."""
-
-    action: str
-    model: FullModel
-    image: int | None
-    removes_row: bool
-    effect: Effect
-
-
-class Sides(Answer):
-    """What both sides of a conflict say, as texts by name; of nested values the name has dots."""
-
-    pending: dict[str, str]
-    existing: dict[str, str]
-
-
-class DetailedPending(Answer):
-    """A pending row and the model that has its content already; `lost_keys`: what merging would lose.
-
-    `offers` has the paths at which a missing file may lie now: present files of its name and size. `outcomes` has
-    what each strategy would do, by its name.
-    """
-
-    pending: QueueRow
-    existing: DetailedModel | None
-    lost_keys: list[str]
-    offers: list[str]
-    sides: Sides
-    outcomes: dict[str, Outcome]
-
-
 class Types(Answer):
     """Types of models."""
 
@@ -374,12 +186,6 @@ class FoundModels(Answer):
     """Models that a search found."""
 
     models: list[FoundModel]
-
-
-class PendingModels(Answer):
-    """Pending rows in a list."""
-
-    models: list[ListedPending]
 
 
 class DuplicateModel(Answer):
@@ -418,19 +224,6 @@ class Duplicates(Answer):
     duplicates: list[DuplicateModel]
     freeable_bytes: int
     siblings: list[list[Relative]]
-
-
-class QueueRows(Answer):
-    """Rows of the queue."""
-
-    pending: list[QueueRow]
-
-
-class ImportConflict(Failure):
-    """Both sides of a conflict."""
-
-    existing: FullModel
-    pending: FullPending
 
 
 class OutdatedModel(Failure):

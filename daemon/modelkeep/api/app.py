@@ -19,7 +19,7 @@ from modelkeep.api import (
     tags,
 )
 from modelkeep.api.access import AccessRules, Transport
-from modelkeep.api.answers import Failure
+from modelkeep.api.answers_base import Failure
 from modelkeep.api.backend import Backend
 from modelkeep.api.docs import add_docs
 from modelkeep.api.failures import answer_failures

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from modelkeep.api import answers, reports, requests
+from modelkeep.api import queue_answers, reports, requests
 from modelkeep.api.backend import Backend
 from modelkeep.api.batch import import_rows
 from modelkeep.api.parameters import Rights, TheBackend, TheQuestion
@@ -20,13 +20,13 @@ LEGACY_KIND = "hikaze"
 router = APIRouter(prefix="/api/migration", tags=["migration"])
 
 
-@router.get("/pending_models", response_model=answers.PendingModels)
+@router.get("/pending_models", response_model=queue_answers.PendingModels)
 async def pending_models(question: TheQuestion) -> Json:
     """Every row of the queue."""
     return await question.answer()
 
 
-@router.get("/pending_model", response_model=answers.FullPending)
+@router.get("/pending_model", response_model=queue_answers.FullPending)
 async def pending_model(
     question: TheQuestion,
     id: Annotated[str, Query(description="number of a row of the queue")] = "",  # noqa: A002 - the contract's name
@@ -38,7 +38,9 @@ async def pending_model(
     return await question.answer(pending_id=number)
 
 
-@router.post("/import_a_model", response_model=reports.Migrated, responses={409: {"model": answers.ImportConflict}})
+@router.post(
+    "/import_a_model", response_model=reports.Migrated, responses={409: {"model": queue_answers.ImportConflict}}
+)
 async def import_a_model(backend: TheBackend, asked: requests.ImportOneRequest) -> Json:
     """Hash and migrate one row of the queue."""
     try:
@@ -105,7 +107,7 @@ async def _both_sides(backend: Backend, pending_id: int, conflict: Conflict) -> 
     sides = await conflict_of(backend.library, pending_id)
     if sides is None:
         return failure(409, str(conflict))
-    pending = {key: sides["pending"][key] for key in answers.FullPending.model_fields}
+    pending = {key: sides["pending"][key] for key in queue_answers.FullPending.model_fields}
     return failure(409, str(conflict), existing=sides["existing"]["model"], pending=pending)
 
 

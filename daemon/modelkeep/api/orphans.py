@@ -2,20 +2,20 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api import answers, reports, requests
+from modelkeep.api import reports, requests, source_answers
 from modelkeep.api.parameters import Limit, Offset, RecordId, TheBackend, TheQuestion
 from modelkeep.api.responses import Json
 
 router = APIRouter(prefix="/api/orphans", tags=["orphans"])
 
 
-@router.get("", response_model=answers.Orphans)
+@router.get("", response_model=source_answers.Orphans)
 async def list_orphans(question: TheQuestion, limit: Limit = 0, offset: Offset = 0) -> Json:
     """Source records without a model, the oldest first, and the models that each may belong to."""
     return await question.answer(limit=limit, offset=offset)
 
 
-@router.get("/{record_id}", response_model=answers.DetailedOrphan)
+@router.get("/{record_id}", response_model=source_answers.DetailedOrphan)
 async def one(question: TheQuestion, record_id: RecordId) -> Json:
     """A source record without a model, whole."""
     return await question.answer(record_id=record_id)

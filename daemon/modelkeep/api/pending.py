@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from modelkeep.api import answers, reports, requests
+from modelkeep.api import queue_answers, reports, requests
 from modelkeep.api.backend import Library
 from modelkeep.api.parameters import Limit, Offset, PendingId, TheBackend, TheQuestion
 from modelkeep.api.responses import Json
@@ -13,7 +13,7 @@ from modelkeep.errors import NotFound
 router = APIRouter(prefix="/api/pending", tags=["queue"])
 
 
-@router.get("", response_model=answers.QueueRows)
+@router.get("", response_model=queue_answers.QueueRows)
 async def list_rows(
     question: TheQuestion, state: PendingState | None = None, limit: Limit = 0, offset: Offset = 0
 ) -> Json:
@@ -21,7 +21,7 @@ async def list_rows(
     return await question.answer(state=state, limit=limit, offset=offset)
 
 
-@router.get("/{pending_id}", response_model=answers.DetailedPending)
+@router.get("/{pending_id}", response_model=queue_answers.DetailedPending)
 async def both_sides(question: TheQuestion, pending_id: PendingId) -> Json:
     """A row, and the model that has its content already."""
     return await question.answer(pending_id=pending_id)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from modelkeep.api.answers import Answer
+from modelkeep.api.answers_base import Answer
 
 
 class Done(Answer):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
-from modelkeep.api import answers, shapes
+from modelkeep.api import answers, queue_answers, shapes
 from modelkeep.domain.details import PendingDetails
 from modelkeep.domain.values import Model, PendingImport
 
@@ -103,10 +103,10 @@ def test_the_documentation_describes_the_shapes_as_they_are(backend: "FakeBacken
         (answers.FoundModel, shapes.model_found(backend.details.model)),
         (answers.FullModel, shapes.model_full(backend.details.model, 1)),
         (answers.DetailedModel, shapes.model_details(backend.details)),
-        (answers.ListedPending, shapes.pending_listed(backend.row.pending)),
-        (answers.FullPending, shapes.pending_full(backend.row.pending)),
-        (answers.QueueRow, shapes.queue_row(backend.row.pending)),
-        (answers.DetailedPending, shapes.pending_details(backend.row)),
+        (queue_answers.ListedPending, shapes.pending_listed(backend.row.pending)),
+        (queue_answers.FullPending, shapes.pending_full(backend.row.pending)),
+        (queue_answers.QueueRow, shapes.queue_row(backend.row.pending)),
+        (queue_answers.DetailedPending, shapes.pending_details(backend.row)),
     ]
     for schema, shape in described:
         assert schema.model_validate(shape).model_dump() == shape

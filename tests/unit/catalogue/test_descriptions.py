@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from modelkeep.api import answers, shapes
+from modelkeep.api import answers, queue_answers, shapes
 from modelkeep.api.sides import comparable
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.tables import models, pending_import
@@ -41,7 +41,7 @@ async def test_a_row_and_the_model_that_it_becomes_say_the_same(catalogue: Catal
 async def test_the_interface_and_the_command_line_tell_all_of_it(catalogue: Catalogue) -> None:
     row = await say(catalogue, "a", SAID)
     queued = shapes.queue_row(row)
-    assert answers.QueueRow.model_validate(queued).model_dump().items() >= SAID.items()
+    assert queue_answers.QueueRow.model_validate(queued).model_dump().items() >= SAID.items()
     await migrate(catalogue, order(row, A))
     details = await catalogue.model(A)
     assert details is not None
