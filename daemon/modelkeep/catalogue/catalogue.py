@@ -4,9 +4,10 @@ Reads may run beside a write; writes come one after the other, each committed du
 method does, and what it takes after the connection, is said at the function of `store` that it is made of.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -27,8 +28,7 @@ from modelkeep.catalogue.store import (
     duplicates,
     finding,
     images,
-    import_place,
-    import_prepared,
+    import_survey,
     importing,
     knowing,
     locations,
@@ -47,8 +47,10 @@ from modelkeep.catalogue.store import models as modelling
 from modelkeep.catalogue.store import pending as queue
 from modelkeep.catalogue.store import sources as recorded
 from modelkeep.catalogue.store import tags as tagging
+from modelkeep.catalogue.store.import_survey import SCHEMA
 from modelkeep.catalogue.upgrade import upgrade
-from modelkeep.domain.legacy import StagedRow, TakenRow
+from modelkeep.domain.legacy import StagedRow, Survey, TakenRows
+from modelkeep.domain.values import Fingerprint
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -165,8 +167,11 @@ class Catalogue:
     committed_migrations = _reads(control.committed_migrations)
     landed_migrations = _writes(control.landed_migrations)
     forget_migrations = _writes(control.forget_migrations)
-    keep_places = _reads(import_place.keep_places)
-    imported_digests = _reads(import_place.imported_digests)
+
+    async def survey(self, kind: str, source: str, prepared: Path, *, again: bool = False) -> Survey:
+        """Return what is known of the rows of a source that a file holds."""
+        about = kind, source
+        return await self.database.write_from(prepared, SCHEMA, import_survey.survey, *about, again=again)
 
     async def import_rows(
         self,
@@ -180,11 +185,12 @@ class Catalogue:
         again: bool = False,
         finished: Sequence[str] = (),
         prepared: Path | None = None,
-    ) -> list[TakenRow]:
-        """Take the rows of a source; `prepared` is the file that holds those which are numbered in it."""
+        on_disk: Mapping[int, Fingerprint] = MappingProxyType({}),
+    ) -> TakenRows:
+        """Take the rows of a source; `prepared` is a file that holds all of them, `rows` those taken one by one."""
         return await self.database.write_from(
             prepared,
-            import_prepared.SCHEMA,
+            SCHEMA,
             importing.import_rows,
             kind,
             source,
@@ -194,7 +200,7 @@ class Catalogue:
             dry_run=dry_run,
             again=again,
             finished=finished,
-            is_prepared=prepared is not None,
+            on_disk=on_disk if prepared is not None else None,
         )
 
     # What other tools know

@@ -5,76 +5,136 @@ statements (`store/import_prepared.py`). Nobody but the daemon that had it made 
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from modelkeep.catalogue.bare_sqlite import storable_path, write_tables
 from modelkeep.domain.claims import Statement
 from modelkeep.domain.json_text import json_text
-from modelkeep.domain.legacy import LegacyRow
+from modelkeep.domain.legacy import LegacyRow, LegacyTag
 from modelkeep.domain.naming import suggested_name
 
 ROWS = (
-    *("number", "row_key", "digest", "path", "claim", "name", "model_name", "type", "base"),
-    *("size_bytes", "created_at", "meta_json", "said_before", "said_after", "tag_set"),
+    *("number", "row_key", "digest", "path", "claim", "is_careful", "is_mapped", "tag_set"),
+    *("name", "file_name", "type", "base", "size_bytes", "created_at", "meta_json", "said_before"),
 )
-"""Columns: `number` counts from 1 in the order of the source, `said_before` and `said_after` are the statement of a
-row with a hash around the ids of its tags, `tag_set` is one of those in the second table."""
+"""Columns: `number` counts from 1 in the order of the source; one that `is_careful` has an image, or shares its hash
+with one that has, or its hash or path with one before it; `tag_set` is one of those in the table of tags, `file_name`
+the name of a model whose row has none, `said_before` the statement of a row with a hash up to the ids of its tags."""
 
-TAGS = ("tag_set", "name")
+FURTHER = ("number", "original_path", "image", "remarks_json")
+"""What few rows have: another path in the source than here, an image, remarks."""
 
-_NO_TAGS = '"tags": []'
+TAGS = ("tag_set", "name", "color", "created_at")
 
 
-def prepare(path: Path, kind: str, rows: Sequence[LegacyRow], known: Collection[str] = ()) -> bool:
-    """Make the file of those rows that are new and have no image; returns whether there are any.
+def prepare(path: Path, kind: str, rows: Sequence[LegacyRow]) -> None:
+    """Make the file of the rows of a source.
 
     Args:
         path: of the file.
         kind: of the source.
-        rows: all of the source, in its order.
-        known: digests of rows that were taken before.
+        rows: all of them, in its order.
     """
-    fresh = [(number, row) for number, row in enumerate(rows, start=1) if not row.image and row.digest not in known]
-    if fresh:
-        _write(path, kind, fresh)
-    return bool(fresh)
+    sets = _TagSets()
+    tables = {
+        "rows": (ROWS, _values(kind, rows, sets)),
+        "further": (FURTHER, _further(rows)),
+        "tags": (TAGS, sets.values()),
+    }
+    write_tables(path, tables)
 
 
-def _write(path: Path, kind: str, rows: Iterable[tuple[int, LegacyRow]]) -> None:
-    sets: dict[tuple[str, ...], int] = {}
-    write_tables(path, {"rows": (ROWS, _values(kind, rows, sets)), "tags": (TAGS, _named(sets))})
+class _TagSets:
+    """The numbers of tags that rows bear together."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[LegacyTag, ...], int] = {}
+        self._held: dict[int, tuple[tuple[LegacyTag, ...], int]] = {}
+
+    def number(self, tags: tuple[LegacyTag, ...]) -> int:
+        """Return the number of some tags; those of many rows are one object, which is known without a look at it."""
+        held = self._held.get(id(tags))
+        if held is None or held[0] is not tags:
+            held = self._held[id(tags)] = tags, self._numbers.setdefault(tags, len(self._numbers))
+        return held[1]
+
+    def values(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the tags of each set in their order; only when it is asked is known which there are."""
+        for tags, number in self._numbers.items():
+            for tag in tags:
+                yield number, storable_path(tag.name), storable_path(tag.color), tag.created_at
 
 
-def _named(sets: Mapping[tuple[str, ...], int]) -> Iterator[tuple[Any, ...]]:
-    """Yield the names of each set; only when it is asked is known which there are."""
-    for names, number in sets.items():
-        for name in names:
-            yield number, storable_path(name)
-
-
-def _values(
-    kind: str, rows: Iterable[tuple[int, LegacyRow]], sets: dict[tuple[str, ...], int]
-) -> Iterator[tuple[Any, ...]]:
-    for number, row in rows:
-        tags = tuple(sorted({tag.name for tag in row.tags}))
-        texts = (row.key, row.digest, row.path, row.claim, row.name, row.name or suggested_name(row.path))
+def _values(kind: str, rows: Sequence[LegacyRow], sets: _TagSets) -> Iterator[tuple[Any, ...]]:
+    shared: Collection[str] = {row.claim for row in rows if row.image and row.claim}
+    seen, places = set[str](), set[str]()
+    said = _statement(kind)
+    for number, row in enumerate(rows, start=1):
+        claim, name, type_, base = row.claim, row.name, row.type, row.base
+        is_careful = bool(row.image) or claim in shared or claim in seen or row.path in places
+        places.add(row.path)
+        if claim:
+            seen.add(claim)
+        meta = json_text(row.meta)
+        texts = row.key, row.path, name, "" if name else suggested_name(row.path), type_, base
+        key, path, stored_name, file_name, stored_type, stored_base = (
+            texts if "".join(texts).isascii() else map(storable_path, texts)
+        )
         yield (
-            number,
-            *map(storable_path, texts),
-            storable_path(row.type),
-            storable_path(row.base),
-            row.size_bytes,
-            row.created_at,
-            json_text(row.meta),
-            *(_said(kind, row) if row.claim else ("", "")),
-            sets.setdefault(tags, len(sets)),
+            *(number, key, row.digest, path, claim, is_careful, row.is_mapped, sets.number(row.tags)),
+            *(stored_name, file_name, stored_type, stored_base, row.size_bytes, row.created_at, meta),
+            _said(said, row, meta) if claim else "",
         )
 
 
-def _said(kind: str, row: LegacyRow) -> tuple[str, str]:
-    """Return what is kept with the location of a row until its file is read, without the ids of its tags."""
-    said = json.dumps([Statement(row.claim, kind, **row.description).as_json()])
-    before, _, after = said.rpartition(_NO_TAGS)
-    return f"{before}{_NO_TAGS[:-1]}", f"]{after}"
+def _statement(kind: str) -> str:
+    """Return how a statement begins in JSON, up to the ids of its tags, with places for all that rows say."""
+    names = [known.name for known in fields(Statement)]
+    told = names[: names.index("tags")]
+    members = (
+        f'"{name}": ' + (json.dumps(kind).replace("%", "%%") if name == "kind" else f"%({name})s") for name in told
+    )
+    return "[{" + ", ".join(members) + ', "tags": ['
+
+
+SAID_AFTER = '], "image": ""}]'
+"""How a statement ends after the ids of its tags."""
+
+
+def _said(form: str, row: LegacyRow, meta: str) -> str:
+    """Return what is kept with the location of a row until its file is read, up to the ids of its tags."""
+    texts = {name: json.dumps(text) for name, text in row.texts.items()}
+    # In ASCII, as `store.statements` has it, to which DEL does not belong there.
+    is_plain = meta.isascii() and "\x7f" not in meta
+    texts["meta"] = meta if is_plain else json.dumps(row.meta)
+    return form % {**texts, "created_at": row.created_at, "claim": json.dumps(row.claim)}
+
+
+def _further(rows: Sequence[LegacyRow]) -> Iterator[tuple[Any, ...]]:
+    for number, row in enumerate(rows, start=1):
+        if row.image or row.remarks or row.original_path != row.path:
+            yield number, storable_path(row.original_path), storable_path(row.image), json.dumps(row.remarks)
+
+
+def row_of(values: Mapping[str, Any], tags: tuple[LegacyTag, ...]) -> LegacyRow:
+    """Return a row out of its columns in both tables, and its tags."""
+    return LegacyRow(
+        key=values["row_key"],
+        digest=values["digest"],
+        path=values["path"],
+        original_path=values["path"] if values["original_path"] is None else values["original_path"],
+        name=values["name"],
+        type=values["type"],
+        base=values["base"],
+        size_bytes=values["size_bytes"],
+        created_at=values["created_at"],
+        meta=json.loads(values["meta_json"]),
+        claim=values["claim"],
+        tags=tags,
+        image=values["image"] or "",
+        remarks=tuple(json.loads(values["remarks_json"] or "[]")),
+        is_mapped=bool(values["is_mapped"]),
+    )

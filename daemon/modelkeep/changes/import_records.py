@@ -1,20 +1,20 @@
 """What the journal records of the rows that an import took, and what is left to do after the commit."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from modelkeep.changes.protocol import Planned
-from modelkeep.domain.legacy import TakenRow, Taking
+from modelkeep.domain.legacy import PlainRow, TakenRow, TakenRows, Taking
 from modelkeep.domain.migration import Committed
 from modelkeep.domain.values import Record
 
 
-def planned(taken: Iterable[TakenRow], kind: str) -> Planned:
+def planned(taken: TakenRows, kind: str) -> Planned:
     """Return what an import does: each row with an image to publish can be resumed by itself."""
     plans: list[Record] = []
     failed: list[Record] = []
-    records: list[Record] = []
+    records: list[Record] = [_of_plain(row, kind) for row in taken.plain]
     committed: list[Committed] = []
-    for row in taken:
+    for row in taken.rows:
         if row.migration:
             facts = _of_model(row, kind)
             files = [dict(file.as_json()) for file in row.files]
@@ -38,6 +38,15 @@ def _story(row: TakenRow, kind: str) -> Iterator[Record]:
     if row.found:
         truth = {"path": row.row.path, "sha256": row.found, "claimed": row.row.claim, "found": row.found}
         yield "claim.refuted", {**truth, "pending_id": row.pending_id, **_origin(row, kind)}
+
+
+def _of_plain(row: PlainRow, kind: str) -> Record:
+    path, key, sha256, pending_id = row
+    if pending_id:
+        about = {"path": path, "pending_id": pending_id, "cause": "import", "source": kind, "source_row": key}
+        return "file.detected", about
+    about = {"path": path, "sha256": sha256, "action": "created", "source": kind, "source_row": key}
+    return "migration.finished", about
 
 
 def _is_model(row: TakenRow) -> bool:

@@ -8,17 +8,16 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from modelkeep.changes.ports import ImportImages
 from modelkeep.changes.protocol import to_the_end
-from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow
+from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRows
 from modelkeep.domain.values import Fingerprint, RenderedImage
 from modelkeep.errors import ImageError
-from modelkeep.importers.base import SourceContent
 
 _NOT_IN_A_STEM = re.compile(r"[^A-Za-z0-9_-]")
 _KEY_LENGTH_MAX = 40
@@ -35,30 +34,15 @@ Need = tuple[str, Form]
 """The key of a row and what is to be made of its image."""
 
 
-def needs_of(taken: Iterable[TakenRow]) -> set[Need]:
+def needs_of(taken: TakenRows) -> set[Need]:
     """Return what the catalogue wants of the rows' images."""
     needs: set[Need] = set()
-    for row in taken:
+    for row in taken.rows:
         if row.wants_rendering:
             needs.add((row.row.key, Form.RENDERING))
         if row.wants_copy:
             needs.add((row.row.key, Form.COPY))
     return needs
-
-
-def deciding_rows(rows: Sequence[LegacyRow]) -> list[LegacyRow]:
-    """Return the rows that decide what is made of images: those with one, and those of the same content."""
-    claims = {row.claim for row in rows if row.image and row.claim}
-    return [row for row in rows if row.image or row.claim in claims]
-
-
-def numbers_of(content: SourceContent) -> list[int]:
-    """Return the number under which each row of a source is prepared as it is; 0 where none is."""
-    if content.prepared is None:
-        return [0] * len(content.rows)
-    return [
-        0 if row.image or row.key in content.moved else number for number, row in enumerate(content.rows, start=1)
-    ]
 
 
 @dataclass(slots=True)
@@ -114,12 +98,10 @@ class ImageStaging:
                 for _ in range(min(self._concurrency, len(needs))):
                     group.create_task(work())
 
-    def staged_row(self, row: LegacyRow, on_disk: Fingerprint | None, prepared: int) -> StagedRow:
+    def staged_row(self, row: LegacyRow, on_disk: Fingerprint | None, number: int) -> StagedRow:
         """Return a row with what was made ready for it."""
-        image = self._staged.get(row.key)
-        if image is None:
-            return StagedRow(row, on_disk=on_disk, prepared=prepared)
-        return StagedRow(row, image.rendered, image.copied, on_disk)
+        image = self._staged.get(row.key, StagedImage())
+        return StagedRow(row, image.rendered, image.copied, on_disk, number)
 
     def copy_of(self, row: LegacyRow) -> str:
         """Return the name of the staged copy of a row's image, or empty."""

@@ -9,25 +9,18 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import repeat
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
 
 from modelkeep.changes.import_records import planned
-from modelkeep.changes.import_staging import (
-    Form,
-    ImageStaging,
-    Need,
-    deciding_rows,
-    needs_of,
-    numbers_of,
-)
+from modelkeep.changes.import_staging import Form, ImageStaging, Need, needs_of
 from modelkeep.changes.ports import ImportImages, Records, TakesRows
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.changes.record_imports import RecordImports
 from modelkeep.disk.files import fingerprints_in_folders
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow, Taking
+from modelkeep.domain.legacy import LegacyRow, StagedRow, Survey, TakenRow, TakenRows, Taking
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import ImportStopped, JournalError, ModelkeepError
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
@@ -115,23 +108,6 @@ class StageOne:
     ) -> ImportReport:
         if self._records is not None and content.records:
             return await self._import_records(self._records, content, progress, dry_run=dry_run)
-        rows = await self._catalogue.keep_places(content.kind, content.source, content.rows)
-        moved = frozenset(row.key for row, read in zip(rows, content.rows, strict=True) if row is not read)
-        content = replace(content, rows=tuple(rows), moved=moved)
-        if dry_run:
-            on_disk = await self._look(content.rows)
-            taken = await self._rehearse(content, content.rows, on_disk, again=again)
-            report = report_of(content, taken, len(needs_of(taken)), files_found=len(on_disk), dry_run=True)
-        else:
-            report = await self._import(content, progress, again=again)
-        progress(Progress("done", report.rows, report.rows))
-        return report
-
-    async def _import(
-        self, content: SourceContent, progress: Callable[[Progress], None], *, again: bool
-    ) -> ImportReport:
-        about = {"kind": content.kind, "source": content.source}
-        self._journal.write("import.started", **about, rows=len(content.rows), refused=len(content.refusals))
         run = _Run(
             self._catalogue,
             self._images,
@@ -143,10 +119,16 @@ class StageOne:
             again,
             self._looks,
         )
+        report = await run.rehearse(self._clock()) if dry_run else await self._import(content, run)
+        progress(Progress("done", report.rows, report.rows))
+        return report
+
+    async def _import(self, content: SourceContent, run: "_Run") -> ImportReport:
+        about = {"kind": content.kind, "source": content.source}
+        self._journal.write("import.started", **about, rows=content.told.count, refused=len(content.refusals))
         try:
-            deciding = deciding_rows(content.rows)
-            rehearsed = await self._rehearse(content, deciding, await self._look(deciding), again=again)
-            await run.make_ready(needs_of(rehearsed))
+            await run.survey()
+            await run.make_ready(await run.needs(self._clock()))
             # From here on it is short, and half of it must not be left to the next start of the daemon.
             return await to_the_end(run.take(self._clock()), run.call_off)
         except (ModelkeepError, OSError, asyncio.CancelledError) as error:
@@ -177,27 +159,8 @@ class StageOne:
         with contextlib.suppress(JournalError):  # the error itself is what gets told
             self._journal.write("import.failed", **about, error=str(error) or "it was called off")
 
-    async def _look(self, rows: Sequence[LegacyRow]) -> dict[str, Fingerprint]:
-        return await self._looks.found(fingerprints_in_folders, {row.path for row in rows})
 
-    async def _rehearse(
-        self, content: SourceContent, rows: Sequence[LegacyRow], on_disk: Mapping[str, Fingerprint], *, again: bool
-    ) -> list[TakenRow]:
-        """Ask what would become of rows."""
-        if not rows:
-            return []
-        numbers, prepared = (numbers_of(content), content.prepared) if rows is content.rows else (repeat(0), None)
-        staged = [
-            StagedRow(row, on_disk=on_disk.get(row.path), prepared=number)
-            for row, number in zip(rows, numbers, strict=False)
-        ]
-        return await self._catalogue.import_rows(
-            *(content.kind, content.source, staged, self._clock(), lambda _: None),
-            dry_run=True,
-            again=again,
-            prepared=prepared,
-        )
-
+_LOOKED_AT_ONCE = 1000
 
 CALLED_OFF = "the import was called off: it has taken everything or nothing; run it again"
 
@@ -211,7 +174,7 @@ class _Outdated(Exception):
 
 
 class _Run:
-    """The part of one import that changes something."""
+    """One import of rows."""
 
     def __init__(
         self,
@@ -238,12 +201,37 @@ class _Run:
         self._staging = ImageStaging(images, concurrency)
         self._asked: set[Need] = set()
         self._used: list[str] = []
-        self._files_found = 0
+        self._survey = Survey()
+        self._on_disk: Mapping[str, Fingerprint] = {}
+
+    async def survey(self) -> None:
+        """Find out what is known of the rows."""
+        content = self._content
+        self._survey = Survey(dict(enumerate(content.rows, start=1)))
+        if content.prepared is not None:
+            about = content.kind, content.source
+            self._survey = await self._catalogue.survey(*about, content.prepared, again=self._again)
+
+    async def rehearse(self, now_ms: int) -> ImportReport:
+        """Return what would become of the rows."""
+        await self.survey()
+        await self._look_at_all()
+        taken = await self._ask(self._survey.rows, now_ms, self._content.prepared)
+        return await self._report(taken, len(needs_of(taken)), dry_run=True)
+
+    async def needs(self, now_ms: int) -> set[Need]:
+        """Return what the catalogue would want of the rows' images."""
+        rows = self._survey.rows
+        claims = {row.claim for row in rows.values() if row.image and row.claim}
+        deciding = {number: row for number, row in rows.items() if row.image or row.claim in claims}
+        await self._look_at(row.path for row in deciding.values())
+        return needs_of(await self._ask(deciding, now_ms)) if deciding else set()
 
     async def make_ready(self, needs: set[Need]) -> None:
         """Make images ready."""
         self._asked |= needs
-        rows = {(row.key, form): row for row in self._content.rows for form in Form if (row.key, form) in needs}
+        asked = self._survey.rows.values() if needs else ()
+        rows = {(row.key, form): row for row in asked for form in Form if (row.key, form) in needs}
         if rows:
             self._progress(Progress("images", 0, len(rows)))
             await self._staging.stage(rows, lambda done: self._progress(Progress("images", done, len(rows))))
@@ -252,8 +240,8 @@ class _Run:
         """Take the rows into the catalogue, publish their images, and tell the journal."""
         async with self._changes.turn:
             taken = await self._take(now_ms)
-        images = sum(1 for row in taken if row.files or self._has_copy(row))
-        report = report_of(self._content, taken, images, self._staging.errors, files_found=self._files_found)
+        images = sum(1 for row in taken.rows if row.files or self._has_copy(row))
+        report = await self._report(taken, images)
         self._journal.write("import.finished", kind=report.kind, source=report.source, **report.counts())
         self.is_finished = True
         return report
@@ -266,47 +254,78 @@ class _Run:
         """Delete what was made ready in vain; what a written plan names is left to whoever resumes it."""
         self._staging.discard_except(self._used)
 
-    async def _take(self, now_ms: int) -> list[TakenRow]:
-        rows = self._content.rows
+    async def _look_at_all(self) -> None:
+        rows = (row.path for row in self._survey.rows.values())
+        await self._look_at(chain(self._survey.plain.values(), rows))
+
+    async def _look_at(self, paths: Iterable[str]) -> None:
+        self._on_disk = await self._looks.found(fingerprints_in_folders, set(paths))
+
+    async def _ask(self, rows: Mapping[int, LegacyRow], now_ms: int, prepared: Path | None = None) -> TakenRows:
+        """Ask what would become of these rows, and with a file of prepared ones of all others in it."""
+        staged = [StagedRow(row, on_disk=self._on_disk.get(row.path), number=number) for number, row in rows.items()]
+        return await self._catalogue.import_rows(
+            *(self._content.kind, self._content.source, staged, now_ms, lambda _: None),
+            dry_run=True,
+            again=self._again,
+            prepared=prepared,
+            on_disk=self._files_of_plain(),
+        )
+
+    def _files_of_plain(self) -> dict[int, Fingerprint]:
+        found = self._on_disk
+        return {number: found[path] for number, path in self._survey.plain.items() if path in found} if found else {}
+
+    async def _report(self, taken: TakenRows, images: int, *, dry_run: bool = False) -> ImportReport:
+        errors = self._staging.errors
+        are_found = bool(self._on_disk) or await self._is_any_there(self._survey.unchanged)
+        return report_of(self._content, taken, images, errors, files_found=are_found, dry_run=dry_run)
+
+    async def _is_any_there(self, paths: Sequence[str]) -> bool:
+        for start in range(0, len(paths), _LOOKED_AT_ONCE):
+            if await self._looks.found(fingerprints_in_folders, set(paths[start : start + _LOOKED_AT_ONCE])):
+                return True
+        return False
+
+    async def _take(self, now_ms: int) -> TakenRows:
         while True:
-            self._progress(Progress("writing", 0, len(rows)))
-            on_disk = await self._looks.found(fingerprints_in_folders, {row.path for row in rows})
-            self._files_found = len(on_disk)
-            numbers = numbers_of(self._content)
-            staged = [
-                self._staging.staged_row(row, on_disk.get(row.path), number)
-                for row, number in zip(rows, numbers, strict=True)
-            ]
+            self._progress(Progress("writing", 0, self._content.told.count))
+            await self._look_at_all()
+            found = self._on_disk
+            rows = self._survey.rows.items()
+            staged = [self._staging.staged_row(row, found.get(row.path), number) for number, row in rows]
             try:
                 return await self._changes.make(self._change(staged, now_ms))
             except _Outdated as outdated:  # each time it wants more of what is finite
+                await self.survey()
                 await self.make_ready(outdated.needs)
 
-    def _change(self, rows: Sequence[StagedRow], now_ms: int) -> Change[list[TakenRow]]:
+    def _change(self, rows: Sequence[StagedRow], now_ms: int) -> Change[TakenRows]:
         content = self._content
 
-        def commit(finished: Sequence[str], before: Callable[[list[TakenRow]], None]) -> Awaitable[list[TakenRow]]:
-            def place(taken: Sequence[TakenRow]) -> None:
-                before(list(taken))
-                self._place([row for row in taken if self._has_copy(row)])
+        def commit(finished: Sequence[str], before: Callable[[TakenRows], None]) -> Awaitable[TakenRows]:
+            def place(taken: TakenRows) -> None:
+                before(taken)
+                self._place([row for row in taken.rows if self._has_copy(row)])
 
             return self._catalogue.import_rows(
                 *(content.kind, content.source, rows, now_ms, place),
                 again=self._again,
                 finished=finished,
                 prepared=content.prepared,
+                on_disk=self._files_of_plain(),
             )
 
         return Change(commit, self._plan, self._used)
 
-    def _plan(self, taken: Sequence[TakenRow]) -> Planned:
+    def _plan(self, taken: TakenRows) -> Planned:
         """Say what is written down of what was taken; runs inside the transaction, in its thread."""
         if self._is_called_off:
             raise ImportStopped(CALLED_OFF)
         unforeseen = needs_of(taken) - self._asked
         if unforeseen:
             raise _Outdated(unforeseen)
-        self._used += [file.staged for row in taken for file in row.files]
+        self._used += [file.staged for row in taken.rows for file in row.files]
         return planned(taken, self._content.kind)
 
     def _has_copy(self, row: TakenRow) -> bool:

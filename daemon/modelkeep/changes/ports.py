@@ -4,12 +4,13 @@ The tests of their order hand in doubles that note, hold up or refuse each step.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
-from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow
-from modelkeep.domain.values import Record, RenderedImage, TierFile
+from modelkeep.domain.legacy import StagedRow, Survey, TakenRows
+from modelkeep.domain.values import Fingerprint, Record, RenderedImage, TierFile
 
 
 class Records(Protocol):
@@ -86,8 +87,8 @@ class ImportImages(Protocol):
 class TakesRows(Protocol):
     """The catalogue as what takes the rows of a source."""
 
-    async def keep_places(self, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
-        """Return the rows of a source, each with the path that it should have in view of earlier imports."""
+    async def survey(self, kind: str, source: str, prepared: Path, *, again: bool = False) -> Survey:
+        """Return what is known of the rows of a source that a file holds; `again`: as for `import_rows`."""
 
     async def import_rows(
         self,
@@ -95,15 +96,17 @@ class TakesRows(Protocol):
         source: str,
         rows: Sequence[StagedRow],
         now_ms: int,
-        before_commit: Callable[[Sequence[TakenRow]], None],
+        before_commit: Callable[[TakenRows], None],
         *,
         dry_run: bool = False,
         again: bool = False,
         finished: Sequence[str] = (),
         prepared: Path | None = None,
-    ) -> list[TakenRow]:
+        on_disk: Mapping[int, Fingerprint] = MappingProxyType({}),
+    ) -> TakenRows:
         """Take rows in one transaction, and drop finished ids; `again`: also what the owner dropped since.
 
-        `prepared` is a file of rows that need not be written one by one.
+        `prepared` is a file that holds all rows of the source, of which `rows` are taken one by one, and all others
+        at once; `on_disk` are the files of those by their numbers.
         `before_commit` is called inside it; when that raises, everything is rolled back, as in a dry run.
         """

@@ -1,6 +1,9 @@
 """What an importer hands over: one value per row of a legacy source, whatever the source."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 from enum import StrEnum
+from typing import NamedTuple
 
 from modelkeep.domain.description import Description
 from modelkeep.domain.frozen import frozen
@@ -83,15 +86,15 @@ class StagedRow:
     """A row with what was made ready for it.
 
     `rendered` are the tiers of its image (rows that become models), `copied` is the base name of the staged byte
-    for byte copy (rows that will be pending), `on_disk` the file's fingerprint when it is there now, `prepared` the
-    number under which a file of prepared rows holds it as it is, 0 where none does.
+    for byte copy (rows that will be pending), `on_disk` the file's fingerprint when it is there now, `number` that of
+    the row in a file of prepared rows, 0 where there is none.
     """
 
     row: LegacyRow
     rendered: RenderedImage | None = None
     copied: str = ""
     on_disk: Fingerprint | None = None
-    prepared: int = 0
+    number: int = 0
 
 
 @frozen
@@ -123,3 +126,39 @@ class TakenRow:
     def is_dropped(self) -> bool:
         """Whether an earlier run took it, and the owner dropped since what it became."""
         return self.taking is Taking.UNCHANGED and not self.sha256 and not self.pending_id
+
+
+class PlainRow(NamedTuple):
+    """A prepared row that met nothing known: `sha256` is that of its model, or `pending_id` that of its row."""
+
+    path: str
+    key: str
+    sha256: str
+    pending_id: int
+
+
+@frozen
+class TakenRows:
+    """What the catalogue did with the rows of a source, not yet committed.
+
+    `rows` are those that were taken one by one; of all others there are `plain` rows, and the number of those that an
+    earlier run took as they are (`unchanged`), `dropped` ones among them.
+    """
+
+    rows: Sequence[TakenRow] = ()
+    plain: Sequence[PlainRow] = ()
+    unchanged: int = 0
+    dropped: int = 0
+
+
+@frozen
+class Survey:
+    """What the catalogue knows of prepared rows before they are taken.
+
+    `rows` are those that need to be taken one by one, each where it should be in view of earlier runs, by their
+    numbers; `plain` the paths of those that meet nothing known, `unchanged` of those that were taken as they are.
+    """
+
+    rows: Mapping[int, LegacyRow] = field(default_factory=dict)
+    plain: Mapping[int, str] = field(default_factory=dict)
+    unchanged: Sequence[str] = ()

@@ -1,5 +1,6 @@
 """What every importer is: something that reads a legacy source, read-only, into rows of one shape."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -35,8 +36,8 @@ class SourceContent:
 
     `source` is the resolved path of what was read; `records` are for sources that are kept whole, record by record;
     `remarks` are about the source as a whole, their `key` is empty.
-    `prepared` is a file that holds rows by their numbers as the catalogue will, but for those in `moved` (keys),
-    which stay where an earlier import put them; its folder goes with it.
+    `prepared` is a file that holds the rows as the catalogue will; then there are none of them in `rows`, and
+    `summary` says the rest. Its folder goes with it.
     """
 
     kind: str
@@ -46,7 +47,32 @@ class SourceContent:
     remarks: tuple[Refusal, ...] = ()
     records: tuple[SourceRecord, ...] = ()
     prepared: Path | None = None
-    moved: frozenset[str] = frozenset()
+    summary: "RowSummary | None" = None
+
+    @property
+    def told(self) -> "RowSummary":
+        """What is told of its rows."""
+        return self.summary or summed_up(self.rows)
+
+
+PATHS_TOLD = 200
+"""Paths in a source that are told when not one of its files is where it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowSummary:
+    """What is told of rows: how many there are, what was odd about some, and paths in the source of some."""
+
+    count: int
+    remarks: tuple[Refusal, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+def summed_up(rows: Sequence[LegacyRow]) -> RowSummary:
+    """Return what is told of rows."""
+    odd = (Refusal(row.key, row.path, remark) for row in rows for remark in row.remarks)
+    some = rows[:: len(rows) // PATHS_TOLD + 1]
+    return RowSummary(len(rows), tuple(odd), tuple(row.original_path for row in some))
 
 
 class Importer(Protocol):

@@ -10,14 +10,14 @@ import shutil
 import signal
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
-from operator import attrgetter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
 
 from modelkeep.base.collector import collector_paused
 from modelkeep.base.workers import END_SECONDS, WorkerPool
+from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import LegacyRow
 from modelkeep.errors import SourceError, WorkerDied
 from modelkeep.importers.base import Importer, SourceContent, SourceOptions
@@ -31,17 +31,17 @@ FILE_BYTES_MAX = 64 * 2**30
 """What reading may take; a hundred thousand rows take two seconds and 300 MB."""
 
 
-Prepares = Callable[[Path, str, Sequence[LegacyRow]], bool]
-"""Makes a file of rows of a kind of source, if there are any for it; can be pickled."""
+Prepares = Callable[[Path, str, Sequence[LegacyRow]], None]
+"""Makes a file of the rows of a kind of source; can be pickled."""
 
 
-async def read_apart(importer: Importer, options: SourceOptions, prepare: Prepares | None = None) -> SourceContent:
+async def read_apart(importer: Importer, options: SourceOptions, prepare: Prepares) -> SourceContent:
     """Read a source in another process; when this is cancelled, that process is ended and leaves nothing behind.
 
     Args:
         importer: reads it; it travels to the other process.
         options: where the source lies.
-        prepare: makes the file of prepared rows.
+        prepare: makes the file in which rows are handed over.
 
     Raises:
         SourceError: it cannot be read at all, or takes more time or memory than a source may.
@@ -49,8 +49,8 @@ async def read_apart(importer: Importer, options: SourceOptions, prepare: Prepar
     pool = WorkerPool(1, _bound_resources)
     scratch, kept = _private_folder(options), None
     try:
-        content, rows, records = await pool.run(_read, importer, replace(options, scratch=scratch), prepare)
-        whole = await asyncio.to_thread(_unpack, content, rows, records)
+        content, records = await pool.run(_read, importer, replace(options, scratch=scratch), prepare)
+        whole = await asyncio.to_thread(_unpack, content, records)
         kept = whole.prepared
     except WorkerDied as error:
         raise _took_too_much(options.source) from error
@@ -62,62 +62,33 @@ async def read_apart(importer: Importer, options: SourceOptions, prepare: Prepar
 
 
 @collector_paused()
-def _read(
-    importer: Importer, options: SourceOptions, prepare: Prepares | None
-) -> tuple[SourceContent, list[bytes], list[bytes]]:
+def _read(importer: Importer, options: SourceOptions, prepare: Prepares) -> tuple[SourceContent, list[bytes]]:
     try:
         content = importer.read(options)
-        if prepare is not None and options.scratch is not None:
+        if content.rows and options.scratch is not None:
             path = options.scratch / PREPARED_NAME
-            is_made = bool(content.rows) and prepare(path, content.kind, content.rows)
-            content = replace(content, prepared=path if is_made else None)
-        return _pack(content)
+            prepare(path, content.kind, content.rows)
+            content = replace(content, rows=(), prepared=path, summary=content.told)
+        return replace(content, records=()), _packed(content.records)
     except MemoryError as error:
         raise _took_too_much(options.source) from error
     except sqlite3.Error as error:
         raise SourceError(f"the rows of {options.source} could not be prepared: {error}") from error
 
 
-T = TypeVar("T")
-
-_ROWS_AT_ONCE = 2000
 _RECORDS_AT_ONCE = 100
-_NAMES = tuple(field.name for field in fields(LegacyRow))
-_values_of = attrgetter(*_NAMES)
-_SETTERS = tuple(getattr(LegacyRow, name).__set__ for name in _NAMES)
 
 
-def _pack(content: SourceContent) -> tuple[SourceContent, list[bytes], list[bytes]]:
-    """Return content without its rows and records, and these piece by piece.
-
-    Rows travel as tuples, for as objects they would take as long as reading them; and both in pieces, for while one
-    is unpacked nothing else runs in the daemon.
-    """
-    rows = [pickle.dumps(list(map(_values_of, piece)), 5) for piece in _pieces(content.rows, _ROWS_AT_ONCE)]
-    records = [pickle.dumps(piece, 5) for piece in _pieces(content.records, _RECORDS_AT_ONCE)]
-    return replace(content, rows=(), records=()), rows, records
+def _packed(records: Sequence[SourceRecord]) -> list[bytes]:
+    """Return records piece by piece, for while one is unpacked nothing else runs in the daemon."""
+    starts = range(0, len(records), _RECORDS_AT_ONCE)
+    return [pickle.dumps(records[start : start + _RECORDS_AT_ONCE], 5) for start in starts]
 
 
-def _pieces(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _unpack(content: SourceContent, rows: list[bytes], records: list[bytes]) -> SourceContent:
+def _unpack(content: SourceContent, pieces: list[bytes]) -> SourceContent:
     with collector_paused():
-        return replace(content, rows=tuple(map(_row_of, _loaded(rows))), records=tuple(_loaded(records)))
-
-
-def _loaded(pieces: list[bytes]) -> Iterator[Any]:
-    for piece in pieces:
-        yield from pickle.loads(piece)  # noqa: S301 - our own process wrote it
-
-
-def _row_of(values: tuple[Any, ...]) -> LegacyRow:
-    # Its constructor sets each field by name, which takes five times as long.
-    row = object.__new__(LegacyRow)
-    for put, value in zip(_SETTERS, values, strict=True):
-        put(row, value)
-    return row
+        loaded = map(pickle.loads, pieces)  # our own process wrote them
+        return replace(content, records=tuple(chain.from_iterable(loaded)))
 
 
 def _private_folder(options: SourceOptions) -> Path:

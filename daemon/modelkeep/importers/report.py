@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modelkeep.domain.adopting import RecordTaking, TakenRecord
-from modelkeep.domain.legacy import Refusal, TakenRow, Taking
-from modelkeep.importers.base import SourceContent
+from modelkeep.domain.legacy import Refusal, TakenRows, Taking
+from modelkeep.importers.base import PATHS_TOLD, SourceContent
 from modelkeep.importers.legacy_text import TAKEN_AS_UNKNOWN
-
-_PATHS_TOLD = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +89,11 @@ class ImportReport:
 
 def report_of(
     content: SourceContent,
-    taken: Sequence[TakenRow],
+    taken: TakenRows,
     images_processed: int,
     image_errors: Sequence[Refusal] = (),
     *,
-    files_found: int = 0,
+    files_found: bool = False,
     dry_run: bool = False,
 ) -> ImportReport:
     """Return the report of an import.
@@ -105,25 +103,26 @@ def report_of(
         taken: what the catalogue did with its rows.
         images_processed: number of images that came with them.
         image_errors: the images that could not be used.
-        files_found: at how many paths of the rows a file lies.
+        files_found: whether a file lies at the path of any row.
         dry_run: whether nothing was changed.
     """
-    takings = Counter(row.taking for row in taken)
-    odd = (Refusal(row.key, row.path, remark) for row in content.rows for remark in row.remarks)
+    takings = Counter(row.taking for row in taken.rows)
+    waiting = sum(1 for row in taken.plain if row.pending_id)
+    told = content.told
     return ImportReport(
         content.kind,
         content.source,
         dry_run,
-        rows=len(content.rows) + len(content.refusals),
-        migrated=takings[Taking.MODEL] + takings[Taking.MERGED],
-        pending=takings[Taking.PENDING],
+        rows=told.count + len(content.refusals),
+        migrated=takings[Taking.MODEL] + takings[Taking.MERGED] + len(taken.plain) - waiting,
+        pending=takings[Taking.PENDING] + waiting,
         updated=takings[Taking.UPDATED],
-        unchanged=takings[Taking.UNCHANGED],
-        dropped=sum(1 for row in taken if row.is_dropped),
+        unchanged=takings[Taking.UNCHANGED] + taken.unchanged,
+        dropped=sum(1 for row in taken.rows if row.is_dropped) + taken.dropped,
         images_processed=images_processed,
         image_errors=list(image_errors),
         refusals=list(content.refusals),
-        remarks=[*content.remarks, *sorted(odd, key=_loses_nothing)],
+        remarks=[*content.remarks, *sorted(told.remarks, key=_loses_nothing)],
         not_found=[] if files_found else _some_paths(content),
     )
 
@@ -144,7 +143,7 @@ def report_of_records(content: SourceContent, taken: Sequence[TakenRecord], *, d
         unchanged=takings[RecordTaking.UNCHANGED],
         refusals=list(content.refusals),
         remarks=[*content.remarks, *odd],
-        not_found=named[:_PATHS_TOLD] if len(lost) == len(taken) else [],
+        not_found=named[:PATHS_TOLD] if len(lost) == len(taken) else [],
         taken=takings[RecordTaking.TAKEN],
         orphans=len(lost),
         records=list(taken),
@@ -166,9 +165,8 @@ def _record_as_json(taken: TakenRecord) -> dict[str, object]:
 
 def _some_paths(content: SourceContent) -> list[str]:
     """Return the paths that a source says of rows all through it, and of those that were refused."""
-    rows = content.rows[:: len(content.rows) // _PATHS_TOLD + 1]
     refused = [refusal.path for refusal in content.refusals if refusal.path]
-    return [*(row.original_path for row in rows), *refused[:_PATHS_TOLD]]
+    return [*content.told.paths, *refused[:PATHS_TOLD]]
 
 
 def _loses_nothing(remark: Refusal) -> bool:

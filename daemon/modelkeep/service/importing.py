@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +86,7 @@ def _begun(
         return _archive_import(holdings, order, looks, progress)
 
     async def read(importer: Importer, options: SourceOptions) -> SourceContent:
-        known = await holdings.catalogue.imported_digests(importer.kind)
-        return await read_apart(importer, options, partial(prepare, known=known))
+        return await read_apart(importer, options, prepare)
 
     importer = importer_for(order.kind)
     options = SourceOptions(

@@ -3,17 +3,21 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.prepared import prepare
 from modelkeep.domain.claims import Judgement, Reading
 from modelkeep.domain.detection import Found
-from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, Taking
+from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, TakenRows, Taking
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import (
@@ -209,6 +213,47 @@ async def take(
     kind: str = "hikaze-v1",
     source: str = "/old/hikaze.sqlite3",
     dry_run: bool = False,
-    before_commit: Callable[[Sequence[TakenRow]], None] = lambda _: None,
+    again: bool = False,
+    before_commit: Callable[[TakenRows], None] = lambda _: None,
 ) -> list[TakenRow]:
-    return await catalogue.import_rows(kind, source, rows, NOW, before_commit, dry_run=dry_run)
+    """Take rows as an import does: what need not be taken one by one is taken at once; returns all in their order."""
+    numbered = {number: replace(staged, number=number) for number, staged in enumerate(rows, start=1)}
+    before = _taken_before(catalogue.database.path, kind, source)
+    with TemporaryDirectory() as made:
+        prepared = Path(made, "rows")
+        prepare(prepared, kind, [staged.row for staged in rows])
+        survey = await catalogue.survey(kind, source, prepared, again=again)
+        singly = [replace(numbered[number], row=row) for number, row in survey.rows.items()]
+        on_disk = {number: numbered[number].on_disk for number in survey.plain}
+        taken = await catalogue.import_rows(
+            *(kind, source, singly, NOW, before_commit),
+            dry_run=dry_run,
+            again=again,
+            prepared=prepared,
+            on_disk={number: found for number, found in on_disk.items() if found is not None},
+        )
+    told = in_order([staged.row for staged in rows], taken, before)
+    assert sum(row.is_dropped for row in told) == taken.dropped + sum(row.is_dropped for row in taken.rows)
+    return told
+
+
+def in_order(rows: Sequence[LegacyRow], taken: TakenRows, before: Mapping[str, tuple[str, int]]) -> list[TakenRow]:
+    """Return what was done with each row; `before` says what the rows that are unchanged had become."""
+    done = {row.row.key: row for row in taken.rows}
+    plain = {row.key: row for row in taken.plain}
+    assert len(done) + len(plain) + taken.unchanged == len(rows)
+    told = []
+    for row in rows:
+        if row.key in plain:
+            _, _, sha256, pending_id = plain[row.key]
+            taking = Taking.PENDING if pending_id else Taking.MODEL
+            told.append(TakenRow(row, taking, sha256, pending_id))
+        else:
+            told.append(done.get(row.key) or TakenRow(row, Taking.UNCHANGED, *before.get(row.key, ("", 0))))
+    return told
+
+
+def _taken_before(file: Path, kind: str, source: str) -> dict[str, tuple[str, int]]:
+    query = "SELECT row_key, sha256, pending_id FROM imported_rows WHERE kind = ? AND source = ?"
+    found = rows_of(file, query, kind, storable_path(source))
+    return {restored_path(key): (sha256, pending_id) for key, sha256, pending_id in found}

@@ -1,14 +1,13 @@
 """Stage 1 in the database: the first import of a source, claims, and rows that meet what is known."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.claims import Reading
-from modelkeep.domain.legacy import LegacyTag, TakenRow, Taking
+from modelkeep.domain.legacy import LegacyTag, TakenRow, TakenRows, Taking
 from modelkeep.domain.migration import Outcome
 from modelkeep.domain.values import LocationState, Model, PendingState, TierFile
 from modelkeep.errors import JournalError
@@ -310,7 +309,7 @@ class TestAllOrNothing:
     ) -> None:
         before = dump(file)
 
-        def fail(_: Sequence[TakenRow]) -> None:
+        def fail(_: TakenRows) -> None:
             raise JournalError("the disk is full")
 
         rows = [legacy("a", claim=A, image="p1", tags=["x"]), legacy("b", copied="s.png", tags=["y"])]
@@ -323,7 +322,7 @@ class TestAllOrNothing:
         seen: list[bool] = []
         rows = [legacy("a", claim=A), legacy("b")]
         await take(
-            catalogue, *rows, before_commit=lambda taken: seen.append(dump(file) == before and len(taken) == 2)
+            catalogue, *rows, before_commit=lambda taken: seen.append(dump(file) == before and len(taken.plain) == 2)
         )
         assert seen == [True]
 

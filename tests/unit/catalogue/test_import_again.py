@@ -158,7 +158,7 @@ class TestAnotherMap:
     async def test_waiting_rows_wait_at_their_new_paths(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", "/wrong/a.pt", name="Mine", tags=["x"], copied="s.png"))
         before = await the_row(catalogue, "/wrong/a.pt")
-        moved = legacy("a", "/m/a.pt", name="Mine", tags=["x"], on_disk=print_of(1))
+        moved = legacy("a", "/m/a.pt", name="Mine", tags=["x"], on_disk=print_of(1), is_mapped=True)
         (taken,) = await take(catalogue, moved)
         assert (taken.taking, taken.pending_id, taken.wants_copy) == (Taking.UPDATED, before.id, False)
         row = await the_row(catalogue, "/m/a.pt")
@@ -169,7 +169,8 @@ class TestAnotherMap:
 
     async def test_claims_that_were_never_seen_follow(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", "/wrong/a.pt", claim=A, name="Mine", image="p1"))
-        (taken,) = await take(catalogue, legacy("a", "/m/a.pt", claim=A, name="Mine", on_disk=print_of(1)))
+        moved = legacy("a", "/m/a.pt", claim=A, name="Mine", on_disk=print_of(1), is_mapped=True)
+        (taken,) = await take(catalogue, moved)
         assert (taken.taking, taken.sha256) == (Taking.UPDATED, A)
         assert await paths_of(catalogue, A) == {"/m/a.pt": PRESENT}
         assert (await the_model(catalogue, A)).path == "/m/a.pt"
@@ -179,20 +180,20 @@ class TestAnotherMap:
     async def test_a_file_that_was_seen_stays_where_it_was_seen(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", "/m/a.pt", claim=A, on_disk=print_of(1)))
         await read(catalogue, "/m/a.pt", A, A)
-        (taken,) = await take(catalogue, legacy("a", "/wrong/a.pt", claim=A))
+        (taken,) = await take(catalogue, legacy("a", "/wrong/a.pt", claim=A, is_mapped=True))
         assert taken.taking is Taking.UNCHANGED
         assert await paths_of(catalogue, A) == {"/m/a.pt": PRESENT}
 
     async def test_a_claim_does_not_take_the_path_of_another_content(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", "/wrong/a.pt", claim=A))
         place = await hashed(catalogue, "/m/a.pt", B)
-        await take(catalogue, legacy("a", "/m/a.pt", claim=A, on_disk=print_of(1)))
+        await take(catalogue, legacy("a", "/m/a.pt", claim=A, on_disk=print_of(1), is_mapped=True))
         assert await catalogue.location("/m/a.pt") == place
         assert (await the_model(catalogue, A)).sha256 == A
 
     async def test_a_row_whose_new_path_waits_already_loses_nothing(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", "/wrong/a.pt", name="Mine"), legacy("b", "/m/a.pt", name="Theirs"))
-        await take(catalogue, legacy("a", "/m/a.pt", name="Mine"))
+        await take(catalogue, legacy("a", "/m/a.pt", name="Mine", is_mapped=True))
         assert {row.name for row in await catalogue.pending_imports()} == {"Mine", "Theirs"}
 
     async def test_rows_that_swap_their_paths_lose_nothing(self, catalogue: Catalogue) -> None:

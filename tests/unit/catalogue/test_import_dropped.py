@@ -12,8 +12,7 @@ from .conftest import NOW, A, B, dump, legacy, migrate, order, print_of, take, t
 
 
 async def take_again(catalogue: Catalogue, *rows: StagedRow) -> list[TakenRow]:
-    source = ("hikaze-v1", "/old/hikaze.sqlite3")
-    return await catalogue.import_rows(*source, rows, NOW, lambda _: None, again=True)
+    return await take(catalogue, *rows, again=True)
 
 
 def waiting() -> StagedRow:

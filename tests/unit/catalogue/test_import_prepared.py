@@ -1,7 +1,9 @@
 """Rows that were prepared become what they become one by one: in all tables, and in what is told of them."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,18 +17,19 @@ from tests.fakes import NOT_UTF8
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.dialect import attached, writing_engine
 from modelkeep.catalogue.prepared import prepare
-from modelkeep.catalogue.store.import_prepared import SCHEMA
+from modelkeep.catalogue.store.import_survey import SCHEMA, survey
 from modelkeep.catalogue.store.importing import import_rows
 from modelkeep.catalogue.store.pending import detect, drop_pending, get_pending_imports
-from modelkeep.catalogue.tables import metadata
+from modelkeep.catalogue.tables import metadata, pending_import
 from modelkeep.domain.detection import Found
-from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow
+from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRows, Taking
 from modelkeep.domain.values import Fingerprint
 
-from .conftest import NOW, ROOTS
+from .conftest import NOW, ROOTS, in_order
 
 SOURCE = f"/old {NOT_UTF8}"
 CLAIMS = ["", "", "a" * 64, "b" * 64, "c" * 64, "d" * 64]
+X = LegacyTag("x")
 PATHS = [f"/m/{name}" for name in ("a.pt", "b.pt", "loras/c.pt", NOT_UTF8, "模型 \U0010ff7f.pt", "d.pt", "e.pt")]
 METAS: list[dict[str, Any]] = [{}, {"description": 'says "tags": [] and so on', "x": [1.5, None]}, {"名": "\x7f"}]
 
@@ -35,7 +38,9 @@ rows = st.builds(
     key=st.sampled_from([str(number) for number in range(9)]),
     digest=st.sampled_from(["1", "2"]),
     path=st.sampled_from(PATHS),
-    original_path=st.just("/old"),
+    original_path=st.sampled_from(["/m/a.pt", "/old \udcff"]),
+    is_mapped=st.booleans(),
+    remarks=st.sampled_from([(), (), ("is odd \udcff",)]),
     name=st.sampled_from(["", "", "A name", "another"]),
     type=st.sampled_from(["", "loras"]),
     base=st.sampled_from(["", "SDXL"]),
@@ -65,6 +70,22 @@ def engine(fresh_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     engine.dispose()
 
 
+@contextmanager
+def beside(engine: sa.Engine, file: Path) -> Iterator[sa.Connection]:
+    """Have the tables of a file beside the catalogue's, in a transaction that leaves nothing."""
+    with attached(engine, file, SCHEMA), engine.connect() as connection:
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
+
+def take_with_care(file: Path) -> None:
+    """Have all rows of a file taken one by one."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE rows SET is_careful = 1")
+
+
 @dataclass
 class Runs:
     """What two sources hold, and what is on the disk and in the queue before."""
@@ -75,48 +96,65 @@ class Runs:
     detected: set[str]
     again: bool
 
-    def outcome(self, connection: sa.Connection, *, is_prepared: bool) -> object:
+    def outcome(self, engine: sa.Engine, folder: Path, *, singly: bool) -> object:
         """Take both sources, and return what is told and all that the tables hold."""
-        detect(connection, [Found(path, 7) for path in sorted(self.detected)], ROOTS, NOW)
-        told = [self._take(connection, self.first, is_prepared=False)]
-        for row in get_pending_imports(connection)[:1]:
-            drop_pending(connection, row.id)
-        told.append(self._take(connection, self.second, is_prepared=is_prepared))
-        held = {table.name: connection.execute(sa.select(table)).all() for table in metadata.sorted_tables}
-        return told, {name: sorted(map(tuple, rows), key=repr) for name, rows in held.items()}
+        file = folder / f"{singly}"
+        prepare(file, "hikaze", self.second)
+        if singly:
+            take_with_care(file)
+        with beside(engine, file) as connection:
+            detect(connection, [Found(path, 7) for path in sorted(self.detected)], ROOTS, NOW)
+            rows = [StagedRow(row, on_disk=self.found.get(row.path)) for row in self.first]
+            told = [import_rows(connection, "hikaze", SOURCE, rows, NOW, lambda _: None)]
+            for row in get_pending_imports(connection)[:1]:
+                drop_pending(connection, row.id)
+            told.append(self._take_second(connection))
+            return _held(connection, told[1], self.second)
 
-    def _take(self, connection: sa.Connection, source: Sequence[LegacyRow], *, is_prepared: bool) -> list[TakenRow]:
-        staged = [
-            StagedRow(row, on_disk=self.found.get(row.path), prepared=0 if row.image else number)
-            for number, row in enumerate(source, start=1)
-        ]
-        told: list[TakenRow] = []
-        taken = import_rows(
-            connection, "hikaze", SOURCE, staged, NOW, told.extend, again=self.again, is_prepared=is_prepared
-        )
-        assert told == taken
+    def _take_second(self, connection: sa.Connection) -> TakenRows:
+        known = survey(connection, "hikaze", SOURCE, again=self.again)
+        assert len(known.rows) + len(known.plain) + len(known.unchanged) == len(self.second)
+        rows = [StagedRow(row, on_disk=self.found.get(row.path), number=n) for n, row in known.rows.items()]
+        on_disk = {number: self.found[path] for number, path in known.plain.items() if path in self.found}
+        told: list[TakenRows] = []
+        taken = import_rows(connection, "hikaze", SOURCE, rows, NOW, told.append, again=self.again, on_disk=on_disk)
+        assert told == [taken]
         return taken
+
+
+def _held(connection: sa.Connection, taken: TakenRows, source: Sequence[LegacyRow]) -> object:
+    """Return what is told and held, with paths instead of the ids of the queue: those follow the order of taking."""
+    waiting = connection.execute(sa.select(pending_import.c.id, pending_import.c.path))
+    paths = {0: "", **{row.id: row.path for row in waiting}}
+    ids = {"pending_import": "id", "pending_model_tags": "model_id", "imported_rows": "pending_id"}
+    held = {}
+    for table in metadata.sorted_tables:
+        rows = [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+        for row in rows:
+            if table.name in ids:
+                row[ids[table.name]] = paths[row[ids[table.name]]]
+        held[table.name] = sorted(rows, key=repr)
+    told = in_order(source, taken, {})
+    return [replace(row, pending_id=0) for row in told], [paths.get(row.pending_id) for row in told], held
 
 
 @given(
     runs=st.builds(Runs, sources, sources, on_disk, st.sets(st.sampled_from(PATHS), max_size=3), again=st.booleans())
 )
 def test_prepared_rows_become_what_they_become_one_by_one(engine: sa.Engine, runs: Runs) -> None:
-    outcomes = []
     with TemporaryDirectory() as made:
-        path = Path(made, "prepared")
-        is_made = prepare(path, "hikaze", runs.second)
-        for is_prepared in (False, is_made):
-            with attached(engine, path if is_prepared else None, SCHEMA), engine.connect() as connection:
-                outcomes.append(runs.outcome(connection, is_prepared=is_prepared))
-                connection.rollback()
-    assert outcomes[0] == outcomes[1]
+        at_once, singly = (runs.outcome(engine, Path(made), singly=singly) for singly in (False, True))
+    assert at_once == singly
 
 
-async def test_what_was_taken_before_is_not_prepared_again(tmp_path: Path) -> None:
-    row = LegacyRow(key="1", digest="1", path="/m/a.pt", original_path="/old")
-    assert not prepare(tmp_path / "none", "hikaze", [row], known={"1"})
-    assert not (tmp_path / "none").exists()
+@given(source=sources)
+def test_a_row_comes_back_from_the_file_as_it_was(engine: sa.Engine, source: Sequence[LegacyRow]) -> None:
+    with TemporaryDirectory() as made:
+        file = Path(made, "rows")
+        prepare(file, "hikaze", source)
+        take_with_care(file)
+        with beside(engine, file) as connection:
+            assert survey(connection, "hikaze", SOURCE).rows == dict(enumerate(source, start=1))
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -125,8 +163,7 @@ async def test_a_rehearsal_or_a_failure_leaves_nothing_and_the_file_is_let_go(
 ) -> None:
     source = [LegacyRow(key=str(n), digest="1", path=f"/m/{n}.pt", original_path="/old") for n in (1, 2)]
     path = tmp_path / "prepared"
-    assert prepare(path, "hikaze", source)
-    staged = [StagedRow(row, prepared=number) for number, row in enumerate(source, start=1)]
+    prepare(path, "hikaze", source)
 
     def fail(_: object) -> None:
         raise ValueError("no")
@@ -134,9 +171,21 @@ async def test_a_rehearsal_or_a_failure_leaves_nothing_and_the_file_is_let_go(
     for _ in range(2):
         if fails:
             with pytest.raises(ValueError, match="no"):
-                await catalogue.import_rows("hikaze", "/old", staged, NOW, fail, prepared=path)
+                await catalogue.import_rows("hikaze", "/old", [], NOW, fail, prepared=path)
         else:
-            await catalogue.import_rows("hikaze", "/old", staged, NOW, fail, dry_run=True, prepared=path)
+            await catalogue.import_rows("hikaze", "/old", [], NOW, fail, dry_run=True, prepared=path)
         assert await catalogue.pending_imports() == []
-    await catalogue.import_rows("hikaze", "/old", staged, NOW, lambda _: None, prepared=path)
+    await catalogue.import_rows("hikaze", "/old", [], NOW, lambda _: None, prepared=path)
     assert [row.path for row in await catalogue.pending_imports()] == ["/m/1.pt", "/m/2.pt"]
+
+
+async def test_what_became_known_after_the_question_is_taken_with_care_nevertheless(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    rows = [LegacyRow(key="1", digest="1", path="/m/a.pt", original_path="/m/a.pt", name="Theirs", tags=(X,))]
+    prepare(tmp_path / "rows", "hikaze", rows)
+    assert (await catalogue.survey("hikaze", "/old", tmp_path / "rows")).plain == {1: "/m/a.pt"}
+    await catalogue.detect([Found("/m/a.pt", 7)], ROOTS, NOW)
+    taken = await catalogue.import_rows("hikaze", "/old", [], NOW, lambda _: None, prepared=tmp_path / "rows")
+    assert [(row.row.key, row.taking) for row in taken.rows] == [("1", Taking.PENDING)]
+    assert [(row.path, row.name) for row in await catalogue.pending_imports()] == [("/m/a.pt", "Theirs")]

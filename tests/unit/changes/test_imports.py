@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from tests.waiting import wait_until_async
 from modelkeep.changes.imports import ImportReport, Progress, StageOne
 from modelkeep.changes.protocol import Changes
 from modelkeep.disk.files import fingerprint_of
-from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRow, Taking
-from modelkeep.domain.values import RenderedImage, TierFile
+from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, Survey, TakenRow, TakenRows, Taking
+from modelkeep.domain.values import Fingerprint, RenderedImage, TierFile
 from modelkeep.errors import CatalogueError, ImageError, JournalError, SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
 
@@ -40,8 +41,8 @@ class RowCatalogue:
     seen: list[StagedRow] = field(default_factory=list)
     dry_seen: list[StagedRow] = field(default_factory=list)
 
-    async def keep_places(self, kind: str, source: str, rows: Sequence[LegacyRow]) -> list[LegacyRow]:
-        return list(rows)
+    async def survey(self, kind: str, source: str, prepared: Path, *, again: bool = False) -> Survey:
+        raise AssertionError("nothing is prepared")
 
     async def import_rows(
         self,
@@ -49,17 +50,18 @@ class RowCatalogue:
         source: str,
         rows: Sequence[StagedRow],
         now_ms: int,
-        before_commit: Callable[[Sequence[TakenRow]], None],
+        before_commit: Callable[[TakenRows], None],
         *,
         dry_run: bool = False,
         again: bool = False,
         finished: Sequence[str] = (),
         prepared: Path | None = None,
-    ) -> list[TakenRow]:
+        on_disk: Mapping[int, Fingerprint] = MappingProxyType({}),
+    ) -> TakenRows:
         assert now_ms == NOW_MS
         (self.dry_seen if dry_run else self.seen)[:] = rows
         models = set() if dry_run else set(self.meanwhile)
-        taken = [self._take(staged, number, models) for number, staged in enumerate(rows, start=1)]
+        taken = TakenRows([self._take(staged, number, models) for number, staged in enumerate(rows, start=1)])
         if not dry_run:
             self.log.append("begin")
             await asyncio.to_thread(before_commit, taken)

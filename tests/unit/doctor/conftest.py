@@ -19,7 +19,7 @@ from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.doctor.examination import Examination, examine
 from modelkeep.doctor.findings import Finding, Severity
 from modelkeep.doctor.repair import RepairReport, repair
-from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRow
+from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRows
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.values import Fingerprint, Strategy
 from modelkeep.images.render import render
@@ -161,8 +161,8 @@ class _Furnishing:
         legacy = LegacyRow(str(number), f"digest {number}", str(file), str(file), image=str(image))
         return StagedRow(legacy, None, copied, Fingerprint.from_stat(file.stat()))
 
-    def _place(self, taken: Sequence[TakenRow]) -> None:
-        for row in taken:
+    def _place(self, taken: TakenRows) -> None:
+        for row in taken.rows:
             if row.pending_image:
                 self.images.place_pending(f"copy{row.row.key}.png", row.pending_image)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelkeep.domain.legacy import LegacyRow, LegacyTag, Refusal
+from modelkeep.domain.legacy import LegacyRow, LegacyTag, Refusal, TakenRows
 from modelkeep.domain.naming import PathMap
 from modelkeep.importers.base import SourceContent, SourceOptions
 from modelkeep.importers.hikaze import HikazeImporter, RowComposer
@@ -293,5 +293,5 @@ def test_what_is_lost_is_told_before_what_was_never_known() -> None:
         replace(taken(extra_json='{"images": ["/media/gone.png"]}'), key="2"),
         replace(taken(size_bytes="x"), key="3"),
     )
-    remarks = report_of(SourceContent("hikaze", "/old", rows), [], 0).remarks
+    remarks = report_of(SourceContent("hikaze", "/old", rows), TakenRows(), 0).remarks
     assert [remark.key for remark in remarks] == ["2", "1", "3"]

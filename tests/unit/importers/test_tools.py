@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.sidecar_library import SIDECAR_SAMPLE, TRUTH
 
+from modelkeep.catalogue.prepared import prepare
 from modelkeep.domain.naming import PathMap
 from modelkeep.errors import SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
@@ -119,4 +120,4 @@ def test_a_source_that_holds_nothing_of_the_tool_is_told(tmp_path: Path) -> None
 async def test_records_come_whole_from_the_process_that_reads_them(tmp_path: Path) -> None:
     importer, options = importer_for("sidecars"), SourceOptions(MODELS, scratch=tmp_path)
     assert pickle.loads(pickle.dumps(importer)) == importer
-    assert await read_apart(importer, options) == importer.read(options)
+    assert await read_apart(importer, options, prepare) == importer.read(options)

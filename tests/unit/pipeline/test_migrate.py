@@ -194,7 +194,8 @@ class Bench:
         fingerprint = fingerprint_of(str(path))
         assert fingerprint is not None
         staged = StagedRow(row, copied=f"staged{suffix}" if image else "", on_disk=fingerprint)
-        (taken,) = await self.catalogue.import_rows("hikaze-v1", f"{path} {number}", [staged], NOW, lambda _: None)
+        told = await self.catalogue.import_rows("hikaze-v1", f"{path} {number}", [staged], NOW, lambda _: None)
+        (taken,) = told.rows
         if taken.pending_image:
             write(self.store.pending_path(taken.pending_image), image)
         return await self.hashed(path)

@@ -572,7 +572,8 @@ class TestTheSweep:
         await line.catalogue.import_rows("hikaze-v1", "s", [claimed], NOW, lambda _: None)
         line.store.published_path("ab" * 32, 0, "high").write_bytes(b"the image of the claimed model")
         described = StagedRow(LegacyRow("k", "d", path, path, name="Theirs", image="/y.webp"), copied="s.webp")
-        (taken,) = await line.catalogue.import_rows("hikaze-v1", "other", [described], NOW, lambda _: None)
+        told = await line.catalogue.import_rows("hikaze-v1", "other", [described], NOW, lambda _: None)
+        (taken,) = told.rows
         line.store.pending_path(taken.pending_image).write_bytes(b"its own image")
         await line.catalogue.park([Parked(taken.pending_id, path, PendingState.FAILED, "later", NOW + 10**9, 1)])
         line.pipeline.sweep()

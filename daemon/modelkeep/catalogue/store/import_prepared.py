@@ -1,16 +1,25 @@
 """Stage 1 for rows that were prepared as the tables hold them: each table by one statement for all of them."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.columns import PathText
-from modelkeep.catalogue.dialect import upsert
-from modelkeep.catalogue.prepared import ROWS, TAGS
-from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.dialect import next_ids, upsert
+from modelkeep.catalogue.prepared import SAID_AFTER
+from modelkeep.catalogue.store.bulk import Bulk, all_rows
+from modelkeep.catalogue.store.import_run import make_tags
+from modelkeep.catalogue.store.import_survey import (
+    Way,
+    careful_rows,
+    prepared_rows,
+    stand,
+    standing,
+    tags_of_sets,
+    told_sets,
+)
 from modelkeep.catalogue.store.locations import fingerprint_values
 from modelkeep.catalogue.tables import (
     imported_rows,
@@ -20,15 +29,8 @@ from modelkeep.catalogue.tables import (
     pending_import,
     pending_model_tags,
 )
-from modelkeep.domain.legacy import StagedRow
-from modelkeep.domain.values import LocationState, PendingState
-
-SCHEMA = "prepared"
-"""The name under which the file of the rows is there."""
-
-_file = sa.MetaData(schema=SCHEMA)
-_rows = sa.Table("rows", _file, *(sa.Column(name, sa.Text) for name in ROWS))
-_tags = sa.Table("tags", _file, sa.Column(TAGS[0], sa.Integer), sa.Column(TAGS[1], PathText))
+from modelkeep.domain.legacy import LegacyTag, PlainRow, StagedRow
+from modelkeep.domain.values import Fingerprint, LocationState, PendingState
 
 _FINGERPRINT = ("device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "birth_ns")
 
@@ -38,6 +40,12 @@ _chosen = sa.Table(
     _passing,
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("id", sa.Integer, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+_found = sa.Table(
+    "found",
+    _passing,
+    sa.Column("number", sa.Integer, primary_key=True),
     *(sa.Column(name, locations.c[name].type) for name in _FINGERPRINT),
     prefixes=["TEMPORARY"],
 )
@@ -53,93 +61,125 @@ _set_ids = sa.Table(
 )
 
 
-@dataclass(slots=True)
-class PreparedRows:
-    """Which prepared rows are to be taken: as models, and into the queue, there with the ids that they get."""
+@dataclass(frozen=True, slots=True)
+class TakenAtOnce:
+    """What became of prepared rows: `left` are those that have to be taken one by one after all."""
 
-    models: list[StagedRow] = field(default_factory=list)
-    waiting: list[tuple[StagedRow, int]] = field(default_factory=list)
+    plain: Sequence[PlainRow] = ()
+    unchanged: int = 0
+    dropped: int = 0
+    left: Sequence[StagedRow] = ()
 
 
 def take_prepared(
-    connection: sa.Connection, about: tuple[str, str], now_ms: int, taken: PreparedRows, tag_ids: Mapping[str, int]
-) -> None:
-    """Write prepared rows into all tables that they belong to.
+    connection: sa.Connection,
+    about: tuple[str, str],
+    now_ms: int,
+    singly: Sequence[StagedRow],
+    on_disk: Mapping[int, Fingerprint],
+    *,
+    again: bool,
+) -> TakenAtOnce:
+    """Write those prepared rows that meet nothing known into all tables that they belong to.
 
     Args:
         connection: has their file attached.
         about: the kind of the source, and which it is.
         now_ms: the time.
-        taken: which rows.
-        tag_ids: by name; each tag of the rows is among them.
+        singly: those of them that are taken one by one.
+        on_disk: files that are there, by the numbers of the rows.
+        again: as for `import_rows`.
     """
-    if not (taken.models or taken.waiting):
-        return
+    counts = stand(connection, *about, again=again)
+    missed = careful_rows(connection, *about, known={staged.number for staged in singly})
+    left = [StagedRow(row, on_disk=on_disk.get(number), number=number) for number, row in missed.items()]
+    plain = _take_plain(connection, about, now_ms, on_disk) if {Way.AS_MODEL, Way.WAITING} & counts.keys() else []
+    standing.drop(connection, checkfirst=False)
+    dropped = counts[Way.DROPPED]
+    return TakenAtOnce(plain, counts[Way.UNCHANGED] + dropped, dropped, left)
+
+
+def _take_plain(
+    connection: sa.Connection, about: tuple[str, str], now_ms: int, on_disk: Mapping[int, Fingerprint]
+) -> list[PlainRow]:
     _passing.create_all(connection, checkfirst=False)
-    _choose(connection, [*((staged, _NO_ID) for staged in taken.models), *taken.waiting])
-    _name_tags(connection, tag_ids)
+    _choose(connection, on_disk)
+    _name_tags(connection)
     for statement in (*_of_models(now_ms), *_of_queue(about[0], now_ms), _remembered(*about)):
         connection.execute(statement)
+    plain = _told(connection)
     _passing.drop_all(connection, checkfirst=False)
+    return plain
 
 
 _NO_ID = 0
 _IS_MODEL, _WAITS = _chosen.c.id == _NO_ID, _chosen.c.id != _NO_ID
-_IS_THERE = _chosen.c.inode.is_not(None)
+_IS_THERE = _found.c.number.is_not(None)
 
 
-def _choose(connection: sa.Connection, taken: Sequence[tuple[StagedRow, int]]) -> None:
-    # Numbers alone go in one text: a statement of many parameters takes ten times as long.
-    absent = {staged.prepared: new_id for staged, new_id in taken if staged.on_disk is None}
-    listed = sa.func.json_each(json.dumps(absent)).table_valued("key", "value")
-    both = sa.select(sa.cast(listed.c.key, sa.Integer), listed.c.value)
-    connection.execute(sa.insert(_chosen).from_select(["number", "id"], both))
-    _CHOOSE.run(
-        connection,
-        [
-            {"number": staged.prepared, "id": new_id, **fingerprint_values(staged.on_disk)}
-            for staged, new_id in taken
-            if staged.on_disk is not None
-        ],
-    )
+def _choose(connection: sa.Connection, on_disk: Mapping[int, Fingerprint]) -> None:
+    """Note which rows are taken, and the ids that those get which wait."""
+    first = next_ids(connection, pending_import, 0).start
+    ids = {
+        Way.AS_MODEL: sa.literal(_NO_ID),
+        Way.WAITING: sa.func.row_number().over(order_by=standing.c.number) + (first - 1),
+    }
+    for way, id_ in ids.items():
+        numbers = sa.select(standing.c.number, id_).where(standing.c.way == way)
+        connection.execute(sa.insert(_chosen).from_select(["number", "id"], numbers))
+    found = [{"number": number, **fingerprint_values(fingerprint)} for number, fingerprint in on_disk.items()]
+    _FOUND.run(connection, found)
 
 
-_CHOOSE, _SET_TAGS, _SET_IDS = (Bulk(sa.insert(table)) for table in (_chosen, _set_tags, _set_ids))
+_FOUND, _SET_TAGS, _SET_IDS = (Bulk(sa.insert(table)) for table in (_found, _set_tags, _set_ids))
 
 
-def _name_tags(connection: sa.Connection, tag_ids: Mapping[str, int]) -> None:
-    """Note the ids of the tags of each set; a set of rows that are not taken may have tags that are none of ours."""
-    sets: dict[int, list[int]] = {}
-    for tag_set, name in connection.execute(sa.select(_tags.c.tag_set, _tags.c.name)):
-        if name in tag_ids:
-            sets.setdefault(int(tag_set), []).append(tag_ids[name])
-    _SET_TAGS.run(connection, [{"tag_set": number, "tag_id": tag} for number, held in sets.items() for tag in held])
-    texts = ({"tag_set": number, "ids": ", ".join(map(str, sorted(held)))} for number, held in sets.items())
+def _name_tags(connection: sa.Connection) -> None:
+    """Make the tags of what is new, and note the ids of each set's."""
+    sets = tags_of_sets(connection)
+    told = {number: (first, last) for number, first, last in told_sets(connection) if number in sets}
+    wanted: dict[str, LegacyTag] = {}
+    for number in sorted(told, key=lambda number: told[number][0]):
+        wanted.update((tag.name, tag) for tag in sets[number] if tag.color or tag.name not in wanted)
+    # Of those that differ in their colour the last one counts, as row by row.
+    for number in sorted(told, key=lambda number: told[number][1]):
+        wanted.update((tag.name, tag) for tag in sets[number] if tag.color)
+    tag_ids = make_tags(connection, wanted.values())
+    ids = {number: sorted({tag_ids[tag.name] for tag in sets[number]}) for number in told}
+    _SET_TAGS.run(connection, [{"tag_set": number, "tag_id": tag} for number, held in ids.items() for tag in held])
+    texts = ({"tag_set": number, "ids": ", ".join(map(str, held))} for number, held in ids.items())
     _SET_IDS.run(connection, list(texts))
 
 
+def _told(connection: sa.Connection) -> list[PlainRow]:
+    row = prepared_rows.c
+    joined = _chosen.join(prepared_rows, row.number == _chosen.c.number)
+    columns = (row.path, row.row_key, row.claim, _chosen.c.id)
+    return list(map(PlainRow._make, all_rows(connection, sa.select(*columns).select_from(joined))))
+
+
 def _of_models(now_ms: int) -> Iterator[sa.Insert]:
-    row = _rows.c
+    row = prepared_rows.c
     yield _into(
         models,
         _IS_MODEL,
-        {"sha256": row.claim, "name": row.model_name}
+        {"sha256": row.claim, "name": row.name + row.file_name}
         | {name: row[name] for name in ("path", "type", "base", "size_bytes", "created_at", "meta_json")},
     )
     there = sa.case((_IS_THERE, LocationState.PRESENT.value), else_=LocationState.MISSING.value)
-    said = row.said_before + sa.func.coalesce(_set_ids.c.ids, "") + row.said_after
+    said = row.said_before + sa.func.coalesce(_set_ids.c.ids, "") + SAID_AFTER
     yield _into(
         locations,
         _IS_MODEL,
         {"path": row.path, "sha256": row.claim, "state": there, "claimed": sa.true(), "said_json": said}
         | {"first_seen": sa.literal(now_ms), "last_seen": sa.literal(now_ms)}
-        | {name: _chosen.c[name] for name in _FINGERPRINT},
+        | {name: _found.c[name] for name in _FINGERPRINT},
     )
     yield _into(model_tags, _IS_MODEL, {"model_hash": row.claim, "tag_id": _set_tags.c.tag_id})
 
 
 def _of_queue(kind: str, now_ms: int) -> Iterator[sa.Insert]:
-    row = _rows.c
+    row = prepared_rows.c
     named = ("path", "name", "type", "base", "size_bytes", "created_at", "meta_json")
     yield _into(
         pending_import,
@@ -155,7 +195,7 @@ def _of_queue(kind: str, now_ms: int) -> Iterator[sa.Insert]:
 
 
 def _remembered(kind: str, source: str) -> sa.Insert:
-    row = _rows.c
+    row = prepared_rows.c
     held = {name: row[name] for name in ("row_key", "digest", "path")}
     about = {"kind": _text(kind), "source": _text(source), "pending_id": _chosen.c.id}
     return _into(imported_rows, sa.true(), {**about, **held, "sha256": row.claim}, overwrites=True)
@@ -165,12 +205,14 @@ def _into(
     table: sa.Table, condition: sa.ColumnElement[bool], values: Mapping[str, Any], *, overwrites: bool = False
 ) -> sa.Insert:
     """Return the statement that fills columns of a table from the chosen rows."""
-    joined: sa.FromClause = _chosen.join(_rows, _rows.c.number == _chosen.c.number)
+    joined: sa.FromClause = _chosen.join(prepared_rows, prepared_rows.c.number == _chosen.c.number)
     used = {column.table for value in values.values() for column in _columns(value)}
+    if _found in used:
+        joined = joined.outerjoin(_found, _found.c.number == _chosen.c.number)
     if _set_ids in used:
-        joined = joined.outerjoin(_set_ids, _set_ids.c.tag_set == _rows.c.tag_set)
+        joined = joined.outerjoin(_set_ids, _set_ids.c.tag_set == prepared_rows.c.tag_set)
     if _set_tags in used:
-        joined = joined.join(_set_tags, _set_tags.c.tag_set == _rows.c.tag_set)
+        joined = joined.join(_set_tags, _set_tags.c.tag_set == prepared_rows.c.tag_set)
     chosen = sa.select(*values.values()).select_from(joined).where(_chosen.c.number > 0, condition)
     return (upsert(table) if overwrites else sa.insert(table)).from_select(list(values), chosen)
 

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among, insert_missing, next_ids, upsert
 from modelkeep.catalogue.store.bulk import Bulk, all_rows
-from modelkeep.catalogue.store.import_prepared import PreparedRows
 from modelkeep.catalogue.store.pending import get_pendings_at, pending_values
 from modelkeep.catalogue.store.tags import create_tag
 from modelkeep.catalogue.tables import (
@@ -79,7 +78,6 @@ class ImportRun:
     new_migrations: list[dict[str, object]] = field(default_factory=list)
     waiting: list[StagedRow] = field(default_factory=list)
     """Rows without a hash, for the queue."""
-    prepared: PreparedRows = field(default_factory=PreparedRows)
 
     def tags_of(self, row: LegacyRow) -> list[int]:
         """Return the ids of a row's tags."""
@@ -92,7 +90,8 @@ def begin(
     """Learn what is known before an import begins, and make its tags."""
     columns = imported_rows.c
     query = sa.select(columns.row_key, columns.digest, columns.path, columns.sha256, columns.pending_id)
-    found = all_rows(connection, query.where(columns.kind == kind, columns.source == source))
+    asked = among(columns.row_key, [staged.row.key for staged in rows])
+    found = all_rows(connection, query.where(columns.kind == kind, columns.source == source, asked))
     earlier = {values[0]: Earlier._make(values[1:]) for values in found}
     if again:
         earlier = {key: row for key, row in earlier.items() if not row.is_dropped}
@@ -135,7 +134,12 @@ def _make_tags(
         before = earlier.get(row.key)
         if before is None or before.digest != row.digest:
             wanted.update((tag.name, tag) for tag in row.tags if tag.color or tag.name not in wanted)
-    for tag in wanted.values():
+    return make_tags(connection, wanted.values())
+
+
+def make_tags(connection: sa.Connection, wanted: Iterable[LegacyTag]) -> dict[str, int]:
+    """Make tags that there are not, and return the ids of all that there are by name."""
+    for tag in wanted:
         create_tag(connection, tag.name, tag.color, tag.created_at)
     return {row.name: row.id for row in connection.execute(sa.select(tags.c.name, tags.c.id))}
 
@@ -153,11 +157,11 @@ def write_gathered(run: ImportRun) -> None:
 _GATHERED = tuple(Bulk(sa.insert(table)) for table in (models, locations, model_tags, images, migrations))
 
 
-def queue_all(run: ImportRun, rows: Sequence[StagedRow], *, is_prepared: bool = False) -> list[TakenRow]:
-    """Put rows into the queue, each into the row of its path if there is one; those that are prepared later."""
+def queue_all(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
+    """Put rows into the queue, each into the row of its path if there is one."""
     held = get_pendings_at(run.connection, [staged.row.path for staged in rows])
     joined = [(staged, held[staged.row.path]) for staged in rows if staged.row.path in held]
-    taken = queue_new(run, [staged for staged in rows if staged.row.path not in held], is_prepared=is_prepared)
+    taken = queue_new(run, [staged for staged in rows if staged.row.path not in held])
     return [*taken, *_queue_known(run, joined)]
 
 
@@ -171,23 +175,15 @@ def _queue_known(run: ImportRun, rows: Sequence[tuple[StagedRow, PendingImport]]
     return [waiting_row(staged, Taking.PENDING, row, image=not held.image) for staged, held, row in fresh]
 
 
-def queue_new(run: ImportRun, rows: Sequence[StagedRow], *, is_prepared: bool = False) -> list[TakenRow]:
+def queue_new(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
     """Put rows into the queue, each of another path at which none waits."""
     # The image of a row is named by its id, so that is known before the row is written.
     ids = next_ids(run.connection, pending_import, len(rows))
-    prepared: list[tuple[StagedRow, int]] = []
-    singly: list[tuple[StagedRow, int]] = []
-    for new_id, staged in zip(ids, rows, strict=True):
-        (prepared if is_prepared and staged.prepared else singly).append((staged, new_id))
-    run.prepared.waiting += prepared
-    queued = [(staged, pending_of(run, staged, new_id)) for staged, new_id in singly]
+    queued = [(staged, pending_of(run, staged, new_id)) for new_id, staged in zip(ids, rows, strict=True)]
     _QUEUE.run(run.connection, [pending_values(row) | {"id": row.id} for _, row in queued])
     tagged = [(pending.id, tag) for staged, pending in queued for tag in run.tags_of(staged.row)]
     _TAG_QUEUED.run(run.connection, [{"model_id": pending_id, "tag_id": tag} for pending_id, tag in tagged])
-    return [
-        *(TakenRow(staged.row, Taking.PENDING, pending_id=new_id) for staged, new_id in prepared),
-        *(waiting_row(staged, Taking.PENDING, pending) for staged, pending in queued),
-    ]
+    return [waiting_row(staged, Taking.PENDING, pending) for staged, pending in queued]
 
 
 _QUEUE, _TAG_QUEUED = Bulk(sa.insert(pending_import)), Bulk(sa.insert(pending_model_tags))
@@ -196,8 +192,7 @@ _TAG_KNOWN = Bulk(insert_missing(pending_model_tags))
 
 
 def remember(run: ImportRun, taken: Iterable[TakenRow]) -> None:
-    """Note what was done with each row, so that another run knows it; for prepared ones that is done."""
-    done = {staged.row.key for staged in (*run.prepared.models, *(staged for staged, _ in run.prepared.waiting))}
+    """Note what was done with each row, so that another run knows it."""
     rows = [
         {
             "kind": run.kind,
@@ -209,7 +204,7 @@ def remember(run: ImportRun, taken: Iterable[TakenRow]) -> None:
             "pending_id": row.pending_id,
         }
         for row in taken
-        if row.taking is not Taking.UNCHANGED and row.row.key not in done
+        if row.taking is not Taking.UNCHANGED
     ]
     _REMEMBER.run(run.connection, rows)
 

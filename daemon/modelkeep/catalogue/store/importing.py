@@ -4,7 +4,7 @@ Most rows meet nothing that is known: those are gathered and written set-wise. T
 afterwards, by the same decision as a migration (`planning.decide`), so that nothing known is ever overwritten.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ from modelkeep.base.collector import collector_paused
 from modelkeep.catalogue.store.control import forget_migrations, migration_values
 from modelkeep.catalogue.store.images import image_values
 from modelkeep.catalogue.store.import_care import take_with_care
-from modelkeep.catalogue.store.import_prepared import take_prepared
+from modelkeep.catalogue.store.import_prepared import TakenAtOnce, take_prepared
 from modelkeep.catalogue.store.import_run import (
     ImportRun,
     begin,
@@ -28,9 +28,10 @@ from modelkeep.catalogue.store.import_run import (
 from modelkeep.catalogue.store.locations import location_values
 from modelkeep.catalogue.store.models import model_values
 from modelkeep.catalogue.store.statements import said_json
-from modelkeep.domain.legacy import StagedRow, TakenRow, Taking
+from modelkeep.domain.legacy import StagedRow, TakenRow, TakenRows, Taking
+from modelkeep.domain.values import Fingerprint
 
-BeforeCommit = Callable[[Sequence[TakenRow]], None]
+BeforeCommit = Callable[[TakenRows], None]
 
 
 @collector_paused()
@@ -45,24 +46,36 @@ def import_rows(
     dry_run: bool = False,
     again: bool = False,
     finished: Sequence[str] = (),
-    is_prepared: bool = False,
-) -> list[TakenRow]:
+    on_disk: Mapping[int, Fingerprint] | None = None,
+) -> TakenRows:
     """Take the rows of a source; see `domain.legacy` for what is handed in and what comes back.
 
-    `before_commit` gets what was done with each row before anything is visible to anybody; when it raises, nothing
+    `before_commit` gets what was done with the rows before anything is visible to anybody; when it raises, nothing
     has happened. `dry_run`: it is not called, and everything is rolled back. `again`: rows that an earlier run took
     and the owner dropped since are taken as if they were new. `finished`: ids of earlier migrations whose end is in
-    the journal; dropped once `before_commit` made it durable. `is_prepared`: a file of prepared rows is attached.
+    the journal; dropped once `before_commit` made it durable. `on_disk`: the files of prepared rows by their numbers;
+    their file is attached then, and `rows` are those of them that are to be taken one by one.
     """
     if dry_run:
         savepoint = connection.begin_nested()
         try:
-            return import_rows(
-                connection, kind, source, rows, now_ms, lambda _: None, again=again, is_prepared=is_prepared
-            )
+            return import_rows(connection, kind, source, rows, now_ms, lambda _: None, again=again, on_disk=on_disk)
         finally:
             savepoint.rollback()
-    run = begin(connection, kind, source, rows, now_ms, again=again)
+    at_once = TakenAtOnce()
+    if on_disk is not None:
+        at_once = take_prepared(connection, (kind, source), now_ms, rows, on_disk, again=again)
+    singly = _take_singly(
+        begin(connection, kind, source, [*rows, *at_once.left], now_ms, again=again), [*rows, *at_once.left]
+    )
+    taken = TakenRows(singly, at_once.plain, at_once.unchanged, at_once.dropped)
+    before_commit(taken)
+    forget_migrations(connection, finished)
+    return taken
+
+
+def _take_singly(run: ImportRun, rows: Sequence[StagedRow]) -> list[TakenRow]:
+    """Take rows as values, in their order."""
     taken: dict[str, TakenRow] = {}
     later: list[StagedRow] = []
     seen: set[str] = set()
@@ -77,23 +90,17 @@ def import_rows(
             run.waiting.append(staged)
         elif row.path in run.known.located:
             later.append(staged)
-        elif is_prepared and staged.prepared:
-            run.prepared.models.append(staged)
-            taken[row.key] = TakenRow(row, Taking.MODEL, row.claim)
         else:
             taken[row.key] = _gather_model(run, staged)
         # What else is said of the same is taken after it: of two that differ the first one counts.
         seen.add(row.path)
         run.known.models.update({row.claim} - {""})
     write_gathered(run)
-    taken.update((row.row.key, row) for row in queue_all(run, run.waiting, is_prepared=is_prepared))
-    take_prepared(connection, (kind, source), now_ms, run.prepared, run.tag_ids)
+    taken.update((row.row.key, row) for row in queue_all(run, run.waiting))
     for staged in later:
         taken[staged.row.key] = take_with_care(run, staged)
     in_order = [taken[staged.row.key] for staged in rows]
     remember(run, in_order)
-    before_commit(in_order)
-    forget_migrations(connection, finished)
     return in_order
 
 
