@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from modelkeep.domain.hashing import FileInRoot
-from modelkeep.domain.naming import Root
+from modelkeep.domain.naming import Root, first_around, innermost_first
 
 Identity = tuple[int, int]
 """The device and inode of a folder."""
@@ -37,7 +37,7 @@ class Roots:
         self._known = {root.path: _Known(root) for root in configured}
         self.configured: tuple[Root, ...] = ()
         """The roots."""
-        self._innermost_first: tuple[tuple[str, Root], ...] = ()
+        self._innermost_first: Sequence[Root] = ()
         self._list()
         self._check = asyncio.Event()
         self._rescan = asyncio.Event()
@@ -53,16 +53,11 @@ class Roots:
 
     def _list(self) -> None:
         self.configured = tuple(known.root for known in self._known.values())
-        nested = sorted(self.configured, key=lambda root: len(root.path), reverse=True)
-        self._innermost_first = tuple((f"{root.path.rstrip('/')}/", root) for root in nested)
+        self._innermost_first = innermost_first(self.configured)
 
     def of(self, path: str) -> Root | None:
         """Return the innermost root that contains a path."""
-        # As `naming.root_of`, and asked several times for each file.
-        for prefix, root in self._innermost_first:
-            if path.startswith(prefix) or path == root.path:
-                return root
-        return None
+        return first_around(path, self._innermost_first)
 
     def name(self, path: str) -> FileInRoot:
         """Return a file by its root and its path below it."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -41,19 +41,34 @@ class Root:
 
     path: str
     type: str = ""
+    _below: str = field(init=False, repr=False, compare=False)
+    """With what the path of everything below it begins: asked several times of each file, and made once."""
+
+    def __post_init__(self) -> None:
+        """Make what is derived."""
+        object.__setattr__(self, "_below", self.path.rstrip("/") + "/")
 
     def contains(self, path: str) -> bool:
         """Return whether a path is the root or lies below it, by spelling."""
-        return path == self.path or path.startswith(self.path.rstrip("/") + "/")
+        return path.startswith(self._below) or path == self.path
+
+
+def innermost_first(roots: Iterable[Root]) -> Sequence[Root]:
+    """Return roots in the order in which `first_around` has to have them."""
+    return sorted(roots, key=lambda root: len(root.path), reverse=True)
+
+
+def first_around(path: str, roots: Sequence[Root]) -> Root | None:
+    """Return the first of some roots that contains a path."""
+    for root in roots:
+        if root.contains(path):
+            return root
+    return None
 
 
 def root_of(path: str, roots: Iterable[Root]) -> Root | None:
     """Return the innermost root that contains a path."""
-    innermost: Root | None = None
-    for root in roots:
-        if root.contains(path) and (innermost is None or len(root.path) > len(innermost.path)):
-            innermost = root
-    return innermost
+    return first_around(path, innermost_first(roots))
 
 
 def is_temporary(name: str) -> bool:

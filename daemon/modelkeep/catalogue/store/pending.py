@@ -13,7 +13,7 @@ from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_pending
 from modelkeep.catalogue.tables import models, pending_import, record_claims, record_targets
 from modelkeep.domain.detection import Found
-from modelkeep.domain.naming import Root, root_of, suggested_name, suggested_type
+from modelkeep.domain.naming import Root, first_around, innermost_first, suggested_name, suggested_type
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.values import WATCH_SOURCE, PendingImport, PendingState
 
@@ -182,6 +182,7 @@ def detect(
     content that it was read to be stays with the row, whatever lies there now: see `migrating`.
     """
     held = get_pendings_at(connection, [file.path for file in found])
+    roots = innermost_first(roots)
     new = {file.path: _row_of(file, roots, now_ms) for file in found if file.path not in held}
     ids = insert_pendings(connection, list(new.values()))
     answer: list[tuple[PendingImport, bool]] = []
@@ -295,7 +296,7 @@ def image_names(connection: sa.Connection) -> set[str]:
 
 
 def _row_of(file: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
-    root = root_of(file.path, roots)
+    root = first_around(file.path, roots)
     return PendingImport(
         id=0,
         path=file.path,
