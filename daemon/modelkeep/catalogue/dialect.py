@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
@@ -132,8 +133,15 @@ def among(column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[b
     # SQLite's JSON ends a text at a NUL character, which no path holds.
     is_path = isinstance(column.type, PathText)
     held = [storable_path(value) for value in values if "\0" not in value] if is_path else list(values)
-    listed = sa.func.json_each(json.dumps(held, ensure_ascii=False)).table_valued("value")
+    listed = sa.func.json_each(_json_of(held)).table_valued("value")
     return column.in_(sa.select(listed.c.value))
+
+
+def _json_of(values: list[Any]) -> str:
+    try:
+        return orjson.dumps(values).decode()
+    except TypeError:  # a number of more than 64 bits, or a surrogate
+        return json.dumps(values, ensure_ascii=False)
 
 
 def below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:

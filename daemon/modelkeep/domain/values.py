@@ -215,6 +215,18 @@ class PendingImport(Description):
 
 
 @frozen
+class DueRow:
+    """What the stages ask of a row of the queue before its file is read; what it says is read when that is needed."""
+
+    id: int
+    path: str
+    size_bytes: int
+    attempts: int
+    image: str
+    knows_nothing: bool
+
+
+@frozen
 class Model(Description):
     """One content and everything that is known about it."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from modelkeep.disk.files import age_seconds, untouched_seconds
 from modelkeep.disk.reach import missing
 from modelkeep.domain.detection import Moved
-from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
+from modelkeep.domain.values import DueRow, Fingerprint, Location, PendingImport, Priority
 from modelkeep.errors import FileChanged
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.stages import Stages
@@ -27,14 +27,16 @@ class Arrivals:
         self._stages = stages
         self.jobs = stages.jobs
 
-    def enqueue(self, rows: Sequence[tuple[PendingImport, Fingerprint]], priority: Priority, *, closed: bool) -> None:
+    def enqueue(
+        self, rows: Sequence[tuple[PendingImport | DueRow, Fingerprint]], priority: Priority, *, closed: bool
+    ) -> None:
         """Settle rows that were found by an event (priority `NEW`), by a scan or by the sweep."""
         for row, fingerprint in rows:
             job = self._job_of(row, priority)
             if job is not None:
                 self._stages.settling.put(job, closed=closed, age_seconds=_age_seconds(fingerprint, priority))
 
-    def _job_of(self, row: PendingImport, priority: Priority) -> Job | None:
+    def _job_of(self, row: PendingImport | DueRow, priority: Priority) -> Job | None:
         """Return the job of a row, if it is to settle now."""
         job = self.jobs.rows.get(row.id)
         if job is None:

@@ -6,7 +6,7 @@ import itertools
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from modelkeep.disk.media import Medium, medium_of
@@ -42,15 +42,13 @@ class Read:
     seconds: float = 0.0
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Queued:
-    priority: Priority
-    magnitude: int
-    """Of its size: small files go before large ones."""
-    order: int
-    job: Job = field(compare=False)
-    fingerprint: Fingerprint = field(compare=False)
-    deaths: int = field(default=0, compare=False)
+    rank: tuple[Priority, int, int]
+    """Its priority, the magnitude of its size, for small files go before large ones, and when it came."""
+    job: Job
+    fingerprint: Fingerprint
+    deaths: int = 0
     """Workers that were killed while they had it in hand."""
 
 
@@ -84,7 +82,7 @@ class HashStage:
         self._roots = roots
         self._on_read = on_read
         self._on_drained = on_drained
-        self._devices: dict[int, list[_Queued]] = {}
+        self._devices: dict[int, list[tuple[tuple[Priority, int, int], _Queued]]] = {}
         self._queued: dict[Job, _Queued] = {}
         self._hashing: dict[Job, _Queued] = {}
         self._readers: Counter[int] = Counter()
@@ -120,7 +118,7 @@ class HashStage:
     def put(self, job: Job, fingerprint: Fingerprint) -> None:
         """Queue a file; one that is queued already gets its new priority."""
         magnitude = fingerprint.size_bytes.bit_length()
-        self._put(_Queued(job.priority, magnitude, next(self._order), job, fingerprint))
+        self._put(_Queued((job.priority, magnitude, next(self._order)), job, fingerprint))
 
     def withdraw(self, job: Job) -> bool:
         """Take a file out of the queue; returns whether it waited there."""
@@ -162,7 +160,7 @@ class HashStage:
     def _put(self, item: _Queued) -> None:
         item.job.stage, item.job.fingerprint = Stage.QUEUED, item.fingerprint
         self._queued[item.job] = item
-        heapq.heappush(self._devices.setdefault(item.fingerprint.device, []), item)
+        heapq.heappush(self._devices.setdefault(item.fingerprint.device, []), (item.rank, item))
         self._dispatch_soon()  # together with what else is put in this turn of the event loop
 
     def _dispatch_soon(self) -> None:
@@ -181,7 +179,7 @@ class HashStage:
         free = [item for item in firsts if self._readers[item.fingerprint.device] < _medium(item).readers]
         if not free:
             return []
-        device = min(free).fingerprint.device
+        device = min(free, key=lambda item: item.rank).fingerprint.device
         # Where there is no room for the most urgent file, none is made for others: it would never have its turn.
         share = -(-len(self._queued) // self._hasher.workers)
         room = min(self._hasher.room(device), share, BATCH_FILES)
@@ -191,20 +189,21 @@ class HashStage:
             size_bytes += item.fingerprint.size_bytes
             if batch and size_bytes > BATCH_BYTES:
                 break
-            batch.append(heapq.heappop(self._devices[device]))
+            batch.append(heapq.heappop(self._devices[device])[1])
             del self._queued[item.job]
         return batch
 
     def _first(self, device: int) -> _Queued | None:
         """Return the most urgent file of a device that may be begun."""
         heap = self._devices[device]
-        while heap and self._queued.get(heap[0].job) is not heap[0]:
+        while heap and self._queued.get(heap[0][1].job) is not heap[0][1]:
             heapq.heappop(heap)  # taken back meanwhile
         if not heap:
             del self._devices[device]
             return None
         is_held = self.paused or bool(self.stepped_back and self._hashing)
-        return None if is_held and heap[0].priority is not Priority.INTERACTIVE else heap[0]
+        first = heap[0][1]
+        return None if is_held and first.rank[0] is not Priority.INTERACTIVE else first
 
     def _begin(self, batch: Sequence[_Queued], device: int) -> None:
         self._readers[device] += 1

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from modelkeep.domain.hashing import Digest
-from modelkeep.domain.values import Action, Fingerprint, PendingImport, Priority, Strategy
+from modelkeep.domain.values import Action, DueRow, Fingerprint, PendingImport, Priority, Strategy
 from modelkeep.errors import ModelkeepError, NotFound
 
 MigratedRow = tuple[str, Action]
@@ -58,13 +58,13 @@ class Job:
     row_waiters: list[asyncio.Future[MigratedRow]] = field(default_factory=list)
 
     @classmethod
-    def of_row(cls, row: PendingImport, priority: Priority, strategy: Strategy) -> "Job":
+    def of_row(cls, row: PendingImport | DueRow, priority: Priority, strategy: Strategy) -> "Job":
         """Return the job that a row of the queue asks for."""
         job = cls(row.path, priority, pending_id=row.id, strategy=strategy)
         job.refresh(row)
         return job
 
-    def refresh(self, row: PendingImport) -> None:
+    def refresh(self, row: PendingImport | DueRow) -> None:
         """Take over what the catalogue says of its row now; its path is the table's to change."""
         self.size_bytes, self.attempts = row.size_bytes, row.attempts
         self.knows_nothing, self.image = row.knows_nothing, row.image

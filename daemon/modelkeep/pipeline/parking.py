@@ -6,7 +6,7 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.retry import retry_at
-from modelkeep.domain.values import PendingImport, PendingState, Record
+from modelkeep.domain.values import DueRow, PendingState, Record
 from modelkeep.errors import FileVanished, HashError, RootAway
 from modelkeep.pipeline.jobs import Job
 
@@ -39,7 +39,7 @@ class Parking:
         self._clock_ms = clock_ms
         self._retry_base_seconds = retry_base_seconds
 
-    async def put_off(self, rows: Sequence[tuple[PendingImport, HashError]]) -> None:
+    async def put_off(self, rows: Sequence[tuple[DueRow, HashError]]) -> None:
         """Park rows that cannot be taken up now, in one transaction."""
         now = self._clock_ms()
         await self._park(

@@ -14,7 +14,7 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import away, why_all_unseen
-from modelkeep.domain.values import Fingerprint, Location, PendingImport, Priority
+from modelkeep.domain.values import DueRow, Fingerprint, Location, Priority
 from modelkeep.errors import HashError
 from modelkeep.pipeline.arrivals import IN_HAND_MAX, Arrivals
 from modelkeep.pipeline.contents import Contents
@@ -100,7 +100,7 @@ class Refill:
         elif not len(self._arrivals.jobs):
             await self._confirm_claims()
 
-    async def _enqueue_due(self, rows: Sequence[PendingImport]) -> None:
+    async def _enqueue_due(self, rows: Sequence[DueRow]) -> None:
         errors = {row.id: error for row in rows if (error := self._out_of_reach(row)) is not None}
         near = [row for row in rows if row.id not in errors]
         present = await self._looks.found(fingerprints_of, [row.path for row in near])
@@ -116,11 +116,11 @@ class Refill:
         found = [(row, present[row.path]) for row in near if row.path in present]
         self._arrivals.enqueue(found, Priority.SWEEP, closed=False)
 
-    def _is_in_hand(self, row: PendingImport) -> bool:
+    def _is_in_hand(self, row: DueRow) -> bool:
         """Return whether an event has brought a row in hand meanwhile, or the judgement of its file is about to."""
         return row.id in self._arrivals.jobs.rows or self._arrivals.jobs.is_judged(row.path)
 
-    def _out_of_reach(self, row: PendingImport) -> HashError | None:
+    def _out_of_reach(self, row: DueRow) -> HashError | None:
         """Return why a row's file may not be opened now."""
         root = self._roots.of(row.path)
         if root is None:

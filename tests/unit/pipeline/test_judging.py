@@ -18,7 +18,7 @@ from modelkeep.domain.claims import Judgement
 from modelkeep.domain.detection import Rename
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.legacy import LegacyRow, StagedRow
-from modelkeep.domain.values import LocationState, PendingImport
+from modelkeep.domain.values import DueRow, LocationState
 
 from .test_runner import Line
 
@@ -180,7 +180,7 @@ async def sweep_twice(line: Line, path: str) -> None:
     """Have what is due fetched, and wait until all of that is in hand: then it is fetched once more."""
     fetch, fetches = line.catalogue.due_pending, 0
 
-    async def counted(*arguments: Any, claimed: bool = False) -> list[PendingImport]:
+    async def counted(*arguments: Any, claimed: bool = False) -> list[DueRow]:
         nonlocal fetches
         fetches += not claimed
         line.pipeline.sweep()

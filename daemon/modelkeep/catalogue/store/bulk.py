@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,12 +34,18 @@ class Bulk:
 
     def run(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Carry it out for rows that all have the same keys."""
-        if not rows:
+        if rows:
+            self.run_columns(connection, {key: [row[key] for row in rows] for key in rows[0]})
+
+    def run_columns(self, connection: sa.Connection, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Carry it out for rows that are handed over column by column."""
+        keys = tuple(columns)
+        if not any(map(len, columns.values())):
             return
-        keys = tuple(rows[0])
         prepared = self._prepared.get(keys)
         if prepared is None:
             prepared = self._prepared[keys] = _prepare(self._statement, keys, connection.dialect)
+        rows = list(zip(*prepared.storable(columns), strict=True))
         for some in chunks(rows, ROWS_IN_INSERT if prepared.is_insert else _ROWS_AT_ONCE):
             connection.exec_driver_sql(*prepared.execution(some))
 
@@ -66,11 +71,11 @@ def _storable(bound: Any, dialect: sa.Dialect) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A statement's text, what picks its parameters out of a row, and what makes the values of a column storable."""
+    """A statement's text, the names of its parameters, and what makes the values of a column storable."""
 
     text: tuple[str, str, str]
     """An INSERT is divided: what comes before its row, the row, what comes after. Any other is the first of these."""
-    pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    names: tuple[str, ...]
     processors: tuple[tuple[int, Callable[[Any], Any], sa.types.TypeEngine[Any]], ...]
 
     @property
@@ -78,20 +83,20 @@ class _Prepared:
         """Whether one statement takes many rows."""
         return bool(self.text[1])
 
-    def execution(self, rows: Sequence[Mapping[str, Any]]) -> tuple[str, Any]:
-        """Return the text and the parameters for these rows."""
+    def execution(self, rows: Sequence[tuple[Any, ...]]) -> tuple[str, Any]:
+        """Return the text and the parameters for rows of storable values."""
         before, row, after = self.text
-        parameters = self._parameters(rows)
         if not self.is_insert:
-            return before, list(parameters)
-        return before + ",".join([row] * len(rows)) + after, tuple(chain.from_iterable(parameters))
+            return before, rows
+        return before + ",".join([row] * len(rows)) + after, tuple(chain.from_iterable(rows))
 
-    def _parameters(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
-        columns: list[Sequence[Any]] = list(zip(*map(self.pick, rows), strict=True))
+    def storable(self, columns: Mapping[str, Sequence[Any]]) -> list[Sequence[Any]]:
+        """Return columns in the order of the parameters, as the driver takes them."""
+        ordered = [columns[name] for name in self.names]
         for index, process, kind in self.processors:
-            if not are_storable(kind, columns[index]):
-                columns[index] = [process(value) for value in columns[index]]
-        return zip(*columns, strict=True)
+            if not are_storable(kind, ordered[index]):
+                ordered[index] = [process(value) for value in ordered[index]]
+        return ordered
 
 
 def _prepare(statement: sa.Insert | sa.Update, keys: tuple[str, ...], dialect: sa.Dialect) -> _Prepared:
@@ -103,7 +108,6 @@ def _prepare(statement: sa.Insert | sa.Update, keys: tuple[str, ...], dialect: s
         for index, type_ in enumerate(types)
         if (process := type_.dialect_impl(dialect).bind_processor(dialect)) is not None
     ]
-    pick = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
     is_insert = isinstance(statement, sa.Insert)
     text = str(compiled).partition(f"({', '.join('?' * len(names))})") if is_insert else (str(compiled), "", "")
-    return _Prepared(text, pick, tuple(processors))
+    return _Prepared(text, names, tuple(processors))

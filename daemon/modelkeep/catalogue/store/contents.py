@@ -37,7 +37,7 @@ def keep_contents(connection: sa.Connection, read: Sequence[ContentRow]) -> list
     if not read:
         return []
     known = contents_of(connection, [row.sha256 for row in read])
-    _ADD.run(connection, [_ROWS.row(row) for row in read if row.sha256 not in known])
+    _ADD.run_columns(connection, _ROWS.columns_of(row for row in read if row.sha256 not in known))
     late = [row for row in read if row.tensors is not None and row.sha256 in known]
     values = [
         {"b_sha256": row.sha256, **{f"b_{name}": _ROWS.row(row)[name] for name in _READ}}

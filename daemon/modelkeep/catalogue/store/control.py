@@ -96,9 +96,14 @@ def migration_values(
         removed: base names of published images that it removes.
         originals: further pending originals that it removes.
     """
+    if not (files or image or removed or originals):
+        return {"id": migration, "committed_at": now_ms, "plan_json": _NOTHING_LEFT}
     plan = {"files": [file.as_json() for file in files], "image": image}
     plan |= {name: list(names) for name, names in (("removed", removed), ("originals", originals)) if names}
     return {"id": migration, "committed_at": now_ms, "plan_json": json_text(plan)}
+
+
+_NOTHING_LEFT = json_text({"files": [], "image": ""})
 
 
 def add_migrations(connection: sa.Connection, rows: Sequence[Mapping[str, object]]) -> None:

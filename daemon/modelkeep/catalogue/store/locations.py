@@ -126,7 +126,12 @@ def put_each(connection: sa.Connection, locations: Sequence[Location], now_ms: i
 
 def put_locations(connection: sa.Connection, locations: Sequence[Location], now_ms: int) -> None:
     """Write locations over those of the same paths; the main paths of their models are the caller's to choose."""
-    _PUT.run(connection, [location_values(location, now_ms) for location in locations])
+    seen = {
+        "first_seen": [location.first_seen or now_ms for location in locations],
+        "last_seen": [location.last_seen or now_ms for location in locations],
+    }
+    known = _FINGERPRINTS.columns_of(location.fingerprint for location in locations)
+    _PUT.run_columns(connection, _ROWS.columns_of(locations) | known | seen)
 
 
 def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> None:

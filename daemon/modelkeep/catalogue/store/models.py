@@ -31,7 +31,7 @@ def upsert_model(connection: sa.Connection, model: Model) -> None:
 
 def upsert_models(connection: sa.Connection, values: Sequence[Model]) -> None:
     """Insert models, or write all their columns over those of the same content."""
-    _UPSERT.run(connection, [model_values(model) for model in values])
+    _UPSERT.run_columns(connection, _ROWS.columns_of(values))
 
 
 def get_model(connection: sa.Connection, sha256: str) -> Model | None:

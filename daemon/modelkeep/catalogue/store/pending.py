@@ -6,16 +6,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, below
-from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.dialect import among, below, next_ids
+from modelkeep.catalogue.store.bulk import Bulk, all_rows
 from modelkeep.catalogue.store.import_origin import forget_pending
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_pending
-from modelkeep.catalogue.tables import models, pending_import, record_claims, record_targets
+from modelkeep.catalogue.tables import models, pending_import, pending_model_tags, record_claims, record_targets
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root, first_around, innermost_first, suggested_name, suggested_type
 from modelkeep.domain.parking import Parked
-from modelkeep.domain.values import WATCH_SOURCE, PendingImport, PendingState
+from modelkeep.domain.values import WATCH_SOURCE, DueRow, PendingImport, PendingState
 
 _ROWS = RowsOf(pending_import, PendingImport)
 _SELECT = sa.select(*_ROWS.columns)
@@ -48,14 +48,6 @@ def insert_pending(connection: sa.Connection, pending: PendingImport) -> int:
     result = connection.execute(sa.insert(pending_import).values(pending_values(pending)))
     assert result.inserted_primary_key is not None  # noqa: S101 - an INSERT of one row
     return int(result.inserted_primary_key[0])
-
-
-def insert_pendings(connection: sa.Connection, rows: Sequence[PendingImport]) -> dict[str, int]:
-    """Insert rows, each under a new id; returns the ids by path."""
-    _INSERT.run(connection, [pending_values(row) for row in rows])
-    chosen = among(pending_import.c.path, [row.path for row in rows])
-    query = sa.select(pending_import.c.path, pending_import.c.id).where(chosen)
-    return {row.path: row.id for row in connection.execute(query).all()} if rows else {}
 
 
 def update_pending(connection: sa.Connection, pending: PendingImport) -> None:
@@ -118,7 +110,7 @@ def newest_pending_id(connection: sa.Connection) -> int:
 
 def due_pending(
     connection: sa.Connection, now_ms: int, limit: int, without_ids: Collection[int] = (), *, claimed: bool = False
-) -> list[PendingImport]:
+) -> list[DueRow]:
     """Return rows that the sweep takes up: waiting or failed or missing, and due. The longest due come first.
 
     Args:
@@ -129,15 +121,32 @@ def due_pending(
         claimed: whether rows are wanted of whose file another tool made a hash; all others come before these.
     """
     query = (
-        _SELECT.where(pending_import.c.state != PendingState.CONFLICT, pending_import.c.due_at <= now_ms)
+        sa.select(*_DUE)
+        .where(pending_import.c.state != PendingState.CONFLICT, pending_import.c.due_at <= now_ms)
         .where(sa.not_(among(pending_import.c.id, without_ids)))
         .where(_IS_CLAIMED if claimed else sa.not_(_IS_CLAIMED))
         .order_by(pending_import.c.due_at, pending_import.c.id)
         .limit(limit)
     )
-    return _rows(connection, query)
+    return [
+        DueRow(row_id, path, size_bytes, attempts, image, bool(knows_nothing))
+        for row_id, path, size_bytes, attempts, image, knows_nothing in all_rows(connection, query)
+    ]
 
 
+_DUE = (
+    pending_import.c.id,
+    pending_import.c.path,
+    pending_import.c.size_bytes,
+    pending_import.c.attempts,
+    pending_import.c.image,
+    sa.and_(
+        pending_import.c.source == WATCH_SOURCE,
+        pending_import.c.meta_json == "{}",
+        pending_import.c.image == "",
+        sa.not_(sa.exists().where(pending_model_tags.c.model_id == pending_import.c.id)),
+    ),
+)
 _IS_CLAIMED = (
     sa.exists()
     .where(record_targets.c.path == pending_import.c.path, record_claims.c.record_id == record_targets.c.record_id)
@@ -183,17 +192,19 @@ def detect(
     """
     held = get_pendings_at(connection, [file.path for file in found])
     roots = innermost_first(roots)
-    new = {file.path: _row_of(file, roots, now_ms) for file in found if file.path not in held}
-    ids = insert_pendings(connection, list(new.values()))
+    missing = {file.path: file for file in found if file.path not in held}
+    ids = next_ids(connection, pending_import, len(missing))
+    new = {path: _row_of(id_, file, roots, now_ms) for id_, (path, file) in zip(ids, missing.items(), strict=True)}
+    _INSERT.run_columns(connection, _ROWS.columns_of(new.values()))
     answer: list[tuple[PendingImport, bool]] = []
     again: list[PendingImport] = []
     for file in found:
         row = held.get(file.path)
         if row is None:
-            row = held[file.path] = new[file.path].evolve(id=ids[file.path])
+            row = held[file.path] = new[file.path]
             answer.append((row, True))
             continue
-        if file.path not in ids and not _waits_for(row, file, now_ms):
+        if file.path not in new and not _waits_for(row, file, now_ms):
             row = row.evolve(state=PendingState.WAITING, due_at=now_ms, last_error="", size_bytes=file.size_bytes)
             again.append(row)
         answer.append((row, False))
@@ -295,10 +306,10 @@ def image_names(connection: sa.Connection) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
-def _row_of(file: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
+def _row_of(pending_id: int, file: Found, roots: Sequence[Root], now_ms: int) -> PendingImport:
     root = first_around(file.path, roots)
     return PendingImport(
-        id=0,
+        id=pending_id,
         path=file.path,
         name=suggested_name(file.path),
         type=suggested_type(file.path, root),

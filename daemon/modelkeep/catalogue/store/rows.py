@@ -1,7 +1,7 @@
 """Values as rows: the columns of a value are those that are named like its fields."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from operator import attrgetter
@@ -37,6 +37,7 @@ class RowsOf(Generic[V]):
         """In the order of the fields."""
         self._names = [column.name for column in self.columns]
         self._values_of = attrgetter(*self._fields)
+        self._nothing = (None,) * len(held)
         self._json = [_JSON[name] for name in self._fields if name in _JSON]
         self._readings = {
             field.name: read for field in held if (read := _reading(field.name, field.type)) is not None
@@ -48,6 +49,14 @@ class RowsOf(Generic[V]):
         for column in self._json:
             row[column] = json_text(row[column]) if row[column] else "{}"
         return row
+
+    def columns_of(self, values: Iterable[V | None]) -> dict[str, Sequence[Any]]:
+        """Return values column by column; None is NULL in all of them."""
+        rows = [self._nothing if value is None else self._values_of(value) for value in values]
+        columns: dict[str, Sequence[Any]] = dict(zip(self._names, zip(*rows, strict=True), strict=False))
+        for name in self._json if rows else ():
+            columns[name] = [json_text(value) if value else "{}" for value in columns[name]]
+        return columns
 
     def select(self, connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> dict[str, Sequence[Any]]:
         """Return what a query of `columns` finds, as the values of each field."""
