@@ -59,6 +59,7 @@ def test_a_condition_takes_any_number_of_values(connection: sa.Connection) -> No
     assert set(found) == set(ODD[:3])
     assert connection.execute(sa.select(tags.c.id).where(among(tags.c.id, [2, 4, 6]))).scalars().all() == [2, 4]
     assert connection.execute(sa.select(tags.c.id).where(among(tags.c.id, []))).scalars().all() == []
+    assert connection.execute(sa.select(tags.c.id).where(among(tags.c.id, [2**70, 2]))).scalars().all() == [2]
 
 
 def test_a_path_with_a_nul_character_is_nobodys(connection: sa.Connection) -> None:

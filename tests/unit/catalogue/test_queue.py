@@ -195,6 +195,24 @@ class TestDue:
         paths = [row.path for row in (made, others, unclaimed)]
         assert await catalogue.claims_on_files(paths) == {made.path: [claim]}
 
+    async def test_a_row_tells_what_the_stages_ask_of_it(self, catalogue: Catalogue) -> None:
+        await take(
+            catalogue,
+            legacy("said", on_disk=print_of(1), meta={"description": "words"}),
+            legacy("tagged", on_disk=print_of(1), tags=("red",), meta={}),
+        )
+        await queue(catalogue, "/m/caf\udce9.pt", size_bytes=2**40)
+        rows = await catalogue.pending_imports()
+        due = {row.id: row for row in await catalogue.due_pending(NOW, 10)}
+        names = ("path", "size_bytes", "attempts", "image", "knows_nothing")
+        asked = [(getattr(row, name), getattr(due[row.id], name)) for row in rows for name in names]
+        assert [told for _, told in asked] == [known for known, _ in asked]
+        assert {row.path: row.knows_nothing for row in due.values()} == {
+            "/m/said.pt": False,
+            "/m/tagged.pt": False,
+            "/m/caf\udce9.pt": True,
+        }
+
     async def test_what_is_in_hand_is_left_out_and_does_not_use_up_the_limit(self, catalogue: Catalogue) -> None:
         rows = await queue(catalogue, *(f"/m/{number}.pt" for number in range(6)))
         in_hand = {row.id for row in rows[:4]}
