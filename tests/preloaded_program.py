@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 LOADED_FIRST = (
-    *("modelkeep.cli.app", "modelkeep.cli.changing", "modelkeep.cli.reading", "modelkeep.service.daemon"),
+    *("modelkeep.cli.app", "modelkeep.cli.changing", "modelkeep.cli.reading", "modelkeep.service.running"),
     *("modelkeep.cli.models_view", "modelkeep.cli.pending_view", "modelkeep.cli.status_view", "alembic.command"),
     *("modelkeep.cli.import_progress", "modelkeep.cli.import_view", "modelkeep.cli.path_guess"),
     *("modelkeep.importers.reading", "modelkeep.importers.registry", "modelkeep.service.offline"),

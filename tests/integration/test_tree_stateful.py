@@ -10,7 +10,7 @@ from tests.daemon_process import DaemonProcess
 from tests.integration.daemon_in_thread import DaemonInThread
 from tests.integration.tree_machine import TABLES, TreeMachine
 
-from modelkeep.service import daemon as service
+from modelkeep.service import upkeep
 
 ALWAYS = settings(
     deadline=None,
@@ -59,7 +59,7 @@ class InProcess(TreeMachine):
 
 @pytest.fixture(autouse=True)
 def _roots_are_looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "LOOK_AT_ROOTS_SECONDS", 0.2)
+    monkeypatch.setattr(upkeep, "LOOK_AT_ROOTS_SECONDS", 0.2)
 
 
 # The same examples every time: what chance finds is for the soak, where somebody looks at it.

@@ -120,7 +120,7 @@ def test_a_hung_event_loop_is_ended_and_started_again(box: Seen) -> None:
 def test_the_log_says_where_it_hung(box: Seen) -> None:
     said = step(box, "hang_it")["said"]
     assert "Fatal Python error: Aborted" in said
-    assert any("service/daemon.py" in line for line in said)
+    assert any("service/running.py" in line for line in said)
 
 
 def test_a_reload_takes_a_new_root_without_a_restart(box: Seen) -> None:

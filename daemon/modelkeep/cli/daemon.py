@@ -26,7 +26,7 @@ def run(context: typer.Context) -> None:
     """
     keep_heap_small()
     leave_out("rich", "pydantic.v1")  # structlog shows tracebacks with the one, FastAPI refuses models of the other
-    from modelkeep.service.daemon import run_daemon
+    from modelkeep.service.running import run_daemon
 
     call = invocation(context)
     describe(call.settings)

@@ -93,7 +93,7 @@ def _import(call: Invocation, order: ImportOrder) -> None:
 
 def _run(call: Invocation) -> int:
     from modelkeep.cli.tour_watch import watching
-    from modelkeep.service.daemon import run_daemon
+    from modelkeep.service.running import run_daemon
 
     with watching(call) as announce:
         return run_daemon(call.settings, announce=announce, log_level="error")

@@ -1,25 +1,13 @@
 """The daemon: builds the parts, starts them in order, stops them in order."""
 
 import asyncio
-import faulthandler
-import gc
-import multiprocessing
-import os
-import signal
-import sys
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from modelkeep.base.clock import JumpWatch, now_ms
-from modelkeep.base.log import configure_logging, get_logger
-from modelkeep.base.memory import give_back_memory
-from modelkeep.base.notify import ServiceManager
-from modelkeep.base.patience import within
+from modelkeep.base.clock import now_ms
+from modelkeep.base.log import get_logger
 from modelkeep.base.persistence import persist
 from modelkeep.changes.adoption import Adoption
 from modelkeep.changes.header_images import HeaderImages
@@ -35,19 +23,19 @@ from modelkeep.domain.events import FileAppeared, WatchEvent
 from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.domain.values import Record
-from modelkeep.errors import CatalogueError, SettingsError
-from modelkeep.journal.contents import Indexed, write_next_index
+from modelkeep.errors import SettingsError
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.manners import Manners
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
-from modelkeep.service.holdings import Holdings, identity, open_holdings
+from modelkeep.service.holdings import Holdings, identity
 from modelkeep.service.operations import Operations
 from modelkeep.service.resting import Resting
-from modelkeep.service.schedule import Job, Schedule
+from modelkeep.service.schedule import Schedule
 from modelkeep.service.serving import HttpInterface
 from modelkeep.service.status import status_line
-from modelkeep.service.supervision import STUCK_SECONDS, supervised
+from modelkeep.service.supervision import STUCK_SECONDS
 from modelkeep.service.telling import tell
+from modelkeep.service.upkeep import Upkeep
 from modelkeep.settings.model import Settings
 from modelkeep.watch.context import Context
 from modelkeep.watch.coverage import UNWATCH_SECONDS
@@ -60,90 +48,7 @@ from modelkeep.watch.watcher import EventQueue, Watcher
 if TYPE_CHECKING:
     from modelkeep.dev.mock_hasher import MockHasher
 
-LOOK_AT_ROOTS_SECONDS = 5.0
-IMAGE_WORKERS_IDLE_SECONDS = 60.0
-THREAD_TURN_SECONDS = 0.001
-END_SECONDS = 1.0
-"""How long threads may take to end when all else has."""
-
 _log = get_logger("service")
-
-
-def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level: str = "info") -> int:
-    """Run until SIGTERM or SIGINT; returns the exit status.
-
-    Args:
-        settings: the configuration.
-        announce: shows a sentence to whoever started it.
-        log_level: from which on the operational log says something.
-
-    Raises:
-        DataDirectoryBusy: another daemon holds the data folder.
-        SettingsError: the address is in use, or the configuration is wrong.
-        CatalogueError: the catalogue cannot be opened.
-        JournalError: the journal cannot be opened.
-    """
-    configure_logging(log_level)
-    faulthandler.enable()  # the service manager ends what hangs by SIGABRT: the log then says where it hung
-    # A request is handed from the event loop to a thread and back: each time a busy thread may go on for so long.
-    sys.setswitchinterval(THREAD_TURN_SECONDS)
-    # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
-    signal.signal(signal.SIGIO, signal.SIG_IGN)
-    threads = ThreadPoolExecutor(thread_name_prefix="work")
-    with asyncio.Runner() as runner:
-        runner.get_loop().set_default_executor(threads)
-        try:
-            status = runner.run(_run(settings, announce))
-        except Exception as error:
-            if _hangs(threads):
-                announce(f"ended by an error: {error}")
-                _leave(1)
-            raise
-        if _hangs(threads):
-            _leave(status)
-    return status
-
-
-def _hangs(threads: ThreadPoolExecutor) -> bool:
-    """Return whether something is left that waits for a disk; the interpreter would wait for it too."""
-
-    def end() -> bool:
-        threads.shutdown(cancel_futures=True)
-        return bool(multiprocessing.active_children())
-
-    return within(END_SECONDS, end, otherwise=True)
-
-
-def _leave(status: int) -> NoReturn:
-    """End the process now: everything that has to last is closed."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
-    async with (
-        supervised(ServiceManager()) as supervision,
-        open_holdings(settings, "modelkeep run", tell) as holdings,
-    ):
-        daemon = Daemon(settings, holdings)
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(supervision.reload(daemon.reload)))
-        await daemon.start()
-        gc.freeze()  # what a start made stays; to look for garbage in it would hold up requests
-        roots = len(settings.model_roots())
-        watched = f"{roots} root{'' if roots == 1 else 's'}"
-        announce(f"ready at {daemon.url}, {watched}, data in {settings.data_dir}")
-        supervision.ready(daemon.status_line, daemon.stuck_part)
-        await daemon.wait(stop)
-        supervision.stopping()
-        announce("stopping")
-        await daemon.stop()
-    announce("stopped")
-    return 0
 
 
 class Daemon:
@@ -154,11 +59,7 @@ class Daemon:
         self._holdings = holdings
         self._catalogue = holdings.catalogue
         self._journal = holdings.journal
-        self._began = time.monotonic()
-        self._clock = JumpWatch()
         self._state = "starting"
-        self._indexed: set[Indexed] = set()
-        self._looked_at_seq = 0
         self._tasks: list[asyncio.Task[None]] = []
         extensions = settings.watch.extensions
         silence_seconds = settings.watch.silence_seconds
@@ -204,21 +105,15 @@ class Daemon:
         self._keeper = RootKeeper(
             context, self._watcher, self._intake.scans, holdings.troubles, on_return=self._pipeline.sweep
         )
-        self._schedule = Schedule(
-            [
-                Job("sweep", settings.sweep.interval_seconds, self._sweep),
-                Job("rescan", settings.watch.rescan_seconds, self._rescan),
-                Job("roots", LOOK_AT_ROOTS_SECONDS, self._look_around),
-                Job("house", IMAGE_WORKERS_IDLE_SECONDS, self._keep_house),
-            ]
-        )
-        self._resting = Resting(
+        self._sidecars = self._beside_models()
+        resting = Resting(
             lambda: self._journal.seq + self._operations.library.answered,
             lambda: self._catalogue.database.transactions,
             lambda: self._pipeline.is_idle,
             self._catalogue.database.release_memory,
         )
-        self._sidecars = self._beside_models()
+        upkeep = Upkeep(holdings, self._pipeline, self._keeper, self._sidecars, self._successions, resting)
+        self._schedule = Schedule(upkeep.jobs(settings.sweep.interval_seconds, settings.watch.rescan_seconds))
         holdings.journal.on_records = self._hear_records
         self._operations = Operations(
             holdings,
@@ -328,42 +223,6 @@ class Daemon:
     def _lost_track(self, root: str) -> None:
         self._journal.append("watch.overflowed", root=root, overflows=self._watcher.overflows)
         self._roots.ask_rescan(root)
-
-    async def _sweep(self) -> None:
-        jump = self._clock.look()
-        if jump is not None:
-            # Set forward, it makes rows due early, and that is all. Set back, what was due has to be so by it too.
-            back_ms = min(0, jump.shift_ms)
-            rows = await self._catalogue.shift_due(jump.before_ms + back_ms, back_ms) if back_ms else 0
-            self._journal.append("clock.jumped", shift_ms=jump.shift_ms, rows=rows)
-        before = len(self._pipeline.in_hand)
-        self._pipeline.sweep()
-        await self._keeper.look_outside()
-        # Counting all that there is would bring back each minute what was given back of memory.
-        counts = await self._catalogue.pending_counts()
-        if before or counts["waiting"]:  # rows that wait for the owner are no news
-            self._journal.append("sweep.finished", in_hand=before, **counts)
-
-    async def _rescan(self) -> None:
-        await self._keeper.rescan_all("scheduled")
-        self._sidecars.look_everywhere(self._keeper.watched)
-
-    async def _look_around(self) -> None:
-        await self._keeper.check()
-        if self._journal.seq != self._looked_at_seq:  # a file may be gone whose weights lie under another header
-            self._looked_at_seq = self._journal.seq
-            self._successions.look()
-        await self._resting.look()
-
-    async def _keep_house(self) -> None:
-        with suppress(CatalogueError):  # its troubles are told by whoever has something to write
-            await self._catalogue.prove_writer()
-        await self._holdings.changes.tend()
-        self._successions.look()
-        if self._pipeline.is_idle:
-            await asyncio.to_thread(self._holdings.image_pool.release)
-            if await asyncio.to_thread(write_next_index, self._holdings.directory.journal, self._indexed):
-                await asyncio.to_thread(give_back_memory)
 
     def _hashing(self) -> Hashing:
         """Return what hashes: the pool, in a developer's daemon with a double before it that knows stand-in files."""
