@@ -78,7 +78,7 @@ def _values(kind: str, rows: Sequence[LegacyRow], sets: _TagSets) -> Iterator[tu
         places.add(row.path)
         if claim:
             seen.add(claim)
-        meta = json_text(row.meta)
+        meta = json_text(row.meta) if row.meta else "{}"
         texts = row.key, row.path, name, "" if name else suggested_name(row.path), type_, base
         key, path, stored_name, file_name, stored_type, stored_base = (
             texts if "".join(texts).isascii() else map(storable_path, texts)
@@ -106,7 +106,7 @@ SAID_AFTER = '], "image": ""}]'
 
 def _said(form: str, row: LegacyRow, meta: str) -> str:
     """Return what is kept with the location of a row until its file is read, up to the ids of its tags."""
-    texts = {name: json.dumps(text) for name, text in row.texts.items()}
+    texts = {"name": json.dumps(row.name), "type": json.dumps(row.type), "base": json.dumps(row.base)}
     # In ASCII, as `store.statements` has it, to which DEL does not belong there.
     is_plain = meta.isascii() and "\x7f" not in meta
     texts["meta"] = meta if is_plain else json.dumps(row.meta)

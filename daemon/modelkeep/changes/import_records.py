@@ -1,6 +1,7 @@
 """What the journal records of the rows that an import took, and what is left to do after the commit."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from modelkeep.changes.protocol import Planned
 from modelkeep.domain.legacy import PlainRow, TakenRow, TakenRows, Taking
@@ -12,7 +13,7 @@ def planned(taken: TakenRows, kind: str) -> Planned:
     """Return what an import does: each row with an image to publish can be resumed by itself."""
     plans: list[Record] = []
     failed: list[Record] = []
-    records: list[Record] = [_of_plain(row, kind) for row in taken.plain]
+    records: list[Record] = []
     committed: list[Committed] = []
     for row in taken.rows:
         if row.migration:
@@ -26,7 +27,9 @@ def planned(taken: TakenRows, kind: str) -> Planned:
             committed.append(Committed(row.migration, row.sha256, row.files, originals=originals, ending=story))
         else:
             records += _story(row, kind)
-    return Planned(plans, records, committed, failed)
+    # Of a million rows no record is made before it is written.
+    plain = (_of_plain(row, kind) for row in taken.plain)
+    return Planned(plans, chain(plain, records), committed, failed)
 
 
 def _story(row: TakenRow, kind: str) -> Iterator[Record]:

@@ -8,8 +8,9 @@ journal what was planned, in the catalogue what of it committed, and brings it t
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from modelkeep.base.troubles import Troubles
@@ -21,6 +22,8 @@ from modelkeep.errors import CatalogueError
 
 R = TypeVar("R")
 
+_RECORDS_AT_ONCE = 2000
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,13 +33,13 @@ class Planned:
 
     Args:
         plans: records from which a start can bring it to its end.
-        records: what the journal says of it once it is committed.
+        records: what the journal says of it once it is committed; made as they are written, and read once.
         committed: what is left to do then.
         failed: records that close the plans if it is not committed; the reason is added to each.
     """
 
     plans: Sequence[Record] = ()
-    records: Sequence[Record] = ()
+    records: Iterable[Record] = ()
     committed: Sequence[Committed] = ()
     failed: Sequence[Record] = ()
 
@@ -160,8 +163,9 @@ class Changes:
         planned = attempt.planned or Planned()
         published = {file.staged for item in planned.committed for file in item.files}
         self._images.discard([name for name in attempt.change.staged if name not in published])
-        if planned.records:
-            self._journal.append_many(planned.records)
+        records = iter(planned.records)
+        while portion := list(islice(records, _RECORDS_AT_ONCE)):
+            self._journal.append_many(portion)
         self.publisher.add(planned.committed)
         self.publisher.publish()
 

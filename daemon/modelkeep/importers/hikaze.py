@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from modelkeep.base.collector import collector_paused
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, Refusal
@@ -45,6 +46,7 @@ class RowComposer:
 
     images: ImageFolder
     path_map: PathMap
+    _tags: "dict[int, _Carried]" = field(default_factory=dict)
 
     def compose(self, record: HikazeRecord) -> LegacyRow | Refusal:
         """Return the row, or why it cannot be taken."""
@@ -53,10 +55,11 @@ class RowComposer:
         if reason:
             return Refusal(key, original_path, reason)
         meta = read_meta(record.extra_json, record.meta_json, self.images.find)
-        image = self._choose_image(meta)
+        image = self._choose_image(meta) if meta.references else ""
+        tags = self._carried(record.tags)
         return LegacyRow(
             key=key,
-            digest=_digest(record, image),
+            digest=_digest(record, tags.said, image),
             path=path,
             original_path=original_path,
             name=clean(record.name),
@@ -65,7 +68,7 @@ class RowComposer:
             created_at=_created_at(record.created_at, meta.remarks),
             claim=_claim(record.hash_hex, meta.remarks),
             meta=meta.value,
-            tags=_distinct(record.tags),
+            tags=tags.distinct,
             image=str(self.images.path / image) if image else "",
             remarks=tuple(meta.remarks),
             is_mapped=is_mapped(record.path, self.path_map),
@@ -73,8 +76,6 @@ class RowComposer:
 
     def _choose_image(self, meta: HikazeMeta) -> str:
         """Return the base name of the first image that is there; what is not taken becomes a remark."""
-        if not meta.references:
-            return ""
         found = list(dict.fromkeys(filter(None, map(self.images.find, meta.references))))
         absent = [clean(reference) for reference in meta.references if not self.images.find(reference)]
         for reference in absent:
@@ -85,6 +86,21 @@ class RowComposer:
                 " for a row takes one image with it"
             )
         return found[0] if found else ""
+
+    def _carried(self, tags: tuple[LegacyTag, ...]) -> "_Carried":
+        """Return what is made of the tags of a row; the reader hands over one object for the same tags."""
+        held = self._tags.get(id(tags))
+        if held is None or held.tags is not tags:
+            held = self._tags[id(tags)] = _Carried(tags, _distinct(tags), _said(tags))
+        return held
+
+
+class _Carried(NamedTuple):
+    """Tags of a row, each of them once, and how the digest spells them."""
+
+    tags: tuple[LegacyTag, ...]
+    distinct: tuple[LegacyTag, ...]
+    said: str
 
 
 def _image_folder(options: SourceOptions, database: Path) -> ImageFolder:
@@ -158,8 +174,13 @@ def _distinct(tags: tuple[LegacyTag, ...]) -> tuple[LegacyTag, ...]:
     return tags if len(tags) < 2 else tuple({tag.name: tag for tag in tags}.values())
 
 
-def _digest(record: HikazeRecord, image: str) -> str:
+def _said(tags: tuple[LegacyTag, ...]) -> str:
+    return ascii(sorted((tag.name, tag.color) for tag in tags))
+
+
+def _digest(record: HikazeRecord, tags: str, image: str) -> str:
     """Return what changes when anything changes that the source says of a row, on whatever machine it is read."""
-    said = (*record[1:-1], sorted((tag.name, tag.color) for tag in record.tags), image)
-    # `ascii` writes any mixture of types unmistakably, lone surrogates included, and never differently.
-    return hashlib.sha256(ascii(said).encode("ascii")).hexdigest()
+    # `ascii` writes any mixture of types unmistakably, lone surrogates included, and never differently. This is how
+    # it writes the columns, the tags and the image as one tuple: earlier runs have noted digests of that.
+    said = f"{ascii(record[1:-1])[:-1]}, {tags}, {image!a})"
+    return hashlib.sha256(said.encode("ascii")).hexdigest()

@@ -46,6 +46,9 @@ def read_meta(extra_json: object, meta_json: object, find_image: Callable[[str],
     if extra_json is None and meta_json is None:
         return found
     extra = _parse(extra_json, "extra_json", found, find_image)
+    if meta_json in (None, "", b"") and not found.unread:
+        found.value = extra
+        return found
     below = _parse(meta_json, "meta_json", found, find_image)
     lost = _lost(extra, below)
     found.value = metadata.merge(extra, below)
@@ -60,7 +63,7 @@ def read_meta(extra_json: object, meta_json: object, find_image: Callable[[str],
 def _parse(raw: object, column: str, found: HikazeMeta, find_image: Callable[[str], str]) -> JsonObject:
     """Return a column's object; what is none is kept as text in `found`."""
     text = as_text(raw)
-    if not text.strip():
+    if not text or text.isspace():
         return {}
     loaded = Loaded(fault=TOO_LONG) if len(text) > TEXT_LENGTH_MAX else load_json(text)
     value, fault = loaded.value, loaded.fault

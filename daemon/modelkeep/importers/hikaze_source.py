@@ -7,6 +7,7 @@ Format: `models(id, path, name, type, size_bytes, hash_hex, created_at, meta_jso
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,8 +66,26 @@ def read_records(connection: sqlite3.Connection, database: Path) -> Iterator[Hik
     tags = _read_tags(connection)
     wanted = (*REQUIRED, *OPTIONAL)
     selected = ", ".join(name if name in columns else f"NULL AS {name}" for name in wanted)
-    for values in connection.execute(f"SELECT {selected} FROM models ORDER BY id"):  # noqa: S608  # own constants
-        yield HikazeRecord._make((*values, tuple(tags.get(values[0], ()))))
+    for values in _rows(connection, f"SELECT {selected} FROM models ORDER BY id"):  # noqa: S608  # own constants
+        yield HikazeRecord._make((*values, tags.get(values[0], ())))
+
+
+def _rows(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Yield what a query selects; texts are decoded one by one only where some are no UTF-8."""
+    one_by_one, connection.text_factory = connection.text_factory, str
+    read = 0
+    try:
+        for values in connection.execute(query):
+            yield values
+            read += 1
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("Could not decode to UTF-8"):
+            raise
+    else:
+        return
+    finally:
+        connection.text_factory = one_by_one
+    yield from islice(connection.execute(query), read, None)
 
 
 def _inside(folder: Path) -> Path:
@@ -105,8 +124,8 @@ def _columns(connection: sqlite3.Connection, table: str) -> frozenset[str]:
     return frozenset(clean(name) for _, name, *_ in connection.execute(f"PRAGMA table_info({table})"))
 
 
-def _read_tags(connection: sqlite3.Connection) -> dict[Any, list[LegacyTag]]:
-    """Return the tags by model id; one value per tag, however many models bear it."""
+def _read_tags(connection: sqlite3.Connection) -> dict[Any, tuple[LegacyTag, ...]]:
+    """Return the tags by model id; one value per tag, and one for all models that bear the same."""
     columns = _columns(connection, "tags")
     if not {"id", "name"} <= columns or not {"model_id", "tag_id"} <= _columns(connection, "model_tags"):
         return {}
@@ -115,9 +134,18 @@ def _read_tags(connection: sqlite3.Connection) -> dict[Any, list[LegacyTag]]:
         tag_id: LegacyTag(clean(name).strip(), clean(color).strip(), milliseconds(created_at) or 0)
         for tag_id, name, color, created_at in connection.execute(f"SELECT {selected} FROM tags")  # noqa: S608
     }
-    by_model: dict[Any, list[LegacyTag]] = defaultdict(list)
+    named = {tag_id: tag for tag_id, tag in tags.items() if tag.name}
+    by_model: dict[Any, list[Any]] = defaultdict(list)
     for model_id, tag_id in connection.execute("SELECT model_id, tag_id FROM model_tags ORDER BY model_id, tag_id"):
-        tag = tags.get(tag_id)
-        if tag is not None and tag.name:
-            by_model[model_id].append(tag)
-    return by_model
+        by_model[model_id].append(tag_id)
+    borne: dict[tuple[Any, ...], tuple[LegacyTag, ...]] = {}
+    return {model_id: _borne_together(tuple(ids), named, borne) for model_id, ids in by_model.items()}
+
+
+def _borne_together(
+    ids: tuple[Any, ...], named: dict[Any, LegacyTag], borne: dict[tuple[Any, ...], tuple[LegacyTag, ...]]
+) -> tuple[LegacyTag, ...]:
+    held = borne.get(ids)
+    if held is None:
+        held = borne[ids] = tuple(named[tag_id] for tag_id in ids if tag_id in named)
+    return held

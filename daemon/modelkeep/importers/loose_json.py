@@ -4,9 +4,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from modelkeep.domain.frozen import frozen
 from modelkeep.domain.values import JsonObject
 from modelkeep.importers.legacy_text import clean
 
@@ -22,7 +22,7 @@ TOO_DEEP = "is nested too deep"
 TOO_LONG = "is too long to be read"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """What a JSON text says, or what is wrong with it; a value of which parts had to be replaced or left out.
 
@@ -59,7 +59,7 @@ def load_json(text: str, items_max: int = ITEMS_MAX, *, note_repeated: bool = Fa
         return Loaded(fault=NOT_JSON)
     if text.count("{") + text.count("[") > DEPTH_MAX and is_deep(value):
         return Loaded(fault=TOO_DEEP)
-    keys = tuple(dict.fromkeys(map(clean, repeated)))
+    keys = tuple(dict.fromkeys(map(clean, repeated))) if repeated else ()
     if not is_odd:
         return Loaded(value, repeated=keys)
     cleaned = _cleaned(value)
@@ -93,10 +93,19 @@ def _no_number(text: str) -> float:
 _STRICT = json.JSONDecoder(parse_float=_finite, parse_constant=_no_number)
 
 
+def _strictly_read(text: str) -> Any:
+    """Return what `_STRICT.decode` does, without its looks for white space around most texts."""
+    if text[:1] in ("{", "["):
+        value, end = _STRICT.raw_decode(text)
+        if end == len(text):
+            return value
+    return _STRICT.decode(text)
+
+
 def _decoder(repeated: list[str] | None) -> Callable[[str], Any]:
     """Return what reads a text strictly; keys that an object bears more than once are added to `repeated`."""
     if repeated is None:
-        return _STRICT.decode
+        return _strictly_read
 
     def as_object(pairs: Sequence[tuple[str, Any]]) -> JsonObject:
         value = dict(pairs)
