@@ -6,15 +6,18 @@ from modelkeep.changes.protocol import Planned
 from modelkeep.domain.migration import Committed, MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.values import Record
 
+Facts = dict[str, object]
+"""What the records of a migration say alike."""
+
 
 def planned(results: Sequence[MigrationResult]) -> Planned:
     """Return what a batch does."""
-    done = [result for result in results if result.outcome is Outcome.DONE]
+    told = [(result, facts_of(result.order) | {"action": _action(result)}) for result in results]
+    done = [(result, facts) for result, facts in told if result.outcome is Outcome.DONE]
     return Planned(
-        plans=[("migration.planned", _plan(result)) for result in done],
-        records=[record for result in results for record in _told(result)],
-        committed=[_committed(result) for result in done],
-        failed=failed([result.order for result in results]),
+        plans=[("migration.planned", _plan(result, facts)) for result, facts in done],
+        records=[record for result, facts in told for record in _told(result, facts)],
+        committed=[_committed(result, facts) for result, facts in done],
     )
 
 
@@ -37,7 +40,7 @@ def _action(result: MigrationResult) -> str:
     return result.decision.action.value if result.decision else ""
 
 
-def _plan(result: MigrationResult) -> dict[str, object]:
+def _plan(result: MigrationResult, facts: Facts) -> dict[str, object]:
     """Return the whole plan as the journal holds it."""
     pending = result.pending
     assert pending is not None  # noqa: S101 - a row that is migrated exists
@@ -51,27 +54,20 @@ def _plan(result: MigrationResult) -> dict[str, object]:
         "image": pending.image,
     }
     files = [file.as_json() for file in result.files]
-    return facts_of(result.order) | {
-        "action": _action(result),
-        "strategy": result.order.strategy.value,
-        "pending": row,
-        "files": files,
-    }
+    return facts | {"strategy": result.order.strategy.value, "pending": row, "files": files}
 
 
-def _told(result: MigrationResult) -> Iterator[Record]:
-    facts = facts_of(result.order)
+def _told(result: MigrationResult, facts: Facts) -> Iterator[Record]:
     if result.outcome is Outcome.DONE:
-        yield "migration.committed", facts | {"action": _action(result)}
+        yield "migration.committed", facts
     elif result.outcome is Outcome.CONFLICTED and result.decision is not None:
-        lost = list(result.decision.lost_keys)
-        yield "migration.conflicted", facts | {"action": _action(result), "differing": lost}
+        yield "migration.conflicted", facts | {"differing": list(result.decision.lost_keys)}
     if result.displaced:
         place = {"path": result.order.path, "sha256": result.displaced, "replaced_by": result.order.sha256}
         yield "file.changed", {**place, "cause": "other content lies at this path now"}
 
 
-def _committed(result: MigrationResult) -> Committed:
+def _committed(result: MigrationResult, facts: Facts) -> Committed:
     pending = result.pending
     used_up = pending is not None and bool(pending.image) and not result.order.image_refused
     return Committed(
@@ -79,17 +75,17 @@ def _committed(result: MigrationResult) -> Committed:
         result.order.sha256,
         result.files,
         originals=[pending.image] if pending is not None and used_up else [],
-        ending=_ending(result),
+        ending=_ending(result, facts),
     )
 
 
-def _ending(result: MigrationResult) -> list[Record]:
-    facts = facts_of(result.order)
+def _ending(result: MigrationResult, ending: Facts) -> list[Record]:
     records: list[Record] = []
     if result.files:
-        records.append(("image.published", facts | {"files": [file.final for file in result.files]}))
-    ending = facts | {"action": _action(result)}
+        files = [file.final for file in result.files]
+        records.append(("image.published", facts_of(result.order) | {"files": files}))
     if result.order.image_refused and result.pending is not None:
-        ending |= {"error": result.order.image_refused, "kept": f"images/pending/{result.pending.image}"}
+        kept = f"images/pending/{result.pending.image}"
+        ending = ending | {"error": result.order.image_refused, "kept": kept}
     records.append(("migration.finished", ending))
     return records

@@ -53,13 +53,13 @@ class Change(Generic[R]):
             result to this function before it commits.
         plan: returns what a result means; called inside the transaction. What it raises ends the transaction.
         staged: names of the files that are staged for it; `plan` may add to them.
-        failed: records that tell that it failed before anything was planned; the reason is added to each.
+        failed: makes the records that tell that it failed, where its plan has none; the reason is added to each.
     """
 
     commit: Callable[[Sequence[str], Callable[[R], None]], Awaitable[R]]
     plan: Callable[[R], Planned]
     staged: list[str]
-    failed: Sequence[Record] = ()
+    failed: Callable[[], Sequence[Record]] = tuple
 
 
 class Changes:
@@ -172,7 +172,7 @@ class Changes:
     def _withdraw(self, attempt: "_Attempt[Any]") -> None:
         """Clear away what was prepared for a change that is certainly not committed."""
         self._images.discard(attempt.change.staged)
-        failed = attempt.planned.failed if attempt.planned else attempt.change.failed
+        failed = (attempt.planned.failed if attempt.planned else ()) or attempt.change.failed()
         if failed:
             # An open plan would keep the journal's segments, and be rolled back at the next start.
             self._journal.append_many([(event, {**fields, "error": attempt.error}) for event, fields in failed])

@@ -191,7 +191,7 @@ class MigrateStage:
             lambda finished, before: self._catalogue.migrate(orders, finished, self._clock_ms(), before),
             planned,
             [name for order in orders if order.image for name in order.image.staged.values()],
-            failed(orders),
+            lambda: failed(orders),
         )
         try:
             async with self._changes.turn:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from modelkeep.catalogue.columns import signed
-from modelkeep.catalogue.dialect import CHUNK, among, below, chunks, outside, upsert
+from modelkeep.catalogue.dialect import among, below, outside, upsert
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf
@@ -85,15 +85,15 @@ def twins_of(connection: sa.Connection, fingerprints: Collection[Fingerprint]) -
     wanted: dict[tuple[int, ...], list[Fingerprint]] = {}
     for fingerprint in fingerprints:
         wanted.setdefault(_file_key(fingerprint), []).append(fingerprint)
-    keys = sorted({(signed(inode), size_bytes, signed(mtime_ns)) for _, inode, size_bytes, mtime_ns in wanted})
-    columns = sa.tuple_(locations.c.inode, locations.c.size_bytes, locations.c.mtime_ns)
-    for some in chunks(keys, CHUNK // 4):
-        query = _SELECT.where(columns.in_(some), sa.not_(locations.c.claimed))
-        for location in map(_location, connection.execute(query)):
-            known = location.fingerprint
-            for fingerprint in wanted.get(_file_key(known), ()) if known is not None else ():
-                if fingerprint.same_file_at_same_path(known):
-                    found.setdefault(fingerprint, []).append(location)
+    inodes = sorted({signed(inode) for _, inode, *_ in wanted})
+    sizes = sorted({size_bytes for _, _, size_bytes, _ in wanted})  # some file systems give all files one inode
+    chosen = sa.and_(among(locations.c.inode, inodes), among(locations.c.size_bytes, sizes))
+    query = _SELECT.where(chosen, sa.not_(locations.c.claimed))
+    for location in map(_location, connection.execute(query)):
+        known = location.fingerprint
+        for fingerprint in wanted.get(_file_key(known), ()) if known is not None else ():
+            if fingerprint.same_file_at_same_path(known):
+                found.setdefault(fingerprint, []).append(location)
     return found
 
 
