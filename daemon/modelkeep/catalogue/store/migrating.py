@@ -110,7 +110,8 @@ def migrate(
         before_commit: gets all results before anything is visible to anybody, journals them durably; when it raises,
             nothing has happened.
     """
-    recognised = keep_contents(connection, [order.content for order in orders if order.content is not None])
+    read = [order.content for order in orders if order.content is not None]
+    recognised = keep_contents(connection, sorted(read, key=attrgetter("sha256")))
     results = _try_together(connection, orders, now_ms)
     if results is None:
         results = [_try_alone(connection, order, now_ms) for order in orders]
