@@ -285,9 +285,9 @@ def _put_images(
 
 
 def _write(connection: sa.Connection, writes: _Writes, now_ms: int) -> None:
-    # In the order of the keys: neighbours share a page, and each is written once.
+    # In the order of their contents: neighbours share a page, and each is written once.
     upsert_models(connection, sorted(writes.models, key=attrgetter("sha256")))
-    put_locations(connection, writes.locations, now_ms)
+    put_locations(connection, sorted(writes.locations, key=attrgetter("sha256")), now_ms)
     put_images(connection, writes.images)
     refuse_images(connection, writes.refused, now_ms)
     _TAG.run(connection, sorted(writes.tags, key=itemgetter("model_hash")))
