@@ -1,5 +1,6 @@
 """ComfyUI's database of assets, in its three generations; its own migrations delete all rows: backups count too."""
 
+import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -141,8 +142,8 @@ class _AssetReader:
         folder = self._database.parent
         own = folder.parent if folder.name == "user" else folder
         mapped = (Path(new) for _, new in self._options.path_map.pairs)
-        real = picture.resolve()
-        return any(real.is_relative_to(each.resolve()) for each in (own, *self._options.roots, *mapped))
+        real = Path(os.path.realpath(picture))
+        return any(real.is_relative_to(os.path.realpath(each)) for each in (own, *self._options.roots, *mapped))
 
     def _has(self, shape: _Generation) -> bool:
         return (
@@ -200,7 +201,7 @@ class _AssetReader:
             owned=_OWNED,
             raw=_raw(entry, metadata, tags, content),
             claims=claims,
-            images=(ImageFile(picture, ImageRank.PREVIEW),) if picture and Path(picture).is_file() else (),
+            images=(ImageFile(picture, ImageRank.PREVIEW),) if picture and os.path.isfile(picture) else (),
         )
 
 

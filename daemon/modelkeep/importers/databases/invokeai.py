@@ -97,11 +97,12 @@ def _record(key: str, config: JsonObject, database: Path, root: Path, options: S
     original = clean(config.get("path"))
     paths = _local_paths(original, root, options)
     cover = (options.images or root / "models" / "model_images") / f"{key}.webp"
+    picture = str(cover) if _is_name(key) and os.path.isfile(cover) else ""
     updated = milliseconds(config.get("updated_at"))
     return SourceRecord(
         KIND,
         key=f"{database}#{key}",
-        digest=digest_of(config, cover.is_file() and cover.stat().st_size),
+        digest=digest_of(config, bool(picture) and os.path.getsize(picture)),
         models=paths,
         original_path=original if original not in paths else "",
         stem=stem_of(original),
@@ -111,7 +112,7 @@ def _record(key: str, config: JsonObject, database: Path, root: Path, options: S
         updated_at=updated or 0,
         raw=config,
         claims=_claims(config),
-        images=(ImageFile(str(cover), ImageRank.THUMBNAIL),) if _is_name(key) and cover.is_file() else (),
+        images=(ImageFile(picture, ImageRank.THUMBNAIL),) if picture else (),
     )
 
 
@@ -126,7 +127,7 @@ def _local_paths(stored: str, root: Path, options: SourceOptions) -> tuple[str, 
         return (path,) if path else ()
     candidates = [os.path.normpath(folder / stored) for folder in (root / "models", root)]
     below = [path for path in candidates if Path(path).is_relative_to(root) and "\x00" not in path]
-    there = [path for path in below if Path(path).is_file()]
+    there = [path for path in below if os.path.isfile(path)]
     return tuple((there or below)[:1])
 
 

@@ -106,4 +106,4 @@ def _rank(name: str) -> ImageRank:
 
 def _order(name: str) -> tuple[int, int, str]:
     index = Path(name).stem.rpartition("_")[2]
-    return (not name.startswith("custom_"), int(index) if index.isdigit() and len(index) < 10 else 0, name)
+    return (not name.startswith("custom_"), int(index) if index.isdecimal() and len(index) < 10 else 0, name)

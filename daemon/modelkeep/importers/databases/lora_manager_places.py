@@ -3,6 +3,7 @@
 The settings hold keys and passwords too; only the named keys are looked at.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from modelkeep.errors import SourceError
 from modelkeep.importers.databases.json_files import read_object
 from modelkeep.importers.legacy_path import local_path
 from modelkeep.importers.sidecars.values import object_of, texts
+from modelkeep.importers.sqlite_copy import unreadable
 
 RECIPE_SUFFIX = ".recipe.json"
 IS_HASH = re.compile(r"[0-9a-fA-F]{64}")
@@ -73,7 +75,7 @@ def _add_named(settings: Path, path_map: PathMap, places: LoraManagerPlaces) -> 
         places.unreadable.append(Refusal("", str(settings), str(error)))
         return
     for folder in _local(texts(values.get("sidecar_storage_path")), path_map):
-        if folder.is_dir() and folder not in places.sidecars:
+        if os.path.isdir(folder) and folder not in places.sidecars:
             places.sidecars.append(folder)
     for scope in _scopes(values):
         recipes = list(texts(scope.get("recipes_path"))) or [f"{root}/recipes" for root in _lora_roots(scope)[:1]]
@@ -82,13 +84,18 @@ def _add_named(settings: Path, path_map: PathMap, places: LoraManagerPlaces) -> 
 
 
 def _add_pictures(folder: Path, places: LoraManagerPlaces) -> None:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
+        return
+    try:
+        parts = sorted(folder.iterdir())[:_PARTS_MAX]
+    except OSError as error:
+        places.unreadable.append(Refusal("", str(folder), str(unreadable(folder, error))))
         return
     if folder not in places.recipes and any(folder.glob(f"*{RECIPE_SUFFIX}")):
         places.recipes.append(folder)
     # With several libraries each has a folder of its own below.
-    for candidate in (folder, *sorted(folder.iterdir())[:_PARTS_MAX]):
-        if candidate not in places.examples and candidate.is_dir() and _holds_hashes(candidate):
+    for candidate in (folder, *parts):
+        if candidate not in places.examples and os.path.isdir(candidate) and _holds_hashes(candidate):
             places.examples.append(candidate)
 
 

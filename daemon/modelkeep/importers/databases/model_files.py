@@ -1,5 +1,6 @@
 """The model files that a name without a folder may mean: all of that name below some folders."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -48,5 +49,5 @@ class ModelFiles:
 
 
 def _outermost(folders: Iterable[Path]) -> Sequence[Path]:
-    distinct = sorted({folder for folder in folders if folder.is_dir()})
+    distinct = sorted({folder for folder in folders if os.path.isdir(folder)})
     return [folder for folder in distinct if not any(other in folder.parents for other in distinct)]

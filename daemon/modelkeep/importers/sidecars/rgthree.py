@@ -107,7 +107,8 @@ def civitai_page(link: str) -> tuple[Origin, ...]:
         parts = urlsplit(link)
     except ValueError:
         return ()
-    if parts.hostname is None or not parts.hostname.endswith("civitai.com") or "/models/" not in parts.path:
+    is_there = parts.hostname is not None and f".{parts.hostname}".endswith(".civitai.com")
+    if not is_there or "/models/" not in parts.path:
         return ()
     version = parse_qs(parts.query).get("modelVersionId", [""])[0]
     return civitai.origins(parts.path.split("/models/", 1)[1].split("/", 1)[0], version)

@@ -1,4 +1,6 @@
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,17 @@ def test_a_preview_outside_of_all_that_the_owner_named_is_not_opened(tmp_path: P
 
     assert record.models == (str(felt),)
     assert record.images == ()
+
+
+@pytest.mark.parametrize("name", ["felt.png", "a" * 300])
+def test_a_preview_that_nobody_can_look_at_is_none(tmp_path: Path, name: str) -> None:
+    felt = model(tmp_path / "models" / "felt.safetensors", MTIME_NS)
+    (tmp_path / "models" / "felt.png").symlink_to("felt.png")
+    source = second(tmp_path, felt.stat().st_size)
+    with closing(sqlite3.connect(source)) as connection, connection:
+        connection.execute("UPDATE asset_references SET file_path = ? WHERE id = 'q'", (f"{OLD_FOLDER}/{name}",))
+
+    assert the_record(tmp_path).images == ()
 
 
 @pytest.mark.parametrize("doubt", [{"needs_verify": 1}, {"is_missing": 1}])

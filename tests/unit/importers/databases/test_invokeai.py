@@ -79,7 +79,11 @@ def test_only_hashes_of_whole_files_are_claims(
 def test_relative_paths_begin_where_the_version_put_its_models(tmp_path: Path) -> None:
     model(tmp_path / "autoimport" / "old.safetensors")
     invoke(
-        tmp_path, {"path": "7e01/new.safetensors"}, {"path": "autoimport/old.safetensors"}, {"path": "../../etc/x.pt"}
+        tmp_path,
+        {"path": "7e01/new.safetensors"},
+        {"path": "autoimport/old.safetensors"},
+        {"path": "../../etc/x.pt"},
+        {"path": f"{'a' * 300}.safetensors", "key": "k" * 300},
     )
 
     found = by_model(read(InvokeAiReader(), tmp_path, tmp_path, tmp_path))

@@ -120,7 +120,7 @@ def test_a_path_of_another_machine_is_data(tmp_path: Path) -> None:
 
 def settings_with_secrets(tmp_path: Path, models: Path) -> SourceContent:
     examples = tmp_path / "examples" / "default" / FELT
-    for name in ("image_2.webp", "image_10.jpeg", "custom_ab12.png", ".download_progress.json"):
+    for name in ("image_2.webp", "image_10.jpeg", "image_\u00b2.png", "custom_ab12.png", ".download_progress.json"):
         model(examples / name)
     recipe = {
         "title": "Toy shelf",
@@ -155,6 +155,7 @@ def test_settings_lead_to_examples_and_nothing_else_of_them_is_kept(tmp_path: Pa
     (examples,) = (record for record in content.records if record.raw.get("images"))
     assert [(Path(image.path).name, image.rank) for image in examples.images] == [
         ("custom_ab12.png", ImageRank.OWN),
+        ("image_\u00b2.png", ImageRank.EXAMPLE),
         ("image_2.webp", ImageRank.EXAMPLE),
         ("image_10.jpeg", ImageRank.EXAMPLE),
     ]
@@ -182,7 +183,11 @@ def test_sidecars_that_are_kept_in_one_place_belong_to_the_models_that_they_name
     (mirror / "broken.metadata.json").write_text("{")
     json_file(mirror / "gone.metadata.json", {**required, "file_path": "", "sha256": OTHER})
     json_file(store / ".lm-sidecar-roots.json", {"version": 1, "roots": {}})
-    named = {"sidecar_storage_mode": "centralized", "sidecar_storage_path": str(store)} if is_named else {}
+    named = (
+        {"sidecar_storage_mode": "centralized", "sidecar_storage_path": str(store)}
+        if is_named
+        else {"recipes_path": f"/{'a' * 300}"}
+    )
     json_file(settings / "settings.json", {"llm_api_key": "SECRET", **named})
     mapping = PathMap(((OLD_FOLDER, str(models)),))
 
