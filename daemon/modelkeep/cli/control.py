@@ -28,13 +28,14 @@ def pause(context: typer.Context) -> None:
     It stays so across a restart. Files are still noticed.
     """
     _ask(context, "/api/migration/pause")
-    console().print("Paused: files are still noticed, but nothing is hashed until `modelkeep resume`.")
+    again = invocation(context).command("resume")
+    console().print(f"Paused: files are still noticed, but nothing is hashed until `{again}`.")
 
 
 def resume(context: typer.Context) -> None:
     """Continue hashing after `modelkeep pause`."""
     _ask(context, "/api/migration/resume")
-    console().print("Hashing continues; `modelkeep status --watch` shows it.")
+    console().print(f"Hashing continues; `{invocation(context).command('status', '--watch')}` shows it.")
 
 
 def _ask(context: typer.Context, path: str) -> dict[str, Any]:

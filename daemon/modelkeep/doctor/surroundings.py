@@ -140,7 +140,7 @@ def check_address(premises: Premises) -> Iterator[Finding]:
     api = premises.settings.api
     error = _listen_error(api) if api.port else None
     if error is None:
-        yield fine("address", f"{api.host} port {api.port or 'any'} is free")
+        yield fine("address", f"{api.host} port {api.port} is free" if api.port else f"any free port of {api.host}")
     else:
         remedy = "set api.port to another port, or to 0 for any free one, or stop the program that uses it"
         yield problem("address", f"the daemon cannot listen on {api.host} port {api.port}: {error}", remedy)

@@ -90,7 +90,9 @@ class Export:
         """
         models = known_models(details)
         if not models:
-            yield FileOutcome(details["model"]["path"], SKIPPED, "its file is not there", details["model"]["sha256"])
+            yield FileOutcome(
+                details["model"]["path"], SKIPPED, "no file with this content is there", details["model"]["sha256"]
+            )
         adopted = {source["key"] for sources in details.get("sources", {}).values() for source in sources}
         for model in models:
             if not self._options.only or root_of(model.path, map(Root, self._options.only)):

@@ -27,7 +27,7 @@ _IMAGES, _TEXTS = (previews.KIND,), (previews.KIND, notes.KIND)
 
 _ALL: tuple[Importer, ...] = (
     HikazeImporter(),
-    ToolImporter("sidecars", "all tools", "everything that a tool keeps beside models", KINDS),
+    ToolImporter("sidecars", "any tool", "everything that it keeps beside models", KINDS),
     _tool(
         "lora-manager",
         "LoRA Manager",

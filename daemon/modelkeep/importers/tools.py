@@ -74,7 +74,7 @@ class ToolImporter:
         return ", or ".join(filter(None, named))
 
     def _nothing(self, found: SourceContent) -> Refusal:
-        return Refusal("", found.source, f"nothing lies there of {self.description}")
+        return Refusal("", found.source, f"nothing of {self.tool} is there; what is taken: {self.description}")
 
 
 def _joined(content: SourceContent, beside: tuple[list[SourceRecord], list[Refusal]]) -> SourceContent:

@@ -110,7 +110,7 @@ def test_what_lies_elsewhere_is_taken_under_the_same_kind(tmp_path: Path) -> Non
 def test_a_source_that_holds_nothing_of_the_tool_is_told(tmp_path: Path) -> None:
     empty = content_of("sidecars", tmp_path)
     assert (empty.records, empty.refusals) == ((), ())
-    assert "nothing lies there of all tools" in empty.remarks[0].reason
+    assert "nothing of any tool is there" in empty.remarks[0].reason
     with pytest.raises(SourceError, match="holds nothing of InvokeAI: SOURCE has to be its root folder"):
         content_of("invokeai", tmp_path)
     with pytest.raises(SourceError, match="is not there"):
