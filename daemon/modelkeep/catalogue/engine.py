@@ -51,9 +51,10 @@ class Database:
         """Grows with each transaction that may have changed a row."""
         self.transactions = 0
         """Grows with each transaction."""
-        reading = resting_engine if read_only and is_resting else reading_engine
-        self._writing = reading(path) if read_only else writing_engine(path)
-        self._reading = reading(path)
+        self._open_reading = resting_engine if read_only and is_resting else reading_engine
+        self._open_writing = self._open_reading if read_only else writing_engine
+        self._writing = self._open_writing(path)
+        self._reading = self._open_reading(path)
         if or_empty and not path.exists():
             self._reading = empty_engine(metadata)
         self._writer = ThreadPoolExecutor(1, "catalogue-writer")
@@ -63,7 +64,7 @@ class Database:
         self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a function in one transaction of the writer; committed durably when this returns."""
-        return await self._run(self._writer, self._writing, function, args, kwargs)
+        return await self._run(self._writer, function, args, kwargs)
 
     async def write_from(
         self,
@@ -81,19 +82,22 @@ class Database:
             function: called with the connection, and with what follows.
         """
 
-        return await self._run(self._writer, self._writing, function, args, kwargs, (path, name))
+        return await self._run(self._writer, function, args, kwargs, (path, name))
 
     async def read(
         self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a function in one transaction of a reader."""
-        return await self._run(self._readers, self._reading, function, args, kwargs)
+        return await self._run(self._readers, function, args, kwargs)
 
     async def release_memory(self) -> None:
-        """Let go of what connections keep: pages, and statements made ready, of which large ones take megabytes."""
+        """Let go of what is kept: pages, and statements made ready, of which large ones take megabytes.
+
+        Statements made while much was done lie scattered amid what that needed, and keep all of its memory.
+        """
         run = asyncio.get_running_loop().run_in_executor
         await run(self._writer, self._renew_writer)
-        await run(self._readers, self._reading.dispose)
+        await run(self._readers, self._renew_readers)
 
     def _renew_writer(self) -> None:
         """Close the connection that writes, and open it again."""
@@ -101,7 +105,13 @@ class Database:
         with suppress(*ERRORS), self._reading.connect() as reader:
             hold_log(reader)
             self._writing.dispose()
+            self._writing = self._open_writing(self.path)
             self._writing.connect().close()
+
+    def _renew_readers(self) -> None:
+        """Close the connections that read, those in use when they are given back."""
+        before, self._reading = self._reading, self._open_reading(self.path)
+        before.dispose()
 
     def close(self) -> None:
         """Wait for what runs, then close; the writer last, so that its checkpoint is the final one."""
@@ -113,22 +123,22 @@ class Database:
     async def _run(
         self,
         executor: ThreadPoolExecutor,
-        engine: sa.Engine,
         function: Callable[..., T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         beside: tuple[Path | None, str] = (None, ""),
     ) -> T:
-        is_writer = engine is self._writing
+        is_writer = executor is self._writer
         self.transactions += 1
 
         def transact() -> T:
-            with translated_errors(self.path), engine.begin() as connection:
+            with translated_errors(self.path), self._reading.begin() as connection:
                 return function(connection, *args, **kwargs)
 
         def write() -> T:
             is_change = True
             try:
+                engine = self._writing  # not before: it may be renewed until it is the turn of this
                 with translated_errors(self.path), attached(engine, *beside), engine.begin() as connection:
                     before = changed_rows(connection)
                     result = function(connection, *args, **kwargs)

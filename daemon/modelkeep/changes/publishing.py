@@ -43,7 +43,8 @@ class Publisher:
         self._journal = journal
         self._troubles = troubles
         self._waiting: list[_Waiting] = []
-        self._finished: list[str] = []
+        # One text: hundreds of small ones, kept until the next change, would hold scattered memory.
+        self._finished = ""
         self._publishing = threading.Lock()
         self._counting = threading.Lock()
 
@@ -78,13 +79,13 @@ class Publisher:
     def pop_finished(self) -> list[str]:
         """Return the ids that the catalogue may drop with its next transaction, and forget them."""
         with self._counting:
-            taken, self._finished = self._finished, []
-            return taken
+            taken, self._finished = self._finished, ""
+            return taken.split()
 
     def give_back(self, finished: Sequence[str]) -> None:
         """Take ids back that have not been dropped."""
         with self._counting:
-            self._finished = [*(migration for migration in finished if migration), *self._finished]
+            self._finished = " ".join([*finished, self._finished])
 
     def _publish(self, *, gives_up_lost: bool) -> dict[str, OSError]:
         """Do what can be done; returns by model why something is left."""

@@ -19,6 +19,7 @@ from modelkeep.domain.naming import is_hidden_below
 from modelkeep.domain.source_images import KeptFile, RefusedFile
 from modelkeep.domain.values import Fingerprint, Record
 from modelkeep.errors import RootSilent
+from modelkeep.importers.sidecars.finding import is_download_folder
 from modelkeep.importers.sidecars.looking import FolderLook, SeenSidecar, look_into, read_all
 
 FOLDERS_AT_ONCE = 100
@@ -80,8 +81,6 @@ class SidecarFolders:
         root = self._looks.roots.of(folder)
         if root is None:
             return False
-        from modelkeep.importers.sidecars.finding import is_download_folder
-
         return is_download_folder(folder) or not is_hidden_below(os.path.join(folder, "file"), root.path)
 
     async def _folders_of(self, trees: Iterable[str]) -> set[str]:
