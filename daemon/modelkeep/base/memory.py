@@ -2,16 +2,29 @@
 
 import ctypes
 import gc
+import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Of malloc.h, see mallopt(3)."""
 
+_MADV_DONTNEED = 4
+"""Of sys/mman.h, see madvise(2)."""
+
 _LARGE_BYTES = 1 << 18
 _TRIM_BYTES = 1 << 23
 
+_SMAPS = Path("/proc/self/smaps")
+_MAPPING = re.compile(
+    r"^([0-9a-f]+)-([0-9a-f]+) r-([x-])p \S+ \S+ [1-9]\d* +(/.*)$((?:\n[A-Z]\w+: .*)+)", re.MULTILINE
+)
+
 _C = ctypes.CDLL(None)
+_C.madvise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+_programs: list[tuple[int, int]] = []
 
 
 def keep_heap_small() -> None:
@@ -32,8 +45,30 @@ def leave_out(*packages: str) -> None:
         modules.setdefault(package, None)
 
 
+def note_programs() -> None:
+    """Remember where the program and its libraries lie, for as long as it runs; call it before other threads begin.
+
+    What another thread loads just then may still be written to.
+    """
+    _programs[:] = _unwritten_programs()
+
+
+def _unwritten_programs() -> Iterator[tuple[int, int]]:
+    """Yield where what is run and read of programs lies, as the files have it: address and size in bytes."""
+    try:
+        mappings = _MAPPING.findall(_SMAPS.read_text(encoding="utf-8", errors="surrogateescape"))
+    except OSError:
+        return
+    programs = {path for _, _, mode, path, _ in mappings if mode == "x"}
+    for start, end, _, path, facts in mappings:
+        if path in programs and re.search(r"^Anonymous: +0 kB$", facts, re.MULTILINE):
+            yield int(start, 16), int(end, 16) - int(start, 16)
+
+
 def give_back_memory() -> None:
-    """Collect garbage, and give back what the allocator keeps; takes some milliseconds."""
+    """Collect garbage, and give back what the allocator keeps, and pages of programs; takes some milliseconds."""
     gc.collect()
+    for address, size_bytes in _programs:  # most of what a start needs is not needed again; the rest comes back
+        _C.madvise(address, size_bytes, _MADV_DONTNEED)
     if hasattr(_C, "malloc_trim"):
         _C.malloc_trim(0)

@@ -25,7 +25,8 @@ def run(context: typer.Context) -> None:
     Ctrl-C or SIGTERM stops it in order; SIGHUP reads the configuration again.
     """
     keep_heap_small()
-    leave_out("rich", "pydantic.v1")  # structlog shows tracebacks with the one, FastAPI refuses models of the other
+    # structlog shows tracebacks with the first, FastAPI refuses models of the second, SQLAlchemy awaits by the third.
+    leave_out("rich", "pydantic.v1", "greenlet")
     from modelkeep.service.running import run_daemon
 
     call = invocation(context)

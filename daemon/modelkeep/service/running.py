@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 from modelkeep.base.log import configure_logging
+from modelkeep.base.memory import note_programs
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
 from modelkeep.service.daemon import Daemon
@@ -45,6 +46,7 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level
     sys.setswitchinterval(THREAD_TURN_SECONDS)
     # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
+    note_programs()
     threads = ThreadPoolExecutor(thread_name_prefix="work")
     with asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(threads)
