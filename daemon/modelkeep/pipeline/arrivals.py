@@ -10,7 +10,7 @@ from modelkeep.errors import FileChanged
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.stages import Stages
 
-IN_HAND_MAX = 3_000
+IN_HAND_MAX = 2_000
 """Rows of the queue in memory at once; the rest waits in the catalogue."""
 CLOCKS_APART_SECONDS = 10.0
 """By how much the clock of a file server may be behind ours."""

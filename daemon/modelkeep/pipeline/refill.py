@@ -21,7 +21,7 @@ from modelkeep.pipeline.contents import Contents
 from modelkeep.pipeline.parking import Parking
 from modelkeep.pipeline.refusals import OUTSIDE
 
-IN_HAND_LOW = 2_000
+IN_HAND_LOW = 1_400
 """With fewer than this in hand, more are fetched."""
 
 CLAIMS_MAX = 1_000
