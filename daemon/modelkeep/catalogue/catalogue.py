@@ -131,7 +131,7 @@ class Catalogue:
     locations_at = _reads(locations.locations_at)
     locations_outside = _reads(locations.locations_outside)
     known_below = _reads(locations.known_below)
-    compare_below = _reads(scanning.compare_below)
+    compare_within = _reads(scanning.compare_within)
     twins_of = _reads(locations.twins_of)
     hashes_by_file_name = _reads(locations.hashes_by_file_name)
     put_locations = _writes(locations.put_each)

@@ -26,6 +26,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.columns import PathText
+from modelkeep.domain.naming import Span
 
 T = TypeVar("T")
 
@@ -146,10 +147,13 @@ def _json_of(values: list[Any]) -> str:
 
 def below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:
     """Return the condition that a path lies below a folder."""
-    # A range instead of LIKE: it uses the index and knows no wild cards. "0" is the character after "/" where texts
-    # are compared byte by byte, as SQLite does unless it is told otherwise.
-    prefix = folder.rstrip("/")
-    return sa.and_(column > prefix + "/", column < prefix + "0")
+    # A range instead of LIKE: it uses the index and knows no wild cards.
+    return within(column, Span.below(folder))
+
+
+def within(column: sa.Column[str], span: Span) -> sa.ColumnElement[bool]:
+    """Return the condition that a path lies in a span, as SQLite compares texts: byte by byte."""
+    return sa.and_(column > span.after, column < span.before)
 
 
 def outside(column: sa.Column[str], folders: Iterable[str]) -> sa.ColumnElement[bool]:

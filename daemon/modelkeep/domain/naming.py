@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import NamedTuple
 
 MODEL_EXTENSIONS = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".gguf", ".onnx", ".pkl")
 """Endings of model files, unless the owner names others."""
@@ -64,6 +65,19 @@ def first_around(path: str, roots: Sequence[Root]) -> Root | None:
         if root.contains(path):
             return root
     return None
+
+
+class Span(NamedTuple):
+    """The paths between two others, in the order of their characters."""
+
+    after: str
+    before: str
+
+    @classmethod
+    def below(cls, folder: str) -> "Span":
+        """Return the span of all that lies below a folder."""
+        prefix = folder.rstrip("/")
+        return cls(prefix + "/", prefix + "0")  # the character that follows the slash
 
 
 def root_of(path: str, roots: Iterable[Root]) -> Root | None:

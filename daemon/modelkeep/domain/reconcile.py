@@ -49,6 +49,11 @@ class Differences:
         by_kind = (self.appeared, self.changed, self.touched, self.returned, self.seen, self.queued)
         return list(dict.fromkeys(chain(self.missing, *by_kind)))
 
+    def __len__(self) -> int:
+        """Return at how many paths something differs."""
+        by_kind = (self.appeared, self.changed, self.touched, self.returned, self.seen, self.queued, self.missing)
+        return sum(map(len, by_kind))
+
     def at(self, paths: Collection[str]) -> "Differences":
         """Return the differences at some of the paths."""
         chosen = set(paths)
@@ -65,6 +70,28 @@ class Differences:
             part(self.queued),
             [path for path in self.missing if path in chosen],
         )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a scan found in all of its portions: how many files of a kind, and those that are judged after the others.
+
+    A file that appeared elsewhere takes its location along, and is `missing` no more then.
+    """
+
+    appeared: int = 0
+    changed: int = 0
+    returned: int = 0
+    missing: list[str] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
+
+    def add(self, found: Differences) -> None:
+        """Count what a portion holds."""
+        self.appeared += len(found.appeared)
+        self.changed += len(found.changed)
+        self.returned += len(found.returned)
+        self.missing += found.missing
+        self.touched += found.touched
 
 
 def compare(

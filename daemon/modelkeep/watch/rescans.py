@@ -3,7 +3,7 @@
 import asyncio
 
 from modelkeep.disk.walk import Listing
-from modelkeep.domain.reconcile import Differences
+from modelkeep.domain.reconcile import Tally
 from modelkeep.domain.values import Priority
 from modelkeep.errors import RootSilent
 from modelkeep.watch.context import Context
@@ -30,20 +30,20 @@ class Rescans:
         self._reach = reach
         self._turn = asyncio.Lock()
 
-    async def rescan(self, watched: WatchedRoot, cause: str) -> Differences:
+    async def rescan(self, watched: WatchedRoot, cause: str) -> Tally:
         """Compare a root with the catalogue and take in what differs."""
         try:
             async with self._turn:
                 return await self._rescan(watched, cause)
         except RootSilent as error:
             await self._reach.lose(watched, str(error))
-            return Differences()
+            return Tally()
 
-    async def _rescan(self, watched: WatchedRoot, cause: str) -> Differences:
+    async def _rescan(self, watched: WatchedRoot, cause: str) -> Tally:
         path, looks, roots = watched.root.path, self._context.looks, self._context.roots
         identity = roots.identity(path)
         if identity is None or not await self._reach.can_be_told(watched, identity):
-            return Differences()
+            return Tally()
         # In a root that is followed anew, what could not be read may be readable, and what was cut off complete.
         listing, found = await self._scans.scan(path, Priority.SWEEP, tries_again=not watched.scanned)
         if not await looks.run(path, roots.is_same, watched.root):
@@ -57,15 +57,15 @@ class Rescans:
         watched.scanned = True
         return found
 
-    def _record(self, watched: WatchedRoot, cause: str, listing: Listing, found: Differences) -> None:
+    def _record(self, watched: WatchedRoot, cause: str, listing: Listing, found: Tally) -> None:
         fields: dict[str, object] = {
             "root": watched.root.path,
             "cause": cause,
             "scanned": len(listing),
-            "appeared": len(found.appeared),
-            "changed": len(found.changed),
+            "appeared": found.appeared,
+            "changed": found.changed,
             "missing": len(found.missing),
-            "returned": len(found.returned),
+            "returned": found.returned,
         }
         if listing.unreadable:
             fields["unreadable"] = [f"{folder}: {reason}" for folder, reason in listing.unreadable[:EXAMPLES]]

@@ -13,7 +13,7 @@ from modelkeep.base.troubles import Troubles
 from modelkeep.disk.mounts import mounts_below
 from modelkeep.disk.roots import Identity, identity_at
 from modelkeep.domain.naming import Root
-from modelkeep.domain.reconcile import Differences
+from modelkeep.domain.reconcile import Tally
 from modelkeep.errors import RootSilent
 from modelkeep.watch.context import Context
 from modelkeep.watch.coverage import Coverage
@@ -192,7 +192,7 @@ class RootKeeper:
             if not watched.is_lost:
                 found = await self.rescan(watched.root.path, cause)
                 scanned += watched.files
-                added += len(found.appeared) + len(found.changed)
+                added += found.appeared + found.changed
         await self.look_outside()
         return {"scanned": scanned, "added": added}
 
@@ -202,7 +202,7 @@ class RootKeeper:
         if places:
             await self._scans.look_outside(places)
 
-    async def rescan(self, path: str, cause: str) -> Differences:
+    async def rescan(self, path: str, cause: str) -> Tally:
         """Compare a root with the catalogue and take in what differs."""
         watched = self.watched.get(path)
-        return Differences() if watched is None else await self._rescans.rescan(watched, cause)
+        return Tally() if watched is None else await self._rescans.rescan(watched, cause)

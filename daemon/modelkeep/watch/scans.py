@@ -2,19 +2,24 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from modelkeep.base.persistence import do_for_all
 from modelkeep.catalogue.store.scanning import Compared
 from modelkeep.disk.files import statuses_of
+from modelkeep.disk.portions import portions
 from modelkeep.disk.walk import Listing, walk
-from modelkeep.domain.reconcile import Differences, compare, is_touched
+from modelkeep.domain.reconcile import Differences, Tally, compare, is_touched
 from modelkeep.domain.values import Fingerprint, Location, LocationState, Priority
 from modelkeep.errors import RootSilent
 from modelkeep.watch.blame import Blame
 from modelkeep.watch.context import Context
 from modelkeep.watch.sightings import Sightings
+
+PORTION = 2_000
+"""So many files are compared, and taken in, together: what a scan holds does not grow with the library."""
 
 
 class Scans:
@@ -33,9 +38,7 @@ class Scans:
         self._last: dict[str, tuple[tuple[bytes, int], Compared]] = {}
         """By root: what it held and how often the catalogue had changed by then, and what differed."""
 
-    async def scan(
-        self, folder: str, priority: Priority, *, tries_again: bool = False
-    ) -> tuple[Listing, Differences]:
+    async def scan(self, folder: str, priority: Priority, *, tries_again: bool = False) -> tuple[Listing, Tally]:
         """Look at everything below a folder and take in what differs from the catalogue.
 
         Args:
@@ -46,21 +49,21 @@ class Scans:
         Raises:
             RootSilent: the root does not answer.
         """
-        listing, found = await self._differences(folder, tries_again=tries_again)
-        await self._take_in(found, priority, cause="scan")
-        return listing, found
+        current = _Pass(priority, "scan", tries_again)
+        listing = await self._look_through(folder, current)
+        await self._finish(current)
+        return listing, current.tally
 
     async def look_through(self, folders: Iterable[str]) -> None:
-        """Look at everything below folders of which events told; what all of them hold is taken in at once."""
-        found = Differences()
+        """Look at everything below folders of which events told; what is missing is judged after all of them."""
+        current = _Pass(Priority.NEW, "watch")
         for folder in outermost(folders):
             if not self._context.is_visible(os.path.join(folder, "file")):
                 continue
             with suppress(RootSilent):  # it is looked through when it answers again
                 if await self._context.looks.run(folder, self._sightings.is_folder, folder):
-                    _, differences = await self._differences(folder)
-                    found.add(differences)
-        await self._take_in(found, Priority.NEW, cause="watch")
+                    await self._look_through(folder, current)
+        await self._finish(current)
 
     async def look_outside(self, locations: Sequence[Location]) -> None:
         """Look at locations that no root contains: nobody watches them, and they may have gone or come back.
@@ -92,55 +95,95 @@ class Scans:
         own = self._context.roots.of(folder)
         return [path for path in paths if self._context.roots.of(path) == own]
 
-    async def _differences(self, folder: str, *, tries_again: bool = False) -> tuple[Listing, Differences]:
-        """Compare a folder with the catalogue."""
+    async def _look_through(self, folder: str, current: "_Pass") -> Listing:
+        """Compare a folder with the catalogue, portion by portion, and take in what differs as it becomes much."""
         root = self._context.roots.of(folder)
         base = root.path if root is not None else None
         listing = await self._context.looks.run(folder, walk, folder, self._context.extensions, base)
-        compared = await self._compared(folder, listing, is_root=base == folder)
-        files = {entry[0]: Fingerprint.of(*entry[1:]) for entry in compared.entries}
-        found = await asyncio.to_thread(compare, files, compared.known, compared.pending)
-        for path, size_bytes in compared.failed_sizes.items():
-            status = files.get(path)
-            if status is not None and (tries_again or status.size_bytes != size_bytes):
-                found.queued[path] = status
-        # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
         unreadable = tuple(path for path, _ in listing.unreadable)
-        found.missing = [
-            path for path in self.of_its_root(folder, found.missing) if not _is_below_any(path, unreadable)
-        ]
-        return listing, found
+        async for compared in self._compared(folder, listing, is_root=base == folder):
+            found = await asyncio.to_thread(_differences, compared, tries_again=current.tries_again)
+            # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
+            own = self.of_its_root(folder, found.missing)
+            found.missing = [path for path in own if not _is_below_any(path, unreadable)]
+            current.found.add(found)
+            if len(current.found) >= PORTION:
+                await self._take_in(current)
+        return listing
 
-    async def _compared(self, folder: str, listing: Listing, *, is_root: bool) -> Compared:
-        """Compare what lies below a folder with the catalogue; once, while neither of the two changes."""
+    async def _compared(self, folder: str, listing: Listing, *, is_root: bool) -> AsyncIterator[Compared]:
+        """Yield how portions of what lies below a folder compare with the catalogue.
+
+        That is asked once while neither of the two changes.
+        """
         catalogue = self._context.catalogue
         state = (await asyncio.to_thread(listing.digest), catalogue.changes)
         last = self._last.pop(folder, None)
         if last is not None and last[0] == state:
-            compared = last[1]
+            kept: Compared | None = last[1]
+            yield last[1]
         else:
-            compared = await catalogue.compare_below(folder, await asyncio.to_thread(listing.entries))
-        if compared.is_small and catalogue.changes == state[1] and is_root:
-            self._last[folder] = state, compared
-        return compared
+            kept = Compared()
+            parts = portions(listing, folder, PORTION)
+            while (part := await asyncio.to_thread(next, parts, None)) is not None:
+                compared = await catalogue.compare_within(*part)
+                kept = kept.joined(compared) if kept is not None else None
+                yield compared
+        if kept is not None and catalogue.changes == state[1] and is_root:
+            self._last[folder] = state, kept
 
-    async def _take_in(self, found: Differences, priority: Priority, *, cause: str) -> None:
-        """Take in the differences that a scan found."""
+    async def _take_in(self, current: "_Pass") -> None:
+        """Take in what was found until now, but for what is judged at the end."""
+        found = current.take()
 
         async def take_in_some(paths: Sequence[str]) -> None:
             some = found if paths is all_paths else found.at(paths)
-            await self._take_in_together(some, priority, cause)
+            await self._sightings.take_back({**some.returned, **some.seen}, some.returned)
+            unknown = await self._sightings.without_known({**some.appeared, **some.changed})
+            files = {**unknown, **some.queued}
+            await self._sightings.detect(files, current.priority, closed=False, cause=current.cause)
 
         all_paths = found.paths()
         await do_for_all(take_in_some, all_paths, self._blame.give_up)
 
-    async def _take_in_together(self, found: Differences, priority: Priority, cause: str) -> None:
-        await self._sightings.take_back({**found.returned, **found.seen}, found.returned)
-        unknown = await self._sightings.without_known({**found.appeared, **found.changed})
-        await self._sightings.detect({**unknown, **found.queued}, priority, closed=False, cause=cause)
-        # Last: a file that appeared elsewhere has taken its location along and is not missing.
-        await self._sightings.mark_absent(found.missing)
-        await self._sightings.review(found.touched)
+    async def _finish(self, current: "_Pass") -> None:
+        """Take in the rest; what is missing last, when each file that appeared has taken its location along."""
+        await self._take_in(current)
+        missing, touched = set(current.tally.missing), set(current.tally.touched)
+
+        async def judge(paths: Sequence[str]) -> None:
+            await self._sightings.mark_absent([path for path in paths if path in missing])
+            await self._sightings.review([path for path in paths if path in touched])
+
+        await do_for_all(judge, [*current.tally.missing, *current.tally.touched], self._blame.give_up)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One look at folders: what it found and has not taken in yet, and all of it in brief."""
+
+    priority: Priority
+    cause: str
+    tries_again: bool = False
+    found: Differences = field(default_factory=Differences)
+    tally: Tally = field(default_factory=Tally)
+
+    def take(self) -> Differences:
+        """Return what was found, which is counted and no longer kept."""
+        found, self.found = self.found, Differences()
+        self.tally.add(found)
+        return found
+
+
+def _differences(compared: Compared, *, tries_again: bool) -> Differences:
+    """Return what differs, as values."""
+    files = {entry[0]: Fingerprint.of(*entry[1:]) for entry in compared.entries}
+    found = compare(files, compared.known, compared.pending)
+    for path, size_bytes in compared.failed_sizes.items():
+        status = files.get(path)
+        if status is not None and (tries_again or status.size_bytes != size_bytes):
+            found.queued[path] = status
+    return found
 
 
 def outermost(folders: Iterable[str]) -> list[str]:

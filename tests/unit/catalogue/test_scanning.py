@@ -7,6 +7,7 @@ import pytest
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.store import scanning
 from modelkeep.domain.detection import Found
+from modelkeep.domain.naming import Span
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.reconcile import compare
 from modelkeep.domain.values import Entry, Fingerprint, Location, LocationState, PendingState
@@ -64,7 +65,7 @@ async def test_what_differs_says_as_much_as_everything(
     everything = compare(
         {entry[0]: Fingerprint.of(*entry[1:]) for entry in on_disk}, *await catalogue.known_below("/m")
     )
-    compared = await catalogue.compare_below("/m", on_disk)
+    compared = await catalogue.compare_within(Span.below("/m"), on_disk)
     found = compare(
         {entry[0]: Fingerprint.of(*entry[1:]) for entry in compared.entries}, compared.known, compared.pending
     )
@@ -84,4 +85,4 @@ async def test_of_a_tree_that_did_not_change_nothing_is_fetched(catalogue: Catal
         [Location(path, A, LocationState.PRESENT, known) for path, known in prints.items()], NOW
     )
     on_disk = {entry(path, known) for path, known in prints.items()}
-    assert astuple(await catalogue.compare_below("/m", on_disk)) == ([], [], {}, {})
+    assert astuple(await catalogue.compare_within(Span.below("/m"), on_disk)) == ([], [], {}, {})

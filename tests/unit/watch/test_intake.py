@@ -29,7 +29,7 @@ from modelkeep.domain.events import (
     WatchEvent,
 )
 from modelkeep.domain.legacy import LegacyRow, StagedRow
-from modelkeep.domain.naming import Root
+from modelkeep.domain.naming import Root, Span
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.values import (
     Entry,
@@ -41,6 +41,7 @@ from modelkeep.domain.values import (
     Priority,
     Record,
 )
+from modelkeep.watch import scans
 from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake
 
@@ -481,6 +482,27 @@ class TestRootsThatAreAwayForAMoment:
 
 
 class TestScans:
+    @pytest.fixture(autouse=True, params=[1, scans.PORTION])
+    def _portions(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scans, "PORTION", request.param)
+
+    async def test_what_was_moved_between_folders_is_followed_in_whatever_order_they_are_looked_at(
+        self, bench: Bench
+    ) -> None:
+        await bench.hashed("a/1.pt", "1" * 64, b"1")
+        await bench.hashed("m/2.pt", "2" * 64, b"2")
+        await bench.hashed("z/3.pt", "3" * 64, b"3")
+        gone = await bench.hashed("b/4.pt", "4" * 64, b"4")
+        for old, new in (("a/1.pt", "z/1.pt"), ("m/2.pt", "a/2.pt"), ("z/3.pt", "m/3.pt")):
+            bench.rename(old, new)
+        bench.remove("b/4.pt")
+        _, found = await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
+        assert (found.appeared, bench.line.taken_up) == (3, [])
+        for number, path in enumerate(("z/1.pt", "a/2.pt", "m/3.pt"), 1):
+            assert await bench.paths(str(number) * 64) == {bench.at(path): PRESENT}
+        assert await bench.paths("4" * 64) == {gone: MISSING}
+        assert [fields["path"] for fields in bench.events("file.missing")] == [gone]
+
     async def test_everything_that_happened_while_nobody_looked_is_found(self, bench: Bench) -> None:
         await bench.hashed("same.pt", "1" * 64, b"1")
         changed = await bench.hashed("changed.pt", "2" * 64, b"2")
@@ -490,7 +512,7 @@ class TestScans:
         new = bench.put("new.pt", b"new")
         listing, found = await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         assert len(listing.files) == 3
-        assert (list(found.appeared), list(found.changed), found.missing) == ([new], [changed], [gone])
+        assert (found.appeared, found.changed, found.missing) == (1, 1, [gone])
         assert sorted(path for path, _, _ in bench.line.taken_up) == sorted([changed, new])
         assert {closed for _, _, closed in bench.line.taken_up} == {False}
         assert await bench.paths("3" * 64) == {gone: MISSING}
@@ -627,19 +649,19 @@ class TestExchangedFiles:
 async def test_what_differs_is_asked_for_again_only_when_files_or_catalogue_changed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    compare_below = bench.catalogue.compare_below
+    asked: list[Span] = []
+    compare_within = bench.catalogue.compare_within
 
-    async def note(folder: str, entries: Set[Entry]) -> Compared:
-        asked.append(folder)
-        return await compare_below(folder, entries)
+    async def note(span: Span, entries: Set[Entry]) -> Compared:
+        asked.append(span)
+        return await compare_within(span, entries)
 
     async def scan() -> int:
         asked.clear()
         await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         return len(asked)
 
-    monkeypatch.setattr(bench.catalogue, "compare_below", note)
+    monkeypatch.setattr(bench.catalogue, "compare_within", note)
     path = await bench.hashed("a.pt", A)
     assert [await scan(), await scan()] == [1, 0]
     await bench.catalogue.set_missing([path], "", NOW)

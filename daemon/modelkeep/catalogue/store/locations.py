@@ -7,12 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from modelkeep.catalogue.columns import signed
-from modelkeep.catalogue.dialect import among, below, outside, upsert
+from modelkeep.catalogue.dialect import among, below, outside, upsert, within
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.statements import carry_over, statements_at
 from modelkeep.catalogue.tables import locations, pending_import
+from modelkeep.domain.naming import Span
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
 
 _ROWS = RowsOf(locations, Location)
@@ -51,12 +52,17 @@ def locations_at(connection: sa.Connection, paths: Sequence[str]) -> dict[str, L
 
 def locations_below(connection: sa.Connection, folder: str) -> list[Location]:
     """Return every location below a folder."""
-    return [_location(row) for row in connection.execute(_SELECT.where(below(locations.c.path, folder)))]
+    return locations_within(connection, Span.below(folder))
+
+
+def locations_within(connection: sa.Connection, span: Span) -> list[Location]:
+    """Return every location in a span of paths."""
+    return [_location(row) for row in connection.execute(_SELECT.where(within(locations.c.path, span)))]
 
 
 def known_below(connection: sa.Connection, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
     """Return the locations below a folder, and the paths below it that the queue holds."""
-    return locations_below(connection, folder), pending_paths_below(connection, folder)
+    return locations_below(connection, folder), pending_paths_within(connection, Span.below(folder))
 
 
 def locations_outside(connection: sa.Connection, folders: Sequence[str]) -> list[Location]:
@@ -64,17 +70,17 @@ def locations_outside(connection: sa.Connection, folders: Sequence[str]) -> list
     return [_location(row) for row in connection.execute(_SELECT.where(outside(locations.c.path, folders)))]
 
 
-def pending_paths_below(connection: sa.Connection, folder: str) -> dict[str, PendingState]:
-    """Return the paths below a folder that the queue holds, with the state of each row."""
-    query = sa.select(pending_import.c.path, pending_import.c.state).where(below(pending_import.c.path, folder))
+def pending_paths_within(connection: sa.Connection, span: Span) -> dict[str, PendingState]:
+    """Return the paths in a span that the queue holds, with the state of each row."""
+    query = sa.select(pending_import.c.path, pending_import.c.state).where(within(pending_import.c.path, span))
     return {path: PendingState(state) for path, state in connection.execute(query)}
 
 
-def failed_sizes_below(connection: sa.Connection, folder: str) -> dict[str, int]:
-    """Return the paths below a folder whose rows failed, with the size that each file had when it was detected."""
+def failed_sizes_within(connection: sa.Connection, span: Span) -> dict[str, int]:
+    """Return the paths in a span whose rows failed, with the size that each file had when it was detected."""
     columns = (pending_import.c.path, pending_import.c.size_bytes)
     query = sa.select(*columns).where(
-        below(pending_import.c.path, folder), pending_import.c.state == PendingState.FAILED
+        within(pending_import.c.path, span), pending_import.c.state == PendingState.FAILED
     )
     return {row.path: row.size_bytes for row in connection.execute(query)}
 

@@ -11,12 +11,13 @@ from modelkeep.catalogue.store.locations import (
     fingerprint_values,
     location_of,
     locations_below,
-    pending_paths_below,
+    pending_paths_within,
 )
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.statements import carry_over, statements_at
 from modelkeep.catalogue.tables import locations, models, pending_import
 from modelkeep.domain.detection import Moved, Rename, between
+from modelkeep.domain.naming import Span
 from modelkeep.domain.values import LocationState
 
 
@@ -67,7 +68,7 @@ def _touched_values(rename: Rename) -> dict[str, object]:
 def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> list[Moved]:
     """Follow the rename of a folder with everything that the catalogue knows below it."""
     located = [location.path for location in locations_below(connection, old)]
-    paths = sorted({*located, *pending_paths_below(connection, old)})
+    paths = sorted({*located, *pending_paths_within(connection, Span.below(old))})
     if _is_free(connection, new):
         return _move_below(connection, old, new, paths)
     return move_paths(connection, [Rename(path, new + path[len(old) :]) for path in paths], now_ms)

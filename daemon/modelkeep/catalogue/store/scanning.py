@@ -1,53 +1,60 @@
 """Compare what a scan found with what is known: only what differs becomes values."""
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.bare_sqlite import restored_path
-from modelkeep.catalogue.dialect import below, raw_rows
+from modelkeep.catalogue.dialect import raw_rows, within
 from modelkeep.catalogue.store.locations import (
-    failed_sizes_below,
+    failed_sizes_within,
     locations_at,
-    locations_below,
-    pending_paths_below,
+    locations_within,
+    pending_paths_within,
 )
 from modelkeep.catalogue.tables import locations
+from modelkeep.domain.naming import Span
 from modelkeep.domain.values import Entry, Location, LocationState, PendingState
 
 KEPT_MAX = 200
 """So many differences are kept until the next scan."""
 
 SINGLY_MAX = 5_000
-"""So many paths are asked for one by one; of more, all below their folder."""
+"""So many paths are asked for one by one; of more, all in their span."""
 
 _NUMBERS = ("path", "device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "birth_ns")
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What differs below a folder, and what is known there.
+    """What differs in a span of paths, and what is known there.
 
     `entries` are those of the files that are not known to be present just as they are, or wait in the queue;
     `known` are the locations of them, and those whose files were not found. `pending` are all paths in the queue,
     `failed_sizes` those of them whose rows failed, with the size that the file had then.
     """
 
-    entries: list[Entry]
-    known: list[Location]
-    pending: dict[str, PendingState]
-    failed_sizes: dict[str, int]
+    entries: list[Entry] = field(default_factory=list)
+    known: list[Location] = field(default_factory=list)
+    pending: dict[str, PendingState] = field(default_factory=dict)
+    failed_sizes: dict[str, int] = field(default_factory=dict)
 
-    @property
-    def is_small(self) -> bool:
-        """Whether it may be kept."""
-        return len(self.entries) + len(self.known) + len(self.pending) + len(self.failed_sizes) <= KEPT_MAX
+    def joined(self, other: "Compared") -> "Compared | None":
+        """Return both, as long as that is not too much to be kept."""
+        both = Compared(
+            self.entries + other.entries,
+            self.known + other.known,
+            self.pending | other.pending,
+            self.failed_sizes | other.failed_sizes,
+        )
+        size = len(both.entries) + len(both.known) + len(both.pending) + len(both.failed_sizes)
+        return both if size <= KEPT_MAX else None
 
 
-def compare_below(connection: sa.Connection, folder: str, entries: Set[Entry]) -> Compared:
-    """Compare files that were found below a folder with what is known there, in one pass."""
-    chosen = below(locations.c.path, folder)
+def compare_within(connection: sa.Connection, span: Span, entries: Set[Entry]) -> Compared:
+    """Compare files that were found in a span of paths with what is known there, in one pass."""
+    chosen = within(locations.c.path, span)
     query = sa.select(*(locations.c[name] for name in _NUMBERS))
     differing = set(entries)
     for rows in raw_rows(connection, query.where(chosen, locations.c.state == LocationState.PRESENT)):
@@ -57,7 +64,7 @@ def compare_below(connection: sa.Connection, folder: str, entries: Set[Entry]) -
     paths = {restored_path(row[0]) for row in differing - rest}
     unreachable = sa.select(locations.c.path).where(chosen, locations.c.state == LocationState.UNREACHABLE)
     paths.update(connection.execute(unreachable).scalars())
-    pending = pending_paths_below(connection, folder)
+    pending = pending_paths_within(connection, span)
     paths.update(entry[0] for entry in rest)
     paths.update(pending)
     if pending:
@@ -65,7 +72,7 @@ def compare_below(connection: sa.Connection, folder: str, entries: Set[Entry]) -
     places = locations_at(connection, list(paths)).values() if len(paths) <= SINGLY_MAX else None
     return Compared(
         list(rest),
-        list(places) if places is not None else [p for p in locations_below(connection, folder) if p.path in paths],
+        list(places) if places is not None else [p for p in locations_within(connection, span) if p.path in paths],
         pending,
-        failed_sizes_below(connection, folder),
+        failed_sizes_within(connection, span),
     )
