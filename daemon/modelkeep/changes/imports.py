@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 
 from modelkeep.changes.import_records import planned
@@ -203,6 +203,9 @@ class _Run:
         self._used: list[str] = []
         self._survey = Survey()
         self._on_disk: Mapping[str, Fingerprint] = {}
+        """The files of rows that are taken one by one, by their paths."""
+        self._files: dict[int, Fingerprint] = {}
+        """Those of all others, by the numbers of the rows."""
 
     async def survey(self) -> None:
         """Find out what is known of the rows."""
@@ -224,7 +227,7 @@ class _Run:
         rows = self._survey.rows
         claims = {row.claim for row in rows.values() if row.image and row.claim}
         deciding = {number: row for number, row in rows.items() if row.image or row.claim in claims}
-        await self._look_at(row.path for row in deciding.values())
+        self._on_disk = await self._found(row.path for row in deciding.values())
         return needs_of(await self._ask(deciding, now_ms)) if deciding else set()
 
     async def make_ready(self, needs: set[Need]) -> None:
@@ -255,11 +258,20 @@ class _Run:
         self._staging.discard_except(self._used)
 
     async def _look_at_all(self) -> None:
-        rows = (row.path for row in self._survey.rows.values())
-        await self._look_at(chain(self._survey.plain.values(), rows))
+        self._on_disk = await self._found(row.path for row in self._survey.rows.values())
+        self._files.clear()
+        plain = iter(self._survey.plain.items())
+        while some := dict(islice(plain, _LOOKED_AT_ONCE)):
+            found = await self._found(some.values())
+            self._files.update((number, found[path]) for number, path in some.items() if path in found)
 
-    async def _look_at(self, paths: Iterable[str]) -> None:
-        self._on_disk = await self._looks.found(fingerprints_in_folders, set(paths))
+    async def _found(self, paths: Iterable[str]) -> dict[str, Fingerprint]:
+        # Whose root each path lies in is found out on the event loop, which others need as well.
+        found: dict[str, Fingerprint] = {}
+        remaining = iter(paths)
+        while some := list(islice(remaining, _LOOKED_AT_ONCE)):
+            found |= await self._looks.found(fingerprints_in_folders, some)
+        return found
 
     async def _ask(self, rows: Mapping[int, LegacyRow], now_ms: int, prepared: Path | None = None) -> TakenRows:
         """Ask what would become of these rows, and with a file of prepared ones of all others in it."""
@@ -269,21 +281,17 @@ class _Run:
             dry_run=True,
             again=self._again,
             prepared=prepared,
-            on_disk=self._files_of_plain(),
+            on_disk=self._files,
         )
-
-    def _files_of_plain(self) -> dict[int, Fingerprint]:
-        found = self._on_disk
-        return {number: found[path] for number, path in self._survey.plain.items() if path in found} if found else {}
 
     async def _report(self, taken: TakenRows, images: int, *, dry_run: bool = False) -> ImportReport:
         errors = self._staging.errors
-        are_found = bool(self._on_disk) or await self._is_any_there(self._survey.unchanged)
+        are_found = bool(self._on_disk or self._files) or await self._is_any_there(self._survey.unchanged)
         return report_of(self._content, taken, images, errors, files_found=are_found, dry_run=dry_run)
 
     async def _is_any_there(self, paths: Sequence[str]) -> bool:
         for start in range(0, len(paths), _LOOKED_AT_ONCE):
-            if await self._looks.found(fingerprints_in_folders, set(paths[start : start + _LOOKED_AT_ONCE])):
+            if await self._found(paths[start : start + _LOOKED_AT_ONCE]):
                 return True
         return False
 
@@ -313,7 +321,7 @@ class _Run:
                 again=self._again,
                 finished=finished,
                 prepared=content.prepared,
-                on_disk=self._files_of_plain(),
+                on_disk=self._files,
             )
 
         return Change(commit, self._plan, self._used)

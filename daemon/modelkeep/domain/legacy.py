@@ -141,12 +141,14 @@ class PlainRow(NamedTuple):
 class TakenRows:
     """What the catalogue did with the rows of a source, not yet committed.
 
-    `rows` are those that were taken one by one; of all others there are `plain` rows, and the number of those that an
-    earlier run took as they are (`unchanged`), `dropped` ones among them.
+    `rows` are those that were taken one by one. Of all others there are `plain` rows, so many of them `models` and
+    all others waiting, and the number of those that an earlier run took as they are (`unchanged`), `dropped` ones
+    among them.
     """
 
     rows: Sequence[TakenRow] = ()
     plain: Sequence[PlainRow] = ()
+    models: int = 0
     unchanged: int = 0
     dropped: int = 0
 

@@ -43,7 +43,7 @@ def load_json(text: str, items_max: int = ITEMS_MAX, *, note_repeated: bool = Fa
         items_max: a text with more items and levels is not read.
         note_repeated: whether to tell of repeated keys.
     """
-    if text.count(",") + text.count("[") + text.count("{") > items_max:
+    if len(text) > items_max and text.count(",") + text.count("[") + text.count("{") > items_max:
         return Loaded(fault=TOO_LONG)
     repeated: list[str] = []
     try:
@@ -57,7 +57,7 @@ def load_json(text: str, items_max: int = ITEMS_MAX, *, note_repeated: bool = Fa
         return Loaded(fault=CUT_OFF if _ends_early(error) else NOT_JSON)
     except ValueError:  # a number of more digits than Python reads
         return Loaded(fault=NOT_JSON)
-    if text.count("{") + text.count("[") > DEPTH_MAX and is_deep(value):
+    if len(text) > DEPTH_MAX and text.count("{") + text.count("[") > DEPTH_MAX and is_deep(value):
         return Loaded(fault=TOO_DEEP)
     keys = tuple(dict.fromkeys(map(clean, repeated))) if repeated else ()
     if not is_odd:

@@ -107,15 +107,14 @@ def report_of(
         dry_run: whether nothing was changed.
     """
     takings = Counter(row.taking for row in taken.rows)
-    waiting = sum(1 for row in taken.plain if row.pending_id)
     told = content.told
     return ImportReport(
         content.kind,
         content.source,
         dry_run,
         rows=told.count + len(content.refusals),
-        migrated=takings[Taking.MODEL] + takings[Taking.MERGED] + len(taken.plain) - waiting,
-        pending=takings[Taking.PENDING] + waiting,
+        migrated=takings[Taking.MODEL] + takings[Taking.MERGED] + taken.models,
+        pending=takings[Taking.PENDING] + len(taken.plain) - taken.models,
         updated=takings[Taking.UPDATED],
         unchanged=takings[Taking.UNCHANGED] + taken.unchanged,
         dropped=sum(1 for row in taken.rows if row.is_dropped) + taken.dropped,

@@ -242,6 +242,7 @@ def in_order(rows: Sequence[LegacyRow], taken: TakenRows, before: Mapping[str, t
     done = {row.row.key: row for row in taken.rows}
     plain = {row.key: row for row in taken.plain}
     assert len(done) + len(plain) + taken.unchanged == len(rows)
+    assert taken.models == sum(1 for row in taken.plain if not row.pending_id)
     told = []
     for row in rows:
         if row.key in plain:

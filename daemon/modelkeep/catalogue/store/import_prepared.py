@@ -63,9 +63,10 @@ _set_ids = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class TakenAtOnce:
-    """What became of prepared rows: `left` are those that have to be taken one by one after all."""
+    """What became of prepared rows: `left` are those that have to be taken one by one."""
 
     plain: Sequence[PlainRow] = ()
+    models: int = 0
     unchanged: int = 0
     dropped: int = 0
     left: Sequence[StagedRow] = ()
@@ -86,17 +87,19 @@ def take_prepared(
         connection: has their file attached.
         about: the kind of the source, and which it is.
         now_ms: the time.
-        singly: those of them that are taken one by one.
+        singly: those of them that are to be taken one by one, as far as that was known before.
         on_disk: files that are there, by the numbers of the rows.
         again: as for `import_rows`.
     """
     counts = stand(connection, *about, again=again)
     missed = careful_rows(connection, *about, known={staged.number for staged in singly})
-    left = [StagedRow(row, on_disk=on_disk.get(number), number=number) for number, row in missed.items()]
+    since = [StagedRow(row, on_disk=on_disk.get(number), number=number) for number, row in missed.items()]
     plain = _take_plain(connection, about, now_ms, on_disk) if {Way.AS_MODEL, Way.WAITING} & counts.keys() else []
     standing.drop(connection, checkfirst=False)
     dropped = counts[Way.DROPPED]
-    return TakenAtOnce(plain, counts[Way.UNCHANGED] + dropped, dropped, left)
+    return TakenAtOnce(
+        plain, counts.get(Way.AS_MODEL, 0), counts[Way.UNCHANGED] + dropped, dropped, [*singly, *since]
+    )
 
 
 def _take_plain(

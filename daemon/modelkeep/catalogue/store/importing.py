@@ -62,13 +62,11 @@ def import_rows(
             return import_rows(connection, kind, source, rows, now_ms, lambda _: None, again=again, on_disk=on_disk)
         finally:
             savepoint.rollback()
-    at_once = TakenAtOnce()
+    at_once = TakenAtOnce(left=rows)
     if on_disk is not None:
         at_once = take_prepared(connection, (kind, source), now_ms, rows, on_disk, again=again)
-    singly = _take_singly(
-        begin(connection, kind, source, [*rows, *at_once.left], now_ms, again=again), [*rows, *at_once.left]
-    )
-    taken = TakenRows(singly, at_once.plain, at_once.unchanged, at_once.dropped)
+    singly = _take_singly(begin(connection, kind, source, at_once.left, now_ms, again=again), at_once.left)
+    taken = TakenRows(singly, at_once.plain, at_once.models, at_once.unchanged, at_once.dropped)
     before_commit(taken)
     forget_migrations(connection, finished)
     return taken
