@@ -17,6 +17,7 @@ from pathlib import Path
 
 from modelkeep.base.collector import collector_paused
 from modelkeep.base.workers import END_SECONDS, WorkerPool
+from modelkeep.domain.faults import FULL
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import LegacyRow
 from modelkeep.errors import SourceError, WorkerDied
@@ -72,6 +73,10 @@ def _read(importer: Importer, options: SourceOptions, prepare: Prepares) -> tupl
         return replace(content, records=()), _packed(content.records)
     except MemoryError as error:
         raise _took_too_much(options.source) from error
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise unreadable(Path(error.filename or options.source), error) from error
     except sqlite3.Error as error:
         raise SourceError(f"the rows of {options.source} could not be prepared: {error}") from error
 

@@ -1,5 +1,6 @@
 """A kind takes what its tool keeps beside models and elsewhere, and nothing of other tools."""
 
+import errno
 import pickle
 import shutil
 from pathlib import Path
@@ -115,6 +116,20 @@ def test_a_source_that_holds_nothing_of_the_tool_is_told(tmp_path: Path) -> None
         content_of("invokeai", tmp_path)
     with pytest.raises(SourceError, match="is not there"):
         content_of("sidecars", tmp_path / "absent")
+
+
+class Shut:
+    """A source in which one folder may not be read."""
+
+    kind = description = "shut"
+
+    def read(self, options: SourceOptions) -> SourceContent:
+        raise PermissionError(errno.EACCES, "Permission denied", str(options.source / "inner"))
+
+
+async def test_what_the_system_does_not_let_us_read_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="inner may not be read by this user"):
+        await read_apart(Shut(), SourceOptions(tmp_path, scratch=tmp_path), prepare)
 
 
 async def test_records_come_whole_from_the_process_that_reads_them(tmp_path: Path) -> None:

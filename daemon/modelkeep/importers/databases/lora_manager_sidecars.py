@@ -25,13 +25,14 @@ def read_sidecars(folder: Path, options: SourceOptions) -> Iterator[SourceRecord
     models: dict[tuple[str, str], str] = {}
     for found in below.found:
         if found.suffix == _SUFFIX:
-            said = read_sidecar(found)
+            said = read_sidecar(found, options.fallback_encoding)
             if isinstance(said, SourceRecord):
                 models[_place(found)], _ = local_path(said.raw.get("file_path"), options.path_map)
                 said = _attached(said, models[_place(found)])
             yield said
     for found in below.found:
-        preview = read_sidecar(found) if found.rank and _place(found) in models else None
+        is_preview = found.rank is not None and _place(found) in models
+        preview = read_sidecar(found, options.fallback_encoding) if is_preview else None
         yield _attached(preview, models[_place(found)]) if isinstance(preview, SourceRecord) else preview
     yield from (Refusal("", path, f"the folder cannot be read: {reason}") for path, reason in below.unreadable)
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from modelkeep.base.persistence import unforeseen
 from modelkeep.domain.encodings import FALLBACK_ENCODING
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import Refusal
@@ -64,4 +65,9 @@ def read_sidecar(found: FoundSidecar, fallback_encoding: str = FALLBACK_ENCODING
         data = bytes_of_preview(found, descriptor) if found.rank else content_of(descriptor)
     except OSError as error:
         return refusal(found, f"it cannot be read: {error.strerror or error}")
-    return _BY_SUFFIX[found.suffix].read(replace(found, fallback_encoding=fallback_encoding), data)
+    try:
+        return _BY_SUFFIX[found.suffix].read(replace(found, fallback_encoding=fallback_encoding), data)
+    except MemoryError:
+        raise
+    except Exception as error:  # nobody foresaw it: it must cost no other file anything
+        return refusal(found, unforeseen(error))

@@ -24,6 +24,9 @@ FRONT_MATTER_CHARS_MAX = 20_000
 FRONT_MATTER_BRACKETS_MAX = 200
 """A reader of YAML takes a second for as many characters, and half a minute for 5,000 brackets in a row."""
 
+_NUMBER_BITS_MAX = 1_024
+"""YAML writes numbers in hexadecimal too, of more digits than Python writes in decimal."""
+
 BODY_BYTES_MAX = 4 * 2**20
 _TELLING = frozenset({"author", "baseModel", "hashes", "metadata", "modelPage", "preview", "website"})
 _FRONT_MATTER = re.compile(r"\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -79,12 +82,12 @@ def _front_matter(content: str) -> tuple[JsonObject, str]:
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader)):
             return {}, "its YAML refers to itself, which may make much out of little"
-        value = yaml.safe_load(content)
+        value = _plain(yaml.safe_load(content), 0)
     except yaml.constructor.ConstructorError as error:
         return {}, f"its YAML bears an unsafe tag or key: {clean(str(error.problem))}"
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         return {}, "its front matter is not valid YAML"
-    return (_plain(value, 0), "") if isinstance(value, dict) else ({}, "")
+    return (value, "") if isinstance(value, dict) else ({}, "")
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -96,6 +99,8 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple | set):
         return [_plain(inner, depth + 1) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and value.bit_length() > _NUMBER_BITS_MAX:
         return None
     if isinstance(value, date):
         return value.isoformat()

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -178,7 +179,8 @@ def test_sidecars_that_are_kept_in_one_place_belong_to_the_models_that_they_name
     store = tmp_path / "all sidecars" if is_named else settings / "sidecars"
     mirror = store / "loras-1a2b3c4d" / "toys"
     required = {"file_name": "wool felt", "model_name": "Wool Felt", "file_path": FELT_ROW["file_path"], "sha256": ""}
-    json_file(mirror / "wool felt.metadata.json", {**required, "notes": "kept apart"})
+    noted = json.dumps({**required, "notes": "kept apart \u58a8\u753b"}, ensure_ascii=False)
+    json_file(mirror / "wool felt.metadata.json", {}).write_bytes(noted.encode("gbk"))
     model(mirror / "wool felt.webp")
     (mirror / "broken.metadata.json").write_text("{")
     json_file(mirror / "gone.metadata.json", {**required, "file_path": "", "sha256": OTHER})
@@ -191,11 +193,12 @@ def test_sidecars_that_are_kept_in_one_place_belong_to_the_models_that_they_name
     json_file(settings / "settings.json", {"llm_api_key": "SECRET", **named})
     mapping = PathMap(((OLD_FOLDER, str(models)),))
 
-    content = importer_for("lora-manager").read(SourceOptions(settings, path_map=mapping, scratch=tmp_path))
+    options = SourceOptions(settings, path_map=mapping, scratch=tmp_path, fallback_encoding="gbk")
+    content = importer_for("lora-manager").read(options)
 
     sidecar, preview, gone = sorted(content.records, key=lambda record: (record.stem != "wool felt", record.kind))
     assert sidecar.models == preview.models == (str(models / "loras" / "wool felt.safetensors"),)
-    assert (sidecar.meaning.notes, sidecar.original_path) == ("kept apart", FELT_ROW["file_path"])
+    assert (sidecar.meaning.notes, sidecar.original_path) == ("kept apart \u58a8\u753b", FELT_ROW["file_path"])
     assert [image.path for image in preview.images] == [str(mirror / "wool felt.webp")]
     assert (gone.models, [claim.value for claim in gone.claims]) == ((), [OTHER])
     assert [Path(refusal.path).name for refusal in content.refusals] == ["broken.metadata.json"]

@@ -135,10 +135,41 @@ def test_what_would_take_a_reader_down_is_refused(suffix: str, what: str) -> Non
     assert isinstance(BY_SUFFIX[suffix].read(found, HOSTILE[what]), Refusal)
 
 
+HUGE_KEY = f"? 0x{'f' * 5000}\n: author"
+
+
+def test_a_number_of_yaml_that_nobody_could_write_down_again_is_none() -> None:
+    found = FoundSidecar("/m/x.md", ".md", "x", ("/m/x.ckpt",))
+    said = BY_SUFFIX[".md"].read(found, f"---\nauthor: me\nseed: 0x{'f' * 5000}\nid: {2**70}\n---\ntext".encode())
+    assert isinstance(said, SourceRecord)
+    assert said.raw["front_matter"] == {"author": "me", "seed": None, "id": 2**70}
+
+
+def test_a_reader_that_fails_as_nobody_foresaw_costs_no_other_file_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: object, found: FoundSidecar, data: bytes) -> None:
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr(type(BY_SUFFIX[".txt"]), "read", fail)
+    note = tmp_path / "x.txt"
+    note.write_text("a note")
+    said = read_sidecar(FoundSidecar(str(note), ".txt", "x", (str(tmp_path / "x.ckpt"),)))
+    assert isinstance(said, Refusal)
+    assert "no such luck" in said.reason
+
+
 def test_yaml_that_makes_much_out_of_little_is_refused() -> None:
     found = FoundSidecar("/m/x.md", ".md", "x", ("/m/x.ckpt",))
     lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]
-    for front in ("\n".join(lines), "a: " + "[" * 5000, "a: " + "x" * 300_000, "a: !!python/name:os.system ''", "{"):
+    for front in (
+        "\n".join(lines),
+        "a: " + "[" * 5000,
+        "a: " + "x" * 300_000,
+        "a: !!python/name:os.system ''",
+        "{",
+        HUGE_KEY,
+    ):
         assert isinstance(BY_SUFFIX[".md"].read(found, f"---\n{front}\n---\ntext".encode()), Refusal)
 
 
