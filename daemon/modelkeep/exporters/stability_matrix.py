@@ -14,6 +14,9 @@ from modelkeep.exporters.texts import as_html
 
 _FROM_CIVITAI, _FROM_ELSEWHERE = 0, 3
 _NEVER_NULL: JsonObject = {"ModelName": "", "ModelDescription": "", "VersionName": "", "Tags": []}
+_LAST_MS = 253_402_300_799_000
+"""The end of the year 9999, in which both .NET's time and Python's end; an archive may hold any number."""
+
 _ESCAPED = re.compile("[<>&'+`\x7f]")
 """What .NET's encoder writes as an escape in ASCII besides what JSON needs."""
 
@@ -83,5 +86,5 @@ def _ours(model: KnownModel) -> JsonObject:
 
 def _moment(milliseconds: int) -> str:
     """Return a time with the seven digits and the offset that .NET writes."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    moment = datetime.fromtimestamp(min(milliseconds, _LAST_MS) / 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0+00:00"

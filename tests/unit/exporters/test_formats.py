@@ -220,6 +220,16 @@ def test_a_hash_that_is_not_the_file_s_is_replaced_and_nothing_else() -> None:
     assert as_object(written("stability-matrix", same, model))["Hashes"]["SHA256"] == SHA256, "as they spell it"
 
 
+@pytest.mark.parametrize(
+    ("created_at", "written_as"),
+    [(1_700_000_000_123, "2023-11-14T22:13:20.1230000+00:00"), (2**63 - 1, "9999-12-31T23:59:59.0000000+00:00")],
+)
+def test_stability_matrix_gets_a_time_that_it_can_read(created_at: int, written_as: str) -> None:
+    value = as_object(written("stability-matrix", None, replace(MODEL, created_at=created_at)))
+
+    assert value["ImportedAt"] == written_as
+
+
 def test_an_id_that_no_tool_can_hold_is_none() -> None:
     origin = replace(SAID.origins[0], version_id="9" * 5_000)
 
