@@ -156,15 +156,15 @@ def within(column: sa.Column[str], span: Span) -> sa.ColumnElement[bool]:
     return sa.and_(column > span.after, column < span.before)
 
 
-def outside(column: sa.Column[str], folders: Iterable[str]) -> sa.ColumnElement[bool]:
-    """Return the condition that a path lies below none of some folders."""
-    # The gaps between the ranges of `below`: NOT of them would have every row read.
-    gaps: list[sa.ColumnElement[bool]] = []
+def gaps(column: sa.Column[str], folders: Iterable[str]) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that a path lies below none of some folders: before, between and after them, in order."""
+    # Each is a range of the index: NOT those of `below` would have every row read.
+    found: list[sa.ColumnElement[bool]] = []
     end: sa.ColumnElement[bool] = sa.true()
     for prefix in sorted({folder.rstrip("/") for folder in folders}, key=lambda prefix: storable_path(prefix) + "/"):
-        gaps.append(sa.and_(end, column <= prefix + "/"))
+        found.append(sa.and_(end, column <= prefix + "/"))
         end = sa.and_(end, column >= prefix + "0")
-    return sa.or_(*gaps, end)
+    return [*found, end]
 
 
 def _uri(path: Path, mode: str) -> str:

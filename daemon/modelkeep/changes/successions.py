@@ -50,6 +50,7 @@ class Successions:
         self._asked = asyncio.Event()
         self._news: dict[str, None] = {}
         self._told: set[tuple[str, str]] = set()
+        self._settled_at = -1
 
     def recognised(self, hashes: Sequence[str]) -> None:
         """Take note of contents that were just read and whose tensors were known; they may be no models yet."""
@@ -78,8 +79,12 @@ class Successions:
             await persist(self._look, self._troubles)
 
     async def _look(self) -> None:
-        for origin, heir in await self._catalogue.successions():
-            await self._follow(origin, heir)
+        changes = self._catalogue.changes  # before asking: what is committed meanwhile is asked for again
+        if changes != self._settled_at:
+            found = await self._catalogue.successions()
+            for origin, heir in found:
+                await self._follow(origin, heir)
+            self._settled_at = -1 if found else changes
         for sha256 in list(self._news):
             known = await self._catalogue.model(sha256)
             if known is not None:

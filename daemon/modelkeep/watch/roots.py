@@ -26,6 +26,9 @@ from modelkeep.watch.watcher import Watcher
 START_SECONDS = 3.0
 """How long a start waits for the first look at the roots."""
 
+OUTSIDE_AT_ONCE = 1_000
+"""Locations outside of all roots that are looked at together: in a minute with the sweep, all with a rescan."""
+
 ASKED = "events were lost or the root is new"
 
 
@@ -59,6 +62,7 @@ class RootKeeper:
         self._rescans = Rescans(context, scans, self._coverage, self._reach)
         self._turn = asyncio.Lock()
         self._looked_at: set[str] = set()
+        self._outside_after = ""
         self._checks: set[asyncio.Task[None]] = set()
         self.watched = {root.path: WatchedRoot(root) for root in self.roots.configured}
 
@@ -193,14 +197,22 @@ class RootKeeper:
                 found = await self.rescan(watched.root.path, cause)
                 scanned += watched.files
                 added += found.appeared + found.changed
-        await self.look_outside()
+        self._outside_after = ""
+        while await self.look_outside():
+            pass
         return {"scanned": scanned, "added": added}
 
-    async def look_outside(self) -> None:
-        """Look at what no root contains: rows of older databases claim files anywhere, and roots come and go."""
-        places = await self._context.catalogue.locations_outside(list(self.watched))
+    async def look_outside(self) -> bool:
+        """Look at the next of what no root contains: rows of older databases claim files anywhere, and roots go.
+
+        Returns whether there is more; the first ones come after the last.
+        """
+        folders, after = list(self.watched), self._outside_after
+        places = await self._context.catalogue.locations_outside(folders, after, OUTSIDE_AT_ONCE)
+        self._outside_after = places[-1].path if len(places) == OUTSIDE_AT_ONCE else ""
         if places:
             await self._scans.look_outside(places)
+        return bool(self._outside_after)
 
     async def rescan(self, path: str, cause: str) -> Tally:
         """Compare a root with the catalogue and take in what differs."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState
 
@@ -372,3 +373,7 @@ class TestOutside:
         found = {place.path for place in await catalogue.locations_outside(folders)}
         below = [folder.rstrip("/") + "/" for folder in folders]
         assert found == {name for name in [*names, "/elsewhere.pt"] if not name.startswith(tuple(below))}
+        one_by_one: list[str] = []
+        while some := await catalogue.locations_outside(folders, one_by_one[-1] if one_by_one else "", 1):
+            one_by_one += [place.path for place in some]
+        assert one_by_one == sorted(found, key=storable_path)

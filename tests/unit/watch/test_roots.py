@@ -33,7 +33,7 @@ from modelkeep.domain.values import (
     Record,
 )
 from modelkeep.errors import RootSilent
-from modelkeep.watch import reach, scans
+from modelkeep.watch import reach, roots, scans
 from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake
 from modelkeep.watch.kernel import Group, Kernel
@@ -191,6 +191,31 @@ def mounted(bench: Bench) -> Iterator[Path]:
 
 def unmount(folder: Path) -> bool:
     return subprocess.run(["umount", folder], capture_output=True, check=False).returncode == 0
+
+
+class TestOutside:
+    async def test_what_no_root_contains_is_looked_at_in_turn_and_all_of_it_with_a_rescan(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(roots, "OUTSIDE_AT_ONCE", 2)
+        await bench.keeper.start()
+        hashes = [letter * 64 for letter in "abcde"]
+        files = [Path(await bench.hashed(f"elsewhere/{sha256[0]}.pt", sha256)) for sha256 in hashes]
+
+        async def missing() -> int:
+            return [await bench.place(sha256) for sha256 in hashes].count(LocationState.MISSING)
+
+        for file in files:
+            file.unlink()
+        seen = [(await bench.keeper.look_outside(), await missing()) for _ in range(3)]
+        assert seen == [(True, 2), (True, 4), (False, 5)]
+        for file in files:
+            put(file)
+        await bench.keeper.look_outside()
+        for file in files:
+            file.unlink()
+        await bench.keeper.rescan_all("asked for")
+        assert await missing() == 5
 
 
 class TestComingAndGoing:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from modelkeep.catalogue.columns import signed
-from modelkeep.catalogue.dialect import among, below, outside, upsert, within
+from modelkeep.catalogue.dialect import among, below, gaps, upsert, within
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf
@@ -65,9 +65,23 @@ def known_below(connection: sa.Connection, folder: str) -> tuple[list[Location],
     return locations_below(connection, folder), pending_paths_within(connection, Span.below(folder))
 
 
-def locations_outside(connection: sa.Connection, folders: Sequence[str]) -> list[Location]:
-    """Return every location that lies below none of these folders."""
-    return [_location(row) for row in connection.execute(_SELECT.where(outside(locations.c.path, folders)))]
+def locations_outside(
+    connection: sa.Connection, folders: Sequence[str], after: str = "", most: int | None = None
+) -> list[Location]:
+    """Return locations that lie below none of these folders, in the order of their paths.
+
+    Args:
+        connection: a connection in a transaction.
+        folders: absolute paths.
+        after: the path that comes before the first one.
+        most: how many at most; None for all.
+    """
+    found: list[Location] = []
+    for gap in gaps(locations.c.path, folders):
+        query = _SELECT.where(gap, locations.c.path > after).order_by(locations.c.path)
+        left = most - len(found) if most is not None else None
+        found += [_location(row) for row in connection.execute(query.limit(left))]
+    return found
 
 
 def pending_paths_within(connection: sa.Connection, span: Span) -> dict[str, PendingState]:
