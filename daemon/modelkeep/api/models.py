@@ -14,6 +14,9 @@ from modelkeep.domain.browsing import Order
 from modelkeep.domain.values import TAGS_MAX
 from modelkeep.errors import Outdated
 
+PAGE_MAX = 500
+"""So many models make an answer at once; a longer list is made while it is sent, for it may be the whole library."""
+
 router = APIRouter(prefix="/api/models", tags=["models"])
 
 IfNoneMatch = Annotated[str | None, Header(description="versions that the caller has")]
@@ -78,9 +81,10 @@ async def list_models(
     tag: str = "",
     limit: Limit = 0,
     offset: Offset = 0,
-) -> Json:
+) -> Response:
     """Models of a type, whose name or path holds a text, which carry a tag."""
-    return await question.answer(type=type, q=q, tag=tag, limit=limit, offset=offset)
+    answer = question.answer if 0 < limit <= PAGE_MAX else question.every_model
+    return await answer(type=type, q=q, tag=tag, limit=limit, offset=offset)
 
 
 @router.get("/{sha256}", response_model=answers.FullModel, responses={304: {"description": "as the caller knows it"}})

@@ -10,7 +10,7 @@ from modelkeep.api.access import AccessRules, may_name
 from modelkeep.api.backend import Backend
 from modelkeep.api.guard import OWNER_KEY
 from modelkeep.api.requests import ROW_ID_MAX
-from modelkeep.api.responses import Json
+from modelkeep.api.responses import Json, JsonList
 from modelkeep.domain.values import normalise_sha256
 from modelkeep.errors import NotAllowed, NotFound
 
@@ -48,6 +48,10 @@ class Question:
     async def answer(self, **parameters: Any) -> Json:
         """Return the library's answer."""
         return Json(await self.ask(**parameters))
+
+    async def every_model(self, *, limit: int, offset: int, **wanted: Any) -> JsonList:
+        """Return the library's answer to a list of models, which is made while it is sent."""
+        return await JsonList.of("models", self._library.every_model(limit=limit, offset=offset, **wanted))
 
 
 class PathRights:

@@ -227,6 +227,8 @@ class Catalogue:
 
     # Questions
     models = _reads(modelling.list_models)
+    model_hashes = _reads(modelling.list_hashes)
+    models_listed = _reads(modelling.list_with_images)
     browse = _reads(browsing.browse)
     count_by_type = _reads(browsing.count_by_type)
     model = _reads(details.model_details)

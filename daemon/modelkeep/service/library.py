@@ -6,7 +6,7 @@ asked, at which path of the interface, and what the answer looks like stands her
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import islice
@@ -32,6 +32,9 @@ from modelkeep.journal.reader import read
 from modelkeep.journal.segments import list_segments
 from modelkeep.service.status import Activity, status_report
 from modelkeep.settings.model import Settings
+
+LISTED_AT_ONCE = 500
+"""Models of which an answer is made at once; others are answered in between."""
 
 
 class Library:
@@ -122,6 +125,17 @@ class Library:
         """Models of a type (`others`: those without one), whose name or path holds a text, which carry a tag."""
         rows = await self._catalogue.models(type=_stored_type(type), q=q, tag=tag, limit=limit, offset=offset)
         return {"models": [shapes.model_listed(model, images_count) for model, images_count in rows]}
+
+    async def every_model(self, *, limit: int, offset: int, **wanted: Any) -> AsyncIterator[Sequence[Shape]]:
+        """Yield what `models` returns in portions: a large library is never in memory as a whole."""
+        self.answered += 1
+        wanted["type"] = _stored_type(wanted["type"])
+        hashes = await self._catalogue.model_hashes(**wanted)
+        end = offset + limit if limit else len(hashes)
+        for start in range(offset, min(end, len(hashes)), LISTED_AT_ONCE):
+            chosen = hashes[start : min(start + LISTED_AT_ONCE, end)]
+            found = {model.sha256: (model, count) for model, count in await self._catalogue.models_listed(chosen)}
+            yield [shapes.model_listed(*found[sha256]) for sha256 in chosen if sha256 in found]
 
     async def browse(self, *, order: Order = Order.NAME, limit: int = 0, offset: int = 0, **wanted: Any) -> Shape:
         """A page of the models that somebody looks for; `wanted`: see `domain.browsing.Wanted`."""

@@ -149,6 +149,15 @@ class FakeBackend:
         self.fail()
         return [(self.details.model, self.details.images_count)]
 
+    async def model_hashes(self, *, type: str | None, q: str, tag: str) -> list[str]:  # noqa: A002 - as above
+        self.asked.append((type, q, tag))
+        self.fail()
+        return [self.details.model.sha256]
+
+    async def models_listed(self, hashes: Sequence[str]) -> list[tuple[Model, int]]:
+        assert list(hashes) == [self.details.model.sha256]
+        return [(self.details.model, self.details.images_count)]
+
     async def browse(self, wanted: Wanted, order: Order, limit: int, offset: int) -> list[tuple[Model, int]]:
         self.asked.append((wanted, order, limit, offset))
         return [(self.details.model, self.details.images_count)]

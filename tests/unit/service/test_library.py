@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from modelkeep.api import models
 from modelkeep.api.access import AccessRules
 from modelkeep.api.app import create_app
 from modelkeep.catalogue.dialect import writing_engine
@@ -25,6 +26,7 @@ from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Model
 from modelkeep.errors import NotFound
 from modelkeep.journal.writer import JournalWriter
+from modelkeep.service import library as listing
 from modelkeep.service.library import Library, resting_library
 from modelkeep.service.status import Activity
 from modelkeep.settings.model import load_settings
@@ -127,6 +129,27 @@ async def test_http_and_a_command_are_answered_alike(library: Library, path: str
     async with client_of(library) as client:
         answer = await client.get(url, params=query)
     assert (answer.status_code, answer.json()) == (200, await library.ask(path, **parameters))
+
+
+@pytest.mark.parametrize("asked", [{}, {"limit": 3}, {"offset": 1}, {"offset": 9}, {"q": "not there"}, {"q": "b"}])
+async def test_a_long_list_that_is_made_while_it_is_sent_is_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(listing, "LISTED_AT_ONCE", 2)
+    monkeypatch.setattr(models, "PAGE_MAX", 0)
+    settings = settings_in(tmp_path)
+    settings.data_dir.mkdir()
+    upgrade(DataDirectory(settings.data_dir).catalogue)
+    engine = writing_engine(DataDirectory(settings.data_dir).catalogue)
+    with engine.begin() as connection:
+        for letter in "edcba":
+            upsert_model(connection, Model(letter * 64, f"/m/{letter}.pt", name=f"{'ab'.find(letter)} {letter}"))
+    engine.dispose()
+    with resting_library(settings) as library:
+        async with client_of(library) as client:
+            answer = await client.get("/api/models", params=asked)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == await library.ask("/api/models", **asked)
 
 
 async def test_questions_are_counted_so_that_memory_is_given_back_after_them(library: Library) -> None:

@@ -64,9 +64,25 @@ def list_models(
         limit: at most so many; 0 for all.
         offset: leave out so many at the beginning.
     """
-    query = _SELECT.order_by(models.c.name, models.c.sha256).limit(limit or None).offset(offset)
-    if type is not None:
-        query = query.where(models.c.type == type)
+    query = _chosen(_SELECT, type, q, tag).limit(limit or None).offset(offset)
+    return _with_images(connection, _with_tags(connection, query))
+
+
+def list_hashes(
+    connection: sa.Connection,
+    *,
+    type: str | None = None,  # noqa: A002 - the column's name
+    q: str = "",
+    tag: str = "",
+) -> list[str]:
+    """Return the hashes of all models that `list_models` returns, in the same order."""
+    return list(connection.execute(_chosen(sa.select(models.c.sha256), type, q, tag)).scalars())
+
+
+def _chosen(query: sa.Select[Any], type_: str | None, q: str, tag: str) -> sa.Select[Any]:
+    query = query.order_by(models.c.name, models.c.sha256)
+    if type_ is not None:
+        query = query.where(models.c.type == type_)
     if q:
         query = query.where(
             sa.or_(models.c.name.icontains(q, autoescape=True), models.c.path.icontains(q, autoescape=True))
@@ -74,7 +90,7 @@ def list_models(
     if tag:
         carrying = sa.select(model_tags.c.model_hash).join(tags, tags.c.id == model_tags.c.tag_id)
         query = query.where(models.c.sha256.in_(carrying.where(tags.c.name == tag)))
-    return _with_images(connection, _with_tags(connection, query))
+    return query
 
 
 def list_with_images(connection: sa.Connection, hashes: Sequence[str]) -> list[tuple[Model, int]]:
