@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
-from typing import NamedTuple
 
 from modelkeep.domain.description import Description
 from modelkeep.domain.frozen import frozen
@@ -128,13 +127,9 @@ class TakenRow:
         return self.taking is Taking.UNCHANGED and not self.sha256 and not self.pending_id
 
 
-class PlainRow(NamedTuple):
-    """A prepared row that met nothing known: `sha256` is that of its model, or `pending_id` that of its row."""
-
-    path: str
-    key: str
-    sha256: str
-    pending_id: int
+PlainRow = tuple[str, str, str, int]
+"""A prepared row that met nothing known: its path, its key in the source, and the hash of its model, or empty and the
+id of its row. Of a class of its own the collector would look at each of a million again and again."""
 
 
 @frozen

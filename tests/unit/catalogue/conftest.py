@@ -240,13 +240,13 @@ async def take(
 def in_order(rows: Sequence[LegacyRow], taken: TakenRows, before: Mapping[str, tuple[str, int]]) -> list[TakenRow]:
     """Return what was done with each row; `before` says what the rows that are unchanged had become."""
     done = {row.row.key: row for row in taken.rows}
-    plain = {row.key: row for row in taken.plain}
+    plain = {key: (sha256, pending_id) for _, key, sha256, pending_id in taken.plain}
     assert len(done) + len(plain) + taken.unchanged == len(rows)
-    assert taken.models == sum(1 for row in taken.plain if not row.pending_id)
+    assert taken.models == sum(1 for *_, pending_id in taken.plain if not pending_id)
     told = []
     for row in rows:
         if row.key in plain:
-            _, _, sha256, pending_id = plain[row.key]
+            sha256, pending_id = plain[row.key]
             taking = Taking.PENDING if pending_id else Taking.MODEL
             told.append(TakenRow(row, taking, sha256, pending_id))
         else:

@@ -158,7 +158,8 @@ def _told(connection: sa.Connection) -> list[PlainRow]:
     row = prepared_rows.c
     joined = _chosen.join(prepared_rows, row.number == _chosen.c.number)
     columns = (row.path, row.row_key, row.claim, _chosen.c.id)
-    return list(map(PlainRow._make, all_rows(connection, sa.select(*columns).select_from(joined))))
+    found: Iterator[Any] = all_rows(connection, sa.select(*columns).select_from(joined))
+    return list(found)
 
 
 def _of_models(now_ms: int) -> Iterator[sa.Insert]:
