@@ -28,6 +28,7 @@ from PIL import (
 
 from modelkeep.domain.images import SOURCE_PIXELS, SOURCE_SIDE, TIERS, high_size, tier_size
 from modelkeep.errors import ImageError, ImageTooLarge
+from modelkeep.images.last_row import LastRow
 from modelkeep.images.png_size import lacks_pixels
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ def require_image(data: bytes, name: str) -> None:
     Raises:
         ImageError: as `render_tiers`.
     """
-    _at_the_border(lambda: _open(data).load(), data, name)
+    _at_the_border(lambda: _load(data), data, name)
 
 
 def as_png(data: bytes, name: str) -> bytes:
@@ -109,10 +110,8 @@ def as_png(data: bytes, name: str) -> bytes:
     """
 
     def encode() -> bytes:
-        image = _open(data)
-        image.load()
         written = io.BytesIO()
-        image.save(written, "PNG")
+        _load(data).save(written, "PNG")
         return written.getvalue()
 
     return _at_the_border(encode, data, name)
@@ -154,14 +153,29 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     if longest > SOURCE_SIDE:
         # Whatever is done to so many rows takes long for however few pixels.
         raise ImageTooLarge(f"has a side of {longest} pixels; at most {SOURCE_SIDE} are taken")
-    if opened.format == "PNG" and lacks_pixels(data):
-        raise ImageError("is cut off or damaged (it holds fewer pixels than it says)")
     return opened
 
 
-def _decode(data: bytes) -> Image.Image:
+def _load(data: bytes) -> ImageFile.ImageFile:
     opened = _open(data)
+    if not LastRow.can_tell(opened, len(data)):
+        _require_pixels(opened, data)
+        opened.load()
+        return opened
+    last_row = LastRow(opened)
     opened.load()
+    if not last_row.is_written(opened):
+        _require_pixels(opened, data)
+    return opened
+
+
+def _require_pixels(opened: ImageFile.ImageFile, data: bytes) -> None:
+    if opened.format == "PNG" and lacks_pixels(data):
+        raise ImageError("is cut off or damaged (it holds fewer pixels than it says)")
+
+
+def _decode(data: bytes) -> Image.Image:
+    opened = _load(data)
     turn = _turn(opened)
     profile = opened.info.get("icc_profile")
     # Shrinking comes before turning and colours: on two megapixels instead of a hundred they cost nothing.

@@ -1,6 +1,7 @@
 """A PNG that holds fewer pixels than it says is none, however few its bytes and however many its pixels."""
 
 import io
+import os
 import struct
 import time
 import zlib
@@ -10,8 +11,9 @@ from PIL import Image
 from tests.unit.images.test_refusals import png_bomb, png_chunk
 
 from modelkeep.errors import ImageError
+from modelkeep.images.last_row import LastRow
 from modelkeep.images.png_size import lacks_pixels
-from modelkeep.images.tiers import render_tiers, require_image
+from modelkeep.images.tiers import as_png, render_tiers, require_image
 
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]
 
@@ -73,3 +75,38 @@ def test_the_narrowest_image_that_is_taken_does_not_take_long() -> None:
     began = time.process_time()
     assert render_tiers(whole, "a.png").height == 16_383
     assert time.process_time() - began < 2
+
+
+KINDS = {"L": (0, 1), "RGB": (2, 3), "P": (3, 1), "LA": (4, 2), "RGBA": (6, 4)}
+"""Of modes of Pillow: the colour type in the header, and the bytes of a pixel."""
+
+
+def noise(mode: str, width: int, height: int, missing_bytes: int) -> bytes:
+    """Return a PNG whose data ends early and says that this is its end."""
+    colour, pixel_bytes = KINDS[mode]
+    rows = b"".join(b"\0" + os.urandom(width * pixel_bytes) for _ in range(height))
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
+    palette = png_chunk(b"PLTE", os.urandom(768)) if mode == "P" else b""
+    data = png_chunk(b"IDAT", zlib.compress(rows[: len(rows) - missing_bytes]))
+    return b"\x89PNG\r\n\x1a\n" + header + palette + data + png_chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("mode", KINDS)
+@pytest.mark.parametrize("missing_rows", [0, 1, 10])
+@pytest.mark.parametrize("missing_bytes", [0, 1])
+def test_an_image_that_is_decoded_first_is_missed_no_row_of(mode: str, missing_rows: int, missing_bytes: int) -> None:
+    data = noise(mode, 40, 30, missing_rows * (1 + 40 * KINDS[mode][1]) + missing_bytes)
+    with Image.open(io.BytesIO(data)) as opened:
+        assert (opened.mode, LastRow.can_tell(opened, len(data))) == (mode, True)
+    if not missing_rows and not missing_bytes:
+        render_tiers(data, "a.png")
+        return
+    # Of a row that has begun Pillow itself says that it does not end; of whole ones that are missing it says nothing.
+    with pytest.raises(ImageError, match="is cut off or damaged"):
+        render_tiers(data, "a.png")
+
+
+def test_the_mark_is_not_seen_by_anybody() -> None:
+    data = noise("RGB", 40, 30, 0)
+    with Image.open(io.BytesIO(data)) as opened:
+        assert Image.open(io.BytesIO(as_png(data, "a.png"))).tobytes() == opened.tobytes()
