@@ -243,7 +243,8 @@ class DaemonProcess:
             return False
         if any(root["state"] == "scanning" for root in status["watch"]["roots"]):
             return False
-        return not self.rows(UNFINISHED)
+        # A row that a refuted claim brought meanwhile may be committed by now, and its images still be published.
+        return not self.rows(UNFINISHED) and not self.status()["pending"]["hashing"]
 
     def wait_idle(self, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until nothing is on its way."""

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -102,9 +103,11 @@ class Library:
 
     async def status(self) -> Shape:
         """What `modelkeep status --json` prints."""
-        # Work goes from scans through the queue into the catalogue: looked at in that order, nothing of it is missed.
+        # Work goes from scans through the queue to the stages: looked at in that order, nothing of it is missed.
+        before = self._activity()
+        counts = await self._catalogue.counts()
         activity = self._activity() or await self._at_rest()
-        return status_report(await self._catalogue.counts(), activity)
+        return status_report(counts, activity if before is None else replace(activity, roots=before.roots))
 
     async def work(self) -> Shape:
         """Whether the daemon is at work, and what is left."""

@@ -190,25 +190,28 @@ async def test_a_daemon_that_is_off_is_stopped_and_what_it_knew_is_counted(libra
     assert (status["pending"]["waiting"], status["journal"]["seq"]) == (1, 1)
 
 
-async def test_what_a_scan_finds_while_the_status_is_asked_for_is_not_missed() -> None:
-    state = "scanning"
+async def test_what_goes_on_while_the_status_is_asked_for_is_not_missed() -> None:
+    state, at_work = "scanning", 0
 
     class Counting:
-        """Counts before the rows are there that a scan finds which then ends."""
+        """Counts before the rows are there that a scan finds, which then ends, and after one was committed."""
 
         async def counts(self) -> Mapping[str, Any]:
-            nonlocal state
+            nonlocal state, at_work
             none = dict.fromkeys(("waiting", "conflict", "failed", "missing"), 0)
             counted = {"models": 0, "images": 0, "tags": 0, "locations": {}, "pending": none}
-            state = "watching"
+            state, at_work = "watching", 1
             return counted
 
     def activity() -> Activity:
-        return Activity("running", roots=[{"path": "/srv/models", "state": state, "directories": 0}])
+        return Activity(
+            "running", hashing_rows=at_work, roots=[{"path": "/srv/models", "state": state, "directories": 0}]
+        )
 
     asked = Library(cast("Catalogue", Counting()), DataDirectory(Path("/nowhere")), DiskLooks, activity)
     status = await asked.ask("/api/status")
     assert status["watch"]["roots"][0]["state"] == "scanning", "its rows are not among those that were counted"
+    assert status["pending"]["hashing"] == 1, "it is committed, and its images have no names yet"
 
 
 async def test_where_nothing_was_ever_kept_nothing_is_known_and_nothing_made(tmp_path: Path) -> None:
