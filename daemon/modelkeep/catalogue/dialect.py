@@ -66,6 +66,16 @@ def index_where(name: str, condition: str) -> sa.Index:
     return sa.Index(name, condition, sqlite_where=sa.text(condition))
 
 
+def index_filled(name: str, column: str) -> sa.Index:
+    """Return an index over a text that holds only the rows which have one, for `is_filled`."""
+    return sa.Index(name, column, sqlite_where=sa.text(f"{column} <> ''"))
+
+
+def is_filled(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has a text, spelled as `index_filled` has it, which it needs."""
+    return column != sa.literal_column("''")
+
+
 def json_member(column: str, key: str) -> str:
     """Return the SQL text of what an object of JSON text has under a key; empty when it has no such key."""
     return f"iif(json_valid({column}), coalesce(json_extract({column}, '$.{key}'), ''), '')"

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from modelkeep.catalogue.columns import Id, Nanoseconds, PathText, Unsigned64
-from modelkeep.catalogue.dialect import BY_KEY, IDS_ONCE, index_where, json_member, unique_where
+from modelkeep.catalogue.dialect import BY_KEY, IDS_ONCE, index_filled, index_where, json_member, unique_where
 
 metadata = sa.MetaData()
 
@@ -57,9 +57,9 @@ contents = sa.Table(
     sa.Column("sha256", sa.String(64), primary_key=True),
     sa.Column("format", sa.String(16), nullable=False, server_default=""),
     # SHA-256 of all behind the header: empty where there is nothing, NULL where it was not computed yet.
-    sa.Column("tensors", sa.String(64), index=True),
+    sa.Column("tensors", sa.String(64)),
     sa.Column("autov1", sa.String(8), nullable=False, server_default="", index=True),
-    sa.Column("blake3", sa.String(64), nullable=False, server_default="", index=True),
+    sa.Column("blake3", sa.String(64), nullable=False, server_default=""),
     # The content of the same tensors that has taken over what is known of this one.
     sa.Column("heir", sa.String(64), nullable=False, server_default=""),
     # There is an image in its header that was not looked at yet.
@@ -67,6 +67,9 @@ contents = sa.Table(
     # What its header says, within bounds, and why that is not all of it.
     _text("problem"),
     sa.Column("header_json", sa.Text, nullable=False, server_default="{}"),
+    # Most contents have neither, and a tree that holds all of them costs each another page.
+    index_filled("ix_contents_tensors", "tensors"),
+    index_filled("ix_contents_blake3", "blake3"),
     index_where("ix_contents_image_waits", "image_waits"),
     **BY_KEY,
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, insert_missing
+from modelkeep.catalogue.dialect import among, insert_missing, is_filled
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import contents, locations, models
@@ -51,7 +51,9 @@ def keep_contents(connection: sa.Connection, read: Sequence[ContentRow]) -> list
 
 def _of_known_tensors(connection: sa.Connection, read: Sequence[ContentRow]) -> list[str]:
     digests = {row.tensors for row in read if row.tensors}
-    query = sa.select(contents.c.tensors, contents.c.sha256).where(among(contents.c.tensors, sorted(digests)))
+    query = sa.select(contents.c.tensors, contents.c.sha256).where(
+        is_filled(contents.c.tensors), among(contents.c.tensors, sorted(digests))
+    )
     holders: dict[str, set[str]] = {}
     for tensors, sha256 in connection.execute(query) if digests else ():
         holders.setdefault(tensors, set()).add(sha256)
@@ -97,7 +99,7 @@ def forget_content(connection: sa.Connection, sha256: str) -> None:
 def has_digest(digits: str) -> sa.ColumnElement[bool]:
     """Return the condition that a model's content has a digest that begins so, of whichever kind."""
     columns = (contents.c.tensors, contents.c.autov1, contents.c.blake3)
-    begins = sa.or_(*(sa.and_(column >= digits, column < digits + "g") for column in columns))
+    begins = sa.or_(*(sa.and_(is_filled(column), column >= digits, column < digits + "g") for column in columns))
     return models.c.sha256.in_(sa.select(contents.c.sha256).where(begins))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among
+from modelkeep.catalogue.dialect import among, is_filled
 from modelkeep.catalogue.store.contents import contents_of
 from modelkeep.catalogue.tables import contents, models
 from modelkeep.domain.knowledge import HashClaim
@@ -22,11 +22,11 @@ def contents_with(connection: sa.Connection, claims: Collection[HashClaim]) -> d
     values = {claim.value for claim in claims}
     found: set[str] = set()
     for column in (models.c.sha256, contents.c.tensors, contents.c.autov1, contents.c.blake3):
-        query = sa.select(column.table.c.sha256).where(among(column, values))
+        query = sa.select(column.table.c.sha256).where(is_filled(column), among(column, values))
         found.update(connection.execute(query).scalars() if values else ())
     for value in values:  # AutoV2 and AutoV3 are the beginnings of other digests
         for column in (models.c.sha256, contents.c.tensors) if len(value) < 64 else ():
-            begins = sa.and_(column >= value, column < value + "g")
+            begins = sa.and_(is_filled(column), column >= value, column < value + "g")
             found.update(connection.execute(sa.select(column.table.c.sha256).where(begins)).scalars())
     digests = digests_of(connection, sorted(found))
     true = {

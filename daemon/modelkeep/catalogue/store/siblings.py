@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.dialect import is_filled
 from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.tables import contents, locations, models
 from modelkeep.domain.details import Sibling
@@ -11,7 +12,7 @@ _origin, _heir = contents.alias("origin"), contents.alias("heir")
 
 _SEVERAL = (
     sa.select(contents.c.tensors)
-    .where(contents.c.tensors != "")
+    .where(is_filled(contents.c.tensors))
     .group_by(contents.c.tensors)
     .having(sa.func.count() > 1)
 )
@@ -27,9 +28,13 @@ _PRESENT = _is_somewhere(_heir.c.sha256, LocationState.PRESENT)
 _GONE = sa.not_(_is_somewhere(_origin.c.sha256, LocationState.PRESENT, LocationState.UNREACHABLE))
 _PAIRS = (
     sa.select(_origin.c.sha256, _heir.c.sha256)
-    .join(_heir, sa.and_(_heir.c.tensors == _origin.c.tensors, _heir.c.sha256 != _origin.c.sha256))
+    .select_from(_origin)
+    .join(
+        _heir,
+        sa.and_(is_filled(_heir.c.tensors), _heir.c.tensors == _origin.c.tensors, _heir.c.sha256 != _origin.c.sha256),
+    )
     .join(models, models.c.sha256 == _origin.c.sha256)
-    .where(_origin.c.tensors.in_(_SEVERAL))
+    .where(is_filled(_origin.c.tensors), _origin.c.tensors.in_(_SEVERAL))
     .order_by(_origin.c.sha256, _heir.c.sha256)
 )
 
@@ -54,7 +59,7 @@ def siblings_of(connection: sa.Connection, sha256: str) -> list[Sibling]:
     query = (
         sa.select(models.c.sha256, models.c.name, models.c.path, models.c.size_bytes, state, contents.c.heir)
         .join(contents, contents.c.sha256 == models.c.sha256)
-        .where(contents.c.tensors == own.scalar_subquery(), models.c.sha256 != sha256)
+        .where(is_filled(contents.c.tensors), contents.c.tensors == own.scalar_subquery(), models.c.sha256 != sha256)
         .order_by(state != LocationState.PRESENT, models.c.name, models.c.sha256)
     )
     return [Sibling(*row[:4], LocationState(row[4]), row[5]) for row in connection.execute(query)]
@@ -66,7 +71,7 @@ def families(connection: sa.Connection) -> list[list[Model]]:
     query = (
         sa.select(contents.c.tensors, contents.c.sha256)
         .join(models, models.c.sha256 == contents.c.sha256)
-        .where(contents.c.tensors.in_(_SEVERAL), present)
+        .where(is_filled(contents.c.tensors), contents.c.tensors.in_(_SEVERAL), present)
         .order_by(contents.c.tensors, contents.c.sha256)
     )
     found: dict[str, list[str]] = {}

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among
+from modelkeep.catalogue.dialect import among, is_filled
 from modelkeep.catalogue.store.digests import contents_with, digests_of
 from modelkeep.catalogue.store.locations import locations_of_all
 from modelkeep.catalogue.store.models import get_models
@@ -69,7 +69,11 @@ def unattached_claims(connection: sa.Connection) -> list[int]:
         has_it = sa.exists().where(
             record_targets.c.record_id == record_claims.c.record_id, record_targets.c.sha256 == owner
         )
-        query = sa.select(record_claims.c.record_id).join(owner.table, digest == record_claims.c.value).distinct()
+        query = (
+            sa.select(record_claims.c.record_id)
+            .join(owner.table, sa.and_(is_filled(digest), digest == record_claims.c.value))
+            .distinct()
+        )
         found.update(connection.execute(query.where(sa.not_(has_it))).scalars())
     return sorted(found)
 
