@@ -12,7 +12,7 @@ from functools import cache
 from modelkeep.domain.json_text import json_text
 
 KEYS = re.compile(
-    rb'"(sha256|pending_id|migration|path|old_path|name)":(?:"((?:[^"\\]|\\.)*)"|([0-9]+))',
+    rb'"(sha256|pending_id|migration|path|old_path|name)":(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([0-9]+))',
 )
 """What connects the records of one story, wherever it stands in a line: the field, and its text or its number."""
 

@@ -24,6 +24,7 @@ from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.domain.values import Record
 from modelkeep.errors import SettingsError
+from modelkeep.journal.contents import write_next_index
 from modelkeep.pipeline.hash_pool import HashPool
 from modelkeep.pipeline.manners import Manners
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
@@ -110,6 +111,7 @@ class Daemon:
             lambda: self._journal.seq + self._operations.library.answered,
             lambda: self._catalogue.database.transactions,
             lambda: self._pipeline.is_idle,
+            partial(write_next_index, holdings.directory.journal, set()),
             self._catalogue.database.release_memory,
         )
         upkeep = Upkeep(holdings, self._pipeline, self._keeper, self._sidecars, self._successions, resting)

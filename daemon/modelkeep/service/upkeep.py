@@ -4,10 +4,8 @@ import asyncio
 from contextlib import suppress
 
 from modelkeep.base.clock import JumpWatch
-from modelkeep.base.memory import give_back_memory
 from modelkeep.changes.successions import Successions
 from modelkeep.errors import CatalogueError
-from modelkeep.journal.contents import Indexed, write_next_index
 from modelkeep.pipeline.runner import Pipeline
 from modelkeep.service.holdings import Holdings
 from modelkeep.service.resting import Resting
@@ -28,7 +26,7 @@ class Upkeep:
         keeper: looks at the roots.
         sidecars: looks for what other tools wrote.
         successions: follows weights to new headers.
-        resting: gives memory back.
+        resting: does what was put off, and gives memory back.
     """
 
     def __init__(
@@ -47,7 +45,6 @@ class Upkeep:
         self._successions = successions
         self._resting = resting
         self._clock = JumpWatch()
-        self._indexed: set[Indexed] = set()
         self._looked_at_seq = 0
 
     def jobs(self, sweep_seconds: float, rescan_seconds: float) -> list[Job]:
@@ -92,5 +89,3 @@ class Upkeep:
         self._successions.look()
         if self._pipeline.is_idle:
             await asyncio.to_thread(self._kept.image_pool.release)
-            if await asyncio.to_thread(write_next_index, self._kept.directory.journal, self._indexed):
-                await asyncio.to_thread(give_back_memory)

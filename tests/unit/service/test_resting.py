@@ -7,9 +7,20 @@ class Work:
     """How much was done and asked, whether something is on its way, and how often pages were released."""
 
     def __init__(self) -> None:
-        self.done = self.looks_taken = self.releases = 0
+        self.done = self.looks_taken = self.put_off = self.releases = 0
         self.is_idle = True
-        self.resting = Resting(lambda: self.done, lambda: self.looks_taken, lambda: self.is_idle, self._release)
+        self.resting = Resting(
+            lambda: self.done,
+            lambda: self.looks_taken,
+            lambda: self.is_idle,
+            self._do_put_off,
+            self._release,
+        )
+
+    def _do_put_off(self) -> bool:
+        has_more = self.put_off > 0
+        self.put_off -= has_more
+        return has_more
 
     async def _release(self) -> None:
         self.releases += 1
@@ -27,6 +38,14 @@ async def test_memory_is_given_back_once_after_each_time_of_work() -> None:
     assert await work.looks(5, 5, 5) == 1
     assert await work.looks(6, 7, 8) == 1, "it works"
     assert await work.looks(8, 8) == 2
+
+
+async def test_what_was_put_off_is_done_first_a_part_at_each_look() -> None:
+    work = Work()
+    work.put_off = 2
+    assert await work.looks(5, 5, 5) == 0
+    assert work.put_off == 0
+    assert await work.looks(5, 5) == 1
 
 
 async def test_nothing_is_given_back_while_something_is_on_its_way() -> None:
