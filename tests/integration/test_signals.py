@@ -1,4 +1,4 @@
-"""SIGHUP reads the configuration again, SIGINT stops like SIGTERM, and a closed terminal is no reason to stop."""
+"""SIGHUP reads the configuration again, SIGINT stops like SIGTERM, and SIGABRT has it say where it hung."""
 
 import os
 import signal
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.daemon_process import DaemonProcess
+from tests.integration import many_busy_threads
 from tests.libraries import put, safetensors
 from tests.waiting import wait_until
 
@@ -54,3 +55,26 @@ def test_sigint_stops_in_order(daemon: DaemonProcess) -> None:
     os.kill(daemon.pid, signal.SIGINT)
     assert daemon.wait() == 0
     assert [record["reason"] for record in daemon.journal("daemon.stopped")] == ["asked to stop"]
+
+
+class AmongBusyThreads(DaemonProcess):
+    """A daemon that is aborted while many of its threads run."""
+
+    def program(self, *arguments: str) -> list[str]:
+        """Return the command line."""
+        python, _, _, *rest = super().program(*arguments)
+        return [python, many_busy_threads.__file__, str(self.folder / "abort"), *rest]
+
+
+@pytest.mark.parametrize("life", range(2))
+def test_sigabrt_says_where_the_event_loop_was_whatever_other_threads_do(
+    tmp_path: Path, models: Path, life: int
+) -> None:
+    daemon = AmongBusyThreads(tmp_path / "daemon", [models])
+    try:
+        (daemon.start().folder / "abort").touch()
+        assert daemon.wait() == -signal.SIGABRT, daemon.last_words()
+    finally:
+        daemon.close()
+    assert "Fatal Python error: Aborted" in daemon.said()
+    assert "service/running.py" in daemon.said()

@@ -41,7 +41,9 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level
         JournalError: the journal cannot be opened.
     """
     configure_logging(log_level)
-    faulthandler.enable()  # the service manager ends what hangs by SIGABRT: the log then says where it hung
+    # The service manager ends what hangs by SIGABRT: the log then says where the event loop hung. To read the other
+    # threads, which run on meanwhile, could end us by SIGSEGV before anything is said.
+    faulthandler.enable(all_threads=False)
     # A request is handed from the event loop to a thread and back: each time a busy thread may go on for so long.
     sys.setswitchinterval(THREAD_TURN_SECONDS)
     # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.

@@ -1,6 +1,7 @@
 """Keep the service manager informed: when the daemon is ready, what it does, and that it still comes forward."""
 
 import asyncio
+import faulthandler
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -84,6 +85,7 @@ class Supervision:
             self._manager.tell(WATCHDOG=1)
         elif stuck != self._missed:
             _log.error("part.stuck", part=stuck, seconds=STUCK_SECONDS)
+            faulthandler.dump_traceback()  # where each thread is, while none of them can move on
         self._missed = stuck
 
 

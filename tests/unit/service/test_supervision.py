@@ -1,6 +1,7 @@
 """What the service manager is told in one life of the daemon."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -60,8 +61,16 @@ async def test_the_status_is_told_when_it_changes(manager: Manager) -> None:
     assert manager.told[-1].keys() == {"WATCHDOG"}
 
 
-async def test_a_part_that_comes_no_further_ends_the_signs_of_life(manager: Manager) -> None:
+async def test_a_part_that_comes_no_further_ends_the_signs_of_life(
+    manager: Manager, capfd: pytest.CaptureFixture[str]
+) -> None:
     stuck: list[str] = []
+    end = threading.Event()
+
+    def hang_here() -> None:
+        end.wait()
+
+    threading.Thread(target=hang_here, daemon=True).start()
     async with life(manager) as supervision:
         supervision.ready(lambda: f"idle {len(manager.told)}", lambda: "".join(stuck))
         await wait_until_async(lambda: manager.heard("WATCHDOG"))
@@ -70,6 +79,8 @@ async def test_a_part_that_comes_no_further_ends_the_signs_of_life(manager: Mana
         statuses = len(manager.heard("STATUS"))
         await wait_until_async(lambda: len(manager.heard("STATUS")) >= statuses + 3)
         assert len(manager.heard("WATCHDOG")) == before
+        assert "in hang_here" in capfd.readouterr().err
+        end.set()
         stuck.clear()
         await wait_until_async(lambda: len(manager.heard("WATCHDOG")) > before)
 
