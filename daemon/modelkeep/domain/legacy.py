@@ -153,7 +153,8 @@ class Survey:
     """What the catalogue knows of prepared rows before they are taken.
 
     `rows` are those that need to be taken one by one, each where it should be in view of earlier runs, by their
-    numbers; `plain` the paths of those that meet nothing known, `unchanged` of those that were taken as they are.
+    numbers; `plain` the paths of those that meet nothing known, `unchanged` those of the rows that were taken as they
+    are, where an earlier run put them.
     """
 
     rows: Mapping[int, LegacyRow] = field(default_factory=dict)

@@ -189,3 +189,13 @@ async def test_what_became_known_after_the_question_is_taken_with_care_neverthel
     taken = await catalogue.import_rows("hikaze", "/old", [], NOW, lambda _: None, prepared=tmp_path / "rows")
     assert [(row.row.key, row.taking) for row in taken.rows] == [("1", Taking.PENDING)]
     assert [(row.path, row.name) for row in await catalogue.pending_imports()] == [("/m/a.pt", "Theirs")]
+
+
+async def test_a_row_that_an_earlier_map_placed_is_looked_for_where_it_is(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    row = LegacyRow(key="1", digest="1", path="/m/a.pt", original_path="/srv/a.pt", is_mapped=True)
+    prepare(tmp_path / "first", "hikaze", [row])
+    await catalogue.import_rows("hikaze", "/old", [], NOW, lambda _: None, prepared=tmp_path / "first")
+    prepare(tmp_path / "again", "hikaze", [replace(row, path="/srv/a.pt", is_mapped=False)])
+    assert (await catalogue.survey("hikaze", "/old", tmp_path / "again")).unchanged == ["/m/a.pt"]

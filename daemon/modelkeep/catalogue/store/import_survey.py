@@ -89,8 +89,8 @@ def survey(connection: sa.Connection, kind: str, source: str, *, again: bool = F
     """Return what is known of prepared rows before they are taken."""
     stand(connection, kind, source, again=again)
     held = careful_rows(connection, kind, source)
-    plain = dict(_paths(connection, _IS_PLAIN))
-    unchanged = [path for _, path in _paths(connection, standing.c.way < Way.CAREFULLY)]
+    plain = _plain_paths(connection)
+    unchanged = _unchanged_paths(connection, kind, source)
     standing.drop(connection, checkfirst=False)
     return Survey(held, plain, unchanged)
 
@@ -170,11 +170,18 @@ def _kept_places(connection: sa.Connection, kind: str, source: str) -> dict[int,
     }
 
 
-def _paths(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Iterator[tuple[int, str]]:
+def _plain_paths(connection: sa.Connection) -> dict[int, str]:
     row = prepared_rows.c
     joined = standing.join(prepared_rows, row.number == standing.c.number)
-    query = sa.select(standing.c.number, row.path).select_from(joined).where(which)
-    return all_rows(connection, query)
+    return dict(all_rows(connection, sa.select(row.number, row.path).select_from(joined).where(_IS_PLAIN)))
+
+
+def _unchanged_paths(connection: sa.Connection, kind: str, source: str) -> list[str]:
+    """Return where an earlier run put the rows that it took as they are."""
+    row, before, joined = _with_earlier(connection, kind, source)
+    there = joined.join(standing, standing.c.number == row.number)
+    query = sa.select(before.path).select_from(there).where(standing.c.way < Way.CAREFULLY)
+    return [path for (path,) in all_rows(connection, query)]
 
 
 def _loaded(connection: sa.Connection, numbers: Collection[int]) -> Iterator[tuple[int, LegacyRow]]:
