@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -28,17 +28,12 @@ from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.columns import PathText
 from modelkeep.domain.naming import Span
 
-T = TypeVar("T")
-
 READERS = 2
 LOCK_WAIT_MS = 5_000
 CACHE_KIB = 16_384
 
 ROWS = 5_000
 """Rows that are looked at together."""
-
-CHUNK = 500
-"""Values in one statement: SQLite bounds the parameters of one."""
 
 ERRORS = (sa.exc.DatabaseError, sqlite3.DatabaseError)
 BROKEN_RULES = (sa.exc.IntegrityError, sqlite3.IntegrityError)
@@ -89,11 +84,6 @@ def through_index(query: sa.Select[Any], table: sa.Table, index: str) -> sa.Sele
 def unique_where(name: str, condition: str, *columns: str) -> sa.Index:
     """Return an index by which no two rows that fulfil a condition have the same values in some columns."""
     return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(condition))
-
-
-def chunks(values: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
-    """Yield values in portions for one statement each."""
-    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def raw_rows(connection: sa.Connection, query: sa.Select[Any], size: int = ROWS) -> Iterator[Sequence[Any]]:

@@ -235,8 +235,9 @@ async def _until_done(
 
 async def require_rows(catalogue: Catalogue, pending_ids: Sequence[int] | None) -> None:
     """Raise NotFound when one of these rows is not in the queue."""
+    known = await catalogue.pendings(pending_ids) if pending_ids else {}
     for pending_id in pending_ids or ():
-        if await catalogue.pending(pending_id) is None:
+        if pending_id not in known:
             raise NotFound(f"there is no row {pending_id} in the queue")
 
 

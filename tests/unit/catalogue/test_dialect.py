@@ -5,13 +5,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 import modelkeep
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.catalogue.dialect import chunks, insert_missing, upsert
+from modelkeep.catalogue.dialect import insert_missing, upsert
 from modelkeep.catalogue.tables import images, metadata, model_tags
 from modelkeep.domain.detection import Found
 
@@ -62,13 +61,6 @@ def test_another_database_gives_the_ids_of_64_bits() -> None:
 def test_an_upsert_writes_all_columns_but_the_key() -> None:
     assert "ON CONFLICT (sha256, seq) DO UPDATE SET width = excluded.width" in str(upsert(images))
     assert str(insert_missing(model_tags)).endswith("ON CONFLICT DO NOTHING")
-
-
-@pytest.mark.parametrize("count", [0, 1, 500, 501])
-def test_chunks_leave_out_nothing(count: int) -> None:
-    portions = [list(some) for some in chunks(range(count))]
-    assert [value for some in portions for value in some] == list(range(count))
-    assert all(0 < len(some) <= 500 for some in portions)
 
 
 async def test_ids_are_given_in_the_order_of_the_files_and_never_twice(catalogue: Catalogue) -> None:

@@ -314,7 +314,7 @@ class TestParkAndWaitAgain:
     async def test_any_number_of_rows_may_be_named(self, catalogue: Catalogue) -> None:
         (row,) = await queue(catalogue, "/m/a.pt")
         await park(catalogue, row, PendingState.FAILED)
-        assert await catalogue.wait_again(NOW, range(1, 40_000)) == 1
+        assert await catalogue.wait_again(NOW, range(1, 300_000)) == 1
 
 
 class TestOtherTimes:

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.bare_sqlite import restored_path
 from modelkeep.catalogue.columns import PathText, are_ascii, are_storable
-from modelkeep.catalogue.dialect import chunks
 
 _ROWS_AT_ONCE = 2000
 
@@ -46,8 +45,9 @@ class Bulk:
         if prepared is None:
             prepared = self._prepared[keys] = _prepare(self._statement, keys, connection.dialect)
         rows = list(zip(*prepared.storable(columns), strict=True))
-        for some in chunks(rows, ROWS_IN_INSERT if prepared.is_insert else _ROWS_AT_ONCE):
-            connection.exec_driver_sql(*prepared.execution(some))
+        most = ROWS_IN_INSERT if prepared.is_insert else _ROWS_AT_ONCE
+        for start in range(0, len(rows), most):
+            connection.exec_driver_sql(*prepared.execution(rows[start : start + most]))
 
 
 def all_rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -4,9 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import chunks
+from modelkeep.catalogue.dialect import among
 from modelkeep.catalogue.store.locations import location_of
-from modelkeep.catalogue.store.pending import delete_pending, get_pending, get_pending_by_path, rows_where
+from modelkeep.catalogue.store.pending import (
+    delete_pending,
+    get_pending,
+    get_pending_by_path,
+    get_pendings,
+    rows_where,
+)
 from modelkeep.catalogue.tables import locations, pending_import
 from modelkeep.domain.naming import suggested_name
 from modelkeep.domain.parking import Parked
@@ -20,7 +26,7 @@ _OFFERS_MAX = 5
 def with_offers(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
     """Return parked rows, those whose file is missing with the paths at which it may lie now."""
     ids = [item.pending_id for item in parked if item.state is PendingState.MISSING]
-    rows = {row.id: row for row in rows_where(connection, pending_import.c.id.in_(ids))} if ids else {}
+    rows = get_pendings(connection, ids) if ids else {}
     offers = find_offers(connection, list(rows.values()))
     return [
         Parked(
@@ -40,13 +46,12 @@ def with_offers(connection: sa.Connection, parked: Sequence[Parked]) -> list[Par
 def find_offers(connection: sa.Connection, rows: Sequence[PendingImport]) -> dict[int, list[str]]:
     """Return, for each row, the present files of its name and size."""
     sizes = sorted({row.size_bytes for row in rows if row.size_bytes > 0 and not row.knows_nothing})
+    query = sa.select(locations.c.path, locations.c.size_bytes).where(
+        among(locations.c.size_bytes, sizes), locations.c.state == LocationState.PRESENT
+    )
     by_look: dict[tuple[str, int], list[str]] = {}
-    for some in chunks(sizes):
-        query = sa.select(locations.c.path, locations.c.size_bytes).where(
-            locations.c.size_bytes.in_(some), locations.c.state == LocationState.PRESENT
-        )
-        for path, size_bytes in connection.execute(query.order_by(locations.c.path)):
-            by_look.setdefault((suggested_name(path), size_bytes), []).append(path)
+    for path, size_bytes in connection.execute(query.order_by(locations.c.path)) if sizes else ():
+        by_look.setdefault((suggested_name(path), size_bytes), []).append(path)
     found = ((row.id, by_look.get((suggested_name(row.path), row.size_bytes))) for row in rows)
     return {pending_id: paths for pending_id, paths in found if paths}
 
@@ -63,7 +68,7 @@ def offer(connection: sa.Connection, files: Mapping[str, int]) -> list[tuple[Pen
     """
     looks = {(suggested_name(path), size): path for path, size in files.items()}
     missing = sa.and_(
-        pending_import.c.state == PendingState.MISSING, pending_import.c.size_bytes.in_(sorted(set(files.values())))
+        pending_import.c.state == PendingState.MISSING, among(pending_import.c.size_bytes, set(files.values()))
     )
     rows = [row for row in rows_where(connection, missing) if (suggested_name(row.path), row.size_bytes) in looks]
     offers = find_offers(connection, rows)

@@ -281,10 +281,8 @@ def wake_below(connection: sa.Connection, folder: str, now_ms: int) -> int:
 def wait_again(connection: sa.Connection, now_ms: int, ids: Sequence[int] | None = None) -> int:
     """Make rows due now; None for every failed or missing one. Returns how many."""
     statement = sa.update(pending_import).values(state=PendingState.WAITING, due_at=now_ms, attempts=0, last_error="")
-    if ids is None:
-        chosen = pending_import.c.state.in_([PendingState.FAILED, PendingState.MISSING])
-    else:
-        chosen = pending_import.c.id.in_(list(ids))
+    stalled = pending_import.c.state.in_([PendingState.FAILED, PendingState.MISSING])
+    chosen = stalled if ids is None else among(pending_import.c.id, ids)
     return connection.execute(statement.where(chosen)).rowcount
 
 
