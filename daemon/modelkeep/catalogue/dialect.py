@@ -71,6 +71,12 @@ def is_filled(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     return column != sa.literal_column("''")
 
 
+def is_set(column: sa.Column[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition that a flag is set; an index that `index_where` made of it is read in its order."""
+    # SQLite takes that index only for the condition in its very words, and knows its order only by a value.
+    return sa.and_(sa.literal_column(f"{column.table.name}.{column.name}"), column)
+
+
 def json_member(column: str, key: str) -> str:
     """Return the SQL text of what an object of JSON text has under a key; empty when it has no such key."""
     return f"iif(json_valid({column}), coalesce(json_extract({column}, '$.{key}'), ''), '')"

@@ -50,7 +50,9 @@ class Bulk:
             connection.exec_driver_sql(*prepared.execution(rows[start : start + most]))
 
 
-def all_rows(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+def all_rows(
+    connection: sa.Connection, query: sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
+) -> Iterator[tuple[Any, ...]]:
     """Yield what a query selects, of whose columns none but paths need anything done to them."""
     compiled: Any = query.compile(dialect=connection.dialect)
     paths = [index for index, column in enumerate(query.selected_columns) if isinstance(column.type, PathText)]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.dialect import is_set
 from modelkeep.catalogue.store.images import images_of
 from modelkeep.catalogue.store.locations import (
     fingerprint_values,
@@ -34,9 +35,9 @@ BeforeCommit = Callable[[PendingImport], None]
 
 def claims(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
     """Return present locations whose hash waits to be confirmed: it is a claim, or doubted."""
-    waits = sa.or_(locations.c.claimed, locations.c.doubted)
-    query = sa.select(locations.c.path).where(waits, locations.c.state == LocationState.PRESENT)
-    chosen = connection.execute(query.order_by(locations.c.path).limit(limit + len(without_paths))).scalars()
+    present = sa.select(locations.c.path).where(locations.c.state == LocationState.PRESENT)
+    query = sa.union(*(present.where(is_set(flag)) for flag in (locations.c.claimed, locations.c.doubted)))
+    chosen = connection.execute(query.order_by("path").limit(limit + len(without_paths))).scalars()
     paths = [path for path in chosen if path not in without_paths][:limit]
     places = locations_at(connection, paths)
     return [places[path] for path in paths]

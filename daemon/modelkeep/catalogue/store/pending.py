@@ -120,21 +120,23 @@ def due_pending(
         without_ids: rows that are left out.
         claimed: whether rows are wanted of whose file another tool made a hash; all others come before these.
     """
-    query = (
+    due = (
         sa.select(*_DUE)
-        .where(pending_import.c.state != PendingState.CONFLICT, pending_import.c.due_at <= now_ms)
-        .where(sa.not_(among(pending_import.c.id, without_ids)))
+        .where(pending_import.c.due_at <= now_ms, sa.not_(among(pending_import.c.id, without_ids)))
         .where(_IS_CLAIMED if claimed else sa.not_(_IS_CLAIMED))
-        .order_by(pending_import.c.due_at, pending_import.c.id)
-        .limit(limit)
     )
+    # Each state is read in the order of its index, no further than is wanted: not all that is due, nor all rows.
+    query = sa.union_all(*(due.where(pending_import.c.state == state) for state in _SWEPT))
+    found = all_rows(connection, query.order_by("due_at", "id").limit(limit))
     return [
         DueRow(row_id, path, size_bytes, attempts, image, bool(knows_nothing))
-        for row_id, path, size_bytes, attempts, image, knows_nothing in all_rows(connection, query)
+        for _, row_id, path, size_bytes, attempts, image, knows_nothing in found
     ]
 
 
+_SWEPT = (PendingState.WAITING, PendingState.FAILED, PendingState.MISSING)
 _DUE = (
+    pending_import.c.due_at,
     pending_import.c.id,
     pending_import.c.path,
     pending_import.c.size_bytes,
