@@ -4,7 +4,7 @@ import ctypes
 import gc
 import re
 import sys
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +21,9 @@ _SMAPS = Path("/proc/self/smaps")
 _MAPPING = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) r-([x-])p \S+ \S+ [1-9]\d* +(/.*)$((?:\n[A-Z]\w+: .*)+)", re.MULTILINE
 )
+
+_UNWRITTEN = [re.compile(rf"^{name}: +0 kB$", re.MULTILINE) for name in ("Anonymous", "Swap")]
+"""What is in no file: neither in memory, nor swapped out."""
 
 _C = ctypes.CDLL(None)
 _C.madvise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
@@ -50,19 +53,23 @@ def note_programs() -> None:
 
     What another thread loads just then may still be written to.
     """
-    _programs[:] = _unwritten_programs()
+    with suppress(OSError):
+        _programs[:] = unwritten_programs(_SMAPS.read_text(encoding="utf-8", errors="surrogateescape"))
 
 
-def _unwritten_programs() -> Iterator[tuple[int, int]]:
-    """Yield where what is run and read of programs lies, as the files have it: address and size in bytes."""
-    try:
-        mappings = _MAPPING.findall(_SMAPS.read_text(encoding="utf-8", errors="surrogateescape"))
-    except OSError:
-        return
+def unwritten_programs(smaps: str) -> list[tuple[int, int]]:
+    """Return where what is run and read of programs lies, as the files have it: address and size in bytes.
+
+    Args:
+        smaps: what the kernel tells of the mappings of a process, see proc_pid_smaps(5).
+    """
+    mappings = _MAPPING.findall(smaps)
     programs = {path for _, _, mode, path, _ in mappings if mode == "x"}
-    for start, end, _, path, facts in mappings:
-        if path in programs and re.search(r"^Anonymous: +0 kB$", facts, re.MULTILINE):
-            yield int(start, 16), int(end, 16) - int(start, 16)
+    return [
+        (int(start, 16), int(end, 16) - int(start, 16))
+        for start, end, _, path, facts in mappings
+        if path in programs and all(pattern.search(facts) for pattern in _UNWRITTEN)
+    ]
 
 
 def give_back_memory() -> None:
