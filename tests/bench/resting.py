@@ -1,5 +1,6 @@
 """S7 and S8: what an idle daemon takes, and how soon it answers while it works."""
 
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -11,7 +12,9 @@ from tests.bench.watching import make_tree
 
 FOLDERS, FILES = 5_000, 50_000
 MEMORY_BYTES_MAX = 80_000_000
-REST_SECONDS, WATCHED_SECONDS = 15, 30
+REST_SECONDS = 15
+WATCHED_SECONDS, SAMPLE_SECONDS = 150, 1
+"""Long enough for the looks of two minutes, and often enough to see what each of them takes."""
 QUESTIONS, QUESTIONS_MIN = 1_000, 100
 
 
@@ -23,14 +26,18 @@ def idle(scene: Scene) -> Iterator[Measured]:
         daemon.process.start()
         daemon.wait_for("SELECT count(*) FROM models", files)
         daemon.rest(REST_SECONDS)
-        before = machine.processor_seconds(daemon.process.processes())
-        time.sleep(WATCHED_SECONDS)
         processes = daemon.process.processes()
-        share = (machine.processor_seconds(processes) - before) / WATCHED_SECONDS
-        memory = machine.pss_bytes(processes)
+        before, began = machine.processor_seconds(processes), time.monotonic()
+        samples: list[int] = []
+        while (seconds := time.monotonic() - began) < WATCHED_SECONDS:
+            samples.append(machine.pss_bytes(processes))
+            time.sleep(SAMPLE_SECONDS)
+            processes = daemon.process.processes()
+        share = (machine.processor_seconds(processes) - before) / seconds
     size = f"{folders:,} folders, {files:,} locations"
-    note = f"{len(processes)} processes"
-    met = memory <= MEMORY_BYTES_MAX
+    memory, most = statistics.median(samples), max(samples)
+    note = f"median of {len(samples)}, at most {most / 1e6:.1f}; {len(processes)} processes"
+    met = most <= MEMORY_BYTES_MAX
     yield Measured("memory while idle", size, memory / 1e6, "MB", memory, "≤ 80 MB", met, note=note)
     yield Measured("processor while idle", size, 100 * share, "% of a core", share, "≤ 0.2 %", share <= 0.002)
 
