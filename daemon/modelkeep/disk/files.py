@@ -111,11 +111,18 @@ def open_and_see(path: str) -> tuple[int, Seen]:
         descriptor = os.open(path, flags | os.O_NOATIME)
     except PermissionError:
         descriptor = os.open(path, flags)  # only the owner may leave the access time alone
+    try:
+        return descriptor, _see_file(descriptor, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _see_file(descriptor: int, path: str) -> Seen:
     seen = see(descriptor)
     if not seen.is_file or _is_kernels(seen, descriptor):
-        os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    return descriptor, seen
+    return seen
 
 
 def look_at(path: str) -> Look | None:

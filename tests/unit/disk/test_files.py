@@ -18,7 +18,7 @@ from modelkeep.disk.files import (
     look_at_all,
     open_for_reading,
 )
-from modelkeep.disk.statx import see
+from modelkeep.disk.statx import Seen, see
 from modelkeep.domain.formats import Completeness
 from modelkeep.domain.settling import Look
 from modelkeep.domain.values import Fingerprint
@@ -78,6 +78,18 @@ class TestOpening:
         for _ in range(20):
             with pytest.raises(OSError, match="not a regular file"):
                 open_for_reading(str(tmp_path))
+        assert open_descriptors() == before
+
+    def test_a_disk_that_tells_nothing_of_an_open_file_leaves_no_descriptor(
+        self, model: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: object) -> Seen:
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+        monkeypatch.setattr("modelkeep.disk.files.see", refuse)
+        before = open_descriptors()
+        with pytest.raises(OSError, match="Stale file handle"):
+            open_for_reading(str(model))
         assert open_descriptors() == before
 
     def test_a_file_of_another_user_is_opened_all_the_same(self, open_folder: Path) -> None:
