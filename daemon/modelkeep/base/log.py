@@ -167,9 +167,12 @@ class _JournaldHandler(_OperationalHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record."""
-        if line := self.format(record):
-            self.stream.write(f"{line}\n")
-            self.flush()
+        try:
+            if line := self.format(record):
+                self.stream.write(f"{line}\n")
+                self.flush()
+        except Exception:  # what cannot be logged holds up nobody
+            self.handleError(record)
 
     def close(self) -> None:
         """Close the connection."""

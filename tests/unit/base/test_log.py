@@ -202,6 +202,16 @@ def test_a_journald_that_is_away_gets_lines_with_their_priority_by_the_stream(jo
     assert journal.stream.read() == "<4>logger=watch event=root.returned path=/m\n"
 
 
+def test_what_neither_journald_nor_the_stream_takes_holds_up_nobody(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    journal.socket.close()
+    journal.stream.close()
+    get_logger("watch").warning("root.returned", path="/m")
+    log_together("watch", [("warning", "root.returned", {"path": "/m"})])
+
+
 def test_a_stream_that_was_sent_elsewhere_is_no_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNAL_STREAM", "8:12345")  # inherited from a service whose output was redirected
     with tempfile.TemporaryFile("w+") as stream:
