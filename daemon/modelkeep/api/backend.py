@@ -25,8 +25,8 @@ class Library(Protocol):
             NotFound: there is no such thing.
         """
 
-    def every_model(self, *, limit: int, offset: int, **wanted: Any) -> AsyncIterator[Sequence[Shape]]:
-        """Yield the models of the answer to a list of models, in portions."""
+    def portions(self, path: str, **parameters: Any) -> AsyncIterator[Sequence[Shape]]:
+        """Yield the items of the answer to a question with a list, in portions."""
 
     def image(self, sha256: str, seq: int, quality: str) -> Path:
         """Return where an image of a model lies, if there is one."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from modelkeep.api import queue_answers, reports, requests
 from modelkeep.api.backend import Backend
@@ -21,9 +22,9 @@ router = APIRouter(prefix="/api/migration", tags=["migration"])
 
 
 @router.get("/pending_models", response_model=queue_answers.PendingModels)
-async def pending_models(question: TheQuestion) -> Json:
+async def pending_models(question: TheQuestion) -> Response:
     """Every row of the queue."""
-    return await question.answer()
+    return await question.listed("models")
 
 
 @router.get("/pending_model", response_model=queue_answers.FullPending)

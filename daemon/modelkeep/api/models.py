@@ -14,9 +14,6 @@ from modelkeep.domain.browsing import Order
 from modelkeep.domain.values import TAGS_MAX
 from modelkeep.errors import Outdated
 
-PAGE_MAX = 500
-"""So many models make an answer at once; a longer list is made while it is sent, for it may be the whole library."""
-
 router = APIRouter(prefix="/api/models", tags=["models"])
 
 IfNoneMatch = Annotated[str | None, Header(description="versions that the caller has")]
@@ -57,9 +54,9 @@ async def browse(
     order: Order = Order.NAME,
     limit: Limit = 0,
     offset: Offset = 0,
-) -> Json:
+) -> Response:
     """Models in an order: those with every word in name, path, description or a tag, which carry all tags."""
-    return await question.answer(text=text, tag=tag, type=type, order=order, limit=limit, offset=offset)
+    return await question.listed("models", text=text, tag=tag, type=type, order=order, limit=limit, offset=offset)
 
 
 @router.get("/count", response_model=answers.ModelCounts)
@@ -83,8 +80,7 @@ async def list_models(
     offset: Offset = 0,
 ) -> Response:
     """Models of a type, whose name or path holds a text, which carry a tag."""
-    answer = question.answer if 0 < limit <= PAGE_MAX else question.every_model
-    return await answer(type=type, q=q, tag=tag, limit=limit, offset=offset)
+    return await question.listed("models", type=type, q=q, tag=tag, limit=limit, offset=offset)
 
 
 @router.get("/{sha256}", response_model=answers.FullModel, responses={304: {"description": "as the caller knows it"}})

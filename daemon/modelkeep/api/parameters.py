@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Path, Query, Request
+from starlette.responses import Response
 
 from modelkeep.api.access import AccessRules, may_name
 from modelkeep.api.backend import Backend
@@ -13,6 +14,9 @@ from modelkeep.api.requests import ROW_ID_MAX
 from modelkeep.api.responses import Json, JsonList
 from modelkeep.domain.values import normalise_sha256
 from modelkeep.errors import NotAllowed, NotFound
+
+PAGE_MAX = 500
+"""So many items make an answer at once; a longer list may hold the whole library."""
 
 
 def _backend_of(request: Request) -> Backend:
@@ -49,9 +53,11 @@ class Question:
         """Return the library's answer."""
         return Json(await self.ask(**parameters))
 
-    async def every_model(self, *, limit: int, offset: int, **wanted: Any) -> JsonList:
-        """Return the library's answer to a list of models, which is made while it is sent."""
-        return await JsonList.of("models", self._library.every_model(limit=limit, offset=offset, **wanted))
+    async def listed(self, name: str, *, limit: int = 0, **parameters: Any) -> Response:
+        """Return the library's answer, a list of this name; a long one is made while it is sent."""
+        if 0 < limit <= PAGE_MAX:
+            return await self.answer(limit=limit, **parameters)
+        return await JsonList.of(name, self._library.portions(self._path, limit=limit, **parameters))
 
 
 class PathRights:

@@ -1,6 +1,7 @@
 """The queue: what waits to be hashed, has failed, or waits for the owner's choice."""
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from modelkeep.api import queue_answers, reports, requests
 from modelkeep.api.backend import Library
@@ -16,9 +17,9 @@ router = APIRouter(prefix="/api/pending", tags=["queue"])
 @router.get("", response_model=queue_answers.QueueRows)
 async def list_rows(
     question: TheQuestion, state: PendingState | None = None, limit: Limit = 0, offset: Offset = 0
-) -> Json:
+) -> Response:
     """Rows of the queue."""
-    return await question.answer(state=state, limit=limit, offset=offset)
+    return await question.listed("pending", state=state, limit=limit, offset=offset)
 
 
 @router.get("/{pending_id}", response_model=queue_answers.DetailedPending)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelkeep.api import shapes
 from modelkeep.api.shapes import Shape
@@ -26,6 +26,7 @@ from modelkeep.domain.browsing import Order, Wanted
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.naming import Root
+from modelkeep.domain.values import PendingImport
 from modelkeep.errors import NotFound
 from modelkeep.images.paths import ImagePaths
 from modelkeep.journal.query import Query
@@ -34,8 +35,10 @@ from modelkeep.journal.segments import list_segments
 from modelkeep.service.status import Activity, status_report
 from modelkeep.settings.model import Settings
 
+T = TypeVar("T")
+
 LISTED_AT_ONCE = 500
-"""Models of which an answer is made at once; others are answered in between."""
+"""Items of a list of which an answer is made at once; others are answered in between."""
 
 
 class Library:
@@ -62,6 +65,12 @@ class Library:
         self._activity = activity
         self.answered = 0
         """How many questions were: whoever looks through a large library has much of it in memory."""
+        self._lists: Mapping[str, Callable[..., AsyncIterator[Sequence[Shape]]]] = {
+            "/api/models": self._every_model,
+            "/api/models/browse": self._every_browsed,
+            "/api/pending": partial(self._every_row, shapes.queue_row),
+            "/api/migration/pending_models": partial(self._every_row, shapes.pending_listed),
+        }
         self._answers: Mapping[str, Callable[..., Awaitable[Any]]] = {
             "/api/status": self.status,
             "/api/migration/status": self.work,
@@ -99,6 +108,14 @@ class Library:
         self.answered += 1
         return await self._answers[path](**parameters)
 
+    def portions(self, path: str, **parameters: Any) -> AsyncIterator[Sequence[Shape]]:
+        """Return what `ask` answers a question with a list, in portions: nobody holds all of a large library.
+
+        What is gone when its portion is made is left out.
+        """
+        self.answered += 1
+        return self._lists[path](**parameters)
+
     # What is done
 
     async def status(self) -> Shape:
@@ -129,21 +146,30 @@ class Library:
         rows = await self._catalogue.models(type=_stored_type(type), q=q, tag=tag, limit=limit, offset=offset)
         return {"models": [shapes.model_listed(model, images_count) for model, images_count in rows]}
 
-    async def every_model(self, *, limit: int, offset: int, **wanted: Any) -> AsyncIterator[Sequence[Shape]]:
-        """Yield what `models` returns in portions: a large library is never in memory as a whole."""
-        self.answered += 1
-        wanted["type"] = _stored_type(wanted["type"])
-        hashes = await self._catalogue.model_hashes(**wanted)
-        end = offset + limit if limit else len(hashes)
-        for start in range(offset, min(end, len(hashes)), LISTED_AT_ONCE):
-            chosen = hashes[start : min(start + LISTED_AT_ONCE, end)]
-            found = {model.sha256: (model, count) for model, count in await self._catalogue.models_listed(chosen)}
-            yield [shapes.model_listed(*found[sha256]) for sha256 in chosen if sha256 in found]
+    def _every_model(
+        self,
+        *,
+        type: str | None = None,  # noqa: A002 - the column's name
+        limit: int = 0,
+        offset: int = 0,
+        **wanted: Any,
+    ) -> AsyncIterator[Sequence[Shape]]:
+        return self._listed(self._catalogue.model_hashes(type=_stored_type(type), **wanted), limit, offset)
 
     async def browse(self, *, order: Order = Order.NAME, limit: int = 0, offset: int = 0, **wanted: Any) -> Shape:
         """A page of the models that somebody looks for; `wanted`: see `domain.browsing.Wanted`."""
         rows = await self._catalogue.browse(_wanted(**wanted), order, limit, offset)
         return {"models": [shapes.model_listed(model, images_count) for model, images_count in rows]}
+
+    def _every_browsed(
+        self, *, order: Order = Order.NAME, limit: int = 0, offset: int = 0, **wanted: Any
+    ) -> AsyncIterator[Sequence[Shape]]:
+        return self._listed(self._catalogue.browsed_hashes(_wanted(**wanted), order), limit, offset)
+
+    async def _listed(self, asked: Awaitable[list[str]], limit: int, offset: int) -> AsyncIterator[Sequence[Shape]]:
+        for chosen in _portions((await asked)[offset : offset + limit if limit else None]):
+            found = {model.sha256: (model, count) for model, count in await self._catalogue.models_listed(chosen)}
+            yield [shapes.model_listed(*found[sha256]) for sha256 in chosen if sha256 in found]
 
     async def count_models(self, **wanted: Any) -> Shape:
         """How many models somebody looks for: altogether, and of each type."""
@@ -235,6 +261,13 @@ class Library:
         rows = await self._catalogue.pending_imports(state, limit, offset)
         return {"pending": [shapes.queue_row(row) for row in rows]}
 
+    async def _every_row(
+        self, shape: Callable[[PendingImport], Shape], *, state: str | None = None, limit: int = 0, offset: int = 0
+    ) -> AsyncIterator[Sequence[Shape]]:
+        for chosen in _portions(await self._catalogue.pending_ids(state, limit, offset)):
+            rows = await self._catalogue.pendings(chosen)
+            yield [shape(rows[id_]) for id_ in chosen if id_ in rows and state in (None, rows[id_].state)]
+
     async def pending_details(self, *, pending_id: int) -> Shape:
         """A row of the queue, the model that has its content already, and what each strategy would do."""
         details = await self._known_row(pending_id)
@@ -308,6 +341,10 @@ def _wanted(*, text: str = "", tag: Sequence[str] = (), type: str | None = None)
 
 def _stored_type(asked: str | None) -> str | None:
     return "" if asked == "others" else asked
+
+
+def _portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[start : start + LISTED_AT_ONCE] for start in range(0, len(items), LISTED_AT_ONCE))
 
 
 def _digest_of(image: Path) -> str | None:

@@ -184,6 +184,15 @@ class FakeBackend:
         self.asked.append((state, limit, offset))
         return [self.row.pending] if self.row else []
 
+    async def pending_ids(self, state: str | None = None, limit: int = 0, offset: int = 0) -> list[int]:
+        self.asked.append((state, limit, offset))
+        return [self.row.pending.id] if self.row else []
+
+    async def pendings(self, ids: Sequence[int]) -> dict[int, PendingImport]:
+        assert self.row is not None
+        assert list(ids) == [self.row.pending.id]
+        return {self.row.pending.id: self.row.pending}
+
     async def pending_details(self, pending_id: int) -> PendingDetails | None:
         return self.row if self.row and self.row.pending.id == pending_id else None
 

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from modelkeep.api import models
 from modelkeep.api.access import AccessRules
 from modelkeep.api.app import create_app
 from modelkeep.catalogue.dialect import writing_engine
@@ -131,12 +130,26 @@ async def test_http_and_a_command_are_answered_alike(library: Library, path: str
     assert (answer.status_code, answer.json()) == (200, await library.ask(path, **parameters))
 
 
-@pytest.mark.parametrize("asked", [{}, {"limit": 3}, {"offset": 1}, {"offset": 9}, {"q": "not there"}, {"q": "b"}])
+LONG_LISTS: list[tuple[str, dict[str, Any]]] = [
+    *(
+        ("/api/models", asked)
+        for asked in ({}, {"limit": 3}, {"offset": 1}, {"offset": 9}, {"q": "not there"}, {"q": "b"})
+    ),
+    ("/api/models/browse", {"order": "newest", "limit": 4, "offset": 1}),
+    ("/api/models/browse", {"text": "pt -1"}),
+    ("/api/pending", {}),
+    ("/api/pending", {"state": "conflict"}),
+    ("/api/pending", {"state": "waiting", "limit": 3, "offset": 1}),
+    ("/api/migration/pending_models", {}),
+]
+
+
+@pytest.mark.parametrize(("path", "asked"), LONG_LISTS)
 async def test_a_long_list_that_is_made_while_it_is_sent_is_the_list(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, asked: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(listing, "LISTED_AT_ONCE", 2)
-    monkeypatch.setattr(models, "PAGE_MAX", 0)
+    monkeypatch.setattr("modelkeep.api.parameters.PAGE_MAX", 0)
     settings = settings_in(tmp_path)
     settings.data_dir.mkdir()
     upgrade(DataDirectory(settings.data_dir).catalogue)
@@ -144,12 +157,14 @@ async def test_a_long_list_that_is_made_while_it_is_sent_is_the_list(
     with engine.begin() as connection:
         for letter in "edcba":
             upsert_model(connection, Model(letter * 64, f"/m/{letter}.pt", name=f"{'ab'.find(letter)} {letter}"))
+        detect(connection, [Found(f"/q/{number}.pt", 5) for number in range(5)], [], 1)
     engine.dispose()
     with resting_library(settings) as library:
         async with client_of(library) as client:
-            answer = await client.get("/api/models", params=asked)
+            answer = await client.get(path, params=asked)
         assert answer.headers["content-type"] == "application/json"
-        assert answer.json() == await library.ask("/api/models", **asked)
+        assert "content-length" not in answer.headers
+        assert answer.json() == await library.ask(path, **asked)
 
 
 async def test_questions_are_counted_so_that_memory_is_given_back_after_them(library: Library) -> None:

@@ -23,10 +23,17 @@ def browse(
     connection: sa.Connection, wanted: Wanted, order: Order = Order.NAME, limit: int = 0, offset: int = 0
 ) -> list[tuple[Model, int]]:
     """Return a page of the models that are wanted, each with the number of its images; a limit of 0 means all."""
-    chosen = sa.select(models.c.sha256).where(*_conditions(wanted)).order_by(*_ORDERS[order])
-    hashes = list(connection.execute(_looked_up(chosen.limit(limit or None).offset(offset), wanted)).scalars())
+    hashes = browsed_hashes(connection, wanted, order, limit, offset)
     found = {model.sha256: (model, images) for model, images in list_with_images(connection, hashes)}
     return [found[sha256] for sha256 in hashes]
+
+
+def browsed_hashes(
+    connection: sa.Connection, wanted: Wanted, order: Order = Order.NAME, limit: int = 0, offset: int = 0
+) -> list[str]:
+    """Return the hashes of the models that `browse` returns, in the same order."""
+    chosen = sa.select(models.c.sha256).where(*_conditions(wanted)).order_by(*_ORDERS[order])
+    return list(connection.execute(_looked_up(chosen.limit(limit or None).offset(offset), wanted)).scalars())
 
 
 def count_by_type(connection: sa.Connection, wanted: Wanted) -> list[TypeCount]:

@@ -93,8 +93,17 @@ def get_pending_imports(
         limit: at most so many; 0 for all.
         offset: leave out so many at the beginning.
     """
-    query = _SELECT.order_by(pending_import.c.id).limit(limit or None).offset(offset)
-    return _rows(connection, query if state is None else query.where(pending_import.c.state == state))
+    return _rows(connection, _listed(_SELECT, state, limit, offset))
+
+
+def pending_ids(connection: sa.Connection, state: str | None = None, limit: int = 0, offset: int = 0) -> list[int]:
+    """Return the ids of the rows that `get_pending_imports` returns."""
+    return list(connection.execute(_listed(sa.select(pending_import.c.id), state, limit, offset)).scalars())
+
+
+def _listed(query: sa.Select[Any], state: str | None, limit: int, offset: int) -> sa.Select[Any]:
+    query = query.order_by(pending_import.c.id).limit(limit or None).offset(offset)
+    return query if state is None else query.where(pending_import.c.state == state)
 
 
 def pending_ids_above(connection: sa.Connection, pending_id: int) -> list[int]:
