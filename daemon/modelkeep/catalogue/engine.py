@@ -101,12 +101,15 @@ class Database:
 
     def _renew_writer(self) -> None:
         """Close the connection that writes, and open it again."""
-        # A reader holds the log: the last one to close would write it back, and remove it.
-        with suppress(*ERRORS), self._reading.connect() as reader:
+        # A reader holds the log: the last one to close would write it back, and remove it. It is none of those whom
+        # others ask: whoever writes would wait until one of them has its answer.
+        own = self._open_reading(self.path)
+        with suppress(*ERRORS), own.connect() as reader:
             hold_log(reader)
             self._writing.dispose()
             self._writing = self._open_writing(self.path)
             self._writing.connect().close()
+        own.dispose()
 
     def _renew_readers(self) -> None:
         """Close the connections that read, those in use when they are given back."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.dialect import READERS
 from modelkeep.catalogue.engine import Database
 from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 
@@ -193,6 +195,23 @@ async def test_connections_are_renewed_to_free_memory_whoever_holds_the_write_lo
     await database.release_memory()
     assert log.stat().st_ino == was[0], "nothing was written back"
     assert log.stat().st_size > was[1] > 0
+
+
+async def test_whoever_writes_waits_for_no_reader_while_memory_is_freed(database: Database) -> None:
+    reading, released = threading.Semaphore(0), threading.Event()
+
+    def hold(_: sa.Connection) -> None:
+        reading.release()
+        released.wait(120)
+
+    readers = [asyncio.create_task(database.read(hold)) for _ in range(READERS)]
+    for _ in readers:
+        await asyncio.to_thread(reading.acquire)
+    freeing = asyncio.create_task(database.release_memory())
+    await asyncio.sleep(0)  # the writer has it to do now
+    await database.write(ask, INSERT)
+    released.set()
+    await asyncio.gather(freeing, *readers)
 
 
 async def test_memory_is_freed_without_a_sentence_where_the_file_cannot_be_opened(
