@@ -1,14 +1,17 @@
 """A listing in portions of a bounded size: a scan makes values of one of them at a time."""
 
 import os
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import chain, pairwise
+from operator import itemgetter
 
 from modelkeep.disk.folder_listing import Packed
 from modelkeep.disk.walk import Listing
 from modelkeep.domain.naming import Span
 from modelkeep.domain.values import Entry
+
+_PATH = itemgetter(0)
 
 _FIRST_WITHOUT_ORDER = "\ud800"
 """From here on the catalogue may spell characters in another way, which comes elsewhere in its order."""
@@ -30,9 +33,11 @@ def portions(listing: Listing, folder: str, most: int) -> Iterator[tuple[Span, s
         held = Span.below(packed.folder)
         for number in range(bisect_right(cuts, held.after), bisect_right(cuts, held.before) + 1):
             of_span[number].append(packed)
+    single = sorted(listing.single, key=_PATH)
     for span, folders in zip(spans, of_span, strict=True):
         listed = chain.from_iterable(packed.entries() for packed in folders)
-        yield span, {entry for entry in chain(listed, listing.single) if span.after < entry[0] < span.before}
+        own = single[bisect_right(single, span.after, key=_PATH) : bisect_left(single, span.before, key=_PATH)]
+        yield span, {*own, *(entry for entry in listed if span.after < entry[0] < span.before)}
 
 
 def _cuts(listing: Listing, whole: Span, most: int) -> list[str]:
