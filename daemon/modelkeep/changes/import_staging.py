@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -108,7 +108,7 @@ class ImageStaging:
         image = self._staged.get(row.key)
         return image.copied if image else ""
 
-    def discard_except(self, used: Collection[str]) -> None:
+    def discard_except(self, used: Set[str]) -> None:
         """Delete every staged file that is not named."""
         made = (file for image in self._staged.values() for file in image.files())
         self._images.discard([file for file in made if file not in used])

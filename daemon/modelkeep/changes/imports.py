@@ -255,7 +255,7 @@ class _Run:
 
     def discard_unused(self) -> None:
         """Delete what was made ready in vain; what a written plan names is left to whoever resumes it."""
-        self._staging.discard_except(self._used)
+        self._staging.discard_except(set(self._used))
 
     async def _look_at_all(self) -> None:
         self._on_disk = await self._found(row.path for row in self._survey.rows.values())
