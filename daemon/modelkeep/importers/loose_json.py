@@ -90,6 +90,9 @@ def _no_number(text: str) -> float:
     raise _NotFinite(text)
 
 
+_WHITE_SPACE = " \t\n\r"
+"""Of JSON (RFC 8259)."""
+
 _STRICT = json.JSONDecoder(parse_float=_finite, parse_constant=_no_number)
 
 
@@ -97,7 +100,7 @@ def _strictly_read(text: str) -> Any:
     """Return what `_STRICT.decode` does, without its looks for white space around most texts."""
     if text[:1] in ("{", "["):
         value, end = _STRICT.raw_decode(text)
-        if end == len(text):
+        if end == len(text) or not text[end:].strip(_WHITE_SPACE):
             return value
     return _STRICT.decode(text)
 
