@@ -39,11 +39,8 @@ def keep_contents(connection: sa.Connection, read: Sequence[ContentRow]) -> list
     known = contents_of(connection, [row.sha256 for row in read])
     _ADD.run_columns(connection, _ROWS.columns_of(row for row in read if row.sha256 not in known))
     late = [row for row in read if row.tensors is not None and row.sha256 in known]
-    values = [
-        {"b_sha256": row.sha256, **{f"b_{name}": _ROWS.row(row)[name] for name in _READ}}
-        for row in late
-        if known[row.sha256].tensors is None
-    ]
+    rows = [_ROWS.row(row) for row in late if known[row.sha256].tensors is None]
+    values = [{f"b_{name}": row[name] for name in ("sha256", *_READ)} for row in rows]
     if values:
         connection.execute(_COMPLETE, values)
     return _of_known_tensors(connection, read)
