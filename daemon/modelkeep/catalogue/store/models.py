@@ -12,8 +12,6 @@ from modelkeep.catalogue.store.tags import tags_of_models
 from modelkeep.catalogue.tables import images, locations, model_tags, models, tags
 from modelkeep.domain.values import LocationState, Model
 
-_DIGITS_MIN = 6
-
 _ROWS = RowsOf(models, Model)
 _SELECT = sa.select(*_ROWS.columns)
 _UPSERT = Bulk(upsert(models))
