@@ -13,7 +13,7 @@ from modelkeep.catalogue.store.archive_rows import fresh_rows, queue_rows, remem
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.images import images_of_all, put_image_rows
-from modelkeep.catalogue.store.locations import locations_of_all
+from modelkeep.catalogue.store.locations import location_values, locations_of_all
 from modelkeep.catalogue.store.models import get_models, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
 from modelkeep.catalogue.store.rows import RowsOf
@@ -54,8 +54,6 @@ CONTENTS_AT_ONCE = 1_000
 
 BeforeCommit = Callable[[TakenArchive], None]
 
-_LOCATIONS, _FINGERPRINTS = RowsOf(locations, Location), RowsOf(locations, Fingerprint)
-_NO_FINGERPRINT = {column.name: None for column in _FINGERPRINTS.columns}
 _LOCATION = Bulk(insert_missing(locations))
 _TAG = Bulk(insert_missing(model_tags))
 _SAID = Bulk(insert_missing(knowledge))
@@ -239,9 +237,8 @@ class _Taking:
                 continue
             found = self._on_disk.get(path)
             state = LocationState.PRESENT if found else LocationState.MISSING
-            location = Location(path, sha256, state, None, claimed=True, first_seen=first_seen, last_seen=last_seen)
-            fingerprint = _FINGERPRINTS.row(found) if found else _NO_FINGERPRINT
-            rows.append({**fingerprint, **_LOCATIONS.row(location)})
+            location = Location(path, sha256, state, found, claimed=True, first_seen=first_seen, last_seen=last_seen)
+            rows.append(location_values(location, self._now_ms))
         _LOCATION.run(self._connection, rows)
 
     def _keep_contents(self) -> None:
