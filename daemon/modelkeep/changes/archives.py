@@ -1,49 +1,38 @@
 """Take an archive in through the one commit protocol: images are staged, then all of it is one transaction."""
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from uuid import uuid4
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.archive_records import planned
+from modelkeep.changes.archive_staging import ArchiveStaging, Staged, WantedImages
 from modelkeep.changes.ports import Records
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.archive import Archive, ArchivedModel
+from modelkeep.domain.archive import Archive
 from modelkeep.domain.archive_taking import SOURCE, TakenArchive
-from modelkeep.domain.faults import explained
-from modelkeep.domain.images import QUALITIES
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import Action, Fingerprint
-from modelkeep.errors import ImageError, JournalError, ModelkeepError, StorageError
+from modelkeep.errors import JournalError, ModelkeepError
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.archive_file import ArchiveFile
 from modelkeep.importers.report import ImportReport, Progress
-from modelkeep.importers.sqlite_copy import SCRATCH_PREFIX
 
 
-@dataclass(slots=True)
-class _Staged:
-    """What was made ready: staged names by quality for each image, copies by path for rows, and what is damaged."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An archive that was read, its paths as they are to be rewritten, and the files that lie at them here."""
 
-    images: dict[tuple[str, int], Mapping[str, str]] = field(default_factory=dict)
-    rows: dict[str, str] = field(default_factory=dict)
-    kept: dict[str, str] = field(default_factory=dict)
-    errors: list[Refusal] = field(default_factory=list)
-
-    @property
-    def names(self) -> list[str]:
-        """All staged base names."""
-        tiers = (name for tiers in self.images.values() for name in tiers.values())
-        return [*tiers, *self.rows.values(), *self.kept.values()]
+    source: Path
+    packed: ArchiveFile
+    archive: Archive
+    path_map: PathMap
+    on_disk: Mapping[str, Fingerprint]
 
 
 class ArchiveImports:
@@ -96,12 +85,13 @@ class ArchiveImports:
                 raise
             paths = {path_map.apply(path) for path in _paths(archive)}
             on_disk = await self._looks.found(fingerprints_of, paths)
+            read = _Read(source, packed, archive, path_map, on_disk)
             if dry_run:
-                return await self._rehearse(packed, source, archive, path_map, on_disk)
+                return await self._rehearse(read)
             about = {"kind": SOURCE, "source": str(source)}
             self._journal.write("import.started", **about, rows=len(archive.models), refused=len(packed.refusals))
             try:
-                report = await self._take(packed, source, archive, path_map, on_disk, progress)
+                report = await self._take(read, progress)
             except (ModelkeepError, OSError, asyncio.CancelledError) as error:
                 with suppress(JournalError):  # the error itself is what gets told
                     self._journal.write("import.failed", **about, error=str(error) or "it was called off")
@@ -110,64 +100,41 @@ class ArchiveImports:
         progress(Progress("done", report.rows, report.rows))
         return report
 
-    async def _rehearse(
-        self,
-        packed: ArchiveFile,
-        source: Path,
-        archive: Archive,
-        path_map: PathMap,
-        on_disk: Mapping[str, Fingerprint],
-    ) -> ImportReport:
-        wanted = await self._catalogue.wanted_of_archive(archive)
-        rows = [row for row in await self._catalogue.fresh_rows_of_archive(archive, path_map) if row.image]
-        kept = await self._catalogue.kept_of_archive(archive, path_map)
+    async def _rehearse(self, read: _Read) -> ImportReport:
+        wanted = await self._wanted(read)
         taken = await self._catalogue.take_archive(
-            archive, path_map, on_disk, {}, {}, {}, (), self._clock_ms(), lambda _: None, dry_run=True
+            read.archive, read.path_map, read.on_disk, {}, {}, {}, (), self._clock_ms(), lambda _: None, dry_run=True
         )
-        images = sum(map(len, wanted.values())) + len(rows) + len(kept)
-        return _report(source, archive, taken, images, (), packed.refusals, dry_run=True)
+        return _report(read, taken, len(wanted), dry_run=True)
 
-    async def _take(
-        self,
-        packed: ArchiveFile,
-        source: Path,
-        archive: Archive,
-        path_map: PathMap,
-        on_disk: Mapping[str, Fingerprint],
-        progress: Callable[[Progress], None],
-    ) -> ImportReport:
-        staged = _Staged()
+    async def _take(self, read: _Read, progress: Callable[[Progress], None]) -> ImportReport:
+        wanted = await self._wanted(read)
+        staging = ArchiveStaging(self._images, read.packed, self._scratch)
         try:
-            await self._stage(packed, archive, path_map, staged, progress)
+            await staging.stage(
+                read.archive.models, wanted, lambda done: progress(Progress("images", done, len(wanted)))
+            )
         except BaseException:
-            await asyncio.to_thread(self._images.discard, staged.names)
+            await asyncio.to_thread(staging.discard)
             raise
-        whole = _without(archive, staged)
-        taken = await to_the_end(self._commit(whole, path_map, on_disk, staged))
-        return _report(
-            source,
-            whole,
-            taken,
-            len(staged.images) + len(staged.rows) + len(staged.kept),
-            staged.errors,
-            packed.refusals,
-            dry_run=False,
+        whole = replace(read, archive=_without_damaged(read.archive, staging.staged))
+        taken = await to_the_end(self._commit(whole, staging.staged))
+        return _report(whole, taken, len(staging.staged), staging.staged.errors)
+
+    async def _wanted(self, read: _Read) -> WantedImages:
+        rows = await self._catalogue.fresh_rows_of_archive(read.archive, read.path_map)
+        return WantedImages(
+            await self._catalogue.wanted_of_archive(read.archive),
+            [row for row in rows if row.image],
+            await self._catalogue.kept_of_archive(read.archive, read.path_map),
         )
 
-    async def _commit(
-        self, archive: Archive, path_map: PathMap, on_disk: Mapping[str, Fingerprint], staged: _Staged
-    ) -> TakenArchive:
-        def commit(finished: Sequence[str], before: Callable[[TakenArchive], None]) -> object:
+    async def _commit(self, read: _Read, staged: Staged) -> TakenArchive:
+        def commit(finished: Sequence[str], before: Callable[[TakenArchive], None]) -> Awaitable[TakenArchive]:
             return self._catalogue.take_archive(
-                archive,
-                path_map,
-                on_disk,
-                staged.images,
-                staged.rows,
-                staged.kept,
-                finished,
-                self._clock_ms(),
-                before,
+                *(read.archive, read.path_map, read.on_disk),
+                *(staged.images, staged.rows, staged.kept),
+                *(finished, self._clock_ms(), before),
             )
 
         def plan(taken: TakenArchive) -> Planned:
@@ -175,7 +142,7 @@ class ArchiveImports:
             return planned(taken)
 
         async with self._changes.turn:
-            return await self._changes.make(Change(commit, plan, staged.names))  # type: ignore[arg-type]
+            return await self._changes.make(Change(commit, plan, staged.names))
 
     def _place(self, taken: TakenArchive) -> None:
         """Give the images of rows their names: a crash before the commit leaves some that a start puts aside."""
@@ -184,97 +151,13 @@ class ArchiveImports:
         if taken.pending_images:
             self._images.sync_pending()
 
-    async def _stage(
-        self,
-        packed: ArchiveFile,
-        archive: Archive,
-        path_map: PathMap,
-        staged: _Staged,
-        progress: Callable[[Progress], None],
-    ) -> None:
-        wanted = await self._catalogue.wanted_of_archive(archive)
-        rows = [row for row in await self._catalogue.fresh_rows_of_archive(archive, path_map) if row.image]
-        total, done = sum(map(len, wanted.values())) + len(rows), 0
-        with _unpacked_in(self._scratch) as scratch:
-            for model in archive.models:
-                for seq in wanted.get(model.sha256, ()):
-                    await self._stage_image(packed, model, seq, scratch, staged)
-                    done += 1
-                    progress(Progress("images", done, total))
-            for row in rows:
-                await self._stage_copy(packed, row.image, row.image_sha256, scratch, staged.rows, row.path, staged)
-            for image in await self._catalogue.kept_of_archive(archive, path_map):
-                await self._stage_copy(packed, image.name, image.sha256, scratch, staged.kept, image.sha256, staged)
-        if staged.names:
-            await asyncio.to_thread(self._images.sync_staging)
-
-    async def _stage_image(
-        self, packed: ArchiveFile, model: ArchivedModel, seq: int, scratch: Path, staged: _Staged
-    ) -> None:
-        (image,) = (image for image in model.images if image.seq == seq)
-        tiers: dict[str, str] = {}
-        stem = uuid4().hex
-        try:
-            for quality in QUALITIES:
-                name = f"{model.sha256}_{seq}_{quality}.webp"
-                data = await asyncio.to_thread(packed.image, name, image.files[quality])
-                tiers[quality] = await self._staged(data, scratch / f"{stem}_{quality}.webp")
-        except ImageError as error:
-            await asyncio.to_thread(self._images.discard, tiers.values())
-            staged.errors.append(Refusal(model.sha256, model.path, str(error)))
-            return
-        staged.images[model.sha256, seq] = tiers
-
-    async def _stage_copy(
-        self,
-        packed: ArchiveFile,
-        name: str,
-        digest: str,
-        scratch: Path,
-        copies: dict[str, str],
-        key: str,
-        staged: _Staged,
-    ) -> None:
-        """Stage an image byte for byte, noted in `copies` under a key."""
-        try:
-            data = await asyncio.to_thread(packed.pending_image, name, digest)
-            copies[key] = await self._staged(data, scratch / f"{uuid4().hex}{Path(name).suffix}")
-        except ImageError as error:
-            staged.errors.append(Refusal(key, key, str(error)))
-
-    async def _staged(self, data: bytes, unpacked: Path) -> str:
-        """Stage an image once it is known to be one, and return its base name."""
-        if unpacked.suffix == ".webp" and not (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
-            raise ImageError(f"{unpacked.name} is no WebP")
-        try:
-            await asyncio.to_thread(unpacked.write_bytes, data)
-            name = await asyncio.to_thread(self._images.stage_copy, unpacked, unpacked.stem)
-        except OSError as error:
-            raise StorageError(explained(error, "the images")) from error
-        finally:
-            await asyncio.to_thread(partial(unpacked.unlink, missing_ok=True))
-        await self._images.check_copy(name, unpacked)
-        return name
-
-
-@contextmanager
-def _unpacked_in(folder: Path) -> Iterator[Path]:
-    try:
-        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=folder))
-    except OSError as error:
-        raise StorageError(explained(error, "what is unpacked")) from error
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
 
 def _paths(archive: Archive) -> set[str]:
     located = {location.path for model in archive.models for location in model.locations}
     return located | {row.path for row in archive.pending}
 
 
-def _without(archive: Archive, staged: _Staged) -> Archive:
+def _without_damaged(archive: Archive, staged: Staged) -> Archive:
     """Return an archive without the images that turned out to be damaged."""
     damaged = {refusal.key for refusal in staged.errors}
     models = tuple(
@@ -290,26 +173,20 @@ def _without(archive: Archive, staged: _Staged) -> Archive:
 
 
 def _report(
-    source: Path,
-    archive: Archive,
-    taken: TakenArchive,
-    images: int,
-    errors: Sequence[Refusal],
-    refusals: Sequence[Refusal],
-    *,
-    dry_run: bool,
+    read: _Read, taken: TakenArchive, images: int, errors: Sequence[Refusal] = (), *, dry_run: bool = False
 ) -> ImportReport:
     asked = sum(1 for model in taken.models if model.asks is not None)
     held = [
         Refusal("", path, "what the archive says otherwise of its model is not taken: another row waits there")
         for path in taken.held
     ]
+    archive, refusals = read.archive, read.packed.refusals
     rows = len(archive.models) + len(archive.pending) + len(archive.sources)
     migrated = sum(1 for model in taken.models if model.action is not Action.CONFLICTED)
     others = rows - migrated - asked - taken.rows - taken.records
     return ImportReport(
         SOURCE,
-        str(source),
+        str(read.source),
         dry_run,
         rows=rows + len(refusals),
         migrated=migrated,
@@ -318,6 +195,6 @@ def _report(
         unchanged=max(0, others),
         images_processed=images,
         image_errors=list(errors),
-        refusals=list(refusals),
+        refusals=refusals,
         remarks=held,
     )
