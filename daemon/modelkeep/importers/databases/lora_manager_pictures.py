@@ -1,8 +1,8 @@
 """LoRA Manager's recipes, which are example prompts of the models they name, and its folders of example images."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from modelkeep.domain.knowledge import Grade, HashKind, ImageFile, ImageRank, Meaning, SourceRecord
 from modelkeep.domain.legacy import Refusal
@@ -14,6 +14,8 @@ from modelkeep.importers.databases.lora_manager_places import IS_HASH, RECIPE_SU
 from modelkeep.importers.legacy_text import clean
 from modelkeep.importers.sidecars.values import list_of, object_of, text
 from modelkeep.importers.sqlite_copy import unreadable
+
+T = TypeVar("T")
 
 KIND = "lora-manager"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".mp4", ".webm")
@@ -40,11 +42,22 @@ def read_examples(places: LoraManagerPlaces, named: Path | None) -> Iterator[Sou
         named: one more folder of them, which the owner names.
     """
     for folder in dict.fromkeys([*places.examples, *([named.absolute()] if named else [])]):
-        try:
-            inner = sorted(path for path in folder.iterdir() if IS_HASH.fullmatch(path.name))
-            yield from filter(None, map(_of_examples, inner))
-        except OSError as error:
-            yield Refusal("", str(folder), str(unreadable(folder, error)))
+        inner = _looked_into(folder, _named_by_hashes)
+        if isinstance(inner, Refusal):
+            yield inner
+        else:
+            yield from filter(None, (_looked_into(each, _of_examples) for each in inner))
+
+
+def _looked_into(folder: Path, look: Callable[[Path], T]) -> T | Refusal:
+    try:
+        return look(folder)
+    except OSError as error:
+        return Refusal("", str(folder), str(unreadable(folder, error)))
+
+
+def _named_by_hashes(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if IS_HASH.fullmatch(path.name))
 
 
 def _of_recipe(path: Path, recipe: JsonObject) -> Iterator[SourceRecord | Refusal]:

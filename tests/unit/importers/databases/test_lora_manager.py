@@ -164,6 +164,17 @@ def test_settings_lead_to_examples_and_nothing_else_of_them_is_kept(tmp_path: Pa
     assert "SECRET" not in repr(content)
 
 
+def test_a_folder_of_examples_that_cannot_be_read_costs_no_other_anything(tmp_path: Path, models: Path) -> None:
+    for sha256 in (FELT, OTHER):
+        model(tmp_path / "examples" / sha256 / "image_1.png")
+    model(tmp_path / "examples" / ("0" * 64))
+
+    content = read(LoraManagerReader(), tmp_path / "examples", models, tmp_path)
+
+    assert {record.claims[0].value for record in content.records} == {FELT, OTHER}
+    assert [refusal.path for refusal in content.refusals] == [str(tmp_path / "examples" / ("0" * 64))]
+
+
 def test_another_database_is_refused_and_other_folders_are_not_ours(tmp_path: Path) -> None:
     other = database(tmp_path / "other.sqlite", "CREATE TABLE models (id)", {})
     with pytest.raises(SourceError, match="no cache of LoRA Manager"):
