@@ -35,6 +35,9 @@ CACHE_KIB = 16_384
 ROWS = 5_000
 """Rows that are looked at together."""
 
+_SOUGHT_MAX = 10_000
+"""Characters of a text that is looked for in others."""
+
 ERRORS = (sa.exc.DatabaseError, sqlite3.DatabaseError)
 BROKEN_RULES = (sa.exc.IntegrityError, sqlite3.IntegrityError)
 
@@ -149,6 +152,14 @@ def _json_of(values: list[Any]) -> str:
         return orjson.dumps(values).decode()
     except TypeError:  # a number of more than 64 bits, or a surrogate
         return json.dumps(values, ensure_ascii=False)
+
+
+def holds(column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a text has another in it, whatever the case of its letters of ASCII."""
+    # A pattern ends at a NUL character, which nothing here holds, and SQLite takes none of 50,000 bytes.
+    if "\0" in text or len(text) > _SOUGHT_MAX:
+        return sa.false()
+    return column.contains(text, autoescape=True)
 
 
 def below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.browsing import Wanted
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.values import Fingerprint, JsonObject, LocationState, PendingState, Tag
 
@@ -96,6 +97,12 @@ class TestModels:
         self, library: Catalogue, q: str, expected: list[str]
     ) -> None:
         assert await names(library, q=q) == expected
+
+    @pytest.mark.parametrize("text", ["\0", "Alpha\0", "%" * 30_000, "Alpha" * 10_000])
+    async def test_a_text_that_nothing_can_hold_is_found_nowhere(self, library: Catalogue, text: str) -> None:
+        assert await names(library, q=text) == []
+        assert await library.find_models(text) == []
+        assert await library.browse(Wanted(text=text)) == []
 
     async def test_all_conditions_count_together(self, library: Catalogue) -> None:
         assert await names(library, type="lora", tag="x", q="beta") == ["beta_x"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import through_index
+from modelkeep.catalogue.dialect import holds, through_index
 from modelkeep.catalogue.store.models import list_with_images
 from modelkeep.catalogue.tables import BROWSING, MODEL_TEXTS, model_tags, models, tags
 from modelkeep.domain.browsing import Order, TypeCount, Wanted
@@ -50,13 +50,7 @@ def _looked_up(query: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
 
 def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     conditions = [_carries(tags.c.name == tag) for tag in wanted.tags]
-    conditions += [
-        sa.or_(
-            MODEL_TEXTS.contains(word, autoescape=True),
-            _carries(tags.c.name.contains(word, autoescape=True)),
-        )
-        for word in wanted.words
-    ]
+    conditions += [sa.or_(holds(MODEL_TEXTS, word), _carries(holds(tags.c.name, word))) for word in wanted.words]
     return conditions if wanted.type is None else [*conditions, models.c.type == wanted.type]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, insert_missing, is_filled
+from modelkeep.catalogue.dialect import among, holds, insert_missing, is_filled
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import contents, locations, models
@@ -103,6 +103,4 @@ def has_digest(digits: str) -> sa.ColumnElement[bool]:
 def says(text: str) -> sa.ColumnElement[bool]:
     """Return the condition that the header of a model's file has this in it."""
     spelled = json.dumps(text, ensure_ascii=False)[1:-1].encode("utf-8", "replace").decode()
-    return models.c.sha256.in_(
-        sa.select(contents.c.sha256).where(contents.c.header_json.icontains(spelled, autoescape=True))
-    )
+    return models.c.sha256.in_(sa.select(contents.c.sha256).where(holds(contents.c.header_json, spelled)))

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from modelkeep.catalogue.columns import PathText
-from modelkeep.catalogue.dialect import among, json_member
+from modelkeep.catalogue.dialect import among, holds, json_member
 from modelkeep.catalogue.store.contents import OTHER_DIGITS_MIN, has_digest, says
 from modelkeep.catalogue.store.models import select_models
 from modelkeep.catalogue.store.sources import claiming
@@ -25,8 +25,8 @@ def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[M
         *_by_digest(connection, text.lower().removeprefix("0x")),
         models.c.sha256.in_(at_path),
         models.c.name == text,
-        sa.or_(models.c.name.icontains(text, autoescape=True), models.c.path.icontains(text, autoescape=True)),
-        sa.or_(*(_member(key).icontains(text, autoescape=True) for key in _TEXTS)),
+        sa.or_(holds(models.c.name, text), holds(models.c.path, text)),
+        sa.or_(*(holds(_member(key), text) for key in _TEXTS)),
         says(text),
     ]
     found = (select_models(connection, condition, limit) for condition in conditions)

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, upsert
+from modelkeep.catalogue.dialect import among, holds, upsert
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_models
@@ -82,9 +82,7 @@ def _chosen(query: sa.Select[Any], type_: str | None, q: str, tag: str) -> sa.Se
     if type_ is not None:
         query = query.where(models.c.type == type_)
     if q:
-        query = query.where(
-            sa.or_(models.c.name.icontains(q, autoescape=True), models.c.path.icontains(q, autoescape=True))
-        )
+        query = query.where(sa.or_(holds(models.c.name, q), holds(models.c.path, q)))
     if tag:
         carrying = sa.select(model_tags.c.model_hash).join(tags, tags.c.id == model_tags.c.tag_id)
         query = query.where(models.c.sha256.in_(carrying.where(tags.c.name == tag)))
