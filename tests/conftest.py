@@ -1,14 +1,19 @@
 """What all tests share."""
 
 import gc
+import importlib
 import os
 import signal
 import sys
 from collections import Counter
 from collections.abc import Generator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+TESTS = Path(__file__).parent
 
 # Every process that a test starts would compile the whole program anew, which takes it a third of a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -26,6 +31,21 @@ def pytest_collection_finish() -> None:
     """Look for garbage again, but not in what is there now."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Load a share of the modules, if several processes collect all of them.
+
+    What has never been compiled is compiled once then, and not by each of them in the same order at the same time.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args != session.config.getini("testpaths"):
+        return
+    number, all_of_them = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    for path in sorted(TESTS.rglob("test_*.py"))[number::all_of_them]:
+        name = ".".join(path.relative_to(TESTS.parent).with_suffix("").parts)
+        with suppress(Exception, pytest.skip.Exception):  # collecting it says so, with the reason
+            importlib.import_module(name)
 
 
 @pytest.hookimpl(optionalhook=True)
