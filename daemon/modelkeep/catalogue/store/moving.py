@@ -2,22 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.dialect import below
-from modelkeep.catalogue.store.locations import (
-    fingerprint_values,
-    location_of,
-    locations_below,
-    pending_paths_within,
-)
+from modelkeep.catalogue.store.bulk import all_rows
+from modelkeep.catalogue.store.locations import fingerprint_values, location_of
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.statements import carry_over, statements_at
 from modelkeep.catalogue.tables import locations, models, pending_import
 from modelkeep.domain.detection import Moved, Rename, between
-from modelkeep.domain.naming import Span
 from modelkeep.domain.values import LocationState
 
 
@@ -67,11 +63,13 @@ def _touched_values(rename: Rename) -> dict[str, object]:
 
 def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> list[Moved]:
     """Follow the rename of a folder with everything that the catalogue knows below it."""
-    located = [location.path for location in locations_below(connection, old)]
-    paths = sorted({*located, *pending_paths_within(connection, Span.below(old))})
-    if _is_free(connection, new):
-        return _move_below(connection, old, new, paths)
-    return move_paths(connection, [Rename(path, new + path[len(old) :]) for path in paths], now_ms)
+    hashes = _known_below(connection, locations.c.path, locations.c.sha256, old)
+    queued = _known_below(connection, pending_import.c.path, pending_import.c.id, old)
+    paths = {path: new + path[len(old) :] for path in sorted({*hashes, *queued})}
+    if not _is_free(connection, new):
+        return move_paths(connection, [Rename(*names) for names in paths.items()], now_ms)
+    _move_below(connection, old, new)
+    return [Moved(path, to, hashes.get(path, ""), queued.get(path, 0)) for path, to in paths.items()]
 
 
 def exchange_folders(connection: sa.Connection, one: str, other: str, now_ms: int) -> list[Moved]:
@@ -89,16 +87,18 @@ def _is_free(connection: sa.Connection, folder: str) -> bool:
     )
 
 
-def _move_below(connection: sa.Connection, old: str, new: str, paths: Iterable[str]) -> list[Moved]:
+def _known_below(
+    connection: sa.Connection, path: sa.Column[str], value: sa.Column[Any], folder: str
+) -> dict[str, Any]:
+    return dict(all_rows(connection, sa.select(path, value).where(below(path, folder))))
+
+
+def _move_below(connection: sa.Connection, old: str, new: str) -> None:
     """Rewrite the prefix in three statements: nothing the catalogue knows lies below the new name."""
-    hashes = {location.path: location.sha256 for location in locations_below(connection, old)}
-    ids = sa.select(pending_import.c.path, pending_import.c.id).where(below(pending_import.c.path, old))
-    queued = {row.path: row.id for row in connection.execute(ids)}
     for column in (locations.c.path, pending_import.c.path, models.c.path):
         rewritten = sa.literal(storable_path(new)) + sa.func.substr(column, len(storable_path(old)) + 1)
         values: dict[str, object] = {"path": rewritten}
         connection.execute(sa.update(column.table).where(below(column, old)).values(values))
-    return [Moved(path, new + path[len(old) :], hashes.get(path, ""), queued.get(path, 0)) for path in paths]
 
 
 def _is_verified(connection: sa.Connection, path: str, sha256: str | None) -> bool:
