@@ -7,6 +7,7 @@ statements (`store/import_prepared.py`). Nobody but the daemon that had it made 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
+from json.encoder import encode_basestring_ascii as _in_ascii
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _statement(kind: str) -> str:
     names = [known.name for known in fields(Statement)]
     told = names[: names.index("tags")]
     members = (
-        f'"{name}": ' + (json.dumps(kind).replace("%", "%%") if name == "kind" else f"%({name})s") for name in told
+        f'"{name}": ' + (_in_ascii(kind).replace("%", "%%") if name == "kind" else f"%({name})s") for name in told
     )
     return "[{" + ", ".join(members) + ', "tags": ['
 
@@ -106,11 +107,16 @@ SAID_AFTER = '], "image": ""}]'
 
 def _said(form: str, row: LegacyRow, meta: str) -> str:
     """Return what is kept with the location of a row until its file is read, up to the ids of its tags."""
-    texts = {"name": json.dumps(row.name), "type": json.dumps(row.type), "base": json.dumps(row.base)}
     # In ASCII, as `store.statements` has it, to which DEL does not belong there.
     is_plain = meta.isascii() and "\x7f" not in meta
-    texts["meta"] = meta if is_plain else json.dumps(row.meta)
-    return form % {**texts, "created_at": row.created_at, "claim": json.dumps(row.claim)}
+    return form % {
+        "name": _in_ascii(row.name),
+        "type": _in_ascii(row.type),
+        "base": _in_ascii(row.base),
+        "created_at": row.created_at,
+        "meta": meta if is_plain else json.dumps(row.meta),
+        "claim": _in_ascii(row.claim),
+    }
 
 
 def _further(rows: Sequence[LegacyRow]) -> Iterator[tuple[Any, ...]]:

@@ -40,20 +40,28 @@ def json_text(
     return text
 
 
-def _written(value: object, encoder: json.JSONEncoder, spell: Callable[[float], object] | None) -> str:
+def _written(value: object, encode: Callable[[object], str], spell: Callable[[float], object] | None) -> str:
     try:
-        return encoder.encode(value)
+        return encode(value)
     except ValueError:
         if spell is None:
             raise
-        return encoder.encode(_spelled(value, spell))
+        return encode(_spelled(value, spell))
 
 
 @cache
 def _encoder(
     in_ascii: bool, allow_nan: bool, indent: int | None, separators: tuple[str, str] | None
-) -> json.JSONEncoder:
-    return json.JSONEncoder(ensure_ascii=in_ascii, allow_nan=allow_nan, indent=indent, separators=separators)
+) -> Callable[[object], str]:
+    encoder = json.JSONEncoder(ensure_ascii=in_ascii, allow_nan=allow_nan, indent=indent, separators=separators)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None or indent is not None:
+        return encoder.encode
+    # `JSONEncoder.encode` makes this for each value, which takes as long as to write a short one.
+    escaped = json.encoder.encode_basestring_ascii if in_ascii else json.encoder.encode_basestring
+    separated = encoder.key_separator, encoder.item_separator
+    write = make(None, encoder.default, escaped, None, *separated, False, False, allow_nan)
+    return lambda value: "".join(write(value, 0))
 
 
 def _spelled(value: object, spell: Callable[[float], object]) -> object:

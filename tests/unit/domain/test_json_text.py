@@ -4,10 +4,25 @@ import json
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelkeep.domain.json_text import COMPACT, json_text
 
 ODD_NAME = "caf\udce9 模型"
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(value=_values, encoding=st.sampled_from(["utf-8", "ascii"]), separators=st.sampled_from([None, COMPACT]))
+def test_it_is_what_python_writes(value: object, encoding: str, separators: tuple[str, str] | None) -> None:
+    expected = json.dumps(value, ensure_ascii=encoding == "ascii", separators=separators)
+    assert json_text(value, encoding=encoding, separators=separators) == expected
 
 
 def test_text_stands_as_it_is_where_the_encoding_has_it() -> None:
