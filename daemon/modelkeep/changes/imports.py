@@ -18,7 +18,6 @@ from modelkeep.changes.import_staging import Form, ImageStaging, Need, needs_of
 from modelkeep.changes.ports import ImportImages, Records, TakesRows
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.changes.record_imports import RecordImports
-from modelkeep.disk.files import fingerprints_in_folders
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.legacy import LegacyRow, StagedRow, Survey, TakenRow, TakenRows, Taking
 from modelkeep.domain.values import Fingerprint
@@ -266,11 +265,11 @@ class _Run:
             self._files.update((number, found[path]) for number, path in some.items() if path in found)
 
     async def _found(self, paths: Iterable[str]) -> dict[str, Fingerprint]:
-        # Whose root each path lies in is found out on the event loop, which others need as well.
+        # Their folders, and whose root each lies in, are found out on the event loop, which others need as well.
         found: dict[str, Fingerprint] = {}
         remaining = iter(paths)
         while some := list(islice(remaining, _LOOKED_AT_ONCE)):
-            found |= await self._looks.found(fingerprints_in_folders, some)
+            found |= await self._looks.files(some)
         return found
 
     async def _ask(self, rows: Mapping[int, LegacyRow], now_ms: int, prepared: Path | None = None) -> TakenRows:

@@ -44,12 +44,9 @@ def fingerprints_of(paths: Iterable[str]) -> dict[str, Fingerprint]:
     return {path: fingerprint for path, fingerprint in found if fingerprint is not None}
 
 
-def fingerprints_in_folders(paths: Iterable[str]) -> dict[str, Fingerprint]:
-    """Return what `fingerprints_of` does, of very many paths: a folder that is not there takes one look."""
-    folders: dict[str, list[str]] = {}
-    for path in paths:
-        folders.setdefault(path.rpartition("/")[0], []).append(path)
-    return fingerprints_of(path for folder, held in folders.items() if not _is_absent(folder) for path in held)
+def folders_there(folders: Iterable[str]) -> list[str]:
+    """Return those folders below which something may lie."""
+    return [folder for folder in folders if not _is_absent(folder)]
 
 
 def _is_absent(folder: str) -> bool:

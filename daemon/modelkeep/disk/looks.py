@@ -11,11 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from modelkeep.base.patience import follow
+from modelkeep.disk.files import fingerprints_of, folders_there
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import RootSilent
 
 P = ParamSpec("P")
@@ -186,6 +189,16 @@ class DiskLooks:
     async def found(self, look: Callable[[list[str]], Mapping[str, T]], paths: Iterable[str]) -> dict[str, T]:
         """Run a look at paths of several roots; returns what it tells of each, and nothing of what is silent."""
         return {path: told for part in await self.by_root(look, paths) for path, told in part.items()}
+
+    async def files(self, paths: Iterable[str]) -> dict[str, Fingerprint]:
+        """Return the fingerprints of those of very many paths at which a regular file lies."""
+        # Most are of few folders. Of one that is not there no file is looked at, nor whose root each would lie in.
+        folders: dict[str, list[str]] = {}
+        for path in paths:
+            folders.setdefault(path.rpartition("/")[0], []).append(path)
+        there = chain.from_iterable(await self.by_root(folders_there, folders))
+        held = [path for folder in there for path in folders[folder]]
+        return await self.found(fingerprints_of, held) if held else {}
 
     async def told(
         self, look: Callable[[list[str]], Mapping[str, T]], paths: Iterable[str]

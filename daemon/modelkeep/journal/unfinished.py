@@ -64,5 +64,5 @@ class UnfinishedMigrations:
 
 def _parse_migration(line: bytes) -> str:
     """Return the id that is spelled with escapes, or nothing where there is none."""
-    head = read_head(line)
+    head = read_head(line) if b'"migration":' in line else None
     return head.migration if head else ""

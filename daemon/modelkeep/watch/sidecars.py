@@ -115,7 +115,7 @@ class Sidecars:
         self._trees |= trees
         self._paths |= new
         self._contents.update(paths.values())
-        self._folders.update(map(os.path.dirname, new))
+        self._folders.update({path.rpartition("/")[0] or "/" for path in new})
         self._asked.set()
 
     # What is done

@@ -12,12 +12,12 @@ from tests.libraries import checkpoint, safetensors
 from modelkeep.disk import files
 from modelkeep.disk.files import (
     fingerprint_of,
-    fingerprints_in_folders,
     fingerprints_of,
     look_at,
     look_at_all,
     open_for_reading,
 )
+from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.statx import Seen, see
 from modelkeep.domain.formats import Completeness
 from modelkeep.domain.settling import Look
@@ -220,7 +220,7 @@ def test_a_file_that_the_kernel_makes_up_is_none(tmp_path: Path, path: str) -> N
             open_for_reading(each)
 
 
-def test_very_many_files_are_looked_at_as_each_is(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_very_many_files_are_looked_at_as_each_is(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = model.parent
     (folder / "link.pt").symlink_to(model)
     (folder / "loop").symlink_to("loop")
@@ -235,5 +235,5 @@ def test_very_many_files_are_looked_at_as_each_is(model: Path, monkeypatch: pyte
         return fingerprint_of(path)
 
     monkeypatch.setattr(files, "fingerprint_of", note)
-    assert fingerprints_in_folders(paths) == expected
+    assert await DiskLooks().files(paths) == expected
     assert f"{folder}/none/a.pt" not in asked
