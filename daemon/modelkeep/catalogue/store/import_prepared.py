@@ -12,6 +12,7 @@ from modelkeep.catalogue.prepared import SAID_AFTER
 from modelkeep.catalogue.store.bulk import Bulk, all_rows
 from modelkeep.catalogue.store.import_run import make_tags
 from modelkeep.catalogue.store.import_survey import (
+    IS_PLAIN,
     Way,
     careful_rows,
     prepared_rows,
@@ -35,13 +36,6 @@ from modelkeep.domain.values import Fingerprint, LocationState, PendingState
 _FINGERPRINT = ("device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "birth_ns")
 
 _passing = sa.MetaData()
-_chosen = sa.Table(
-    "chosen",
-    _passing,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("id", sa.Integer, nullable=False),
-    prefixes=["TEMPORARY"],
-)
 _found = sa.Table(
     "found",
     _passing,
@@ -106,32 +100,23 @@ def _take_plain(
     connection: sa.Connection, about: tuple[str, str], now_ms: int, on_disk: Mapping[int, Fingerprint]
 ) -> list[PlainRow]:
     _passing.create_all(connection, checkfirst=False)
-    _choose(connection, on_disk)
+    found = [{"number": number, **fingerprint_values(fingerprint)} for number, fingerprint in on_disk.items()]
+    _FOUND.run(connection, found)
     _name_tags(connection)
-    for statement in (*_of_models(now_ms), *_of_queue(about[0], now_ms), _remembered(*about)):
+    # Ids may have gaps: so the number of a row that waits says which is its own.
+    id_ = standing.c.number + (next_ids(connection, pending_import, 0).start - 1)
+    for statement in (*_of_models(now_ms), *_of_queue(id_, about[0], now_ms), _remembered(id_, *about)):
         connection.execute(statement)
-    plain = _told(connection)
+    plain = _told(connection, id_)
     _passing.drop_all(connection, checkfirst=False)
     return plain
 
 
-_NO_ID = 0
-_IS_MODEL, _WAITS = _chosen.c.id == _NO_ID, _chosen.c.id != _NO_ID
+_IS_MODEL, _WAITS = standing.c.way == Way.AS_MODEL, standing.c.way == Way.WAITING
 _IS_THERE = _found.c.number.is_not(None)
-
-
-def _choose(connection: sa.Connection, on_disk: Mapping[int, Fingerprint]) -> None:
-    """Note which rows are taken, and the ids that those get which wait."""
-    first = next_ids(connection, pending_import, 0).start
-    ids = {
-        Way.AS_MODEL: sa.literal(_NO_ID),
-        Way.WAITING: sa.func.row_number().over(order_by=standing.c.number) + (first - 1),
-    }
-    for way, id_ in ids.items():
-        numbers = sa.select(standing.c.number, id_).where(standing.c.way == way)
-        connection.execute(sa.insert(_chosen).from_select(["number", "id"], numbers))
-    found = [{"number": number, **fingerprint_values(fingerprint)} for number, fingerprint in on_disk.items()]
-    _FOUND.run(connection, found)
+_CHOSEN: sa.FromClause = standing.join(prepared_rows, prepared_rows.c.number == standing.c.number)
+_Id = sa.ColumnElement[int]
+"""The id of a row in the queue, if it waits."""
 
 
 _FOUND, _SET_TAGS, _SET_IDS = (Bulk(sa.insert(table)) for table in (_found, _set_tags, _set_ids))
@@ -154,12 +139,15 @@ def _name_tags(connection: sa.Connection) -> None:
     _SET_IDS.run(connection, list(texts))
 
 
-def _told(connection: sa.Connection) -> list[PlainRow]:
+def _told(connection: sa.Connection, id_: _Id) -> list[PlainRow]:
     row = prepared_rows.c
-    joined = _chosen.join(prepared_rows, row.number == _chosen.c.number)
-    columns = (row.path, row.row_key, row.claim, _chosen.c.id)
-    found: Iterator[Any] = all_rows(connection, sa.select(*columns).select_from(joined))
+    columns = (row.path, row.row_key, row.claim, _id_or_none(id_))
+    found: Iterator[Any] = all_rows(connection, sa.select(*columns).select_from(_CHOSEN).where(IS_PLAIN))
     return list(found)
+
+
+def _id_or_none(id_: _Id) -> _Id:
+    return sa.case((_WAITS, id_), else_=0)
 
 
 def _of_models(now_ms: int) -> Iterator[sa.Insert]:
@@ -182,42 +170,42 @@ def _of_models(now_ms: int) -> Iterator[sa.Insert]:
     yield _into(model_tags, _IS_MODEL, {"model_hash": row.claim, "tag_id": _set_tags.c.tag_id})
 
 
-def _of_queue(kind: str, now_ms: int) -> Iterator[sa.Insert]:
+def _of_queue(id_: _Id, kind: str, now_ms: int) -> Iterator[sa.Insert]:
     row = prepared_rows.c
     named = ("path", "name", "type", "base", "size_bytes", "created_at", "meta_json")
     yield _into(
         pending_import,
         _WAITS,
         {name: row[name] for name in named}
-        | {"id": _chosen.c.id, "source": _text(kind), "due_at": sa.literal(now_ms)}
+        | {"id": id_, "source": _text(kind), "due_at": sa.literal(now_ms)}
         | {
             "state": sa.case((_IS_THERE, PendingState.WAITING.value), else_=PendingState.MISSING.value),
             "last_error": sa.case((_IS_THERE, ""), else_="there is no file at " + row.path),
         },
     )
-    yield _into(pending_model_tags, _WAITS, {"model_id": _chosen.c.id, "tag_id": _set_tags.c.tag_id})
+    yield _into(pending_model_tags, _WAITS, {"model_id": id_, "tag_id": _set_tags.c.tag_id})
 
 
-def _remembered(kind: str, source: str) -> sa.Insert:
+def _remembered(id_: _Id, kind: str, source: str) -> sa.Insert:
     row = prepared_rows.c
     held = {name: row[name] for name in ("row_key", "digest", "path")}
-    about = {"kind": _text(kind), "source": _text(source), "pending_id": _chosen.c.id}
-    return _into(imported_rows, sa.true(), {**about, **held, "sha256": row.claim}, overwrites=True)
+    about = {"kind": _text(kind), "source": _text(source), "pending_id": _id_or_none(id_)}
+    return _into(imported_rows, IS_PLAIN, {**about, **held, "sha256": row.claim}, overwrites=True)
 
 
 def _into(
     table: sa.Table, condition: sa.ColumnElement[bool], values: Mapping[str, Any], *, overwrites: bool = False
 ) -> sa.Insert:
     """Return the statement that fills columns of a table from the chosen rows."""
-    joined: sa.FromClause = _chosen.join(prepared_rows, prepared_rows.c.number == _chosen.c.number)
+    joined = _CHOSEN
     used = {column.table for value in values.values() for column in _columns(value)}
     if _found in used:
-        joined = joined.outerjoin(_found, _found.c.number == _chosen.c.number)
+        joined = joined.outerjoin(_found, _found.c.number == standing.c.number)
     if _set_ids in used:
         joined = joined.outerjoin(_set_ids, _set_ids.c.tag_set == prepared_rows.c.tag_set)
     if _set_tags in used:
         joined = joined.join(_set_tags, _set_tags.c.tag_set == prepared_rows.c.tag_set)
-    chosen = sa.select(*values.values()).select_from(joined).where(_chosen.c.number > 0, condition)
+    chosen = sa.select(*values.values()).select_from(joined).where(standing.c.number > 0, condition)
     return (upsert(table) if overwrites else sa.insert(table)).from_select(list(values), chosen)
 
 

@@ -116,7 +116,7 @@ def careful_rows(
     }
 
 
-_IS_CAREFUL, _IS_PLAIN = standing.c.way == Way.CAREFULLY, standing.c.way > Way.CAREFULLY
+_IS_CAREFUL, IS_PLAIN = standing.c.way == Way.CAREFULLY, standing.c.way > Way.CAREFULLY
 
 
 def _with_earlier(connection: sa.Connection, kind: str, source: str) -> tuple[Any, Any, sa.FromClause]:
@@ -151,7 +151,7 @@ def _follow_moved(connection: sa.Connection, row: Any, before: Any, joined: sa.F
     if not paths:
         return
     means = sa.select(row.number).where(among(row.path, paths))
-    connection.execute(sa.update(standing).where(_IS_PLAIN, standing.c.number.in_(means)).values(way=Way.CAREFULLY))
+    connection.execute(sa.update(standing).where(IS_PLAIN, standing.c.number.in_(means)).values(way=Way.CAREFULLY))
 
 
 def _kept_places(connection: sa.Connection, kind: str, source: str) -> dict[int, str]:
@@ -173,7 +173,7 @@ def _kept_places(connection: sa.Connection, kind: str, source: str) -> dict[int,
 def _plain_paths(connection: sa.Connection) -> dict[int, str]:
     row = prepared_rows.c
     joined = standing.join(prepared_rows, row.number == standing.c.number)
-    return dict(all_rows(connection, sa.select(row.number, row.path).select_from(joined).where(_IS_PLAIN)))
+    return dict(all_rows(connection, sa.select(row.number, row.path).select_from(joined).where(IS_PLAIN)))
 
 
 def _unchanged_paths(connection: sa.Connection, kind: str, source: str) -> list[str]:
