@@ -9,14 +9,11 @@ SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write or 
 """
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 import sqlalchemy as sa
@@ -26,6 +23,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.columns import PathText
+from modelkeep.catalogue.sqlite_files import uri
 from modelkeep.domain.naming import Span
 
 READERS = 2
@@ -40,9 +38,6 @@ _SOUGHT_MAX = 10_000
 
 ERRORS = (sa.exc.DatabaseError, sqlite3.DatabaseError)
 BROKEN_RULES = (sa.exc.IntegrityError, sqlite3.IntegrityError)
-
-SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
-"""Files of SQLite beside a database: without it they are nobody's, and must not become those of the next one."""
 
 IDS_ONCE: dict[str, Any] = {"sqlite_autoincrement": True}
 """Option of a table: an id is never given twice, not even that of a row that was deleted."""
@@ -184,16 +179,12 @@ def gaps(column: sa.Column[str], folders: Iterable[str]) -> list[sa.ColumnElemen
     return [*found, end]
 
 
-def _uri(path: Path, mode: str) -> str:
-    return f"file:{quote(os.fsencode(path))}?{mode}"
-
-
 def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[], sqlite3.Connection]:
-    uri = _uri(path, mode)
+    name = uri(path, mode)
 
     def connect() -> sqlite3.Connection:
         # isolation_level=None: the driver's own transaction handling sends no BEGIN before SELECT, DDL and SAVEPOINT.
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
         for pragma in (f"busy_timeout={LOCK_WAIT_MS}", "foreign_keys=ON", f"cache_size=-{CACHE_KIB}", *pragmas):
             # To its end: a failure to change the journal mode shows after the first row.
             connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -245,31 +236,6 @@ def reading_engine(path: Path, *, mode: str = "mode=ro") -> sa.Engine:
     return _begin_with(engine, "BEGIN")
 
 
-@contextmanager
-def attached(engine: sa.Engine, path: Path | None, name: str) -> Iterator[None]:
-    """Have the tables of a file that nobody writes readable beside those of an engine's one connection.
-
-    Not within a transaction: a file that one has read is let go of after it.
-
-    Args:
-        engine: with one connection.
-        path: of the file; None: there is none.
-        name: what comes before the names of its tables.
-    """
-    if path is None:
-        yield
-        return
-    held = engine.raw_connection()
-    try:
-        held.cursor().execute(f"ATTACH ? AS {name}", (_uri(path, "mode=ro&immutable=1"),))
-        try:
-            yield
-        finally:
-            held.cursor().execute(f"DETACH {name}")
-    finally:
-        held.close()
-
-
 def hold_log(reader: sa.Connection) -> None:
     """Have a connection keep the log open until it is closed; it is opened by what reads first."""
     reader.exec_driver_sql("PRAGMA schema_version").fetchall()
@@ -300,17 +266,3 @@ def failure_of(cause: BaseException) -> Failure:
     if kind == sqlite3.SQLITE_FULL:
         return Failure.FULL
     return Failure.UNWRITABLE if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR) else Failure.OTHER
-
-
-def undo_what_was_cut_short(path: Path) -> None:
-    """Roll back what a crash left where no WAL can be had: a reader may not, and refuses the file."""
-    if path.with_name(f"{path.name}-journal").exists():
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
-
-
-def copy_database(path: Path, copy: Path) -> None:
-    """Copy a database with what its write-ahead log holds; the copy's content is durable when this returns."""
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
-        target.execute("PRAGMA synchronous=FULL")
-        source.backup(target)

@@ -15,7 +15,6 @@ from modelkeep.catalogue.dialect import (
     ERRORS,
     READERS,
     Failure,
-    attached,
     changed_rows,
     empty_engine,
     failure_of,
@@ -24,6 +23,7 @@ from modelkeep.catalogue.dialect import (
     resting_engine,
     writing_engine,
 )
+from modelkeep.catalogue.sqlite_files import attached, write_back
 from modelkeep.catalogue.tables import metadata
 from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 
@@ -82,7 +82,11 @@ class Database:
             function: called with the connection, and with what follows.
         """
 
-        return await self._run(self._writer, function, args, kwargs, (path, name))
+        result = await self._run(self._writer, function, args, kwargs, (path, name))
+        if path is not None:
+            with suppress(RuntimeError):  # it has been closed meanwhile, and that does the same
+                self._writer.submit(self._write_back)
+        return result
 
     async def read(
         self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -110,6 +114,10 @@ class Database:
             self._writing = self._open_writing(self.path)
             self._writing.connect().close()
         own.dispose()
+
+    def _write_back(self) -> None:
+        with suppress(*ERRORS):  # the next commit tries it again
+            write_back(self._writing)
 
     def _renew_readers(self) -> None:
         """Close the connections that read, those in use when they are given back."""

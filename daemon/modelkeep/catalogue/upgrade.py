@@ -9,15 +9,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from modelkeep.base.failpoints import reach
-from modelkeep.catalogue.dialect import (
-    ERRORS,
-    SIDE_SUFFIXES,
-    copy_database,
-    reading_engine,
-    undo_what_was_cut_short,
-    writing_engine,
-)
+from modelkeep.catalogue.dialect import ERRORS, reading_engine, writing_engine
 from modelkeep.catalogue.engine import explained_error
+from modelkeep.catalogue.sqlite_files import SIDE_SUFFIXES, copy_database, undo_what_was_cut_short
 from modelkeep.catalogue.tables import metadata
 from modelkeep.disk.durable import sync_folder
 from modelkeep.errors import CatalogueError

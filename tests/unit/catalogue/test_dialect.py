@@ -17,7 +17,10 @@ from modelkeep.domain.detection import Found
 from .conftest import NOW, ROOTS, queue
 
 PACKAGE = Path(modelkeep.__file__).parent
-ITS_OWN = ("catalogue/dialect.py", "catalogue/columns.py", "catalogue/bare_sqlite.py", "catalogue/revisions/")
+ITS_OWN = (
+    *("catalogue/dialect.py", "catalogue/columns.py", "catalogue/bare_sqlite.py", "catalogue/sqlite_files.py"),
+    "catalogue/revisions/",
+)
 FOREIGN_FILES = ("importers/", "doctor/", "dev/demo_legacy.py")
 """They read, or write, databases that are no catalogue in use."""
 

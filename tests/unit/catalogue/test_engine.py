@@ -67,6 +67,26 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(database: Database
     assert dump(file)["tags"] == []
 
 
+async def test_what_comes_of_a_file_beside_is_written_back_after_its_commit(
+    database: Database, file: Path, tmp_path: Path
+) -> None:
+    beside = tmp_path / "beside"
+    with closing(sqlite3.connect(beside)) as connection:
+        connection.executescript("CREATE TABLE names (name); INSERT INTO names VALUES ('a'), ('b')")
+
+    inside = await database.write_from(beside, "beside", take_names)
+    # The next in turn comes after it.
+    assert (inside, await database.write(ask, "PRAGMA wal_autocheckpoint")) == (0, 1000)
+
+    with closing(sqlite3.connect(f"{file.as_uri()}?immutable=1", uri=True)) as connection:
+        assert connection.execute("SELECT name FROM tags").fetchall() == [("a",), ("b",)]
+
+
+def take_names(connection: sa.Connection) -> Any:
+    ask(connection, "INSERT INTO tags (name) SELECT name FROM beside.names")
+    return ask(connection, "PRAGMA wal_autocheckpoint")
+
+
 async def test_ddl_and_savepoints_are_part_of_the_transaction(database: Database, file: Path) -> None:
     before = dump(file)
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tests.fakes import NOT_UTF8
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.catalogue.dialect import attached, writing_engine
+from modelkeep.catalogue.dialect import writing_engine
 from modelkeep.catalogue.prepared import prepare
+from modelkeep.catalogue.sqlite_files import attached
 from modelkeep.catalogue.store.import_survey import SCHEMA, survey
 from modelkeep.catalogue.store.importing import import_rows
 from modelkeep.catalogue.store.pending import detect, drop_pending, get_pending_imports
