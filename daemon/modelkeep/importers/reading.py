@@ -48,16 +48,18 @@ async def read_apart(importer: Importer, options: SourceOptions, prepare: Prepar
         SourceError: it cannot be read at all, or takes more time or memory than a source may.
     """
     pool = WorkerPool(1, _bound_resources)
-    scratch, kept = _private_folder(options), None
+    scratch, is_kept = _private_folder(options), False
     try:
-        content, records = await pool.run(_read, importer, replace(options, scratch=scratch), prepare)
+        try:
+            content, records = await pool.run(_read, importer, replace(options, scratch=scratch), prepare)
+        finally:
+            await asyncio.to_thread(pool.abandon, END_SECONDS)
         whole = await asyncio.to_thread(_unpack, content, records)
-        kept = whole.prepared
+        is_kept = whole.prepared is not None
     except WorkerDied as error:
         raise _took_too_much(options.source) from error
     finally:
-        await asyncio.to_thread(pool.abandon, END_SECONDS)
-        if kept is None:
+        if not is_kept:
             await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
     return whole
 

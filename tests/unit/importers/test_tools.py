@@ -1,14 +1,18 @@
 """A kind takes what its tool keeps beside models and elsewhere, and nothing of other tools."""
 
+import asyncio
 import errno
 import pickle
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from tests.sidecar_library import SIDECAR_SAMPLE, TRUTH
 
+from modelkeep.base.workers import WorkerPool
 from modelkeep.catalogue.prepared import prepare
+from modelkeep.domain.legacy import LegacyRow
 from modelkeep.domain.naming import PathMap
 from modelkeep.errors import SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
@@ -130,6 +134,39 @@ class Shut:
 async def test_what_the_system_does_not_let_us_read_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="inner may not be read by this user"):
         await read_apart(Shut(), SourceOptions(tmp_path, scratch=tmp_path), prepare)
+
+
+class Said:
+    """A source of one row."""
+
+    kind = description = "said"
+
+    def read(self, options: SourceOptions) -> SourceContent:
+        return SourceContent(self.kind, str(options.source), (LegacyRow("1", "1", "/m/a.pt", "/m/a.pt"),))
+
+
+async def test_a_reading_that_is_called_off_at_its_very_end_leaves_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_read, may_end, abandon = threading.Event(), threading.Event(), WorkerPool.abandon
+
+    def hold(pool: WorkerPool, wait_seconds: float = 0.0) -> bool:
+        is_read.set()
+        may_end.wait(60)
+        return abandon(pool, wait_seconds)
+
+    monkeypatch.setattr(WorkerPool, "abandon", hold)
+    reading = asyncio.create_task(read_apart(Said(), SourceOptions(tmp_path, scratch=tmp_path), prepare))
+    await asyncio.to_thread(is_read.wait, 60)
+    reading.cancel()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert names_in(tmp_path) == []
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def test_records_come_whole_from_the_process_that_reads_them(tmp_path: Path) -> None:
