@@ -101,12 +101,12 @@ class Daemon:
             successions=self._successions,
             on_read=lambda hashes: self._sidecars.hear_contents(hashes),
         )
-        context = Context(holdings.catalogue, self._pipeline, holdings.journal.append_many, self._looks, extensions)
+        context = Context(holdings.catalogue, self._pipeline, record, self._looks, extensions)
         self._intake = Intake(context, self._lost_track)
         self._keeper = RootKeeper(
             context, self._watcher, self._intake.scans, holdings.troubles, on_return=self._pipeline.sweep
         )
-        self._sidecars = self._beside_models()
+        self._sidecars = self._beside_models(acts)
         resting = Resting(
             lambda: self._journal.seq + self._operations.library.answered,
             lambda: self._catalogue.database.transactions,
@@ -148,7 +148,7 @@ class Daemon:
             for name, part in (
                 ("pipeline", self._pipeline.run()),
                 ("intake", self._apply_events()),
-                ("sidecars", self._sidecars.run(lambda act: persist(act, self._holdings.troubles))),
+                ("sidecars", self._sidecars.run()),
                 ("roots", self._keeper.run()),
                 ("successions", self._successions.run()),
             )
@@ -237,11 +237,10 @@ class Daemon:
         self._mock = MockHasher()
         return StandInHashing(self._pool, self._mock.digest, self._looks)
 
-    def _beside_models(self) -> Sidecars:
+    def _beside_models(self, acts: OwnerActs) -> Sidecars:
         """Return what takes in what other tools keep beside models."""
         kept, settings = self._holdings, self._settings
         record = kept.journal.append_many
-        acts = OwnerActs(kept.catalogue, kept.images, kept.changes, now_ms, self._looks)
         adoption = Adoption(kept.catalogue, kept.changes, now_ms)
         folders = SidecarFolders(
             kept.catalogue,
@@ -254,7 +253,7 @@ class Daemon:
             settings.sidecars.fallback_encoding,
         )
         images = SourceImages(kept.catalogue, kept.images, acts, record)
-        return Sidecars(kept.catalogue, adoption, images.take, folders)
+        return Sidecars(kept.catalogue, adoption, images.take, folders, kept.troubles)
 
     def _hear_records(self, records: Sequence[Record]) -> None:
         tell(records)

@@ -13,6 +13,8 @@ from contextlib import suppress
 from functools import partial
 
 from modelkeep.base.log import get_logger
+from modelkeep.base.persistence import persist
+from modelkeep.base.troubles import Troubles
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.adoption import Adoption
 from modelkeep.domain.events import (
@@ -47,6 +49,7 @@ class Sidecars:
         adoption: takes records in.
         take_images: brings the images of records into their models.
         sidecars: takes in what lies in folders.
+        troubles: holds a report while the catalogue cannot be read or written.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class Sidecars:
         adoption: Adoption,
         take_images: Callable[[], Awaitable[None]],
         sidecars: SidecarFolders,
+        troubles: Troubles,
     ) -> None:
+        self._troubles = troubles
         self._catalogue = catalogue
         self._adoption = adoption
         self._take_images = take_images
@@ -120,23 +125,24 @@ class Sidecars:
 
     # What is done
 
-    async def run(self, persist: Callable[[Callable[[], Awaitable[None]]], Awaitable[object]]) -> None:
-        """Look and take in, until cancelled; `persist` carries a pass out again while the catalogue cannot be had."""
+    async def run(self) -> None:
+        """Look and take in, until cancelled."""
         self._asked.set()
         while True:
             await self._settled()
             began = time.monotonic()
-            await self._take_pass(persist)
+            await self._take_pass()
             await asyncio.sleep(min(REST_SECONDS_MAX, (time.monotonic() - began) * REST_FACTOR))
 
-    async def _take_pass(self, persist: Callable[[Callable[[], Awaitable[None]]], Awaitable[object]]) -> None:
+    async def _take_pass(self) -> None:
         """Look once at all that is asked for by now; nothing of it is kept while nothing is asked for."""
         folders, trees, everywhere = self._folders, self._trees, self._everywhere
         paths, contents = self._paths, self._contents
         self._folders, self._trees, self._paths, self._contents = set(), set(), set(), set()
         self._everywhere = False
         try:
-            await persist(partial(self._carry_out, folders, trees, paths, contents, everywhere))
+            carry_out = partial(self._carry_out, folders, trees, paths, contents, everywhere)
+            await persist(carry_out, self._troubles)
         except Exception as error:  # nobody foresaw it: it must not end the daemon, nor be tried without end
             _log.exception("unforeseen.error", about=sorted(trees | folders)[:5], error=str(error))
 
