@@ -110,7 +110,7 @@ class Database:
         own = self._open_reading(self.path)
         with suppress(*ERRORS), own.connect() as reader:
             hold_log(reader)
-            self._writing.dispose()
+            _free(self._writing)
             self._writing = self._open_writing(self.path)
             self._writing.connect().close()
         own.dispose()
@@ -122,7 +122,7 @@ class Database:
     def _renew_readers(self) -> None:
         """Close the connections that read, those in use when they are given back."""
         before, self._reading = self._reading, self._open_reading(self.path)
-        before.dispose()
+        _free(before)
 
     def close(self) -> None:
         """Wait for what runs, then close; the writer last, so that its checkpoint is the final one."""
@@ -161,6 +161,12 @@ class Database:
             return result
 
         return await asyncio.get_running_loop().run_in_executor(executor, write if is_writer else transact)
+
+
+def _free(engine: sa.Engine) -> None:
+    engine.dispose()
+    # The first engines are frozen with all that a start made, and what only they hold would stay for good.
+    engine.clear_compiled_cache()
 
 
 class translated_errors:  # noqa: N801 - reads as a statement

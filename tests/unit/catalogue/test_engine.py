@@ -1,8 +1,10 @@
 """Connections: commits that last, readers that cannot write, errors that are sentences."""
 
 import asyncio
+import gc
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.dialect import READERS
 from modelkeep.catalogue.engine import Database
+from modelkeep.catalogue.tables import tags
 from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 
 from .conftest import NOW, A, dump, hashed, migrate, names_in, order, queue, rows_of
@@ -232,6 +235,23 @@ async def test_whoever_writes_waits_for_no_reader_while_memory_is_freed(database
     await database.write(ask, INSERT)
     released.set()
     await asyncio.gather(freeing, *readers)
+
+
+async def test_statements_made_ready_are_freed_with_engines_that_no_collection_looks_at(database: Database) -> None:
+    compiled: list[weakref.ref[object]] = []
+    for engine in (database._reading, database._writing):
+        sa.event.listen(
+            engine, "after_execute", lambda *told: compiled.append(weakref.ref(told[-1].context.compiled))
+        )
+    gc.freeze()  # as the daemon does when it has started: what these engines refer to is never garbage
+    try:
+        for transact in (database.read, database.write):
+            await transact(lambda connection: connection.execute(sa.select(tags.c.name)).all())
+        await database.release_memory()
+        gc.collect()
+        assert [kept() for kept in compiled] == [None, None]
+    finally:
+        gc.unfreeze()
 
 
 async def test_memory_is_freed_without_a_sentence_where_the_file_cannot_be_opened(
