@@ -1,17 +1,15 @@
 """Run an import wherever it can run, and show how far it is."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelkeep.cli.client import DaemonClient, connect
 from modelkeep.cli.exits import terminated_in_order
 from modelkeep.cli.output import console
 from modelkeep.domain.legacy import ImportOrder
-from modelkeep.errors import DaemonError, ModelkeepError, SourceError
+from modelkeep.errors import DaemonError, SourceError
 
 if TYPE_CHECKING:
     from modelkeep.settings.model import Settings
@@ -95,22 +93,3 @@ def _progress_shown() -> Iterator[Receive]:
             bars.update(tasks[phase], completed=progress["done"], total=progress["total"] or None)
 
         yield show
-
-
-def missing_paths(order: ImportOrder, most: int = 1000) -> list[str]:
-    """Return the source's own paths when not one of its files is found here, else nothing."""
-    from modelkeep.domain.naming import PathMap
-    from modelkeep.importers.base import SourceOptions
-    from modelkeep.importers.registry import importer_for
-
-    try:
-        images = Path(order.images) if order.images else None
-        options = SourceOptions(Path(order.source), images, PathMap(order.path_map))
-        content = importer_for(order.kind).read(options)
-    except ModelkeepError:  # the daemon may read what this user may not; then there is nothing to advise
-        return []
-    rows = content.rows[:: max(1, len(content.rows) // most)]
-    if any(os.path.lexists(row.path) for row in rows):
-        return []
-    # Windows paths that no --map rewrites are refused, and are what --map is for.
-    return [row.original_path for row in rows] + [refusal.path for refusal in content.refusals if refusal.path]

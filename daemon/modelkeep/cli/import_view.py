@@ -37,7 +37,7 @@ def after_import(
     waiting = report["pending"] + report["updated"]
     if waiting and not through_daemon and not order.dry_run:
         out.print(f"{count(waiting, 'row')} will be hashed by: {call.command('run')}")
-    # Rows of an earlier import are where that one's --map put them, which this request does not know.
+    # What brings nothing new asks nothing of its owner.
     lost = report.get("not_found", []) if report["rows"] > report["unchanged"] else []
     if lost:
         out.print(_mapping_advice(call, order, lost), style="yellow")

@@ -13,7 +13,7 @@ from pathlib import Path
 from modelkeep.cli.context import Invocation
 from modelkeep.cli.daemon import describe
 from modelkeep.cli.exits import WrongUse, signals_held_back
-from modelkeep.cli.import_progress import missing_paths, run_import
+from modelkeep.cli.import_progress import run_import
 from modelkeep.cli.import_view import guessed_mapping, print_report
 from modelkeep.cli.imports import path_pairs
 from modelkeep.cli.output import console
@@ -76,7 +76,8 @@ def tour(call: Invocation) -> int:
 
 def _import(call: Invocation, order: ImportOrder) -> None:
     out = console()
-    lost = missing_paths(order)
+    rehearsal, _ = run_import(call.settings, replace(order, dry_run=True))
+    lost = rehearsal["not_found"]
     guessed = guessed_mapping(call.settings, order, lost) if lost else None
     if guessed is not None:
         old, new = guessed
