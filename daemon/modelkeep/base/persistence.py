@@ -27,18 +27,18 @@ CATALOGUE = "catalogue"
 """The part that is reported: whatever the stages write goes there."""
 
 
-async def persist(step: Callable[[], Awaitable[T]], troubles: Troubles, part: str = CATALOGUE) -> T:
+async def persist(step: Callable[[], Awaitable[T]], troubles: Troubles) -> T:
     """Do a step that may be done twice, again and again until it succeeds."""
     wait_seconds = FIRST_WAIT_SECONDS
     while True:
         try:
             result = await step()
         except PASSING as error:
-            troubles.report(part, error)
+            troubles.report(CATALOGUE, error)
             await asyncio.sleep(wait_seconds)
             wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
         else:
-            troubles.clear(part)
+            troubles.clear(CATALOGUE)
             return result
 
 

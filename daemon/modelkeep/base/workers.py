@@ -37,15 +37,12 @@ class WorkerPool:
 
     Args:
         workers: number of processes.
-        initializer: runs once in each new worker, with `initargs`.
+        initializer: runs once in each new worker.
     """
 
-    def __init__(
-        self, workers: int, initializer: Callable[..., None] | None = None, initargs: tuple[Any, ...] = ()
-    ) -> None:
+    def __init__(self, workers: int, initializer: Callable[[], None] | None = None) -> None:
         self.workers = workers
         self._initializer = initializer
-        self._initargs = initargs
         self._executor: ProcessPoolExecutor | None = None
         self._starting: asyncio.Task[ProcessPoolExecutor] | None = None
         self._running = 0
@@ -159,7 +156,7 @@ class WorkerPool:
             self.workers,
             mp_context=context,
             initializer=_begin_worker,
-            initargs=(os.getpid(), context.Semaphore(0), self._initializer, self._initargs),
+            initargs=(os.getpid(), context.Semaphore(0), self._initializer),
         )
         # All workers start together, before anything can break: one that is started on demand in the instant in which
         # the pool breaks is never ended, and the interpreter waits for it at its exit.
@@ -189,13 +186,11 @@ def _await_all(workers: int) -> None:
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
 
-def _begin_worker(
-    parent: int, begun: Semaphore, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]
-) -> None:
+def _begin_worker(parent: int, begun: Semaphore, initializer: Callable[[], None] | None) -> None:
     """Prepare a new worker."""
     tie_to(parent)
     if initializer is not None:
-        initializer(*initargs)
+        initializer()
     global _begun
     _begun = begun
     begun.release()

@@ -90,10 +90,10 @@ def unique_where(name: str, condition: str, *columns: str) -> sa.Index:
     return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(condition))
 
 
-def raw_rows(connection: sa.Connection, query: sa.Select[Any], size: int = ROWS) -> Iterator[Sequence[Any]]:
+def raw_rows(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
     """Yield the rows of a query in portions, as the database holds them: no value is made of any."""
     cursor = connection.execute(query).cursor
-    while cursor is not None and (rows := cursor.fetchmany(size)):
+    while cursor is not None and (rows := cursor.fetchmany(ROWS)):
         yield rows
 
 

@@ -35,15 +35,14 @@ class Loaded:
     repeated: tuple[str, ...] = ()
 
 
-def load_json(text: str, items_max: int = ITEMS_MAX, *, note_repeated: bool = False) -> Loaded:
+def load_json(text: str, *, note_repeated: bool = False) -> Loaded:
     """Return what a JSON text says: NaN, infinities and broken characters become null or U+FFFD.
 
     Args:
         text: of any length; whoever has it bounds that.
-        items_max: a text with more items and levels is not read.
         note_repeated: whether to tell of repeated keys.
     """
-    if len(text) > items_max and text.count(",") + text.count("[") + text.count("{") > items_max:
+    if len(text) > ITEMS_MAX and text.count(",") + text.count("[") + text.count("{") > ITEMS_MAX:
         return Loaded(fault=TOO_LONG)
     repeated: list[str] = []
     try:

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ async def test_busy_workers_are_not_released(pool: WorkerPool) -> None:
 
 
 async def test_the_initializer_runs_in_every_worker() -> None:
-    pool = WorkerPool(1, os.chdir, ("/proc",))
+    pool = WorkerPool(1, partial(os.chdir, "/proc"))
     try:
         assert await pool.run(os.getcwd) == "/proc"
     finally:
@@ -164,9 +165,9 @@ async def test_workers_that_cannot_be_started_are_no_death_and_are_started_when_
         pool.shutdown()
 
 
-@pytest.mark.parametrize("ending", [os._exit, os.abort])
-async def test_workers_that_end_while_they_begin_are_no_death(ending: Any) -> None:
-    pool = WorkerPool(2, ending, (3,) if ending is os._exit else ())
+@pytest.mark.parametrize("ending", [partial(os._exit, 3), os.abort])
+async def test_workers_that_end_while_they_begin_are_no_death(ending: Callable[[], None]) -> None:
+    pool = WorkerPool(2, ending)
     results = await asyncio.gather(*(pool.run(os.getpid) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [NoWorkers] * 3
     assert "memory" in str(results[0])

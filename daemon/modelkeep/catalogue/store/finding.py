@@ -11,10 +11,11 @@ from modelkeep.catalogue.tables import locations, models
 from modelkeep.domain.values import Model
 
 _DIGITS_MIN = 6
+_FOUND_MAX = 50
 _TEXTS = ("title", "notes", "trigger_words", "description")
 
 
-def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[Model]:
+def find_models(connection: sa.Connection, text: str) -> list[Model]:
     """Return the models that a person may mean: by the beginning of a digest, by path, by name, by a text.
 
     A digest is the content's own, or one that a source claims and that nothing refutes. Texts are the title, the
@@ -29,7 +30,7 @@ def find_models(connection: sa.Connection, text: str, limit: int = 50) -> list[M
         sa.or_(*(holds(_member(key), text) for key in _TEXTS)),
         says(text),
     ]
-    found = (select_models(connection, condition, limit) for condition in conditions)
+    found = (select_models(connection, condition, _FOUND_MAX) for condition in conditions)
     return next((some for some in found if some), [])
 
 
