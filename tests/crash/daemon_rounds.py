@@ -31,7 +31,6 @@ class Rounds:
     folder: Path
     seed: int
     kills: int = 0
-    kills_in_start: int = 0
     imports: int = 0
     resolved: int = 0
     chance: random.Random = field(init=False)
@@ -73,7 +72,6 @@ class Rounds:
             self.daemon.start(ready=False)
             time.sleep(self.chance.uniform(0, START_SECONDS))
             self._kill()
-            self.kills_in_start += 1
         else:
             self.daemon.start()
             self._load_and_kill(self.chance.uniform(0, UP_SECONDS))

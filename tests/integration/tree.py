@@ -10,7 +10,6 @@ from tests.daemon_process import DaemonProcess, Record
 from tests.libraries import checkpoint, safetensors, sha256_of
 
 ENDINGS = (".safetensors", ".ckpt", ".gguf", ".pt")
-NOT_YET = (".part", ".tmp")
 CONTENTS = 10
 
 

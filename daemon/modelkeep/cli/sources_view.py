@@ -77,7 +77,7 @@ def _sources(every: Sequence[Mapping[str, Any]]) -> Table:
     for source in every:
         says = ", ".join([*sorted(source["meaning"]), *_pictures(source["images"])])
         remarks = [*source["remarks"], *(["the file is gone"] if source["gone"] else [])]
-        if source["how"] not in ("beside", "content"):
+        if source["how"] != "beside":
             remarks.insert(0, f"attached by: {source['how']}")
         made.add_row(plain(source["kind"]), named(source["key"]), plain(says), named("; ".join(remarks)))
     return made

@@ -37,8 +37,6 @@ class How(StrEnum):
     """It names several paths, and nothing tells of which of the contents there it speaks."""
     CLAIM = "claim"
     """A hash that it claims is that of this content alone."""
-    CONTENT = "content"
-    """It was read from the content's own bytes."""
     OWNER = "owner"
     """The owner said so."""
 

@@ -33,8 +33,6 @@ from .conftest import (
     the_row,
 )
 
-ANY_TEXT = st.text(st.characters(exclude_categories=[]))
-
 
 async def names(catalogue: Catalogue, **asked: object) -> list[str]:
     return [model.name for model, _ in await catalogue.models(**asked)]  # type: ignore[arg-type]
