@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -298,6 +299,7 @@ class _Run:
         while True:
             self._progress(Progress("writing", 0, self._content.told.count))
             await self._look_at_all()
+            self._survey = replace(self._survey, plain={})  # of a million rows these are many texts
             found = self._on_disk
             rows = self._survey.rows.items()
             staged = [self._staging.staged_row(row, found.get(row.path), number) for number, row in rows]
