@@ -32,7 +32,6 @@ LOADED_FIRST = (
         "rich.progress",
         "typer.rich_utils",
         "PIL.Image",
-        "concurrent.futures.process",
     ),
     *(
         "uvicorn.lifespan.off",
@@ -40,13 +39,7 @@ LOADED_FIRST = (
         "uvicorn.protocols.http.auto",
         "uvicorn.protocols.websockets.auto",
     ),
-    *(
-        "apscheduler.executors.asyncio",
-        "typer._click.decorators",
-        "encodings.idna",
-        "multiprocessing.resource_tracker",
-    ),
-    *("multiprocessing.popen_spawn_posix", "multiprocessing.sharedctypes", "multiprocessing.synchronize"),
+    *("apscheduler.executors.asyncio", "typer._click.decorators", "encodings.idna"),
 )
 """What most commands load; the rest loads when it is asked for, as it does without a fork."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-HASH_WORKER, IMAGE_WORKER = b"hash_worker", b"spawn_main"
+HASH_WORKER, IMAGE_WORKER = b"hash_worker", b"base.worker"
 """What the command lines of worker processes contain."""
 
 
@@ -32,8 +32,9 @@ def characters_read(pid: int) -> int:
 
 
 def children(parent: int) -> list[int]:
-    """Return the processes that a process has started from its main thread and that run still."""
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    """Return the processes that a process has started and that run still."""
+    told = (path.read_text() for path in Path(f"/proc/{parent}/task").glob("*/children"))
+    return [int(pid) for pids in told for pid in pids.split()]
 
 
 def workers_among(pids: Iterable[int], *kinds: bytes) -> list[int]:

@@ -6,7 +6,7 @@
 
 The fork saves the second that imports take; nothing but the imports is done before it, and no thread runs.
 
-A worker process runs this file too, as every spawned one runs its parent's: so it imports nothing heavy on top.
+What a worker process syncs is logged as well.
 """
 
 import os
@@ -21,7 +21,12 @@ SYNC_LOG = "MODELKEEPTEST_SYNC_LOG"
 if SYNC_LOG in os.environ:
     from tests.crash.sync_log import install
 
+    from modelkeep.base import workers
+
     install(os.environ[SYNC_LOG])
+    workers.PROGRAM = (
+        f"import os; from tests.crash.sync_log import install; install(os.environ[{SYNC_LOG!r}]); {workers.PROGRAM}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,25 +1,32 @@
 """A pool of worker processes that survives the death of a worker and dies with the daemon.
 
-Facts behind the shape of it (CPython 3.11): one killed worker breaks a ProcessPoolExecutor and all its futures for
-good; workers outlive a killed parent unless the kernel is told otherwise (PR_SET_PDEATHSIG), and that signal fires
-when the *thread* that started the worker ends. So workers are spawned, never forked from this threaded process, and
-`run` is awaited on the event loop of the main thread, which lives as long as the daemon does.
+Written by hand: `concurrent.futures` and `multiprocessing` (CPython 3.11) load a tenth of a second of what no call
+needs into each worker, keep another process beside them, and have one killed worker break all others. Here one is
+started when there is work for it (one image needs one), and a killed one costs only its own call.
 
-Nothing is given to the workers before all of them have begun: one that dies earlier says nothing about any work.
+Each worker belongs to a thread, which starts it, hands it one call after the other and waits for its end. Workers
+outlive a killed parent unless the kernel is told otherwise (PR_SET_PDEATHSIG), and that signal comes when the thread
+ends that started the worker: so it lives as long as its worker.
+
+A worker gets nothing before it has begun: one that dies earlier says nothing about any work.
 """
 
 import asyncio
 import errno
-import multiprocessing
 import os
+import pickle
+import select
+import subprocess
+import sys
+import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.synchronize import Semaphore
-from threading import Thread
-from typing import Any, ParamSpec, TypeVar
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import IO, Any, NamedTuple, ParamSpec, TypeVar
 
-from modelkeep.base.processes import START_SECONDS, tie_to, why_none
+from modelkeep.base.processes import START_SECONDS, why_none
 from modelkeep.errors import NoWorkers, WorkerDied
 
 P = ParamSpec("P")
@@ -28,55 +35,52 @@ T = TypeVar("T")
 END_SECONDS = 2.0
 """How long workers may take to end before they are killed, and then to die; longer nobody waits for them."""
 
-_begun: Semaphore | None = None
-"""In a worker: raised once by each worker of its pool that has begun."""
+PROGRAM = "from modelkeep.base.worker import main; main()"
+
+_BROKEN = (EOFError, OSError, pickle.UnpicklingError)
+"""What reading from a worker that has died, and writing to it, comes to."""
+
+
+class _Work(NamedTuple):
+    """A call, and who waits for it."""
+
+    call: bytes
+    answer: "Future[Any]"
 
 
 class WorkerPool:
     """Runs functions in worker processes.
 
     Args:
-        workers: number of processes.
+        workers: number of processes at most.
         initializer: runs once in each new worker.
     """
 
     def __init__(self, workers: int, initializer: Callable[[], None] | None = None) -> None:
         self.workers = workers
-        self._initializer = initializer
-        self._executor: ProcessPoolExecutor | None = None
-        self._starting: asyncio.Task[ProcessPoolExecutor] | None = None
-        self._running = 0
-        self._left: list[Thread] = []
+        self._beginning = pickle.dumps(initializer)
+        self._lock = Lock()
+        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+        self._slots: list[_Slot] = []
+        self._waited_for: set[Future[Any]] = set()
+        self._left: list[_Slot] = []
 
     @property
     def hanging(self) -> int:
-        """How many times workers were left behind that have not ended yet."""
-        self._left = [manager for manager in self._left if manager.is_alive()]
+        """How many workers were left behind that have not ended yet."""
+        self._left = [slot for slot in self._left if slot.is_alive()]
         return len(self._left)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a worker.
 
         Raises:
-            WorkerDied: the worker was killed meanwhile; the pool has been made anew.
+            WorkerDied: the worker was killed meanwhile; the next call starts another.
             NoWorkers: no worker can be started, with the reason and what helps.
         """
-        self._running += 1
-        try:
-            executor = await self._ready()
-            try:
-                future = executor.submit(function, *args, **kwargs)
-            except BrokenProcessPool:
-                # It broke since the last call, under another's work: that is no failure of this one.
-                self._discard(executor)
-                executor = await self._ready()
-                future = executor.submit(function, *args, **kwargs)
-            return await asyncio.wrap_future(future)
-        except BrokenProcessPool as error:
-            self._discard(executor)
-            raise WorkerDied("the worker process was killed, perhaps because memory ran out") from error
-        finally:
-            self._running -= 1
+        answer: Future[T] = Future()
+        self._submit(_Work(pickle.dumps((function, args, kwargs), pickle.HIGHEST_PROTOCOL), answer))
+        return await asyncio.wrap_future(answer)
 
     def shutdown(self) -> bool:
         """End the workers; returns whether all have ended.
@@ -84,113 +88,180 @@ class WorkerPool:
         Work that waits is dropped; work that runs must have been called off by its own means. A worker that does not
         end is killed, and one that cannot be killed, for its disk does not answer, is left behind.
         """
-        return self._end(END_SECONDS, END_SECONDS)
+        return self._end(self._taken_apart(), END_SECONDS, END_SECONDS)
 
     def abandon(self, wait_seconds: float = 0.0) -> bool:
         """Kill the workers, whatever they do; the next call starts new ones. Whether they are gone by then."""
-        return self._end(0.0, wait_seconds)
+        return self._end(self._taken_apart(), 0.0, wait_seconds)
 
     def release(self) -> None:
         """End the workers to free their memory, if they are idle; the next call starts new ones."""
-        if not self._running:
-            self.shutdown()
+        with self._lock:
+            if self._waited_for:
+                return
+            slots = self._take_apart()
+        self._end(slots, END_SECONDS, END_SECONDS)
 
-    async def _ready(self) -> ProcessPoolExecutor:
-        """Return the executor, all of whose workers have begun; several calls wait for one start."""
-        if self._executor is not None:
-            return self._executor
-        if self._starting is None:
-            self._starting = asyncio.create_task(self._start_all())
-            self._starting.add_done_callback(self._started)
-        starting = self._starting
+    def _submit(self, work: _Work) -> None:
+        with self._lock:
+            self._waited_for.add(work.answer)
+            self._work.put(work)
+            if len(self._slots) < min(self.workers, len(self._waited_for)):
+                self._slots.append(_Slot(self._work, self._beginning))
+                self._slots[-1].start()
+        work.answer.add_done_callback(self._answered)
+
+    def _answered(self, answer: "Future[Any]") -> None:
+        self._waited_for.discard(answer)
+
+    def _taken_apart(self) -> "list[_Slot]":
+        with self._lock:
+            return self._take_apart()
+
+    def _take_apart(self) -> "list[_Slot]":
+        """Drop what waits, have the workers end when they are done, and let the next call begin anew."""
+        slots, work = self._slots, self._work
+        self._slots, self._work = [], SimpleQueue()
+        with suppress(Empty):
+            while waiting := work.get_nowait():
+                if waiting.answer.set_running_or_notify_cancel():
+                    waiting.answer.set_exception(WorkerDied("the worker processes were ended before it was its turn"))
+        for _ in slots:
+            work.put(None)
+        return slots
+
+    def _end(self, slots: "list[_Slot]", seconds: float, seconds_to_die: float) -> bool:
+        """Wait for the end of workers, kill those that have not ended by then, and wait again."""
+        _join(slots, seconds)
+        for slot in slots:
+            slot.kill()
+        _join(slots, seconds_to_die)
+        alive = [slot for slot in slots if slot.is_alive()]
+        self._left += alive
+        return not alive
+
+
+class _Slot(Thread):
+    """A thread and its worker, which is started when there is work and none is alive.
+
+    Args:
+        work: from which it takes what is next, until that is None.
+        beginning: what a worker is told first.
+    """
+
+    def __init__(self, work: "SimpleQueue[_Work | None]", beginning: bytes) -> None:
+        super().__init__(name="worker", daemon=True)
+        self._work = work
+        self._beginning = beginning
+        self._lock = Lock()
+        self._is_over = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Have the worker do one call after the other."""
+        while work := self._work.get():
+            if work.answer.set_running_or_notify_cancel():
+                self._do(work)
+            del work  # what was answered is not kept until the next call
+        self._leave()
+
+    def kill(self) -> None:
+        """Kill the worker, and start none any more."""
+        with self._lock:
+            self._is_over = True
+            if self._process is not None:
+                self._process.kill()
+
+    def _do(self, work: _Work) -> None:
         try:
-            return await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            if starting.cancelled():
-                raise WorkerDied("the worker processes were ended before they had begun") from None
-            raise
+            is_done, outcome = self._asked(work.call)
+        except Exception as error:  # of the pool's own, or what the worker says cannot be understood here
+            is_done, outcome = False, error
+        if is_done:
+            work.answer.set_result(outcome)
+        else:
+            work.answer.set_exception(outcome)
 
-    def _started(self, task: asyncio.Task[ProcessPoolExecutor]) -> None:
-        self._starting = None
-        if not task.cancelled():
-            task.exception()  # whoever waits raises it; perhaps nobody does any more
-
-    async def _start_all(self) -> ProcessPoolExecutor:
-        executor: ProcessPoolExecutor | None = None
+    def _asked(self, call: bytes) -> tuple[bool, Any]:
+        process = self._living()
         try:
-            executor = self._start()
-            await asyncio.wrap_future(executor.submit(_await_all, self.workers))
-        except BaseException as error:
-            if executor is not None:
-                _kill_all(executor)
-            if isinstance(error, OSError | BrokenProcessPool):
-                raise NoWorkers(why_none(error)) from error
-            raise
-        self._executor = executor
-        return executor
+            _write(process, call)
+            answer: tuple[bool, Any] = _read(process)
+        except _BROKEN as error:
+            self._leave()
+            raise WorkerDied("the worker process was killed, perhaps because memory ran out") from error
+        return answer
 
-    def _end(self, seconds: float, seconds_to_die: float) -> bool:
-        """End the workers within a time, and by force within another."""
-        starting, executor, self._executor = self._starting, self._executor, None
-        if starting is not None and not starting.get_loop().is_closed():
-            starting.get_loop().call_soon_threadsafe(starting.cancel)
-        if executor is None:
-            return True
-        manager: Any = executor._executor_manager_thread
-        processes = list((executor._processes or {}).values())
-        executor.shutdown(wait=False, cancel_futures=True)
-        if manager is None:
-            return True
-        manager.join(seconds)
-        if manager.is_alive():
-            for process in processes:
-                process.kill()
-            manager.join(seconds_to_die)
-        if manager.is_alive():
-            self._left.append(manager)
-        return not manager.is_alive()
+    def _living(self) -> "subprocess.Popen[bytes]":
+        """Return the worker, a new one if there is none or it has died."""
+        if self._process is not None and _says_something(self._process, 0.0):
+            self._leave()  # nobody has asked it anything: that is its end
+        if self._process is not None:
+            return self._process
+        try:
+            return self._start()
+        except _BROKEN as error:
+            self._leave()
+            if self._is_over:
+                raise WorkerDied("the worker process was ended before it had begun") from error
+            raise NoWorkers(why_none(BrokenPipeError() if isinstance(error, EOFError) else error)) from error
 
-    def _start(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        executor = ProcessPoolExecutor(
-            self.workers,
-            mp_context=context,
-            initializer=_begin_worker,
-            initargs=(os.getpid(), context.Semaphore(0), self._initializer),
-        )
-        # All workers start together, before anything can break: one that is started on demand in the instant in which
-        # the pool breaks is never ended, and the interpreter waits for it at its exit.
-        executor._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]
-        return executor
-
-    def _discard(self, executor: ProcessPoolExecutor) -> None:
-        # Several calls see the same break; only the first replaces the pool.
-        if self._executor is executor:
-            self._executor = None
-        executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _kill_all(executor: ProcessPoolExecutor) -> None:
-    """End what has been started of a pool that cannot be started as a whole; nobody else would."""
-    begun = list((executor._processes or {}).values())
-    executor.shutdown(wait=False, cancel_futures=True)
-    for process in begun:
-        process.kill()
-
-
-def _await_all(workers: int) -> None:
-    """Wait, in a worker, until so many have begun."""
-    assert _begun is not None  # noqa: S101 - every worker has it from the beginning
-    for _ in range(workers):
-        if not _begun.acquire(timeout=START_SECONDS):
+    def _start(self) -> "subprocess.Popen[bytes]":
+        with self._lock:
+            if self._is_over:
+                raise EOFError
+            process = self._process = _started()
+        _write(process, self._beginning)
+        if not _says_something(process, START_SECONDS):
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        _read(process)
+        return process
+
+    def _leave(self) -> None:
+        """End the worker, which has nothing in hand, and wait for that."""
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        for stream in _streams(process):
+            with suppress(OSError):  # what it should have been told
+                stream.close()
+        process.wait()
+        with self._lock:
+            self._process = None
 
 
-def _begin_worker(parent: int, begun: Semaphore, initializer: Callable[[], None] | None) -> None:
-    """Prepare a new worker."""
-    tie_to(parent)
-    if initializer is not None:
-        initializer()
-    global _begun
-    _begun = begun
-    begun.release()
+def _started() -> "subprocess.Popen[bytes]":
+    # The whole path is handed over, and neither `site` nor the folder that we happen to be in is asked for more.
+    command = [sys.executable, "-S", "-P", "-c", PROGRAM, str(os.getpid())]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603 - our own
+
+
+def _streams(process: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:
+    assert process.stdin is not None  # noqa: S101 - both are pipes
+    assert process.stdout is not None  # noqa: S101
+    return process.stdin, process.stdout
+
+
+def _write(process: "subprocess.Popen[bytes]", said: bytes) -> None:
+    calls, _ = _streams(process)
+    calls.write(said)
+    calls.flush()
+
+
+def _read(process: "subprocess.Popen[bytes]") -> Any:
+    return pickle.load(_streams(process)[1])  # noqa: S301 - our own process wrote it
+
+
+def _says_something(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Return whether there is an answer, or the end of all answers, within a time."""
+    waiting = select.poll()
+    waiting.register(_streams(process)[1], select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
+
+
+def _join(slots: "list[_Slot]", seconds: float) -> None:
+    until = time.monotonic() + seconds
+    for slot in slots:
+        slot.join(max(0.0, until - time.monotonic()))

@@ -48,7 +48,7 @@ class RunsInWorker(Protocol):
         """Number of functions that run at once."""
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function in a worker; `WorkerDied` when the worker, or one beside it, was killed meanwhile."""
+        """Run a function in a worker; `WorkerDied` when the worker was killed meanwhile."""
 
     def abandon(self) -> bool:
         """Kill the workers, whatever they do; the next call starts new ones. Whether they are gone at once."""
@@ -245,8 +245,8 @@ class ImageStore(ImagePaths):
         with contextlib.suppress(WorkerDied):
             async with self._slots:
                 return await self._answer(source, function, *args, **kwargs)
-        # One image that kills its worker takes the pool and all that runs in it along. The second try has the pool
-        # to itself, so that only the image that is to blame is refused.
+        # Memory that one image takes may have the worker of another killed. The second try has the pool to itself, so
+        # that only the image that is to blame is refused.
         async with self._whole_pool():
             try:
                 return await self._answer(source, function, *args, **kwargs)

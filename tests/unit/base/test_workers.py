@@ -2,13 +2,13 @@
 
 import asyncio
 import errno
-import multiprocessing.spawn
-import multiprocessing.util
 import os
+import select
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -137,32 +137,62 @@ def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, ending: s
         parent.communicate()
 
 
+async def test_one_call_needs_one_worker_and_several_at_a_time_get_one_each() -> None:
+    pool, before = WorkerPool(2), set(children_of(os.getpid()))
+    try:
+        for _ in range(3):
+            await pool.run(os.getpid)
+        assert len(set(children_of(os.getpid())) - before) == 1
+        await asyncio.gather(*(pool.run(time.sleep, 0.01) for _ in range(5)))
+        assert len(set(children_of(os.getpid())) - before) == 2
+    finally:
+        pool.shutdown()
+
+
+async def test_a_worker_that_is_killed_takes_no_other_along() -> None:
+    pool = WorkerPool(2)
+    read, write = os.pipe()
+    try:
+        busy = asyncio.ensure_future(pool.run(Path(f"/proc/{os.getpid()}/fd/{read}").read_bytes))
+        with pytest.raises(WorkerDied):
+            await pool.run(signal.raise_signal, signal.SIGKILL)
+        os.write(write, b"alive")
+        # The worker has to have opened it before nobody writes to it any more.
+        await wait_until_async(lambda: not select.select([read], [], [], 0)[0], what="the other one to have read it")
+        os.close(write)
+        assert await busy == b"alive"
+    finally:
+        pool.shutdown()
+        os.close(read)
+
+
 async def test_workers_that_cannot_be_started_are_no_death_and_are_started_when_they_can_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pool = WorkerPool(2)
-    spawn, calls = multiprocessing.util.spawnv_passfds, 0
-    before = set(children_of(os.getpid()))
 
-    def one_and_no_more(*arguments: Any) -> int:
-        nonlocal calls
-        calls += 1
-        if calls > 1:
-            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        return int(spawn(*arguments))
+    def none_more(*_arguments: Any, **_options: Any) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(multiprocessing.util, "spawnv_passfds", one_and_no_more)
+            patched.setattr(subprocess, "Popen", none_more)
             for _ in range(2):
                 with pytest.raises(NoWorkers, match="limit of processes"):
                     await pool.run(os.getpid)
-                calls = 0
-        left = set(children_of(os.getpid())) - before
-        await wait_until_async(lambda: not any(map(is_alive, left)), what="the workers that began to be ended")
         assert await pool.run(os.getpid) != os.getpid()
     finally:
         pool.shutdown()
+
+
+async def test_what_waits_when_the_workers_are_ended_is_told_so() -> None:
+    pool = WorkerPool(1)
+    calls = [asyncio.ensure_future(pool.run(time.sleep, 600)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert await asyncio.to_thread(pool.abandon, 60.0)
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [WorkerDied, WorkerDied]
+    assert pool.hanging == 0
 
 
 @pytest.mark.parametrize("ending", [partial(os._exit, 3), os.abort])
@@ -176,6 +206,5 @@ async def test_workers_that_end_while_they_begin_are_no_death(ending: Callable[[
 async def test_a_program_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gone = str(tmp_path / "python")
     monkeypatch.setattr(sys, "executable", gone)
-    monkeypatch.setattr(multiprocessing.spawn, "_python_exe", os.fsencode(gone))
     with pytest.raises(NoWorkers, match="python is gone"):
         await WorkerPool(1).run(os.getpid)

@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -25,22 +24,9 @@ T = TypeVar("T")
 SHA256 = "ab" * 32
 
 
-class SteadyPool(WorkerPool):
-    """Starts its workers all at once.
-
-    CPython 3.11 starts them one by one, if need be in the very moment in which the pool breaks, which then fails in
-    other ways than a `BrokenProcessPool`. Here workers die often enough to meet that moment.
-    """
-
-    def _start(self) -> ProcessPoolExecutor:
-        executor = super()._start()
-        executor._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]  # private to CPython
-        return executor
-
-
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
-    workers = SteadyPool(2)
+    workers = WorkerPool(2)
     yield workers
     workers.shutdown()
 
@@ -116,7 +102,7 @@ class DeadlyPool:
         return self.pool.abandon()
 
 
-class EndlessPool(SteadyPool):
+class EndlessPool(WorkerPool):
     """A pool in which images whose name begins with "endless" are worked at for ever."""
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
