@@ -1,6 +1,6 @@
 """Locations: at which paths a content is, or was."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.columns import signed
 from modelkeep.catalogue.dialect import among, below, gaps, upsert, within
-from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.bulk import Bulk, all_rows
 from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.statements import carry_over, statements_at
@@ -62,7 +62,8 @@ def locations_within(connection: sa.Connection, span: Span) -> list[Location]:
 
 def known_below(connection: sa.Connection, folder: str) -> tuple[list[Location], dict[str, PendingState]]:
     """Return the locations below a folder, and the paths below it that the queue holds."""
-    return locations_below(connection, folder), pending_paths_within(connection, Span.below(folder))
+    queued = {path: state for path, state, _ in queued_within(connection, Span.below(folder))}
+    return locations_below(connection, folder), queued
 
 
 def locations_outside(
@@ -84,19 +85,11 @@ def locations_outside(
     return found
 
 
-def pending_paths_within(connection: sa.Connection, span: Span) -> dict[str, PendingState]:
-    """Return the paths in a span that the queue holds, with the state of each row."""
-    query = sa.select(pending_import.c.path, pending_import.c.state).where(within(pending_import.c.path, span))
-    return {path: PendingState(state) for path, state in connection.execute(query)}
-
-
-def failed_sizes_within(connection: sa.Connection, span: Span) -> dict[str, int]:
-    """Return the paths in a span whose rows failed, with the size that each file had when it was detected."""
-    columns = (pending_import.c.path, pending_import.c.size_bytes)
-    query = sa.select(*columns).where(
-        within(pending_import.c.path, span), pending_import.c.state == PendingState.FAILED
-    )
-    return {row.path: row.size_bytes for row in connection.execute(query)}
+def queued_within(connection: sa.Connection, span: Span) -> Iterator[tuple[str, PendingState, int]]:
+    """Yield the paths in a span that the queue holds, with the state of each row, and the size that its file had."""
+    columns = (pending_import.c.path, pending_import.c.state, pending_import.c.size_bytes)
+    for path, state, size_bytes in all_rows(connection, sa.select(*columns).where(within(columns[0], span))):
+        yield path, PendingState(state), size_bytes
 
 
 def twins_of(connection: sa.Connection, fingerprints: Collection[Fingerprint]) -> dict[Fingerprint, list[Location]]:

@@ -7,12 +7,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.bare_sqlite import restored_path
 from modelkeep.catalogue.dialect import raw_rows, within
-from modelkeep.catalogue.store.locations import (
-    failed_sizes_within,
-    locations_at,
-    locations_within,
-    pending_paths_within,
-)
+from modelkeep.catalogue.store.locations import locations_at, locations_within, queued_within
 from modelkeep.catalogue.tables import locations
 from modelkeep.domain.naming import Span
 from modelkeep.domain.values import Entry, Location, LocationState, PendingState
@@ -64,7 +59,8 @@ def compare_within(connection: sa.Connection, span: Span, entries: Set[Entry]) -
     paths = {restored_path(row[0]) for row in differing - rest}
     unreachable = sa.select(locations.c.path).where(chosen, locations.c.state == LocationState.UNREACHABLE)
     paths.update(connection.execute(unreachable).scalars())
-    pending = pending_paths_within(connection, span)
+    queued = list(queued_within(connection, span))
+    pending = {path: state for path, state, _ in queued}
     paths.update(entry[0] for entry in rest)
     paths.update(pending)
     if pending:
@@ -74,5 +70,5 @@ def compare_within(connection: sa.Connection, span: Span, entries: Set[Entry]) -
         list(rest),
         list(places) if places is not None else [p for p in locations_within(connection, span) if p.path in paths],
         pending,
-        failed_sizes_within(connection, span),
+        {path: size_bytes for path, state, size_bytes in queued if state is PendingState.FAILED},
     )
