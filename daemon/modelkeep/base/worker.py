@@ -45,9 +45,11 @@ def _pickled(error: BaseException) -> bytes:
     told = "".join(traceback.format_exception(error))
     error.add_note(f"in a worker process:\n{told}")
     try:
-        return pickle.dumps((False, error))
+        answer = pickle.dumps((False, error))
+        pickle.loads(answer)  # some errors can be sent, and not be made again  # noqa: S301 - it is our own
     except Exception:
         return pickle.dumps((False, RuntimeError(told)))
+    return answer
 
 
 def _say(answers: BinaryIO, answer: bytes) -> None:

@@ -190,6 +190,9 @@ class _Slot(Thread):
         except _BROKEN as error:
             self._leave()
             raise WorkerDied("the worker process was killed, perhaps because memory ran out") from error
+        except BaseException:
+            self._leave()  # the rest of an answer that nobody understands would be taken for that of the next call
+            raise
         return answer
 
     def _living(self) -> "subprocess.Popen[bytes]":

@@ -67,6 +67,33 @@ async def test_an_error_of_the_function_comes_back_and_costs_no_worker(pool: Wor
     assert await pool.run(os.getpid) == before
 
 
+class Odd(Exception):
+    """An error that can be sent, and not be made again of what was sent."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(f"{one} {other}")
+
+
+def fail_oddly() -> None:
+    raise Odd("so", "odd")
+
+
+class OddResult:
+    """A result of which the same is true."""
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return int, ("so odd",)
+
+
+@pytest.mark.parametrize(("function", "error"), [(fail_oddly, RuntimeError), (OddResult, ValueError)])
+async def test_an_answer_that_cannot_be_made_again_is_told_and_mixes_up_no_others(
+    pool: WorkerPool, function: Callable[[], object], error: type[Exception]
+) -> None:
+    with pytest.raises(error, match="so odd"):
+        await pool.run(function)
+    assert [await pool.run(abs, -number) for number in range(3)] == [0, 1, 2]
+
+
 async def test_a_worker_that_is_killed_is_told_and_the_next_call_works(pool: WorkerPool) -> None:
     before = await pool.run(os.getpid)
     with pytest.raises(WorkerDied, match="killed"):
