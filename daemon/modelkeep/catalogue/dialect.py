@@ -138,8 +138,21 @@ def among(column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[b
     # SQLite's JSON ends a text at a NUL character, which no path holds.
     is_path = isinstance(column.type, PathText)
     held = [storable_path(value) for value in values if "\0" not in value] if is_path else list(values)
-    listed = sa.func.json_each(_json_of(held)).table_valued("value")
-    return column.in_(sa.select(listed.c.value))
+    return column.in_(_listed(_json_of(held)))
+
+
+def among_numbers(column: sa.Column[int], parameter: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a column has one of the numbers that a named parameter holds, see `numbers`."""
+    return column.in_(_listed(sa.bindparam(parameter, type_=sa.Text)))
+
+
+def numbers(values: Collection[int]) -> str:
+    """Return what a parameter of `among_numbers` is given."""
+    return _json_of(list(values))
+
+
+def _listed(text: str | sa.BindParameter[str]) -> sa.Select[Any]:
+    return sa.select(sa.func.json_each(text).table_valued("value").c.value)
 
 
 def _json_of(values: list[Any]) -> str:

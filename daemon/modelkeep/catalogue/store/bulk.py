@@ -50,14 +50,39 @@ class Bulk:
             connection.exec_driver_sql(*prepared.execution(rows[start : start + most]))
 
 
+class Query:
+    """A query that is made ready once, as SQLAlchemy's own are, and whose rows come as `all_rows` yields them.
+
+    Args:
+        query: its parameters that differ from time to time have names.
+    """
+
+    def __init__(self, query: sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]) -> None:
+        self._query = query
+        self._compiled: Any = None
+
+    def rows(self, connection: sa.Connection, **parameters: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield what it selects with these parameters."""
+        if self._compiled is None:
+            self._compiled = self._query.compile(dialect=connection.dialect)
+        values = [
+            _storable(bound, parameters.get(name, bound.value), connection.dialect)
+            for name, bound in ((name, self._compiled.binds[name]) for name in self._compiled.positiontup)
+        ]
+        return _fetched(connection.exec_driver_sql(str(self._compiled), tuple(values)), self._query)
+
+
 def all_rows(
     connection: sa.Connection, query: sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
 ) -> Iterator[tuple[Any, ...]]:
     """Yield what a query selects, of whose columns none but paths need anything done to them."""
-    compiled: Any = query.compile(dialect=connection.dialect)
+    return Query(query).rows(connection)
+
+
+def _fetched(
+    result: sa.CursorResult[Any], query: sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
+) -> Iterator[tuple[Any, ...]]:
     paths = [index for index, column in enumerate(query.selected_columns) if isinstance(column.type, PathText)]
-    values = tuple(_storable(compiled.binds[name], connection.dialect) for name in compiled.positiontup)
-    result = connection.exec_driver_sql(str(compiled), values)
     while some := result.fetchmany(_ROWS_AT_ONCE):
         columns: list[Sequence[Any]] = list(zip(*some, strict=True))
         for index in paths:
@@ -66,9 +91,9 @@ def all_rows(
         yield from zip(*columns, strict=True)
 
 
-def _storable(bound: Any, dialect: sa.Dialect) -> Any:
+def _storable(bound: Any, value: Any, dialect: sa.Dialect) -> Any:
     process = bound.type.dialect_impl(dialect).bind_processor(dialect)
-    return process(bound.value) if process else bound.value
+    return process(value) if process else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, below, next_ids
-from modelkeep.catalogue.store.bulk import Bulk, all_rows
+from modelkeep.catalogue.dialect import among, among_numbers, below, next_ids, numbers
+from modelkeep.catalogue.store.bulk import Bulk, Query
 from modelkeep.catalogue.store.import_origin import forget_pending
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_pending
@@ -129,14 +129,8 @@ def due_pending(
         without_ids: rows that are left out.
         claimed: whether rows are wanted of whose file another tool made a hash; all others come before these.
     """
-    due = (
-        sa.select(*_DUE)
-        .where(pending_import.c.due_at <= now_ms, sa.not_(among(pending_import.c.id, without_ids)))
-        .where(_IS_CLAIMED if claimed else sa.not_(_IS_CLAIMED))
-    )
-    # Each state is read in the order of its index, no further than is wanted: not all that is due, nor all rows.
-    query = sa.union_all(*(due.where(pending_import.c.state == state) for state in _SWEPT))
-    found = all_rows(connection, query.order_by("due_at", "id").limit(limit))
+    query = _DUE_CLAIMED if claimed else _DUE_UNCLAIMED
+    found = query.rows(connection, now_ms=now_ms, without_ids=numbers(without_ids), most=limit)
     return [
         DueRow(row_id, path, size_bytes, attempts, image, bool(knows_nothing))
         for _, row_id, path, size_bytes, attempts, image, knows_nothing in found
@@ -163,6 +157,20 @@ _IS_CLAIMED = (
     .where(record_targets.c.path == pending_import.c.path, record_claims.c.record_id == record_targets.c.record_id)
     .where(record_claims.c.mtime_ns.is_not(None))
 )
+
+
+def _due(is_claimed: sa.ColumnElement[bool]) -> Query:
+    due = sa.select(*_DUE).where(
+        pending_import.c.due_at <= sa.bindparam("now_ms", type_=sa.Integer),
+        sa.not_(among_numbers(pending_import.c.id, "without_ids")),
+        is_claimed,
+    )
+    # Each state is read in the order of its index, no further than is wanted: not all that is due, nor all rows.
+    query = sa.union_all(*(due.where(pending_import.c.state == state) for state in _SWEPT))
+    return Query(query.order_by("due_at", "id").limit(sa.bindparam("most", type_=sa.Integer)))
+
+
+_DUE_CLAIMED, _DUE_UNCLAIMED = _due(_IS_CLAIMED), _due(sa.not_(_IS_CLAIMED))
 
 
 def delete_pending(connection: sa.Connection, pending_id: int) -> None:
