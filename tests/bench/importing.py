@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.bench import machine
 from tests.bench.measuring import Measured, Run, side_by_side
 from tests.bench.scene import Measuring, Scene
-from tests.libraries import LegacyModel, write_legacy_database
+from tests.libraries import LegacyModel, sha256_of, write_legacy_database
 
 ROWS, TAGS_A_ROW = 100_000, 3
 COMMAND_ROWS = 10_000
@@ -87,7 +87,8 @@ def _row(number: int) -> LegacyModel:
     tags = tuple(f"tag {(number * 7 + k * 11) % 50}" for k in range(TAGS_A_ROW))
     return LegacyModel(
         f"/srv/models/loras/folder {number % 100}/model {number}.safetensors",
-        hash_hex=f"{number + 1:064x}" if number % 2 else "",
+        # As random as real ones: their order is what trees of them cost.
+        hash_hex=sha256_of(str(number).encode()) if number % 2 else "",
         size_bytes=144_000_000 + number,
         extra={"description": f"description {number}", "prompts": {"positive": f"a photo, {number}"}},
         tags=tags,

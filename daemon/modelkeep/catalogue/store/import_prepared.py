@@ -167,7 +167,9 @@ def _of_models(now_ms: int) -> Iterator[sa.Insert]:
         | {"first_seen": sa.literal(now_ms), "last_seen": sa.literal(now_ms)}
         | {name: _found.c[name] for name in _FINGERPRINT},
     )
-    yield _into(model_tags, _IS_MODEL, {"model_hash": row.claim, "tag_id": _set_tags.c.tag_id})
+    tagged = {"model_hash": row.claim, "tag_id": _set_tags.c.tag_id}
+    # Hashes are random: in the order of the source each goes to another page, of more than are kept in memory.
+    yield _into(model_tags, _IS_MODEL, tagged, in_order=True)
 
 
 def _of_queue(id_: _Id, kind: str, now_ms: int) -> Iterator[sa.Insert]:
@@ -194,9 +196,14 @@ def _remembered(id_: _Id, kind: str, source: str) -> sa.Insert:
 
 
 def _into(
-    table: sa.Table, condition: sa.ColumnElement[bool], values: Mapping[str, Any], *, overwrites: bool = False
+    table: sa.Table,
+    condition: sa.ColumnElement[bool],
+    values: Mapping[str, Any],
+    *,
+    overwrites: bool = False,
+    in_order: bool = False,
 ) -> sa.Insert:
-    """Return the statement that fills columns of a table from the chosen rows."""
+    """Return the statement that fills columns of a table from the chosen rows, in the order of the values if asked."""
     joined = _CHOSEN
     used = {column.table for value in values.values() for column in _columns(value)}
     if _found in used:
@@ -206,6 +213,7 @@ def _into(
     if _set_tags in used:
         joined = joined.join(_set_tags, _set_tags.c.tag_set == prepared_rows.c.tag_set)
     chosen = sa.select(*values.values()).select_from(joined).where(standing.c.number > 0, condition)
+    chosen = chosen.order_by(*(values.values() if in_order else ()))
     return (upsert(table) if overwrites else sa.insert(table)).from_select(list(values), chosen)
 
 
