@@ -203,7 +203,7 @@ def _into(
     overwrites: bool = False,
     in_order: bool = False,
 ) -> sa.Insert:
-    """Return the statement that fills columns of a table from the chosen rows, in the order of the values if asked."""
+    """Return the statement that fills columns of a table from the chosen rows, if asked in order of the values."""
     joined = _CHOSEN
     used = {column.table for value in values.values() for column in _columns(value)}
     if _found in used:
