@@ -5,6 +5,7 @@ import re
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,10 @@ class LegacyFacts:
         return {name for name, _, _ in self.tag_facts}
 
 
-def read_legacy(database: Path, path_map: tuple[str, str]) -> list[LegacyFacts]:
-    """Read all rows out of a copy."""
+def read_legacy(
+    database: Path, path_map: tuple[str, str], digests: Mapping[Path, str] | None = None
+) -> list[LegacyFacts]:
+    """Read all rows out of a copy; files whose digest is known are not read."""
     with tempfile.TemporaryDirectory() as folder:
         for suffix in ("", "-wal"):
             if Path(f"{database}{suffix}").exists():
@@ -52,11 +55,16 @@ def read_legacy(database: Path, path_map: tuple[str, str]) -> list[LegacyFacts]:
     for tag in tags:
         facts = (tag["name"], tag["color"] or "", tag["created_at"] or 0)
         carried.setdefault(tag["model_id"], []).append(facts)
-    return [_facts(row, tuple(carried.get(row["id"], ())), database.parent / "images", path_map) for row in rows]
+    images = database.parent / "images"
+    return [_facts(row, tuple(carried.get(row["id"], ())), images, path_map, digests or {}) for row in rows]
 
 
 def _facts(
-    row: sqlite3.Row, tags: tuple[tuple[str, str, int], ...], images: Path, path_map: tuple[str, str]
+    row: sqlite3.Row,
+    tags: tuple[tuple[str, str, int], ...],
+    images: Path,
+    path_map: tuple[str, str],
+    digests: Mapping[Path, str],
 ) -> LegacyFacts:
     old, new = path_map
     path = Path(new + row["path"][len(old) :] if old and row["path"].startswith(old) else row["path"])
@@ -70,7 +78,7 @@ def _facts(
         type=row["type"],
         created_at=row["created_at"],
         claim=stored if re.fullmatch("[0-9a-f]{64}", stored) else "",
-        content=sha256_of(path) if path.is_file() else "",
+        content=(digests.get(path) or sha256_of(path)) if path.is_file() else "",
         texts={key: value for key, value in said.items() if key not in ("images", "images_count")},
         tag_facts=tags,
         image=next((image for image in references if image.is_file()), None),

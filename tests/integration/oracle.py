@@ -38,6 +38,7 @@ def judge(
     report: Mapping[str, Any] | None = None,
     *,
     claims_are_kept: bool = False,
+    digests: Mapping[Path, str] | None = None,
 ) -> Judgement:
     """Compare a legacy database with what was made of it.
 
@@ -47,8 +48,11 @@ def judge(
         path_map: the prefix that was rewritten by `--map`, and what it became.
         report: of the import; tells of images that could not be taken.
         claims_are_kept: a row whose stored hash is wrong stays under that hash, and follows its file too.
+        digests: of files that are not read for it.
     """
-    case = _Case(read_legacy(database, path_map), read_kept(data_dir), data_dir, report or {}, claims_are_kept)
+    case = _Case(
+        read_legacy(database, path_map, digests), read_kept(data_dir), data_dir, report or {}, claims_are_kept
+    )
     for row in case.rows:
         case.judge_row(row)
     case.judge_models()
