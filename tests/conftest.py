@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 
@@ -22,6 +23,9 @@ sys.dont_write_bytecode = False
 # Whoever starts the tests in the background may have Ctrl-C ignored, and so would every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Properties are checked without a deadline: other work on the machine makes no decision wrong.
+settings.register_profile("unhurried", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # Collecting makes half a million objects that all stay: looking through them takes a third of its time.
 gc.disable()

@@ -11,16 +11,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import HealthCheck, settings
 from tests.fakes import HOLD_OPEN, HoldsOpen, let_go, without_rights
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.walk import Listing, walk
 from modelkeep.watch import scans
-
-# Properties are checked without a deadline: other work on the machine makes no decision wrong.
-settings.register_profile("unhurried", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,8 @@
 """Every command that reads, as a person gets it at 80 columns, and as a program gets it through a pipe."""
 
+import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,16 @@ from typer.testing import CliRunner, Result
 from modelkeep.cli.app import app
 from modelkeep.dev.demo import make_demo
 
+WAITING = "badhand_v4.pt"
+"""A file of the demo; in a command, the number of its row."""
+
 COMMANDS = [
     ["status"],
     ["models", "list"],
     ["models", "find", "flux"],
     ["models", "show", "flux1-dev-Q4_K_S.gguf"],
     ["pending", "list"],
-    ["pending", "show", "8"],
+    ["pending", "show", WAITING],
     ["duplicates"],
     ["tags", "list"],
     ["journal"],
@@ -41,8 +46,16 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@cache
+def number_of_waiting(config: Path) -> str:
+    listed = json.loads(CliRunner().invoke(app, ["--config", str(config), "pending", "list", "--json"]).stdout)
+    (found,) = (row["id"] for row in listed if Path(row["path"]).name == WAITING)
+    return str(found)
+
+
 def run(config: Path, words: list[str], **environment: str) -> Result:
-    result = CliRunner().invoke(app, ["--config", str(config), *words], env=environment)
+    named = [number_of_waiting(config) if word == WAITING else word for word in words]
+    result = CliRunner().invoke(app, ["--config", str(config), *named], env=environment)
     assert result.exit_code == 0, result.output
     return result
 
