@@ -110,7 +110,7 @@ class Daemon:
         resting = Resting(
             lambda: self._journal.seq + self._operations.library.answered,
             lambda: self._catalogue.database.transactions,
-            lambda: self._pipeline.is_idle,
+            lambda: self._pipeline.is_idle and not self._operations.is_importing,
             partial(write_next_index, holdings.directory.journal, set()),
             self._catalogue.database.release_memory,
         )

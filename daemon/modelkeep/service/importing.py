@@ -142,6 +142,11 @@ class Running:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[ImportReport]] = set()
 
+    @property
+    def is_any(self) -> bool:
+        """Whether there is one."""
+        return bool(self._tasks)
+
     def note(self, work: asyncio.Task[ImportReport]) -> None:
         """Record an import until it is done."""
         self._tasks.add(work)

@@ -288,6 +288,11 @@ class Operations:
         await self._after_import()
         self._pipeline.sweep()
 
+    @property
+    def is_importing(self) -> bool:
+        """Whether an import is at work."""
+        return self._imports.is_any
+
     async def stop_imports(self) -> None:
         """Call off running imports, each of which has taken everything or nothing afterwards, and what is read."""
         self._confirming.stop()

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from tests.image_files import jpeg
 from tests.libraries import LegacyLibrary, put, safetensors, sha256_of
+from tests.waiting import wait_until_async
 
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import StorageError
 from modelkeep.journal.reader import read
 from modelkeep.service.holdings import Holdings, open_holdings
-from modelkeep.service.importing import import_stream
+from modelkeep.service.importing import Running, import_stream
 from modelkeep.settings.model import Settings
 
 
@@ -77,3 +78,10 @@ async def test_an_import_whose_images_cannot_be_staged_says_where_and_why(
     failed = [record for record in read(kept.directory.journal) if record["event"] == "import.failed"]
     assert [record["error"] for record in failed] == [str(caught.value)]
     assert await kept.catalogue.pending_imports() == []
+
+
+async def test_an_import_is_at_work_until_it_is_done(kept: Holdings, source: str) -> None:
+    running = Running()
+    seen = [running.is_any async for _ in import_stream(kept, ImportOrder("hikaze", source), running)]
+    assert seen[0]
+    await wait_until_async(lambda: not running.is_any, what="the import to be noted as done")
