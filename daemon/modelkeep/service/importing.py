@@ -8,8 +8,9 @@ from typing import Any
 
 from modelkeep.base.clock import now_ms
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.changes.imports import CALLED_OFF, StageOne
+from modelkeep.changes.imports import StageOne
 from modelkeep.changes.record_imports import RecordImports
+from modelkeep.changes.row_import import CALLED_OFF
 from modelkeep.disk.exported import ExportedFiles
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.archive_taking import SOURCE as ARCHIVE
