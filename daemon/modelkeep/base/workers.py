@@ -109,10 +109,7 @@ class WorkerPool:
             if len(self._slots) < min(self.workers, len(self._waited_for)):
                 self._slots.append(_Slot(self._work, self._beginning))
                 self._slots[-1].start()
-        work.answer.add_done_callback(self._answered)
-
-    def _answered(self, answer: "Future[Any]") -> None:
-        self._waited_for.discard(answer)
+        work.answer.add_done_callback(self._waited_for.discard)
 
     def _taken_apart(self) -> "list[_Slot]":
         with self._lock:
