@@ -18,6 +18,7 @@ from modelkeep.catalogue.store.import_survey import (
     prepared_rows,
     stand,
     standing,
+    standing_rows,
     tags_of_sets,
     told_sets,
 )
@@ -114,7 +115,6 @@ def _take_plain(
 
 _IS_MODEL, _WAITS = standing.c.way == Way.AS_MODEL, standing.c.way == Way.WAITING
 _IS_THERE = _found.c.number.is_not(None)
-_CHOSEN: sa.FromClause = standing.join(prepared_rows, prepared_rows.c.number == standing.c.number)
 _Id = sa.ColumnElement[int]
 """The id of a row in the queue, if it waits."""
 
@@ -142,7 +142,7 @@ def _name_tags(connection: sa.Connection) -> None:
 def _told(connection: sa.Connection, id_: _Id) -> list[PlainRow]:
     row = prepared_rows.c
     columns = (row.path, row.row_key, row.claim, _id_or_none(id_))
-    found: Iterator[Any] = all_rows(connection, sa.select(*columns).select_from(_CHOSEN).where(IS_PLAIN))
+    found: Iterator[Any] = all_rows(connection, sa.select(*columns).select_from(standing_rows).where(IS_PLAIN))
     return list(found)
 
 
@@ -204,7 +204,7 @@ def _into(
     in_order: bool = False,
 ) -> sa.Insert:
     """Return the statement that fills columns of a table from the chosen rows, if asked in order of the values."""
-    joined = _CHOSEN
+    joined = standing_rows
     used = {column.table for value in values.values() for column in _columns(value)}
     if _found in used:
         joined = joined.outerjoin(_found, _found.c.number == standing.c.number)

@@ -41,6 +41,9 @@ standing = sa.Table(
     prefixes=["TEMPORARY"],
 )
 
+standing_rows: sa.FromClause = standing.join(prepared_rows, prepared_rows.c.number == standing.c.number)
+"""The prepared rows, each with how it is to be taken."""
+
 
 class Way(IntEnum):
     """How a prepared row is to be taken."""
@@ -172,8 +175,7 @@ def _kept_places(connection: sa.Connection, kind: str, source: str) -> dict[int,
 
 def _plain_paths(connection: sa.Connection) -> dict[int, str]:
     row = prepared_rows.c
-    joined = standing.join(prepared_rows, row.number == standing.c.number)
-    return dict(all_rows(connection, sa.select(row.number, row.path).select_from(joined).where(IS_PLAIN)))
+    return dict(all_rows(connection, sa.select(row.number, row.path).select_from(standing_rows).where(IS_PLAIN)))
 
 
 def _unchanged_paths(connection: sa.Connection, kind: str, source: str) -> list[str]:
@@ -205,7 +207,6 @@ def tags_of_sets(connection: sa.Connection) -> dict[int, tuple[LegacyTag, ...]]:
 def told_sets(connection: sa.Connection) -> list[tuple[int, int, int]]:
     """Return the sets of tags of rows that are new or changed, with the first and the last number of those."""
     row = prepared_rows.c
-    joined = standing.join(prepared_rows, row.number == standing.c.number)
-    query = sa.select(row.tag_set, sa.func.min(row.number), sa.func.max(row.number)).select_from(joined)
+    query = sa.select(row.tag_set, sa.func.min(row.number), sa.func.max(row.number)).select_from(standing_rows)
     found = connection.execute(query.where(standing.c.is_told).group_by(row.tag_set))
     return [(tag_set, first, last) for tag_set, first, last in found]
