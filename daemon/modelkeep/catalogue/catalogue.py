@@ -136,7 +136,7 @@ class Catalogue:
     twins_of = _reads(locations.twins_of)
     hashes_by_file_name = _reads(locations.hashes_by_file_name)
     put_locations = _writes(locations.put_each)
-    set_seen = _writes(locations.set_seen)
+    see_again = _writes(locations.see_again)
     set_missing = _writes(parking.set_missing)
     set_unreachable = _writes(locations.set_locations_unreachable)
     set_state_below = _writes(locations.set_state_below)

@@ -7,11 +7,12 @@ from modelkeep.disk.reach import missing
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.values import DueRow, Fingerprint, Location, PendingImport, Priority
 from modelkeep.errors import FileChanged
-from modelkeep.pipeline.jobs import Job
+from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.stages import Stages
 
 IN_HAND_MAX = 2_000
 """Rows of the queue in memory at once; the rest waits in the catalogue."""
+BEFORE_READING = (Stage.SETTLING, Stage.QUEUED)
 CLOCKS_APART_SECONDS = 10.0
 """By how much the clock of a file server may be behind ours."""
 
@@ -57,6 +58,14 @@ class Arrivals:
         size_bytes = fingerprint.size_bytes
         job = self.jobs.add(Job(location.path, Priority.CLAIM, size_bytes=size_bytes, claim=location.sha256))
         self._stages.hashing.put(job, fingerprint)
+
+    def looked_at(self, paths: Sequence[str]) -> None:
+        """Have files looked at once more when what goes on with them is done.
+
+        What is seen of them now is held against what is known now, which that is about to change.
+        """
+        for job in (job for path in paths for job in self.jobs.at(path)):
+            job.touched |= job.stage not in BEFORE_READING
 
     def renamed(self, moved: Moved) -> None:
         """Follow the rename of a file as the catalogue did: the row that goes along is the one that it names."""

@@ -199,6 +199,10 @@ class Pipeline:
         """Let go of a file in hand."""
         self._arrivals.gone(path)
 
+    def looked_at(self, paths: Sequence[str]) -> None:
+        """Have files that are at work looked at once more when that is done."""
+        self._arrivals.looked_at(paths)
+
     def doubted(self, paths: Sequence[str]) -> None:
         """Have files read again when nothing else is to do: they were touched since they were."""
         self._refill.doubted(paths)

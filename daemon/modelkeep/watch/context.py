@@ -1,6 +1,6 @@
 """What all share that take in what happens in the roots."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelkeep.base.clock import now_ms
@@ -9,7 +9,7 @@ from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.naming import is_hidden_below
 from modelkeep.domain.reconcile import missing_records, returned_records
-from modelkeep.domain.values import Location, Record
+from modelkeep.domain.values import Fingerprint, Location, Record
 from modelkeep.watch.disk import Disk
 from modelkeep.watch.line import Line
 
@@ -56,3 +56,9 @@ class Context:
     def record_returned(self, locations: Iterable[Location]) -> None:
         """Append to the journal which of these locations were missing, and are back."""
         self.record(returned_records(locations))
+
+
+def chunks(files: Mapping[str, Fingerprint]) -> Iterable[dict[str, Fingerprint]]:
+    """Divide files such that one transaction does not take long."""
+    items = list(files.items())
+    return (dict(items[start : start + ROWS_MAX]) for start in range(0, len(items), ROWS_MAX))

@@ -22,5 +22,8 @@ class Line(Protocol):
     def gone(self, path: str) -> None:
         """Let go of a file in hand."""
 
+    def looked_at(self, paths: Sequence[str]) -> None:
+        """Have files that are at work looked at once more when that is done: something happens to them."""
+
     def doubted(self, paths: Sequence[str]) -> None:
         """Have files read again when nothing else is to do."""

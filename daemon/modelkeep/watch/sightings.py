@@ -9,7 +9,7 @@ from modelkeep.domain.detection import Found
 from modelkeep.domain.reconcile import is_touched
 from modelkeep.domain.values import Fingerprint, Location, LocationState, Priority
 from modelkeep.watch.absence import Absences
-from modelkeep.watch.context import ROWS_MAX, Context
+from modelkeep.watch.context import Context, chunks
 from modelkeep.watch.renames import Aftermath, Renames
 from modelkeep.watch.touched import Touched
 from modelkeep.watch.twins import Twins
@@ -82,15 +82,21 @@ class Sightings:
     async def take_back(self, seen: Mapping[str, Fingerprint], returned: Collection[str]) -> None:
         """Record that known files are there; that those of `returned` are back is told."""
         known = await self._context.catalogue.locations_at(list(returned)) if returned else {}
+        others: list[str] = []
         for chunk in chunks(seen):
-            await self._context.catalogue.set_seen(chunk, self._context.clock_ms())
+            others += await self._context.catalogue.see_again(chunk, self._context.clock_ms())
         # That a whole root is back, or has another device number since it was mounted, is not told file by file.
         self._context.line.doubted([location.path for location in known.values() if location.doubted])
-        self._context.record_returned(known.values())
+        self._context.record_returned(location for path, location in known.items() if path not in others)
+        await self._look_again(others)
 
-    async def review(self, touched: Iterable[str]) -> None:
-        """Look again at known files that may have been written."""
-        await self._touched.review(touched)
+    async def review(self, touched: Iterable[str], *, doubts: bool = True) -> None:
+        """Look again at known files that may have been written, see `Touched.review`."""
+        await self._look_again(await self._touched.review(touched, doubts=doubts))
+
+    async def _look_again(self, paths: Sequence[str]) -> None:
+        """Look at files whose place another one has in the catalogue since they were looked at."""
+        await self.look_at(dict.fromkeys(paths, False))
 
     async def without_known(self, files: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
         """Give known content its new path; returns the files whose content nobody knows."""
@@ -136,13 +142,14 @@ class Sightings:
         self, paths: Sequence[str], closed_by_path: Mapping[str, bool], *, doubts: bool = True
     ) -> set[Fingerprint]:
         """Look at files; returns the fingerprints of known content that is there no more, or is back."""
+        self._context.line.looked_at(paths)
         present = await self._context.looks.found(self._present, paths)
         known = await self._context.catalogue.locations_at(paths)
         await self._mark_displaced([location for path, location in known.items() if path not in present])
         seen = self._divide(present, known)
-        await self._touched.doubt(seen.doubtful)
+        await self._look_again(await self._touched.doubt({path: present[path] for path in seen.doubtful}))
         await self.take_back(seen.back, seen.back)
-        await self._touched.review(seen.touched, doubts=doubts)
+        await self.review(seen.touched, doubts=doubts)
         files = await self.without_known(seen.unknown)
         # What an import said of a file that was just then on its way to this name.
         put_off = await self._context.catalogue.put_off_at([path for path in present if path not in seen.unknown])
@@ -193,12 +200,6 @@ class Sightings:
     def is_folder(self, path: str) -> bool:
         """Look whether a folder lies at a path; one that is gone with its root for a moment is looked at again."""
         return os.path.isdir(path) or (bool(self._absences.in_same_roots([path])) and os.path.isdir(path))
-
-
-def chunks(files: Mapping[str, Fingerprint]) -> Iterable[dict[str, Fingerprint]]:
-    """Divide files such that one transaction does not take long."""
-    items = list(files.items())
-    return (dict(items[start : start + ROWS_MAX]) for start in range(0, len(items), ROWS_MAX))
 
 
 def _entries_at(paths: Iterable[str]) -> dict[str, bool]:

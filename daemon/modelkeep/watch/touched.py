@@ -10,7 +10,7 @@ from functools import partial
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.domain.reconcile import is_explained, is_touched
 from modelkeep.domain.values import Fingerprint, Location
-from modelkeep.watch.context import ROWS_MAX, Context
+from modelkeep.watch.context import ROWS_MAX, Context, chunks
 
 
 class Touched:
@@ -23,15 +23,18 @@ class Touched:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def doubt(self, paths: Sequence[str]) -> None:
-        """Have known files read again."""
-        for start in range(0, len(paths), ROWS_MAX):
-            await self._context.catalogue.doubt(paths[start : start + ROWS_MAX], self._context.clock_ms())
-        if paths:
-            self._context.line.doubted(paths)
+    async def doubt(self, seen: Mapping[str, Fingerprint]) -> list[str]:
+        """Have known files read again; returns the paths at which another one is known by now."""
+        others: list[str] = []
+        for chunk in chunks(seen):
+            others += await self._context.catalogue.doubt(chunk, self._context.clock_ms())
+        self._context.line.doubted([path for path in seen if path not in others])
+        return others
 
-    async def review(self, paths: Iterable[str], *, doubts: bool = True) -> None:
+    async def review(self, paths: Iterable[str], *, doubts: bool = True) -> list[str]:
         """Look at touched files again, and record what became of each.
+
+        Returns the paths at which another file is known by now.
 
         Args:
             paths: of known files.
@@ -39,12 +42,17 @@ class Touched:
                 meanwhile.
         """
         waiting = sorted(paths)
+        others: list[str] = []
         for start in range(0, len(waiting), ROWS_MAX):
-            doubtful = await self._trust(waiting[start : start + ROWS_MAX])
-            await self.doubt(doubtful if doubts else ())
+            explained, doubtful = await self._divide(waiting[start : start + ROWS_MAX])
+            others += (
+                await self._context.catalogue.see_again(explained, self._context.clock_ms()) if explained else []
+            )
+            others += await self.doubt(doubtful) if doubts else []
+        return others
 
-    async def _trust(self, paths: Sequence[str]) -> list[str]:
-        """Take over the new times that names explain; returns the other touched paths."""
+    async def _divide(self, paths: Sequence[str]) -> tuple[dict[str, Fingerprint], dict[str, Fingerprint]]:
+        """Return the touched ones of these files whose new times names explain, and the others."""
         present = await self._context.looks.found(fingerprints_of, paths)
         known = await self._context.catalogue.locations_at(list(present))
         touched = {
@@ -53,15 +61,13 @@ class Touched:
             if present[path].same_file_at_same_path(location.fingerprint) and is_touched(location, present[path])
         }
         if not touched:
-            return []
+            return {}, {}
         self._context.record_returned(location for location, _ in touched.values())
         others = await self._context.catalogue.twins_of({status for _, status in touched.values()})
         explained = await self._context.looks.found(partial(self._explained, touched, others), touched)
         for path in explained:
             self._context.disk.trust(path)
-        if explained:
-            await self._context.catalogue.set_seen(explained, self._context.clock_ms())
-        return [path for path in touched if path not in explained]
+        return explained, {path: status for path, (_, status) in touched.items() if path not in explained}
 
     def _explained(
         self,

@@ -17,7 +17,10 @@ PATH = "/m/a.pt"
 async def doubted(catalogue: Catalogue) -> Location:
     """Bring a file into the catalogue, and doubt it; returns its location."""
     await hashed(catalogue, PATH, A)
-    await catalogue.doubt([PATH], NOW + 2)
+    place = await catalogue.location(PATH)
+    assert place is not None
+    assert place.fingerprint is not None
+    assert await catalogue.doubt({PATH: place.fingerprint}, NOW + 2) == []
     place = await catalogue.location(PATH)
     assert place is not None
     assert place.doubted

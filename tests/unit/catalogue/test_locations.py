@@ -55,15 +55,24 @@ class TestFingerprints:
     )
     async def test_a_fingerprint_comes_back_as_it_was(self, catalogue: Catalogue, fingerprint: Fingerprint) -> None:
         place = await hashed(catalogue, "/m/a.pt", A)
-        await catalogue.set_seen({"/m/a.pt": fingerprint}, NOW + 9)
+        await catalogue.put_locations([replace(place, fingerprint=fingerprint)], NOW)
+        assert await catalogue.see_again({"/m/a.pt": fingerprint}, NOW + 9) == []
         assert await catalogue.location("/m/a.pt") == replace(place, fingerprint=fingerprint, last_seen=NOW + 9)
+
+    async def test_a_file_that_is_not_the_known_one_is_not_taken_for_it(self, catalogue: Catalogue) -> None:
+        """As when the other was migrated between the look and the transaction."""
+        place = await hashed(catalogue, "/m/a.pt", A)
+        other = {"/m/a.pt": print_of(4711), "/m/b.pt": print_of(4712)}
+        assert await catalogue.see_again(other, NOW + 9) == ["/m/a.pt", "/m/b.pt"]
+        assert await catalogue.doubt(other, NOW + 9) == ["/m/a.pt", "/m/b.pt"]
+        assert await catalogue.location("/m/a.pt") == place
 
     async def test_a_file_dated_in_the_far_future_has_a_place(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """ext4 dates files up to the year 2446; its nanoseconds leave the signed 64 bits in 2262."""
         path = tmp_path / "a.pt"
         fingerprint = dated(path, seconds=10_000_000_000)
-        await hashed(catalogue, str(path), A)
-        await catalogue.set_seen({str(path): fingerprint}, NOW)
+        known = replace(await hashed(catalogue, str(path), A), fingerprint=fingerprint)
+        await catalogue.put_locations([known], NOW)
         place = await catalogue.location(str(path))
         assert place is not None
         assert place.fingerprint == fingerprint
@@ -85,9 +94,8 @@ class TestTwins:
 
     @pytest.mark.parametrize("inode", [1, 2**63 - 1, 2**63, 2**64 - 1])
     async def test_any_inode_and_device_is_found(self, catalogue: Catalogue, inode: int) -> None:
-        await hashed(catalogue, "/m/a.pt", A)
         fingerprint = Fingerprint(device=2**64 - inode, inode=inode, size_bytes=10, mtime_ns=7)
-        await catalogue.set_seen({"/m/a.pt": fingerprint}, NOW)
+        await catalogue.put_locations([replace(await hashed(catalogue, "/m/a.pt", A), fingerprint=fingerprint)], NOW)
         assert [place.path for place in (await catalogue.twins_of([fingerprint]))[fingerprint]] == ["/m/a.pt"]
 
     @pytest.mark.parametrize(
@@ -102,7 +110,7 @@ class TestTwins:
 
     async def test_a_claim_is_nobodys_twin(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", claim=A, on_disk=print_of(1)))
-        await catalogue.set_seen({"/m/a.pt": print_of(1)}, NOW)
+        await catalogue.see_again({"/m/a.pt": print_of(1)}, NOW)
         assert await catalogue.twins_of({print_of(1)}) == {}
 
     async def test_thousands_are_found_at_once(self, catalogue: Catalogue) -> None:
@@ -137,7 +145,7 @@ class TestMainPath:
         await hashed(catalogue, "/m/main.pt", A)
         await link(catalogue, "/m/other.pt", A)
         await catalogue.set_missing(["/m/main.pt", "/m/other.pt"], "gone", NOW)
-        await catalogue.set_seen({"/m/other.pt": print_of(500)}, NOW)
+        await catalogue.see_again({"/m/other.pt": print_of(500)}, NOW)
         assert (await the_model(catalogue, A)).path == "/m/other.pt"
 
 
@@ -300,7 +308,7 @@ class TestClaims:
 
     async def test_seeing_a_claimed_file_does_not_confirm_it(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", claim=A))
-        await catalogue.set_seen({"/m/a.pt": print_of(1)}, NOW)
+        await catalogue.see_again({"/m/a.pt": print_of(1)}, NOW)
         (place,) = await catalogue.claims(10)
         assert (place.claimed, place.state, place.fingerprint) == (True, PRESENT, print_of(1))
 

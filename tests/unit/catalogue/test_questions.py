@@ -1,6 +1,7 @@
 """What others ask the catalogue: models, tags, counts, and names of whatever bytes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -225,7 +226,7 @@ class TestNamesOfWhateverBytes:
         assert [model.path for model, _ in await catalogue.models(q="caf\udce9")] == [NOT_UTF8]
         twins = await catalogue.twins_of({print_of(row.id)})
         assert [place.path for place in twins[print_of(row.id)]] == [NOT_UTF8]
-        await catalogue.set_seen({NOT_UTF8: print_of(77)}, NOW)
+        assert await catalogue.see_again({NOT_UTF8: print_of(row.id)}, NOW) == []
         assert await catalogue.set_state_below(folder, LocationState.PRESENT, LocationState.UNREACHABLE) == 1
         assert len(await catalogue.set_missing([NOT_UTF8], "gone", NOW)) == 1
         assert await paths_of(catalogue, A) == {NOT_UTF8: LocationState.MISSING}
@@ -238,8 +239,8 @@ class TestNamesOfWhateverBytes:
         meta.encode()
 
     async def test_ids_of_files_may_have_all_bits(self, catalogue: Catalogue, file: Path) -> None:
-        await hashed(catalogue, "/m/a.pt", A)
-        await catalogue.set_seen({"/m/a.pt": Fingerprint(2**64 - 1, 2**63, 1, 1)}, NOW)
+        known = await hashed(catalogue, "/m/a.pt", A)
+        await catalogue.put_locations([replace(known, fingerprint=Fingerprint(2**64 - 1, 2**63, 1, 1))], NOW)
         assert rows_of(file, "SELECT device, inode FROM locations") == [(-1, -(2**63))]
 
     @given(st.binary(max_size=30).filter(lambda name: b"\0" not in name))

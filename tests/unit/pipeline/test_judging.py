@@ -120,7 +120,7 @@ async def test_what_replaced_a_file_is_not_judged_by_what_was_read_of_it(line: L
     after = fingerprint_of(path)
     assert before is not None
     assert after is not None
-    await line.catalogue.set_seen({path: after}, line.now)
+    await line.catalogue.see_again({path: after}, line.now)
     line.pool.end(path, digest=Digest(A, before))
     await wait_until_async(lambda: line.pipeline.is_idle)
     assert not line.records("claim.refuted")
@@ -155,7 +155,9 @@ async def test_a_new_name_while_a_file_is_read_is_no_reason_to_read_it_again(lin
         await end_reading(line, path, path)
         await until_done(line, path)
         await wait_until_async(lambda: line.pipeline.is_idle)
-        await line.catalogue.doubt([path], line.now)
+        here = fingerprint_of(path)
+        assert here is not None
+        assert await line.catalogue.doubt({path: here}, line.now) == []
     line.pool.begun.clear()
     line.pipeline.sweep()
     await line.hashing(path)

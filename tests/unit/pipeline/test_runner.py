@@ -265,6 +265,29 @@ class TestTheWayOfAFile:
             await line.migrated(row.path)
         assert line.touched == [row.path]
 
+    @pytest.mark.parametrize("is_read", [False, True])
+    async def test_a_file_that_is_looked_at_while_it_is_at_work_is_looked_at_afterwards(
+        self, line: Line, is_read: bool
+    ) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        migrate = line.catalogue.migrate
+
+        async def look_and_migrate(*arguments: Any) -> Any:
+            line.pipeline.looked_at([row.path] if is_read else [])
+            return await migrate(*arguments)
+
+        line.pipeline.looked_at([] if is_read else [row.path])
+        with patch.object(line.catalogue, "migrate", look_and_migrate):
+            await line.migrated(row.path)
+        assert line.touched == [row.path]
+
+    async def test_a_file_that_waits_to_be_read_is_looked_at_then(self, make_line: MakeLine) -> None:
+        line = make_line(60.0)
+        row = await line.found("a.ckpt", b"a")
+        line.pipeline.looked_at([row.path])
+        assert not line.pipeline.in_hand[row.id].touched
+
     async def test_a_file_whose_row_is_migrated_already_is_looked_at_again(self, line: Line) -> None:
         row = await line.found("a.safetensors")
         await line.migrated(row.path)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.exchanges import exchange
@@ -72,6 +73,8 @@ class Line:
         self.let_go.append(path)
 
     def doubted(self, paths: Sequence[str]) -> None: ...
+
+    def looked_at(self, paths: Sequence[str]) -> None: ...
 
 
 class Bench:
@@ -549,7 +552,7 @@ class TestScans:
         path = await bench.hashed("a.pt", A)
         fingerprint = fingerprint_of(path)
         assert fingerprint is not None
-        await bench.catalogue.set_seen({path: replace(fingerprint, device=4711)}, NOW)
+        await bench.catalogue.see_again({path: replace(fingerprint, device=4711)}, NOW)
         await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         place = await bench.catalogue.location(path)
         assert place is not None
@@ -644,6 +647,35 @@ class TestExchangedFiles:
         row = await self.described(bench, "one.pt")
         await bench.apply(FileMoved(row.path, bench.at("other.pt")), FileMoved(bench.at("other.pt"), row.path))
         assert [row.path for row in await bench.catalogue.pending_imports()] == [row.path]
+
+
+@pytest.mark.parametrize("way", ["doubt", "see_again"])
+async def test_a_file_that_is_migrated_while_another_one_is_seen_at_its_path_is_looked_at_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    await bench.hashed("b.pt", B, b"another")
+    path = await bench.hashed("a.pt", A)
+    known = fingerprint_of(path)
+    assert known is not None
+    if way == "doubt":  # it was dated back
+        os.utime(path, ns=(known.mtime_ns, known.mtime_ns))
+    else:  # it was away, and is back
+        await bench.catalogue.set_missing([path], "", NOW)
+    before = replace(known, inode=known.inode + 1)
+    write = getattr(bench.catalogue, way)
+
+    async def migrate_and_write(*arguments: Any) -> Any:
+        monkeypatch.setattr(bench.catalogue, way, write)
+        await bench.catalogue.put_locations([Location(path, B, PRESENT, before)], NOW)
+        return await write(*arguments)
+
+    monkeypatch.setattr(bench.catalogue, way, migrate_and_write)
+    await bench.apply(FileAppeared(path))
+    place = (await bench.catalogue.locations_at([path]))[path]
+    assert (place.sha256, place.fingerprint, place.doubted) == (B, before, False)
+    assert await bench.queued() == {path: PendingState.WAITING}
+    assert bench.line.taken_up == [(path, Priority.NEW, False)]
+    assert not bench.events("file.returned")
 
 
 async def test_what_differs_is_asked_for_again_only_when_files_or_catalogue_changed(

@@ -92,6 +92,8 @@ class Line:
 
     def doubted(self, paths: Sequence[str]) -> None: ...
 
+    def looked_at(self, paths: Sequence[str]) -> None: ...
+
 
 class Bench:
     def __init__(self, folder: Path, *names: str, watcher: Watcher | None = None) -> None:

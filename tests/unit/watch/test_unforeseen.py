@@ -69,6 +69,8 @@ class Line:
     def gone(self, path: str) -> None:
         raise AssertionError("nothing is gone")
 
+    def looked_at(self, paths: Sequence[str]) -> None: ...
+
     def doubted(self, paths: Sequence[str]) -> None:
         assert not paths, "nothing is doubted"
 

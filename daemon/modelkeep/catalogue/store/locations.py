@@ -166,12 +166,43 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
     )
 
 
-def doubt(connection: sa.Connection, paths: Sequence[str], now_ms: int) -> None:
-    """Record that the files at these paths are there and may hold something else: they are to be read again."""
+def see_again(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> list[str]:
+    """Record that known files are there, with these fingerprints, which say that they are the same.
+
+    Returns the paths at which another file is known by now: a migration may end between a look and this.
+    """
+    same, others = _same_files(connection, seen)
+    set_seen(connection, same, now_ms)
+    return others
+
+
+def doubt(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> list[str]:
+    """Record that known files are there and may hold something else: they are to be read again.
+
+    Returns the paths at which another file is known by now, as `see_again` does.
+    """
+    same, others = _same_files(connection, seen)
+    paths = list(same)
     distrust(connection, paths)
     values = {"state": LocationState.PRESENT, "last_seen": now_ms}
     connection.execute(sa.update(locations).where(among(locations.c.path, paths)).values(values))
     choose_main_paths(connection, sorted({location.sha256 for location in locations_at(connection, paths).values()}))
+    return others
+
+
+def _same_files(
+    connection: sa.Connection, seen: Mapping[str, Fingerprint]
+) -> tuple[dict[str, Fingerprint], list[str]]:
+    """Divide files into those that are known at their paths, and the paths of the others."""
+    known = locations_at(connection, list(seen))
+    same = {
+        path: status
+        for path, status in seen.items()
+        if (place := known.get(path)) is not None
+        # The file of a claim is whichever lies there: nobody has read it.
+        and (place.claimed or place.fingerprint is None or status.same_file_at_same_path(place.fingerprint))
+    }
+    return same, [path for path in seen if path not in same]
 
 
 def distrust(connection: sa.Connection, paths: Sequence[str]) -> None:
