@@ -33,6 +33,9 @@ CACHE_KIB = 16_384
 ROWS = 5_000
 """Rows that are looked at together."""
 
+_STATEMENTS = 500
+"""So many are kept ready, as SQLAlchemy would for each engine."""
+
 _SOUGHT_MAX = 10_000
 """Characters of a text that is looked for in others."""
 
@@ -44,6 +47,31 @@ IDS_ONCE: dict[str, Any] = {"sqlite_autoincrement": True}
 
 BY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
 """Option of a table: its rows lie in the order of their key."""
+
+
+class _Statements:
+    """Keeps statements that were made ready, for whatever connection needs them next.
+
+    SQLAlchemy would keep them for each engine alone, though what they are made of is one dialect: it is left out.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def get(self, key: tuple[Any, ...]) -> Any:
+        """Return what is kept of a statement, None if that is nothing."""
+        return self._kept.get(key[1:])
+
+    def __setitem__(self, key: tuple[Any, ...], statement: Any) -> None:
+        self._kept[key[1:]] = statement
+
+    def forget(self) -> None:
+        """Keep none of them any longer."""
+        self._kept: sa.util.LRUCache[tuple[Any, ...], Any] = sa.util.LRUCache(_STATEMENTS)
+
+
+STATEMENTS = _Statements()
+"""Those of this process."""
 
 
 class _Compiler(SQLiteCompiler):
@@ -138,12 +166,12 @@ def among(column: sa.Column[Any], values: Collection[Any]) -> sa.ColumnElement[b
     # SQLite's JSON ends a text at a NUL character, which no path holds.
     is_path = isinstance(column.type, PathText)
     held = [storable_path(value) for value in values if "\0" not in value] if is_path else list(values)
-    return column.in_(_listed(_json_of(held)))
+    return column.in_(_listed("listed", sa.bindparam("listed", _json_of(held), sa.Text, unique=True)))
 
 
 def among_numbers(column: sa.Column[int], parameter: str) -> sa.ColumnElement[bool]:
     """Return the condition that a column has one of the numbers that a named parameter holds, see `numbers`."""
-    return column.in_(_listed(sa.bindparam(parameter, type_=sa.Text)))
+    return column.in_(_listed(parameter, sa.bindparam(parameter, type_=sa.Text)))
 
 
 def numbers(values: Collection[int]) -> str:
@@ -151,8 +179,9 @@ def numbers(values: Collection[int]) -> str:
     return _json_of(list(values))
 
 
-def _listed(text: str | sa.BindParameter[str]) -> sa.Select[Any]:
-    return sa.select(sa.func.json_each(text).table_valued("value").c.value)
+def _listed(name: str, parameter: sa.BindParameter[str]) -> sa.TextClause:
+    # As text: what is put together of functions and columns takes longer to make than the statement to run.
+    return sa.text(f"SELECT value FROM json_each(:{name})").bindparams(parameter)  # noqa: S608 - a name of ours
 
 
 def _json_of(values: list[Any]) -> str:
@@ -213,6 +242,7 @@ def _begin_with(engine: sa.Engine, statement: str) -> sa.Engine:
     def begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(statement)
 
+    engine.update_execution_options(compiled_cache=STATEMENTS)
     return engine
 
 

@@ -14,6 +14,7 @@ from modelkeep.catalogue.dialect import (
     BROKEN_RULES,
     ERRORS,
     READERS,
+    STATEMENTS,
     Failure,
     changed_rows,
     empty_engine,
@@ -165,8 +166,7 @@ class Database:
 
 def _free(engine: sa.Engine) -> None:
     engine.dispose()
-    # The first engines are frozen with all that a start made, and what only they hold would stay for good.
-    engine.clear_compiled_cache()
+    STATEMENTS.forget()
 
 
 class translated_errors:  # noqa: N801 - reads as a statement

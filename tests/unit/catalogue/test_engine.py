@@ -254,6 +254,16 @@ async def test_statements_made_ready_are_freed_with_engines_that_no_collection_l
         gc.unfreeze()
 
 
+async def test_a_statement_is_made_ready_once_for_all_who_read_and_write(database: Database) -> None:
+    compiled: list[object] = []
+    for engine in (database._reading, database._writing):
+        sa.event.listen(engine, "after_execute", lambda *told: compiled.append(told[-1].context.compiled))
+    for transact in (database.read, database.write, database.read):
+        await transact(lambda connection: connection.execute(sa.select(tags.c.name, tags.c.id)).all())
+    assert len(compiled) == 3
+    assert len({id(kept) for kept in compiled}) == 1
+
+
 async def test_memory_is_freed_without_a_sentence_where_the_file_cannot_be_opened(
     database: Database, file: Path
 ) -> None:
