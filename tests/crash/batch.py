@@ -5,29 +5,12 @@
                                          come in; answers with each one's exit status
 
 The fork saves the second that imports take; nothing but the imports is done before it, and no thread runs.
-
-What a worker process syncs is logged as well.
 """
 
-import os
 import sys
 from pathlib import Path
 
 sys.path[:0] = [folder for folder in (str(Path(__file__).parents[2]),) if folder not in sys.path]
-
-SYNC_LOG = "MODELKEEPTEST_SYNC_LOG"
-"""Names a file that takes, before each fsync, which functions of the program asked for it."""
-
-if SYNC_LOG in os.environ:
-    from tests.crash.sync_log import install
-
-    from modelkeep.base import workers
-
-    install(os.environ[SYNC_LOG])
-    workers.PROGRAM = (
-        f"import os; from tests.crash.sync_log import install; install(os.environ[{SYNC_LOG!r}]); {workers.PROGRAM}"
-    )
-
 
 if __name__ == "__main__":
     from tests.crash import lives

@@ -1,6 +1,7 @@
 """Trials in which single system calls of a real process are its last, or fail."""
 
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +18,7 @@ NAMES_SEED = 1
 TOLD_OR_MASTERED = (0, 1)
 """Exit statuses of a life that said what was wrong, or that came to its end nevertheless."""
 
-KILLED_STATUSES = (137, -9)
-"""strace ends as what it traces."""
+KILLED_STATUSES = (-signal.SIGKILL,)
 
 _SOON_AFTER = (1, 3, 6, 12, 25)
 _CUTS = 6
@@ -110,7 +110,7 @@ def _disturbed(film: Film, call: Call, what: str, statuses: tuple[int, ...]) -> 
     path = folder / Path(call.target or call.path).relative_to(film.home)
     log = folder / "injected"
     options = ["-P", str(path), "-e", f"trace={call.name}", "-e", f"inject={call.name}:{what}:when={call.nth}"]
-    status = strace(options, job, log)
+    status = strace(options, film.scene.nursery, job, log)
     if status == 0 and "INJECTED" not in log.read_text():
         return None
     if status not in statuses:

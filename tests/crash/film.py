@@ -62,7 +62,7 @@ class Film:
         self.statuses: list[int] = []
         for live in lives:
             job = live(self.job)
-            status, calls = trace(job, disturbance)
+            status, calls = trace(scene.nursery, job, disturbance)
             self.statuses.append(status)
             self.calls += calls
             assert disturbance or status == (KILLED if job.fail_point else 0), f"{status}; it said:\n{said(job)}"

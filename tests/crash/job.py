@@ -28,6 +28,8 @@ class Job:
         names_seed: lets ids and names of staged files come out the same in every run; 0: they are random.
         segment_bytes, keep_segments: of the journal; the segments are as small as the settings allow.
         program: which part lives; see `lives.py`.
+        gate: named pipe at which it waits until somebody has taken hold of it and opens that; empty: for nobody.
+        sync_log: file that takes, before each fsync, which functions of the program asked for it.
     """
 
     data_dir: str
@@ -46,6 +48,8 @@ class Job:
     segment_bytes: int = 4096
     keep_segments: int = 1000
     program: str = "life"
+    gate: str = ""
+    sync_log: str = ""
 
     def but(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""

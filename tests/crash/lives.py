@@ -6,6 +6,7 @@ same end as living it once.
 """
 
 import asyncio
+import ctypes
 import gc
 import importlib
 import itertools
@@ -20,11 +21,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from tests.crash import sync_log
 from tests.crash.job import Job
 from tests.crash.power import cut_power
 from tests.fakes import followed
 
-from modelkeep.base import failpoints
+from modelkeep.base import failpoints, workers
 from modelkeep.catalogue.upgrade import back_up, upgrade
 from modelkeep.dev.hashing_double import StandInHashing
 from modelkeep.disk.durable import make_folder
@@ -48,6 +50,9 @@ from modelkeep.watch.intake import Intake
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_SET_PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
+"""PR_SET_PTRACER and PR_SET_PTRACER_ANY of prctl(2)."""
 
 TOLD_FAILURE, UNTOLD_FAILURE = 1, 2
 PATIENCE_SECONDS = 60.0
@@ -81,6 +86,8 @@ def live(job: Job) -> None:
     for number in (1, 2):
         os.dup2(output, number)
     end = os._exit
+    if job.gate:
+        _wait_at(job.gate)
     _prepare(job)
     try:
         asyncio.run(_program(job.program)(job, _acknowledger(job)))
@@ -100,6 +107,12 @@ def _program(name: str) -> "Program":
     return PROGRAMS[name]
 
 
+def _wait_at(gate: str) -> None:
+    """Wait until somebody opens a named pipe who has taken hold of this process, as whoever wants to may do."""
+    ctypes.CDLL(None).prctl(_SET_PTRACER, _ANYBODY)  # where Yama would have only its parents trace it
+    Path(gate).read_bytes()
+
+
 def _prepare(job: Job) -> None:
     os.environ["MODELKEEPTEST_FAILPOINT_LOG"] = job.fail_point_log
     _arm("" if job.armed_by else job.fail_point)
@@ -113,6 +126,8 @@ def _prepare(job: Job) -> None:
             setattr(module, "WorkerPool", InlinePool)  # noqa: B010
     if job.names_seed:
         _fix_names(job.names_seed)
+    if job.sync_log:
+        _note_syncs(job.sync_log)
 
 
 def _arm(fail_point: str) -> None:
@@ -134,6 +149,12 @@ def _fix_names(seed: int) -> None:
     bits = random.Random(seed)
     for module in (os, random):
         setattr(module, "urandom" if module is os else "_urandom", bits.randbytes)
+
+
+def _note_syncs(log: str) -> None:
+    """Have each sync of this process, and of its workers, note who asked for it."""
+    sync_log.install(log)
+    workers.PROGRAM = f"from tests.crash.sync_log import install; install({log!r}); {workers.PROGRAM}"
 
 
 def _acknowledger(job: Job) -> Acknowledge:

@@ -4,16 +4,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.crash.batch import SYNC_LOG
 from tests.crash.job import Job
-from tests.crash.living import BATCH
+from tests.crash.living import Nursery
 from tests.programs import without
 
 CALLS = (
@@ -61,41 +60,64 @@ class Call:
         return self.name in ("fsync", "fdatasync")
 
 
+@cache
+def _why_no_strace() -> str:
+    if shutil.which("strace") is None:
+        return without("strace")
+    tried = subprocess.run(["strace", "-f", "-o", os.devnull, "true"], capture_output=True, text=True)
+    return f"strace may not trace here: {tried.stderr.strip()}" if tried.returncode else ""
+
+
 def require_strace() -> None:
     """Skip a test where strace is not there or may not trace."""
-    if shutil.which("strace") is None:
-        pytest.skip(without("strace"))
-    tried = subprocess.run(
-        ["strace", "-f", "--seccomp-bpf", "-o", os.devnull, "true"], capture_output=True, text=True
-    )
-    if tried.returncode:
-        pytest.skip(f"strace may not trace here: {tried.stderr.strip()}")
+    reason = _why_no_strace()
+    if reason:
+        pytest.skip(reason)
 
 
-def strace(options: Sequence[str], job: Job, log: Path, sync_log: Path | None = None) -> int:
-    """Live a job in a process of its own under strace; returns its exit status, negative for a signal."""
-    # --seccomp-bpf spares the stops at all other calls; strace 6.1 does not kill with it.
-    speed = [] if any("signal=KILL" in option for option in options) else ["--seccomp-bpf"]
-    command = ["strace", "-f", *speed, "-q", "-o", str(log), *options, sys.executable, str(BATCH)]
-    environment = dict(os.environ)
-    if sync_log is not None:
-        environment[SYNC_LOG] = str(sync_log)
-    return subprocess.run([*command, job.to_json()], env=environment, timeout=240).returncode
+def strace(options: Sequence[str], nursery: Nursery, job: Job, log: Path) -> int:
+    """Live a job under strace; returns its exit status, negative for a signal.
+
+    The life is a fork that waits until strace has taken hold of it: what it imports is loaded already.
+    """
+    gate = Path(job.output).with_name("gate")
+    os.mkfifo(gate)
+    tracing: list[subprocess.Popen[str]] = []
+
+    def take_hold(pid: int) -> None:
+        command = ["strace", "-f", "-o", str(log), *options, "-p", str(pid)]
+        begun = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        tracing.append(begun)
+        assert begun.stderr is not None
+        told = begun.stderr.readline()
+        gate.write_bytes(b"")
+        assert "attached" in told, f"strace has not taken hold of it: {told}"
+
+    try:
+        return nursery.live(job.but(gate=str(gate)), take_hold)
+    finally:
+        for begun in tracing:
+            try:
+                begun.communicate(timeout=60)
+            finally:
+                begun.kill()
+        gate.unlink()
 
 
-def trace(job: Job, disturbance: Sequence[str] = ()) -> tuple[int, list[Call]]:
+def trace(nursery: Nursery, job: Job, disturbance: Sequence[str] = ()) -> tuple[int, list[Call]]:
     """Live a job; returns its exit status and all calls that changed something in its folder, or failed to.
 
     Args:
+        nursery: where it is lived.
         job: the life.
         disturbance: options of strace that let calls fail.
     """
     folder = Path(job.output).parent
-    log, sync_log = folder / "trace", folder / "syncs"
+    log, sync_log = folder / "trace", str(folder / "syncs")
     options = ["-y", "-xx", "-s", "1000000", "-e", f"trace={','.join(CALLS)}", "-e", "signal=none"]
-    status = strace([*options, *disturbance], job, log, sync_log)
+    status = strace([*options, *disturbance], nursery, job.but(sync_log=sync_log), log)
     with log.open(encoding="ascii", errors="replace") as lines:
-        calls = list(_numbered(_with_callers(read_calls(lines, str(folder)), str(sync_log))))
+        calls = list(_numbered(_with_callers(read_calls(lines, str(folder)), sync_log)))
     log.unlink()
     return status, calls
 
