@@ -4,7 +4,7 @@ Renames say what became of what is known, so they are followed, in their order. 
 there": that is done once for each place, after the renames, and finds what is there by then.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from modelkeep.domain.events import (
@@ -27,7 +27,7 @@ class Burst:
     """Events by what is done about them.
 
     `files` says of each file whether it was closed or moved in as a whole, `written` are those that were closed after
-    writing; `lost` are the roots of which events were lost.
+    writing, by all names that they had from then on; `lost` are the roots of which events were lost.
     """
 
     renames: list[FileMoved | FolderMoved | FolderExchanged] = field(default_factory=list)
@@ -46,6 +46,7 @@ def divide(events: Iterable[WatchEvent]) -> Burst:
         match event:
             case FileMoved() | FolderMoved() | FolderExchanged():
                 burst.renames.append(event)
+                burst.written |= _renamed(burst.written, event)
             case FileAppeared(path):
                 burst.files[path] = burst.files.get(path, False) or event.complete
             case FileClosed(path):
@@ -62,3 +63,13 @@ def divide(events: Iterable[WatchEvent]) -> Burst:
             case SidecarsTouched():
                 pass  # they are looked at folder by folder
     return burst
+
+
+def _renamed(paths: Set[str], rename: FileMoved | FolderMoved | FolderExchanged) -> set[str]:
+    """Return the names that a rename, of a file or of a folder above, gave those of these paths that it concerns."""
+    steps = [(rename.old, rename.new)]
+    if isinstance(rename, FolderExchanged):
+        steps.append((rename.new, rename.old))
+    return {
+        new + path[len(old) :] for old, new in steps for path in paths if path == old or path.startswith(f"{old}/")
+    }

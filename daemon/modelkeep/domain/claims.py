@@ -1,12 +1,13 @@
 """Hashes that came from elsewhere: what was said with them, what was read, and what follows from both."""
 
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields
 from operator import attrgetter
 from typing import Self
 
 from modelkeep.domain.description import Description
 from modelkeep.domain.frozen import frozen
-from modelkeep.domain.values import CLAIM_SOURCE, Fingerprint, JsonObject, PendingImport
+from modelkeep.domain.values import CLAIM_SOURCE, Fingerprint, JsonObject, Location, PendingImport
 
 
 @frozen
@@ -61,6 +62,17 @@ class ClaimedImage:
 
     sha256: str
     seq: int
+
+
+@frozen
+class Marked:
+    """Claims that are going to be read: those that are `wanted`, with the fingerprints of their files.
+
+    `outdated` are the paths at which something else was known by now than when they were looked at.
+    """
+
+    wanted: Mapping[Location, Fingerprint] = field(default_factory=dict)
+    outdated: Sequence[str] = ()
 
 
 @frozen

@@ -18,6 +18,7 @@ class MigrationOrder:
     image, `original` the base name of the image that either is about, or empty. `fingerprint` is None when no
     file was read: the owner decides about a content that the row was read to be. `suggested_type` is what the path
     says. `content` is what else was read of the file, kept in the same transaction; None where it is known.
+    `is_believed`: the file was not read for this, as the catalogue knew it by its fingerprint; it has to do so still.
     """
 
     migration: str
@@ -31,6 +32,7 @@ class MigrationOrder:
     original: str = ""
     suggested_type: str = ""
     content: ContentRow | None = None
+    is_believed: bool = False
 
 
 class Outcome(StrEnum):
@@ -41,7 +43,7 @@ class Outcome(StrEnum):
     GONE = "gone"
     """The row is no longer in the queue."""
     MOVED = "moved"
-    """The row's path or its image changed meanwhile."""
+    """The row's path or its image changed meanwhile, or what was known of its file."""
     CLAIMED = "claimed"
     """An older database claims a hash of the file at its path: that has to be judged first."""
     NEEDS_IMAGE = "needs image"

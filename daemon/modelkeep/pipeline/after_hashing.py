@@ -224,7 +224,7 @@ def _seen(item: Read, path: str, status: Fingerprint | None) -> Digest | HashErr
         return digest
     if status.is_untouched_since(read):
         return _on_device(digest, status.device)
-    if path == item.job.read_at or not status.is_surely_born_with(read):
+    if path == item.job.read_at or item.job.touched or not status.is_surely_born_with(read):
         return touched(path)
     return replace(digest, fingerprint=status)
 

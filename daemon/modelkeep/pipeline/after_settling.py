@@ -64,7 +64,7 @@ class AfterSettling:
         for job, fingerprint in here:
             location = known.get(paths[job])
             if location is not None and location.is_read and fingerprint.is_untouched_since(location.fingerprint):
-                self._stages.migrating.put(Hashed(job, location.sha256, fingerprint))
+                self._stages.migrating.put(Hashed(job, location.sha256, fingerprint, is_believed=True))
             else:
                 self._stages.hashing.put(job, fingerprint)
 

@@ -63,7 +63,7 @@ class Confirming:
             raise OutsideRoots(place.path)
         began = time.monotonic()
         digest, fingerprint = await self._read(place.path)
-        if not fingerprint.same_file_at_same_path(place.fingerprint):
+        if not fingerprint.is_untouched_since(place.fingerprint):
             raise HashError(f"{place.path} is another file by now: it is read again by itself")
         await self._catalogue.keep_blake3(sha256, digest)
         fields = {"path": place.path, "sha256": sha256, "blake3": digest, "bytes": fingerprint.size_bytes}

@@ -123,10 +123,12 @@ class Jobs:
 
     Args:
         on_touched: has a file looked at again to which something happened while its job was on its way.
+        on_empty: called when nothing is in hand any more.
     """
 
-    def __init__(self, on_touched: Callable[[str], None]) -> None:
+    def __init__(self, on_touched: Callable[[str], None], on_empty: Callable[[], object] = lambda: None) -> None:
         self._on_touched = on_touched
+        self._on_empty = on_empty
         self._all: dict[Job, None] = {}
         self._by_row: dict[int, Job] = {}
         self._by_path: dict[str, dict[Job, None]] = {}
@@ -190,6 +192,8 @@ class Jobs:
         job.fail_waiters(error or NotFound("the row is no longer in the queue"))
         if job.touched:
             self._on_touched(job.path)
+        if not self._all:
+            self._on_empty()
 
     def _leave_path(self, job: Job) -> None:
         there = self._by_path[job.path]

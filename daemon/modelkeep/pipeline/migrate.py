@@ -32,13 +32,15 @@ IMAGES_MAX = 16
 class Hashed:
     """A row of the queue whose digest is known; without a fingerprint it is known whatever lies at the path now.
 
-    `facts` are what else was read of the file, where it was read for this.
+    `facts` are what else was read of the file, where it was read for this. `is_believed`: it was not, for the
+    catalogue says what it holds.
     """
 
     job: Job
     sha256: str
     fingerprint: Fingerprint | None
     facts: ContentFacts | None = None
+    is_believed: bool = False
 
 
 @frozen
@@ -155,6 +157,7 @@ class MigrateStage:
             original=job.image,
             suggested_type=self._type_of(job.path),
             content=None if hashed.facts is None else ContentRow.of(hashed.sha256, hashed.facts),
+            is_believed=hashed.is_believed,
         )
 
     async def _prepare(self, orders: Sequence[MigrationOrder]) -> list[MigrationOrder | MigrationResult]:

@@ -14,6 +14,7 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import away, why_all_unseen
+from modelkeep.domain.claims import Marked
 from modelkeep.domain.values import DueRow, Fingerprint, Location, Priority
 from modelkeep.errors import HashError
 from modelkeep.pipeline.arrivals import IN_HAND_MAX, Arrivals
@@ -40,6 +41,7 @@ class Refill:
         looks: looks at paths of the roots.
         contents: tells of which files something is still to be read.
         asked: is set when there is room for more, or there may be more.
+        on_absent: has a path looked at where a file should be, and was not seen.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Refill:
         looks: DiskLooks,
         contents: Contents,
         asked: asyncio.Event,
+        on_absent: Callable[[str], None],
     ) -> None:
         self._contents = contents
         self._looks = looks
@@ -63,6 +66,7 @@ class Refill:
         self._clock_ms = clock_ms
         self._claims_tried: set[str] = set()
         self._asked = asked
+        self._on_absent = on_absent
         self.resting = False
         """While true nothing is fetched (a pause, a stop)."""
 
@@ -76,10 +80,15 @@ class Refill:
         self._asked.set()
 
     def doubted(self, paths: Sequence[str]) -> None:
-        """Have files read again when nothing else is to do."""
+        """Have those of these files read that are claimed or doubted, when nothing else is to do."""
         if paths:
             self._claims_tried.difference_update(paths)
             self._asked.set()
+
+    def happened_at(self, paths: Sequence[str]) -> None:
+        """Try again the claims on files to which something happened: they may not have been there a moment ago."""
+        if not self._claims_tried.isdisjoint(paths):
+            self.doubted(paths)
 
     async def run(self) -> None:
         """Fetch whenever asked, until cancelled."""
@@ -134,14 +143,19 @@ class Refill:
         if not locations:
             locations = await self._contents.unread(CLAIMS_MAX, self._claims_tried)
         inside = [location for location in locations if self._roots.of(location.path) is not None]
-        present = await self._looks.found(fingerprints_of, [location.path for location in inside])
+        # Before anybody looks: what happens to a file from now on has it tried again.
         self._claims_tried |= {location.path for location in locations}
-        there = _without_other_names(
-            {location: present[location.path] for location in inside if location.path in present}
-        )
-        for location, fingerprint in (
-            await self._catalogue.mark_claims(there, self._clock_ms()) if there else {}
-        ).items():
+        present = await self._looks.found(fingerprints_of, [location.path for location in inside])
+        for location in inside:
+            if location.path not in present:
+                self._on_absent(location.path)
+        there = {location: present[location.path] for location in inside if location.path in present}
+        chosen = _without_other_names(there)
+        marked = await self._catalogue.mark_claims(chosen, self._clock_ms()) if chosen else Marked()
+        # What is read of one name may tell something else of the file than was known, and settles no other name then.
+        self._claims_tried -= {location.path for location in there.keys() - chosen.keys()}
+        self.doubted(marked.outdated)
+        for location, fingerprint in marked.wanted.items():
             self._arrivals.confirm(location, fingerprint)
 
 

@@ -73,9 +73,11 @@ class Untaken:
 
         What is gone its own event tells, and what is as it was is no news.
         """
-        present = await self._looks.found(fingerprints_of, paths)
-        known = await self._catalogue.locations_at(list(present))
-        replaced = [path for path in known if not present[path].same_file_at_same_path(known[path].fingerprint)]
+        known = await self._catalogue.locations_at(paths)
+        present = await self._looks.found(fingerprints_of, known)
+        replaced = [
+            known[path] for path in present if not present[path].same_file_at_same_path(known[path].fingerprint)
+        ]
         lost = await self._catalogue.lose_content(replaced) if replaced else []
         cause = "it was replaced by a file that cannot be taken yet"
         self._record(missing_records(lost, cause))

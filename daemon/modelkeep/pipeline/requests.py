@@ -61,12 +61,16 @@ class Requests:
             HashError: it cannot be hashed now, with the reason.
             NoWorkers: no file can.
         """
+        return (await self._digest(path))[0]
+
+    async def _digest(self, path: str) -> tuple[Digest, bool]:
+        """Return the digest of a file, and whether the catalogue says so, and nobody has read the file now."""
         fingerprint = await self._looks.run(path, fingerprint_of, path)
         if fingerprint is None:
             raise await self._looks.run(path, unseen, path)
         location = (await self._catalogue.locations_at([path])).get(path)
         if location is not None and location.is_read and fingerprint.is_untouched_since(location.fingerprint):
-            return Digest(location.sha256, fingerprint)
+            return Digest(location.sha256, fingerprint), True
         if self._hashing.stopping:
             raise stopping()
         job = self._being_read(path, fingerprint)
@@ -76,7 +80,7 @@ class Requests:
         if job.stage is not Stage.HASHING:
             job.priority = Priority.INTERACTIVE
             self._hashing.put(job, fingerprint)
-        return await waiter
+        return await waiter, False
 
     async def migrate_now(self, pending_id: int, strategy: Strategy | None, path: str = "") -> MigratedRow:
         """Migrate a row before all else.
@@ -154,7 +158,8 @@ class Requests:
         row = await self._row(pending_id)
         job = self._jobs.rows.get(pending_id)
         if job is None:
-            await self._catalogue.drop_pending(pending_id)
+            if not await self._catalogue.drop_pending(pending_id):
+                raise _gone(pending_id)
             return row
         if not self._stages.withdraw(job):
             raise _busy(pending_id)
@@ -176,7 +181,7 @@ class Requests:
     async def _row(self, pending_id: int) -> PendingImport:
         row = await self._catalogue.pending(pending_id)
         if row is None:
-            raise NotFound(f"there is no row {pending_id} in the queue")
+            raise _gone(pending_id)
         return row
 
     def _being_read(self, path: str, fingerprint: Fingerprint) -> Job | None:
@@ -212,9 +217,10 @@ class Requests:
         try:
             if path and path != job.path:
                 await self._relocate(job, path)
-            digest = await self._digest_of_model(job)
+            await self._require_model(job.path)
+            digest, is_believed = await self._digest(job.path)
             job.answer_digest(digest)
-            self._stages.migrating.put(Hashed(job, digest.sha256, digest.fingerprint))
+            self._stages.migrating.put(Hashed(job, digest.sha256, digest.fingerprint, is_believed=is_believed))
         except FileChanged as changed:
             self._stages.settle_again(job, changed)
         except HashCancelled as cancelled:
@@ -229,10 +235,6 @@ class Requests:
         finally:
             if job.stage is Stage.REQUESTED:
                 self._jobs.end(job, error)
-
-    async def _digest_of_model(self, job: Job) -> Digest:
-        await self._require_model(job.path)
-        return await self.digest(job.path)
 
     async def _relocate(self, job: Job, path: str) -> None:
         """Take the owner's word for where the file of a row lies."""
@@ -250,6 +252,10 @@ class Requests:
             return
         if verdict is not Verdict.TAKE:
             raise (NotAModel if verdict is Verdict.NO_MODEL else HashError)(REFUSALS[verdict])
+
+
+def _gone(pending_id: int) -> NotFound:
+    return NotFound(f"there is no row {pending_id} in the queue")
 
 
 def _busy(pending_id: int) -> Busy:

@@ -72,6 +72,7 @@ class Pipeline:
         manners: tells when background hashing steps back; None: never.
         successions: is told of contents whose tensors were known.
         on_read: is told of contents of which something was read.
+        on_absent: has a path looked at where a file should be, and was not seen.
     """
 
     def __init__(
@@ -89,11 +90,12 @@ class Pipeline:
         manners: Manners | None = None,
         successions: Successions | None = None,
         on_read: Callable[[Sequence[str]], object] = lambda _: None,
+        on_absent: Callable[[str], None] = lambda _: None,
     ) -> None:
         roots, record = looks.roots, journal.append_many
         room = asyncio.Event()
         self._readings = readings = Readings()
-        self.jobs = Jobs(on_touched)
+        self.jobs = Jobs(on_touched, room.set)
         self.settling = SettleStage(options.settle_seconds, time.monotonic, looks)
         self.hashing = HashStage(
             hasher, roots, readings.put, room.set, manners, tensor_digests=options.tensor_digests
@@ -108,7 +110,9 @@ class Pipeline:
         untaken = Untaken(catalogue, looks, record)
         contents = Contents(catalogue, wants_tensors=options.tensor_digests, successions=successions, on_read=on_read)
         self._arrivals = Arrivals(stages)
-        self._refill = Refill(catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room)
+        self._refill = Refill(
+            catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room, on_absent
+        )
         self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)
         self._urgency = Urgency(catalogue, self.jobs, self.hashing)
         self._after_settling = AfterSettling(catalogue, stages, self._urgency, parking, untaken, failures, record)
@@ -189,10 +193,12 @@ class Pipeline:
 
     def renamed(self, moved: Moved) -> None:
         """Follow the rename of a file in hand."""
+        self._refill.happened_at([moved.new])
         self._arrivals.renamed(moved)
 
     def exchanged(self, moves: Sequence[Moved]) -> None:
         """Follow files in hand that changed places."""
+        self._refill.happened_at([move.new for move in moves])
         self._arrivals.exchanged(moves)
 
     def gone(self, path: str) -> None:
@@ -200,11 +206,12 @@ class Pipeline:
         self._arrivals.gone(path)
 
     def looked_at(self, paths: Sequence[str]) -> None:
-        """Have files that are at work looked at once more when that is done."""
+        """Have files that are at work looked at once more when that is done, and claims on them tried again."""
+        self._refill.happened_at(paths)
         self._arrivals.looked_at(paths)
 
     def doubted(self, paths: Sequence[str]) -> None:
-        """Have files read again when nothing else is to do: they were touched since they were."""
+        """Have those of these files read that are claimed or doubted, when nothing else is to do."""
         self._refill.doubted(paths)
 
     # What is asked for, see `Requests`

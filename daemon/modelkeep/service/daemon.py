@@ -19,7 +19,7 @@ from modelkeep.disk.looks import DiskLooks, apart
 from modelkeep.disk.mounts import is_network_file_system
 from modelkeep.disk.pressure import look_at_pressure
 from modelkeep.disk.roots import Roots
-from modelkeep.domain.events import FileAppeared, WatchEvent
+from modelkeep.domain.events import FileAppeared, FileGone, WatchEvent
 from modelkeep.domain.hashing import Hashing
 from modelkeep.domain.naming import SHADOW_PREFIX
 from modelkeep.domain.values import Record
@@ -100,6 +100,7 @@ class Daemon:
             manners=Manners(look_at_pressure) if settings.hashing.yield_under_pressure else None,
             successions=self._successions,
             on_read=lambda hashes: self._sidecars.hear_contents(hashes),
+            on_absent=lambda path: self._events.put(FileGone(path)),
         )
         context = Context(holdings.catalogue, self._pipeline, record, self._looks, extensions)
         self._intake = Intake(context, self._lost_track)

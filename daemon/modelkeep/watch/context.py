@@ -1,5 +1,6 @@
 """What all share that take in what happens in the roots."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class Context:
         extensions: endings of model files.
         clock_ms: milliseconds since 1970.
         disk: the disk in view of the events that are being taken in.
+        turn: held by whoever takes something in. What he sees is held against what is known, and written: of two at
+            once, one could write what the other knows better by then.
     """
 
     catalogue: Catalogue
@@ -38,6 +41,7 @@ class Context:
     extensions: Sequence[str]
     clock_ms: Callable[[], int] = now_ms
     disk: Disk = field(default_factory=Disk)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def roots(self) -> Roots:

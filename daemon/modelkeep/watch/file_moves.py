@@ -66,7 +66,7 @@ class FileMoves:
         """Follow an exchange of files; returns the two renames that it was, if it was none."""
         both = (move.old, move.new)
         is_seen = all(self._context.is_visible(path) and path not in appeared for path in both)
-        if is_seen and await self._renames.exchange(*both):
+        if is_seen and await self._changed_places(*both):
             return []
         return [move, FileMoved(move.new, move.old)]
 
@@ -103,7 +103,15 @@ class FileMoves:
         one, other = move.old, move.new
         have_met = is_in_place(known.get(other), there.get(one)) and is_in_place(known.get(one), there.get(other))
         is_written = any(self._context.disk.was_written(path) for path in (one, other))
-        return have_met and not is_written and await self._renames.exchange(one, other)
+        return have_met and not is_written and await self._changed_places(one, other)
+
+    async def _changed_places(self, one: str, other: str) -> bool:
+        """Let what is known of two files change places; returns whether they did, and were not renamed to and fro."""
+        if not await self._renames.exchange(one, other):
+            return False
+        # What was known of them may be of files of before, or be others' by now.
+        await self._sightings.look_at({one: True, other: True})
+        return True
 
     def _followed(self, move: FileMoved, status: Fingerprint | None, before: Location | None) -> Followed:
         is_doubtful = before is not None and before.doubted

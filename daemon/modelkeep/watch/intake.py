@@ -54,17 +54,21 @@ class Intake:
         """Take in events that came together."""
         whole = divide(events)
         disk = self._context.disk
-        disk.written, disk.removed = whole.written, set(whole.gone_files)
-        try:
-            await do_for_all(lambda some: self._apply(divide(some)), events, self._give_up)
-        finally:
-            disk.written = disk.removed = ()
+        async with self._context.turn:
+            disk.written, disk.removed = whole.written, set(whole.gone_files)
+            try:
+                await do_for_all(lambda some: self._apply(divide(some)), events, self._give_up)
+            finally:
+                disk.written = disk.removed = ()
 
     async def _apply(self, burst: Burst) -> None:
         for root in burst.lost:
             self._on_lost_track(root)
+        # By the names of that time: what was written while it was read is read again, whatever its name is by now.
+        self._context.line.looked_at(list(burst.written))
         for _, neighbours in groupby(burst.renames, type):
             await self._follow(list(neighbours), burst)
+        await self.sightings.distrust_gone([path for path in burst.written if path not in burst.files])
         await self.scans.look_through(burst.folders)
         await self.sightings.look_at(burst.files)
         # Last: a file that appeared elsewhere has taken its location along and is not missing.

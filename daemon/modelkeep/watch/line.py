@@ -23,7 +23,7 @@ class Line(Protocol):
         """Let go of a file in hand."""
 
     def looked_at(self, paths: Sequence[str]) -> None:
-        """Have files that are at work looked at once more when that is done: something happens to them."""
+        """Have files that are at work looked at once more when that is done, and claims on them tried again."""
 
     def doubted(self, paths: Sequence[str]) -> None:
-        """Have files read again when nothing else is to do."""
+        """Have those of these files read that are claimed or doubted, when nothing else is to do."""

@@ -60,19 +60,31 @@ class Reach:
         return ""
 
     async def lose(self, watched: WatchedRoot, reason: str) -> None:
-        """Record that a root is not there: nothing in it is missing, and nothing is looked at until it returns."""
-        if watched.is_lost:
-            return
+        """Record that a root is not there: nothing in it is missing, and nothing is looked at until it returns.
+
+        What was on its way when it was lost may have been committed since: said again, that is noted too.
+        """
         path = watched.root.path
+        if watched.is_lost:
+            if watched.lost_at != self._context.catalogue.changes:
+                await self._set_unreachable(watched)
+            return
         # First of all: a rescan and a look at the root itself may find out side by side.
         watched.state, watched.reason, watched.remedy = RootState.UNREACHABLE, reason, ""
         self._context.roots.lose(path)
         await self._coverage.end(path)
+        count = await self._set_unreachable(watched)
+        self._context.record([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
+
+    async def _set_unreachable(self, watched: WatchedRoot) -> int:
+        """Note that nobody knows of what lies in a root; returns of how many locations that was not known."""
+        path, catalogue = watched.root.path, self._context.catalogue
         paths = [root.path for root in self._context.roots.configured if root.path != path]
         inner = [inside for inside in paths if watched.root.contains(inside)]
-        present, unreachable = LocationState.PRESENT, LocationState.UNREACHABLE
-        count = await self._context.catalogue.set_state_below(path, present, unreachable, inner)
-        self._context.record([("root.unreachable", {"root": path, "locations": count, "cause": reason})])
+        before = catalogue.changes
+        count = await catalogue.set_state_below(path, LocationState.PRESENT, LocationState.UNREACHABLE, inner)
+        watched.lost_at = before + (count > 0)
+        return count
 
 
 def _has_another_mount(watched: WatchedRoot) -> bool:

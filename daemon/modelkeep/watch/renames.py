@@ -32,13 +32,13 @@ class Followed:
         """Return what the catalogue is told."""
         expected = self.before.sha256 if self.before else ""
         known = self.before.fingerprint if self.before else None
+        rename = Rename(self.old, self.new, expected, self.is_replaced, known=known)
         if known is None or self.status is None or not self.status.same_file_at_same_path(known):
-            return Rename(self.old, self.new, expected, self.is_replaced)
+            return rename
         if self.before is not None and self.before.claimed:  # it waits to be read anyway
-            return Rename(self.old, self.new, expected, self.is_replaced, self.status)
+            return replace(rename, seen=self.status)
         is_surely_it = self.status.is_untouched_since(known) or self.status.is_surely_born_with(known)
-        is_doubtful = self.is_doubtful or not is_surely_it
-        return Rename(self.old, self.new, expected, self.is_replaced, self.status, is_doubtful)
+        return replace(rename, seen=self.status, is_doubtful=self.is_doubtful or not is_surely_it)
 
 
 @dataclass(slots=True)
@@ -46,8 +46,8 @@ class Aftermath:
     """What renames leave to be looked at.
 
     `concerned` are known files, of which other names may lead to nothing now, `followed` the paths of what went
-    along, `absent` those at which nothing lies, `changed` those with other content than before, and `unknown` those
-    of which nothing was known.
+    along, `absent` those at which nothing lies, `changed` those with other content than before. Of `unknown` nothing
+    was known; something else may have been known by then of `left`, from where they came, and stayed.
     """
 
     concerned: set[Fingerprint] = field(default_factory=set)
@@ -55,6 +55,7 @@ class Aftermath:
     absent: list[str] = field(default_factory=list)
     changed: dict[str, Fingerprint] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 class Renames:
@@ -73,11 +74,17 @@ class Renames:
         known = await self._context.catalogue.locations_at([one, other])
         if len(there) < 2 or any(is_in_place(known.get(path), there.get(path)) for path in (one, other)):
             return False
-        steps = [(other, between(one), one), (one, other, other), (between(one), one, one)]
-        renames = [Rename(old, new, seen=there[at]) for old, new, at in steps]
+        steps = [(other, between(one), one, other), (one, other, other, one), (between(one), one, one, other)]
+        renames = [
+            # Whatever the catalogue knows by then changes places; where else it lies than was seen is looked at next.
+            replace(Followed(old, new, there[at], known.get(before)).as_rename(), expected_sha256=None)
+            for old, new, at, before in steps
+        ]
         back, moved, _ = await self._context.catalogue.move_paths(renames, self._context.clock_ms())
-        for path in (one, other):
-            self._context.disk.trust(path)
+        self._tell_doubtful(renames)
+        for rename in renames:
+            if rename.seen is not None and rename.new in there:
+                self._context.disk.trust(rename.new)
         both = [moved, replace(back, new=one)]
         self._context.line.exchanged(both)
         self.record(each for each in both if each.sha256 or each.pending_id)
@@ -102,14 +109,13 @@ class Renames:
             [move.new for move in concerned if status_by_path[move.new] is None],
             await self._changed(concerned, status_by_path),
             [move.new for move in moved if not (move.sha256 or move.pending_id)],
+            [move.old for move in moved if not (move.sha256 or move.pending_id)],
         )
 
     async def _move(self, files: Sequence[Followed]) -> list[Moved]:
         renames = [file.as_rename() for file in files]
         moved = await self._context.catalogue.move_paths(renames, self._context.clock_ms())
-        doubtful = [rename.new for rename in renames if rename.is_doubtful]
-        if doubtful:
-            self._context.line.doubted(doubtful)
+        self._tell_doubtful(renames)
         for rename, move in zip(renames, moved, strict=True):
             is_followed = move.sha256 or move.pending_id or not rename.expected_sha256
             if rename.seen is not None:
@@ -118,16 +124,22 @@ class Renames:
                 self._context.line.renamed(move)
         return moved
 
+    def _tell_doubtful(self, renames: Iterable[Rename]) -> None:
+        self._context.line.doubted([rename.new for rename in renames if rename.is_doubtful])
+
     async def _changed(
         self, moved: Sequence[Moved], status_by_path: Mapping[str, Fingerprint | None]
     ) -> dict[str, Fingerprint]:
         """Return what has to be hashed at the new paths of known files."""
-        known = await self._context.catalogue.locations_at([move.new for move in moved]) if moved else {}
+        paths = [move.new for move in moved]
+        known = await self._context.catalogue.locations_at(paths) if moved else {}
+        # Rows that were put off because their files were gone hear of them again.
+        put_off = await self._context.catalogue.put_off_at(paths) if moved else set()
         changed: dict[str, Fingerprint] = {}
         for move in moved:
             status = status_by_path[move.new]
-            # A row that was put off because its file was gone hears of it again.
-            if status and (move.pending_id or not is_in_place(known.get(move.new), status)):
+            has_row = move.pending_id or move.new in put_off
+            if status and (has_row or not is_in_place(known.get(move.new), status)):
                 changed[move.new] = status
         return changed
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from modelkeep.base.persistence import do_for_all
@@ -49,7 +49,7 @@ class Scans:
         Raises:
             RootSilent: the root does not answer.
         """
-        current = _Pass(priority, "scan", tries_again)
+        current = _Pass(priority, "scan", tries_again, turn=self._context.turn)
         listing = await self._look_through(folder, current)
         await self._finish(current)
         return listing, current.tally
@@ -70,6 +70,10 @@ class Scans:
 
         What a root that is no longer configured left behind stays unreachable, except for claims.
         """
+        async with self._context.turn:
+            await self._look_outside(locations)
+
+    async def _look_outside(self, locations: Sequence[Location]) -> None:
         seen = await self._context.looks.found(statuses_of, [location.path for location in locations])
         present = {path: status for path, status in seen.items() if status is not None}
         back = {
@@ -144,7 +148,8 @@ class Scans:
             await self._sightings.detect(files, current.priority, closed=False, cause=current.cause)
 
         all_paths = found.paths()
-        await do_for_all(take_in_some, all_paths, self._blame.give_up)
+        async with current.turn:
+            await do_for_all(take_in_some, all_paths, self._blame.give_up)
 
     async def _finish(self, current: "_Pass") -> None:
         """Take in the rest; what is missing last, when each file that appeared has taken its location along."""
@@ -155,16 +160,21 @@ class Scans:
             await self._sightings.mark_absent([path for path in paths if path in missing])
             await self._sightings.review([path for path in paths if path in touched])
 
-        await do_for_all(judge, [*current.tally.missing, *current.tally.touched], self._blame.give_up)
+        async with current.turn:
+            await do_for_all(judge, [*current.tally.missing, *current.tally.touched], self._blame.give_up)
 
 
 @dataclass(slots=True)
 class _Pass:
-    """One look at folders: what it found and has not taken in yet, and all of it in brief."""
+    """One look at folders: what it found and has not taken in yet, and all of it in brief.
+
+    `turn` is held while something is taken in; whoever looks through folders for an event holds it already.
+    """
 
     priority: Priority
     cause: str
     tries_again: bool = False
+    turn: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)
     found: Differences = field(default_factory=Differences)
     tally: Tally = field(default_factory=Tally)
 

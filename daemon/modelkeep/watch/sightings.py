@@ -10,7 +10,7 @@ from modelkeep.domain.reconcile import is_touched
 from modelkeep.domain.values import Fingerprint, Location, LocationState, Priority
 from modelkeep.watch.absence import Absences
 from modelkeep.watch.context import Context, chunks
-from modelkeep.watch.renames import Aftermath, Renames
+from modelkeep.watch.renames import Aftermath, Renames, is_in_place
 from modelkeep.watch.touched import Touched
 from modelkeep.watch.twins import Twins
 
@@ -78,6 +78,13 @@ class Sightings:
         await self.mark_absent(aftermath.absent)
         await self.detect(aftermath.changed, Priority.NEW, closed=True, cause="changed while it was moved")
         await self.look_at(dict.fromkeys(aftermath.unknown, True))
+        await self.mark_absent(aftermath.left)
+
+    async def distrust_gone(self, written: Sequence[str]) -> None:
+        """Doubt known files that were written before they were renamed, if they do not lie there any more."""
+        if written:
+            known = await self._context.catalogue.locations_at(written)
+            await self._distrust_absent(known, await self._context.looks.found(fingerprints_of, known))
 
     async def take_back(self, seen: Mapping[str, Fingerprint], returned: Collection[str]) -> None:
         """Record that known files are there; that those of `returned` are back is told."""
@@ -86,7 +93,7 @@ class Sightings:
         for chunk in chunks(seen):
             others += await self._context.catalogue.see_again(chunk, self._context.clock_ms())
         # That a whole root is back, or has another device number since it was mounted, is not told file by file.
-        self._context.line.doubted([location.path for location in known.values() if location.doubted])
+        self._context.line.doubted(list(seen))
         self._context.record_returned(location for path, location in known.items() if path not in others)
         await self._look_again(others)
 
@@ -129,7 +136,7 @@ class Sightings:
         """Record of which known paths the content is gone for certain: the file there has another size."""
         known = await self._context.catalogue.locations_at(list(files)) if files else {}
         lost = [
-            path
+            location
             for path, location in known.items()
             if location.fingerprint is not None and location.fingerprint.size_bytes != files[path].size_bytes
         ]
@@ -146,13 +153,14 @@ class Sightings:
         present = await self._context.looks.found(self._present, paths)
         known = await self._context.catalogue.locations_at(paths)
         await self._mark_displaced([location for path, location in known.items() if path not in present])
+        await self._distrust_absent(known, present)
         seen = self._divide(present, known)
         await self._look_again(await self._touched.doubt({path: present[path] for path in seen.doubtful}))
         await self.take_back(seen.back, seen.back)
         await self.review(seen.touched, doubts=doubts)
         files = await self.without_known(seen.unknown)
         # What an import said of a file that was just then on its way to this name.
-        put_off = await self._context.catalogue.put_off_at([path for path in present if path not in seen.unknown])
+        put_off = await self._context.catalogue.put_off_at([path for path in present if path not in files])
         files |= {path: present[path] for path in put_off}
         for closed in (True, False):
             chosen = {path: status for path, status in files.items() if closed_by_path.get(path, False) is closed}
@@ -183,13 +191,16 @@ class Sightings:
     async def _mark_displaced(self, locations: Sequence[Location]) -> None:
         """Take in known paths at which no file lies: what lies there is a folder, a socket or a link to nowhere.
 
-        Where nothing lies another event says what became of the file; that it was written is told by this one alone.
+        Where nothing lies another event says what became of the file.
         """
         paths = [location.path for location in locations if location.state is LocationState.PRESENT]
         await self.mark_absent(list(await self._context.looks.found(_entries_at, paths)))
-        written = [location.path for location in locations if self._context.disk.was_written(location.path)]
-        if written:
-            await self._context.catalogue.distrust(written)
+
+    async def _distrust_absent(self, known: Mapping[str, Location], present: Mapping[str, Fingerprint]) -> None:
+        """Doubt files that were written and lie there no more: no event of another name of theirs tells of it."""
+        await self._touched.distrust_written(
+            location for path, location in known.items() if not is_in_place(location, present.get(path))
+        )
 
     def _present(self, paths: Sequence[str]) -> dict[str, Fingerprint]:
         """Look at files; a root that is away at that moment is looked through when it is back."""

@@ -11,6 +11,7 @@ from modelkeep.disk.files import fingerprints_of
 from modelkeep.domain.reconcile import is_explained, is_touched
 from modelkeep.domain.values import Fingerprint, Location
 from modelkeep.watch.context import ROWS_MAX, Context, chunks
+from modelkeep.watch.renames import is_in_place
 
 
 class Touched:
@@ -54,12 +55,10 @@ class Touched:
     async def _divide(self, paths: Sequence[str]) -> tuple[dict[str, Fingerprint], dict[str, Fingerprint]]:
         """Return the touched ones of these files whose new times names explain, and the others."""
         present = await self._context.looks.found(fingerprints_of, paths)
-        known = await self._context.catalogue.locations_at(list(present))
-        touched = {
-            path: (location, present[path])
-            for path, location in known.items()
-            if present[path].same_file_at_same_path(location.fingerprint) and is_touched(location, present[path])
-        }
+        known = await self._context.catalogue.locations_at(paths)
+        there = {path for path, status in present.items() if is_in_place(known.get(path), status)}
+        touched = {path: (known[path], present[path]) for path in there if is_touched(known[path], present[path])}
+        await self.distrust_written(location for path, location in known.items() if path not in there)
         if not touched:
             return {}, {}
         self._context.record_returned(location for location, _ in touched.values())
@@ -68,6 +67,14 @@ class Touched:
         for path in explained:
             self._context.disk.trust(path)
         return explained, {path: status for path, (_, status) in touched.items() if path not in explained}
+
+    async def distrust_written(self, gone: Iterable[Location]) -> None:
+        """Doubt known files that were written, and lie elsewhere by now, if anywhere: they are read when found."""
+        paths = (location.path for location in gone if not location.claimed)  # a claim waits to be read anyway
+        written = [path for path in paths if self._context.disk.was_written(path)]
+        if written:
+            await self._context.catalogue.distrust(written)
+            self._context.line.doubted(written)
 
     def _explained(
         self,

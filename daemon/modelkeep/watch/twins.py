@@ -7,6 +7,7 @@ from modelkeep.domain.reconcile import Twin, find_twin
 from modelkeep.domain.values import Fingerprint, Location, LocationState, Record
 from modelkeep.errors import RootSilent
 from modelkeep.watch.context import Context
+from modelkeep.watch.disk import Disk
 from modelkeep.watch.renames import Aftermath, Followed, Renames
 from modelkeep.watch.touched import Touched
 
@@ -85,7 +86,7 @@ class Twins:
     async def _twin(self, path: str, fingerprint: Fingerprint, locations: Sequence[Location]) -> Twin | None:
         if not locations:
             return None
-        return await self._context.looks.run(path, find_twin, path, fingerprint, locations, self._context.disk)
+        return await self._context.looks.run(path, _look_for_twin, path, fingerprint, locations, self._context.disk)
 
     async def _move(self, moved: Sequence[Followed]) -> Aftermath:
         displaced = await self._context.catalogue.locations_at([file.new for file in moved])
@@ -103,6 +104,12 @@ class Twins:
                 cause = "a link to other content lies at this path now"
                 records.append(("file.changed", {"path": link.path, "sha256": before, "cause": cause}))
         self._context.record(records)
+
+
+def _look_for_twin(path: str, fingerprint: Fingerprint, locations: Sequence[Location], disk: Disk) -> Twin | None:
+    """Return which known file lies at a path; nobody's, if another one does by now: that is found when it settles."""
+    is_there = disk.fingerprint_of(path) == fingerprint
+    return find_twin(path, fingerprint, locations, disk) if is_there else None
 
 
 def _linked(path: str, fingerprint: Fingerprint, twin: Twin) -> Location:

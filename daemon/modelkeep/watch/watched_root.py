@@ -27,7 +27,8 @@ class WatchedRoot:
 
     `remedy` is the command that raises the limit for which the kernel does not watch it, `reason` why it is
     unreachable or limited. `mount_point` is that of the file system on which it was followed, `not_followed` has
-    links and the reasons.
+    links and the reasons. While it is lost, `lost_at` is how often the catalogue had changed when all that it knows
+    there was noted to be unreachable.
     """
 
     root: Root
@@ -39,6 +40,7 @@ class WatchedRoot:
     scanned: bool = False
     mounts: frozenset[tuple[int, str]] | None = None
     mount_point: str = ""
+    lost_at: int = -1
     not_followed: list[tuple[str, str]] = field(default_factory=list)
 
     @property

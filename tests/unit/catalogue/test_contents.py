@@ -24,6 +24,11 @@ async def found(catalogue: Catalogue, text: str) -> set[str]:
     return {model.sha256 for model in await catalogue.find_models(text)}
 
 
+async def lose(catalogue: Catalogue, path: str) -> None:
+    """Record that the file of a location is no more what it was."""
+    await catalogue.lose_content(list((await catalogue.locations_at([path])).values()))
+
+
 async def test_a_model_is_found_by_the_beginning_of_every_digest(catalogue: Catalogue) -> None:
     for path, sha256 in (("/m/a.safetensors", A), ("/m/b.safetensors", B)):
         await hashed(catalogue, path, sha256)
@@ -83,7 +88,7 @@ async def test_siblings_are_no_copies_and_one_takes_over_when_the_other_is_gone(
     assert await catalogue.successions() == []
     await catalogue.set_unreachable(["/m/a.safetensors"])
     assert await catalogue.successions() == []
-    await catalogue.lose_content(["/m/a.safetensors"])
+    await lose(catalogue, "/m/a.safetensors")
     assert await catalogue.successions() == [(A, B)]
     order = ActOrder("m" * 32, ActKind.INHERITED, B, origin=A, by_owner=False)
     await catalogue.act(order, (), NOW, lambda _: None)
@@ -92,7 +97,7 @@ async def test_siblings_are_no_copies_and_one_takes_over_when_the_other_is_gone(
     known = await catalogue.model(B)
     assert known is not None
     assert [(each.sha256, each.state, each.heir) for each in known.siblings] == [(A, LocationState.MISSING, B)]
-    await catalogue.lose_content(["/m/b.safetensors"])
+    await lose(catalogue, "/m/b.safetensors")
     await hashed(catalogue, "/m/a.safetensors", A)
     assert await catalogue.successions() == [(B, A)]
 
@@ -100,7 +105,7 @@ async def test_siblings_are_no_copies_and_one_takes_over_when_the_other_is_gone(
 async def test_a_model_that_is_forgotten_is_forgotten_with_its_digests(catalogue: Catalogue) -> None:
     await hashed(catalogue, "/m/a.safetensors", A)
     await catalogue.keep_contents([row(A)])
-    await catalogue.lose_content(["/m/a.safetensors"])
+    await lose(catalogue, "/m/a.safetensors")
     await catalogue.act(ActOrder("m" * 32, ActKind.PURGED, A), (), NOW, lambda _: None)
     assert await catalogue.keep_contents([row(B)]) == []
 
@@ -108,7 +113,7 @@ async def test_a_model_that_is_forgotten_is_forgotten_with_its_digests(catalogue
 async def test_the_header_of_a_content_that_is_gone_already_speaks(catalogue: Catalogue) -> None:
     await catalogue.keep_contents([row(A, header={"modelspec.author": "Somebody"})])
     await hashed(catalogue, "/m/a.safetensors", A)
-    await catalogue.lose_content(["/m/a.safetensors"])
+    await lose(catalogue, "/m/a.safetensors")
     assert await catalogue.may_attach(["/m/a.safetensors"], [A])
     await catalogue.attach_records(["/m/a.safetensors"], (), NOW, lambda _: None, contents=[A])
     assert (await the_model(catalogue, A)).meta["author"] == "Somebody"
@@ -154,7 +159,7 @@ async def test_what_a_header_says_gives_way_to_the_owners_words_in_whatever_orde
     edit = Edit(name="Chosen" if is_chosen else None, meta={"description": "mine"})
     await catalogue.act(ActOrder("e" * 32, ActKind.EDITED, A, edit=edit), (), NOW, lambda _: None)
     await hashed(catalogue, "/m/b.safetensors", B)
-    await catalogue.lose_content(["/m/a.safetensors"])
+    await lose(catalogue, "/m/a.safetensors")
     expected = ["Chosen" if is_chosen else "Two", "First", "mine"]
     assert await names_after(catalogue, *steps) == expected
 
@@ -166,6 +171,6 @@ async def test_images_in_headers_wait_until_they_were_looked_at(catalogue: Catal
     assert await catalogue.waiting_header_images(9) == [A, B]  # C is no model
     assert await catalogue.waiting_header_images(1) == [A]
     assert await catalogue.waiting_header_images(9, A) == [B]
-    await catalogue.lose_content(["/m/a.safetensors"])
+    await lose(catalogue, "/m/a.safetensors")
     await catalogue.settle_header_image(B)
     assert await catalogue.waiting_header_images(9) == []

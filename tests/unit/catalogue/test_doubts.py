@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.claims import Judgement
+from modelkeep.domain.claims import Judgement, Marked
 from modelkeep.domain.detection import Rename
 from modelkeep.domain.values import Fingerprint, Location, LocationState
 
@@ -40,7 +40,7 @@ async def judged(catalogue: Catalogue, place: Location, found: str) -> Judgement
 async def test_doubted_files_wait_to_be_read(catalogue: Catalogue) -> None:
     place = await doubted(catalogue)
     assert await catalogue.claims(10) == [place]
-    assert await catalogue.mark_claims({place: touched(place)}, NOW) == {place: touched(place)}
+    assert await catalogue.mark_claims({place: touched(place)}, NOW) == Marked({place: touched(place)}, [])
 
 
 async def test_a_file_that_is_what_it_was_is_believed_and_its_other_names_are_too(catalogue: Catalogue) -> None:

@@ -67,6 +67,17 @@ class TestFingerprints:
         assert await catalogue.doubt(other, NOW + 9) == ["/m/a.pt", "/m/b.pt"]
         assert await catalogue.location("/m/a.pt") == place
 
+    async def test_what_is_known_anew_of_a_path_is_not_lost_with_what_was(self, catalogue: Catalogue) -> None:
+        before = await hashed(catalogue, "/m/a.pt", A)
+        assert before.fingerprint is not None
+        await catalogue.see_again({"/m/a.pt": replace(before.fingerprint, ctime_ns=7)}, NOW + 9)
+        place = await catalogue.location("/m/a.pt")
+        assert await catalogue.lose_content([before]) == []
+        assert await catalogue.location("/m/a.pt") == place
+        assert place is not None
+        assert [lost.path for lost in await catalogue.lose_content([place])] == ["/m/a.pt"]
+        assert await catalogue.location("/m/a.pt") == replace(place, state=MISSING, doubted=True)
+
     async def test_a_file_dated_in_the_far_future_has_a_place(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """ext4 dates files up to the year 2446; its nanoseconds leave the signed 64 bits in 2262."""
         path = tmp_path / "a.pt"

@@ -1,5 +1,6 @@
 """Renames: what is known goes along with the file, and nothing else does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,18 @@ class TestAFile:
         await catalogue.set_missing(["/m/a.pt"], "gone", NOW)
         await move(catalogue, "/m/a.pt", "/m/b.pt")
         assert await paths_of(catalogue, A) == {"/m/b.pt": PRESENT}
+
+    async def test_another_file_than_was_looked_at_keeps_what_it_is_known_by(self, catalogue: Catalogue) -> None:
+        """As when it was migrated between the look and the transaction."""
+        before = await hashed(catalogue, "/m/a.pt", A)
+        rename = Rename("/m/a.pt", "/m/b.pt", A, seen=print_of(7), known=print_of(7))
+        assert await catalogue.move_paths([rename], NOW) == [Moved("/m/a.pt", "/m/b.pt")]
+        assert await catalogue.location("/m/a.pt") == before
+        (moved,) = await catalogue.move_paths([replace(rename, expected_sha256=None)], NOW)
+        assert moved.sha256 == A
+        after = await catalogue.location("/m/b.pt")
+        assert after is not None
+        assert after.fingerprint == before.fingerprint
 
     async def test_a_move_onto_itself_changes_nothing(self, catalogue: Catalogue) -> None:
         await hashed(catalogue, "/m/a.pt", A)

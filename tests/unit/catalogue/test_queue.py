@@ -274,10 +274,17 @@ class TestParkAndWaitAgain:
         await catalogue.drop_pending(row.id)
         assert await park(catalogue, row, PendingState.FAILED) == []
 
-    async def test_a_claimed_file_that_is_gone_is_missing(self, catalogue: Catalogue) -> None:
+    @pytest.mark.parametrize("is_renamed", [False, True])
+    async def test_a_claimed_file_that_is_gone_is_missing_unless_it_was_renamed(
+        self, catalogue: Catalogue, is_renamed: bool
+    ) -> None:
+        (row,) = await queue(catalogue, "/m/a.pt")
+        if is_renamed:  # and another one lies there by now
+            await catalogue.move_paths([Rename("/m/a.pt", "/m/b.pt")], NOW)
         await take(catalogue, legacy("a", claim=A, on_disk=print_of(1)))
-        await catalogue.park([Parked(0, "/m/a.pt", PendingState.MISSING, "gone", NOW, 1)])
-        assert await paths_of(catalogue, A) == {"/m/a.pt": LocationState.MISSING}
+        await park(catalogue, row, PendingState.MISSING)
+        state = LocationState.PRESENT if is_renamed else LocationState.MISSING
+        assert await paths_of(catalogue, A) == {"/m/a.pt": state}
 
     async def test_thousands_are_parked_at_once(self, catalogue: Catalogue) -> None:
         rows = await queue(catalogue, *(f"/m/{number}.pt" for number in range(1_200)))

@@ -1,5 +1,7 @@
 """Events that came together: renames in their order, and one look for each place."""
 
+import pytest
+
 from modelkeep.domain.bursts import Burst, divide
 from modelkeep.domain.events import (
     EventsLost,
@@ -8,6 +10,7 @@ from modelkeep.domain.events import (
     FileGone,
     FileMoved,
     FolderAppeared,
+    FolderExchanged,
     FolderGone,
     FolderMoved,
     WatchEvent,
@@ -34,3 +37,18 @@ def test_every_event_is_told() -> None:
     events: list[WatchEvent] = [FolderAppeared("f"), FileGone("a"), FolderGone("g"), EventsLost("r")]
     assert divide(events) == Burst(folders=["f"], gone_files=["a"], gone_folders=["g"], lost=["r"])
     assert divide([]) == Burst()
+
+
+@pytest.mark.parametrize(
+    ("renames", "names"),
+    [
+        ([FileMoved("f/a", "f/b"), FileMoved("f/b", "g/c"), FileMoved("f/ab", "x")], {"f/a", "f/b", "g/c"}),
+        ([FolderMoved("f", "g"), FolderMoved("g", "h/i")], {"f/a", "g/a", "h/i/a"}),
+        ([FolderExchanged("g", "f"), FolderExchanged("f", "h")], {"f/a", "g/a", "h/a"}),
+    ],
+)
+def test_what_was_written_is_known_by_all_names_that_it_had_from_then_on(
+    renames: list[WatchEvent], names: set[str]
+) -> None:
+    assert divide([*renames, FileClosed("f/a")]).written == {"f/a"}
+    assert divide([FileClosed("f/a"), *renames]).written == names

@@ -74,6 +74,7 @@ class Line:
         self.store = ImageStore(folder / "images", pool)
         self.troubles = Troubles(lambda event, fields: None)
         self.touched: list[str] = []
+        self.absent: list[str] = []
         journal = JournalKeeper(lambda: self._writer)
         self.pipeline = Pipeline(
             PipelineOptions(settle_seconds, 30.0, Strategy.AUTO),
@@ -86,6 +87,7 @@ class Line:
             self.troubles,
             self.touched.append,
             clock_ms=lambda: self.now,
+            on_absent=self.absent.append,
         )
 
     def settle_for(self, seconds: float) -> None:
@@ -307,6 +309,36 @@ class TestTheWayOfAFile:
         assert details is not None
         assert (details.model.name, details.model.meta) == ("Chosen", {"description": "d"})
 
+    @pytest.mark.parametrize("asked", [False, True])
+    async def test_a_known_file_that_is_doubted_before_its_row_is_migrated_is_read_again(
+        self, line: Line, monkeypatch: pytest.MonkeyPatch, asked: bool
+    ) -> None:
+        row = await line.found("a.safetensors")
+        sha256 = await line.migrated(row.path)
+        described = await line.described(row.path, meta={"description": "d"})
+        migrate = line.catalogue.migrate
+
+        async def doubt_and_migrate(*arguments: Any) -> Any:
+            monkeypatch.undo()
+            here = fingerprint_of(row.path)
+            assert here is not None
+            await line.catalogue.doubt({row.path: here}, line.now)
+            return await migrate(*arguments)
+
+        monkeypatch.setattr(line.catalogue, "migrate", doubt_and_migrate)
+        line.pool.begun.clear()
+        if asked:
+            answer = asyncio.ensure_future(line.pipeline.migrate_now(described.id, None))
+        else:
+            line.enqueue(described)
+        assert await line.migrated(row.path) == sha256
+        assert line.pool.begun == [row.path]
+        place = await line.catalogue.location(row.path)
+        assert place is not None
+        assert not place.doubted
+        if asked:
+            assert await answer == (sha256, Action.MERGED)
+
     async def test_what_came_with_its_folder_and_is_untouched_has_had_its_quiet_time(self, line: Line) -> None:
         line.settle_for(60.0)
         rows = {}
@@ -332,9 +364,13 @@ class TestTheWayOfAFile:
         await line.migrated(row.path)
         assert await line.catalogue.pending_imports() == []
 
-    async def test_a_file_that_is_renamed_while_it_is_read_is_not_read_again(self, line: Line) -> None:
+    @pytest.mark.parametrize("is_written", [False, True])
+    async def test_a_file_that_is_renamed_while_it_is_read_is_not_read_again_unless_it_was_written(
+        self, line: Line, is_written: bool
+    ) -> None:
         row = await line.found("a.safetensors")
         await line.hashing(row.path)
+        line.pipeline.looked_at([row.path] if is_written else [])
         new = f"{line.root}/b.safetensors"
         fingerprint = fingerprint_of(row.path)
         assert fingerprint is not None
@@ -342,9 +378,10 @@ class TestTheWayOfAFile:
         (moved,) = await line.catalogue.move_paths([Rename(row.path, new)], NOW)
         line.pipeline.renamed(moved)
         line.pool.end(row.path, digest=Digest("ab" * 32, fingerprint))
+        sha256 = await line.migrated(new) if is_written else "ab" * 32
         await wait_until_async(lambda: line.pipeline.is_idle)
-        assert await paths_of(line, "ab" * 32) == {new: LocationState.PRESENT}
-        assert line.pool.begun == [row.path]
+        assert await paths_of(line, sha256) == {new: LocationState.PRESENT}
+        assert line.pool.begun == [row.path, *([new] if is_written else [])]
 
     @pytest.mark.parametrize("error", [FileVanished("there is no file"), WorkerDied("killed")])
     async def test_a_file_that_is_renamed_before_it_is_read_is_not_lost(self, line: Line, error: HashError) -> None:
@@ -780,6 +817,24 @@ class TestMigratingNow:
             await line.pipeline.migrate_now(4711, None)
         with pytest.raises(NotFound):
             await line.pipeline.drop(4711)
+
+    async def test_a_row_that_is_migrated_while_it_is_to_be_dropped_is_not_there(
+        self, line: Line, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row = await line.found("a.safetensors")
+        await line.hashing(row.path)
+        with monkeypatch.context() as patched:
+            patched.setattr(line.pipeline.jobs, "_by_row", {})  # it was not in hand yet when one looked
+            forget = line.catalogue.drop_pending
+
+            async def migrate_and_drop(pending_id: int) -> bool:
+                patched.undo()
+                await line.migrated(row.path)
+                return await forget(pending_id)
+
+            patched.setattr(line.catalogue, "drop_pending", migrate_and_drop)
+            with pytest.raises(NotFound):
+                await line.pipeline.drop(row.id)
 
     async def test_a_row_that_only_waits_can_be_dropped(self, line: Line) -> None:
         first = await line.found("first.safetensors")

@@ -246,6 +246,21 @@ class TestComingAndGoing:
         (told,) = bench.events("root.unreachable")
         assert (told["root"], told["locations"]) == (bench.at("models"), 1)
 
+    async def test_what_was_on_its_way_when_a_root_was_lost_is_unreachable_as_well(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = await bench.hashed("models/a.pt", A)
+        await bench.keeper.start()
+        await asyncio.to_thread(shutil.move, bench.at("models"), bench.at("elsewhere"))
+        await bench.keeper.check()
+        (place,) = (await bench.catalogue.locations_at([path])).values()
+        await bench.catalogue.put_locations([replace(place, state=PRESENT)], NOW)
+        await bench.keeper.check()
+        assert await bench.place(A) is UNREACHABLE
+        assert len(bench.events("root.unreachable")) == 1
+        monkeypatch.setattr(bench.catalogue, "set_state_below", None)
+        await bench.keeper.check()  # nothing has changed since
+
     async def test_a_root_that_is_back_is_watched_scanned_and_what_stalled_in_it_is_due(self, bench: Bench) -> None:
         await bench.hashed("models/a.pt", A)
         await bench.keeper.start()

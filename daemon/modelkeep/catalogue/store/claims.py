@@ -24,7 +24,7 @@ from modelkeep.catalogue.store.pending import detect, get_pending, get_pending_b
 from modelkeep.catalogue.store.statements import forget_statements, statements_at
 from modelkeep.catalogue.store.tags import tag_pending
 from modelkeep.catalogue.tables import contents, locations, models, tags
-from modelkeep.domain.claims import ClaimedImage, Judgement, Reading, Statement
+from modelkeep.domain.claims import ClaimedImage, Judgement, Marked, Reading, Statement
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root
 from modelkeep.domain.planning import join
@@ -60,15 +60,13 @@ def unread_contents(connection: sa.Connection, limit: int, without_paths: Collec
     return [places[path] for path in paths]
 
 
-def mark_claims(
-    connection: sa.Connection, looked_at: Mapping[Location, Fingerprint], now_ms: int
-) -> dict[Location, Fingerprint]:
+def mark_claims(connection: sa.Connection, looked_at: Mapping[Location, Fingerprint], now_ms: int) -> Marked:
     """Record by which fingerprint the files of claims are known while they are read; returns those that are to be.
 
-    A claim that was renamed or judged since it was looked at is left out, and so is one whose file is another since
-    it was seen: the intake takes care of that.
+    One whose file is another since it was seen is left out: the intake takes care of that.
     """
     held = locations_at(connection, [location.path for location in looked_at])
+    outdated = [location.path for location in looked_at if held.get(location.path) != location]
     wanted = {
         location: fingerprint
         for location, fingerprint in looked_at.items()
@@ -77,7 +75,7 @@ def mark_claims(
     }
     unseen = {location.path: fingerprint for location, fingerprint in wanted.items() if location.fingerprint is None}
     set_seen(connection, unseen, now_ms)
-    return wanted
+    return Marked(wanted, outdated)
 
 
 def image_to_follow(connection: sa.Connection, reading: Reading) -> ClaimedImage | None:

@@ -223,8 +223,13 @@ def set_locations_missing(connection: sa.Connection, paths: Sequence[str]) -> li
     return _set_state(connection, paths, LocationState.MISSING)
 
 
-def lose_content(connection: sa.Connection, paths: Sequence[str]) -> list[Location]:
-    """Record that what lies at these paths is no longer what it was; returns the locations that this changed."""
+def lose_content(connection: sa.Connection, known: Sequence[Location]) -> list[Location]:
+    """Record that what lies at paths is no longer what it was; returns the locations that this changed.
+
+    What was migrated or moved there since they were `known` is not what was looked at, and stays.
+    """
+    held = locations_at(connection, [location.path for location in known])
+    paths = [location.path for location in known if held.get(location.path) == location]
     distrust(connection, paths)
     return set_locations_missing(connection, paths)
 

@@ -194,12 +194,9 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     pending = known.pending.get(order.pending_id)
     if pending is None:
         return MigrationResult(order, Outcome.GONE)
-    if pending.path != order.path or order.original not in ("", pending.image):
-        return MigrationResult(order, Outcome.MOVED, pending)
-    if order.fingerprint is not None and order.path in known.claimed:
-        return MigrationResult(order, Outcome.CLAIMED, pending)
-    if order.fingerprint is None and (not pending.verified or pending.sha256 not in known.models):
-        return MigrationResult(order, Outcome.MOVED, pending)
+    obstacle = _obstacle(order, pending, known)
+    if obstacle is not None:
+        return MigrationResult(order, obstacle, pending)
     if not pending.is_about(order.sha256):
         return _migrate_other(order, pending, known, writes, now_ms)
     decision = _decide(order, pending, known)
@@ -220,6 +217,30 @@ def _migrate_one(order: MigrationOrder, known: _Known, writes: _Writes, now_ms: 
     image = pending.image if not order.image_refused else ""
     writes.migrations.append(migration_values(order.migration, now_ms, files, image))
     return MigrationResult(order, Outcome.DONE, pending, decision, files, displaced)
+
+
+def _obstacle(order: MigrationOrder, pending: PendingImport, known: _Known) -> Outcome | None:
+    """Return why an order cannot be carried out as it stands: something changed since it was given."""
+    if pending.path != order.path or order.original not in ("", pending.image):
+        return Outcome.MOVED
+    if order.fingerprint is None:
+        is_decided = pending.verified and pending.sha256 == order.sha256 and pending.sha256 in known.models
+        return None if is_decided else Outcome.MOVED
+    if order.path in known.claimed:
+        return Outcome.CLAIMED
+    is_outdated = order.is_believed and not _is_known(order, known.at_path.get(order.path))
+    return Outcome.MOVED if is_outdated else None
+
+
+def _is_known(order: MigrationOrder, place: Location | None) -> bool:
+    """Return whether the content of an order's file is known without reading it."""
+    return (
+        place is not None
+        and place.is_read
+        and place.sha256 == order.sha256
+        and order.fingerprint is not None
+        and order.fingerprint.is_untouched_since(place.fingerprint)
+    )
 
 
 def _remove_row(pending_id: int, decision: Decision, writes: _Writes) -> None:

@@ -14,7 +14,7 @@ from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.statements import carry_over, statements_at
 from modelkeep.catalogue.tables import locations, models, pending_import
 from modelkeep.domain.detection import Moved, Rename, between
-from modelkeep.domain.values import LocationState
+from modelkeep.domain.values import Location, LocationState
 
 
 def move_paths(connection: sa.Connection, renames: Iterable[Rename], now_ms: int) -> list[Moved]:
@@ -31,13 +31,19 @@ def move_paths(connection: sa.Connection, renames: Iterable[Rename], now_ms: int
 def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
     old, new, expected_sha256 = rename.old, rename.new, rename.expected_sha256
     location = location_of(connection, old)
-    if old == new or expected_sha256 not in (None, location.sha256 if location else ""):
+    held = (location.sha256, location.fingerprint) if location is not None else ("", None)
+    if old == new or not rename.concerns(*held):
         return Moved(old, new)
     displaced = location_of(connection, new)
     said = statements_at(connection, new)
     if location is not None:
         connection.execute(sa.delete(locations).where(locations.c.path == new))
-        values = {"path": new, "last_seen": now_ms, "state": LocationState.PRESENT, **_touched_values(rename)}
+        values = {
+            "path": new,
+            "last_seen": now_ms,
+            "state": LocationState.PRESENT,
+            **_touched_values(rename, location),
+        }
         connection.execute(sa.update(locations).where(locations.c.path == old).values(values))
         connection.execute(
             sa.update(models).where(models.c.sha256 == location.sha256, models.c.path == old).values(path=new)
@@ -55,10 +61,12 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
     return Moved(old, new, location.sha256 if location else "", pending_id, other)
 
 
-def _touched_values(rename: Rename) -> dict[str, object]:
+def _touched_values(rename: Rename, location: Location) -> dict[str, object]:
     if rename.is_doubtful:
         return {"doubted": True}
-    return {} if rename.seen is None else dict(fingerprint_values(rename.seen))
+    # Another file than was looked at may be known there by now.
+    is_it = rename.seen is not None and rename.seen.same_file_at_same_path(location.fingerprint)
+    return dict(fingerprint_values(rename.seen)) if is_it else {}
 
 
 def move_folder(connection: sa.Connection, old: str, new: str, now_ms: int) -> list[Moved]:

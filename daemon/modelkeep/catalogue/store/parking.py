@@ -12,9 +12,12 @@ from modelkeep.domain.values import Location, PendingState
 
 def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
     """Record on rows why they could not be migrated; returns those for which that is news."""
-    missing = [item.path for item in parked if item.state is PendingState.MISSING]
-    if missing:
-        set_locations_missing(connection, missing)
+    missing = {item.pending_id: item.path for item in parked if item.state is PendingState.MISSING}
+    rows = pending.get_pendings(connection, list(missing)) if missing else {}
+    # A row that was renamed or migrated meanwhile tells nothing of what lies at its path of before.
+    paths = [row.path for row in rows.values() if row.path == missing[row.id]]
+    if paths:
+        set_locations_missing(connection, paths)
     return pending.park(connection, offers.with_offers(connection, parked))
 
 

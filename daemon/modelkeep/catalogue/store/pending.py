@@ -195,10 +195,16 @@ def forget_unknown(connection: sa.Connection, ids: Sequence[int]) -> set[int]:
     return {pending_id for pending_id in ids if pending_id not in rows or pending_id in unknown}
 
 
-def drop_pending(connection: sa.Connection, pending_id: int) -> None:
-    """Delete a row that the owner does not want, and record that for imports to come."""
+def drop_pending(connection: sa.Connection, pending_id: int) -> bool:
+    """Delete a row that the owner does not want, and record that for imports to come; returns whether there was one.
+
+    Where it was migrated meanwhile, nothing is recorded.
+    """
+    if get_pending(connection, pending_id) is None:
+        return False
     forget_pending(connection, pending_id)
     delete_pending(connection, pending_id)
+    return True
 
 
 def detect(

@@ -1,0 +1,109 @@
+"""Claims and doubts are read as soon as they can be: no sweep has to come for what was not there for a moment."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.libraries import safetensors, sha256_of
+from tests.waiting import wait_until_async
+
+from modelkeep.disk.files import fingerprint_of
+from modelkeep.domain.detection import Moved, Rename
+from modelkeep.domain.hashing import Digest
+from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import HashError
+
+from .test_judging import line as line  # a fixture
+from .test_judging import workers as workers
+from .test_runner import Line
+
+
+def seen(path: str) -> Fingerprint:
+    status = fingerprint_of(path)
+    assert status is not None
+    return status
+
+
+async def known(line: Line, name: str = "a.safetensors") -> str:
+    """Bring a file into the catalogue."""
+    row = await line.found(name, safetensors("a"))
+    await line.migrated(row.path)
+    line.pool.begun.clear()
+    line.touched.clear()
+    return row.path
+
+
+async def doubt(line: Line, *paths: str) -> None:
+    assert await line.catalogue.doubt({path: seen(path) for path in paths}, line.now) == []
+    line.pipeline.doubted(paths)
+
+
+@pytest.mark.parametrize("told", ["looked at", "renamed", "exchanged"])
+async def test_a_file_that_was_not_there_when_it_was_to_be_read_is_read_when_it_is(line: Line, told: str) -> None:
+    path = await known(line)
+    away = str(Path(path).with_suffix(".away"))
+    os.rename(path, away)  # noqa: PTH104 - pathlib may not be used on an event loop
+    await line.catalogue.distrust([path])
+    line.pipeline.doubted([path])
+    await wait_until_async(lambda: line.absent == [path])
+    os.rename(away, path)  # noqa: PTH104
+    if told == "looked at":
+        line.pipeline.looked_at([path])
+    elif told == "renamed":
+        line.pipeline.renamed(Moved("/elsewhere", path))
+    else:
+        line.pipeline.exchanged([Moved("/elsewhere", path)])
+    assert await line.migrated(path)
+    assert line.pool.begun == [path]
+
+
+async def test_a_file_of_which_something_is_known_anew_while_it_is_looked_at_is_read(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await known(line)
+    new = str(Path(path).with_name("b.safetensors"))
+    mark_claims = line.catalogue.mark_claims
+
+    async def rename_and_mark(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        os.rename(path, new)  # noqa: PTH104
+        await line.catalogue.move_paths([Rename(path, new)], line.now)
+        os.rename(new, path)  # noqa: PTH104
+        await line.catalogue.move_paths([Rename(new, path, seen=seen(path))], line.now)
+        return await mark_claims(*arguments)
+
+    monkeypatch.setattr(line.catalogue, "mark_claims", rename_and_mark)
+    await doubt(line, path)
+    assert await line.migrated(path)
+    assert line.pool.begun == [path]
+
+
+async def test_what_was_said_of_one_name_settles_no_other_when_it_is_another_content(line: Line) -> None:
+    path = await known(line)
+    other = str(Path(path).with_name("b.safetensors"))
+    os.link(path, other)
+    place = await line.catalogue.location(path)
+    assert place is not None
+    await line.catalogue.put_locations([replace(place, path=other, fingerprint=seen(other))], line.now)
+    await doubt(line, path, other)
+    for name in (path, other):
+        await line.hashing(name)
+        line.pool.end(name, digest=Digest("f" * 64, seen(name)))
+    await wait_until_async(lambda: line.pipeline.is_idle)
+    for name in (path, other):
+        now = await line.catalogue.location(name)
+        assert now is not None
+        assert (now.sha256, now.doubted) == ("f" * 64, False)
+
+
+async def test_a_doubt_is_read_when_the_last_file_in_hand_has_failed(line: Line) -> None:
+    path = await known(line)
+    row = await line.found("other.safetensors", safetensors("b"))
+    await line.hashing(row.path)
+    await doubt(line, path)
+    line.pool.end(row.path, error=HashError("its disk fails"))
+    await line.hashing(path)
+    line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path)))
+    await wait_until_async(lambda: line.pipeline.is_idle)
