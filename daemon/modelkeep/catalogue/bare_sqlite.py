@@ -1,11 +1,13 @@
 """What is known of SQLite by processes that load no SQLAlchemy; a part of `dialect`."""
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 _BASE = 0x10FF00
 _MARK = chr(0x10FF7F)
@@ -36,18 +38,36 @@ def _restore(match: re.Match[str]) -> str:
     return chr(_BASE + ord(match[1])) if match[1] else chr(ord(match[2]) - _BASE + 0xDC00)
 
 
+def uri(path: Path, mode: str) -> str:
+    """Return what SQLite opens a file by, with an option."""
+    return f"file:{quote(os.fsencode(path))}?{mode}"
+
+
+def read_set(path: Path, query: str, parameters: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Return what a query finds in a database that others may be writing, or nothing where it cannot be asked now."""
+    try:
+        with closing(sqlite3.connect(uri(path, "mode=ro"), uri=True, isolation_level=None)) as connection:
+            return set(connection.execute(query, parameters))
+    except sqlite3.Error:
+        return set()
+
+
 def write_tables(path: Path, tables: Mapping[str, tuple[Sequence[str], Iterable[tuple[Any, ...]]]]) -> None:
     """Make a file that need not last, and nobody writes again.
 
     Args:
         path: of the file.
-        tables: columns and rows of each, one after the other; where the first column is `number` it is the key.
+        tables: columns and rows of each, one after the other; a column `number` is the key.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN"):
+        for statement in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            "BEGIN",
+        ):
             connection.execute(statement)
         for name, (columns, rows) in tables.items():
-            key = " INTEGER PRIMARY KEY" if columns[0] == "number" else ""
-            connection.execute(f"CREATE TABLE {name} ({columns[0]}{key}, {', '.join(columns[1:])})")
+            keyed = (f"{column} INTEGER PRIMARY KEY" if column == "number" else column for column in columns)
+            connection.execute(f"CREATE TABLE {name} ({', '.join(keyed)})")
             connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608
         connection.execute("COMMIT")

@@ -21,9 +21,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from modelkeep.catalogue.bare_sqlite import storable_path
+from modelkeep.catalogue.bare_sqlite import storable_path, uri
 from modelkeep.catalogue.columns import PathText
-from modelkeep.catalogue.sqlite_files import uri
 from modelkeep.domain.naming import Span
 
 READERS = 2

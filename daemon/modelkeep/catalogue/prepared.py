@@ -5,13 +5,13 @@ statements (`store/import_prepared.py`). Nobody but the daemon that had it made 
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import fields
 from json.encoder import encode_basestring_ascii as _in_ascii
 from pathlib import Path
 from typing import Any
 
-from modelkeep.catalogue.bare_sqlite import storable_path, write_tables
+from modelkeep.catalogue.bare_sqlite import read_set, storable_path, write_tables
 from modelkeep.domain.claims import Statement
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.legacy import LegacyRow, LegacyTag
@@ -30,18 +30,47 @@ FURTHER = ("number", "original_path", "image", "remarks_json")
 
 TAGS = ("tag_set", "name", "color", "created_at")
 
+TAKEN = ("path",)
+"""Of a row that an earlier run took as it is, nothing else is handed over."""
 
-def prepare(path: Path, kind: str, rows: Sequence[LegacyRow]) -> None:
+Taken = Set[tuple[str, str, str]]
+"""Of rows that are taken already: key, digest and path, as the tables hold them."""
+
+
+def prepare_news(path: Path, kind: str, source: str, rows: Sequence[LegacyRow], *, catalogue: Path) -> None:
+    """Make the file of the rows of a source, with no more than their paths of those that a catalogue has taken.
+
+    What was dropped since is none of these, and neither is what lies elsewhere than the source says now.
+
+    Args:
+        path: of the file.
+        kind: of the source.
+        source: which one.
+        rows: all of them, in its order.
+        catalogue: the file of the catalogue.
+    """
+    # Where this cannot be asked now, the daemon, which asks about all that is handed over, finds the same.
+    prepare(path, kind, rows, read_set(catalogue, TAKEN_BEFORE, (kind, storable_path(source))))
+
+
+TAKEN_BEFORE = """SELECT row_key, digest, path FROM imported_rows
+    WHERE kind = ? AND source = ? AND NOT (sha256 = '' AND pending_id = 0)"""
+"""Asks for `Taken` of a source."""
+
+
+def prepare(path: Path, kind: str, rows: Sequence[LegacyRow], taken: Taken = frozenset()) -> None:
     """Make the file of the rows of a source.
 
     Args:
         path: of the file.
         kind: of the source.
         rows: all of them, in its order.
+        taken: what need not be handed over again.
     """
-    sets = _TagSets()
+    sets, unchanged = _TagSets(), list[tuple[str]]()
     tables = {
-        "rows": (ROWS, _values(kind, rows, sets)),
+        "rows": (ROWS, _values(kind, rows, sets, taken, unchanged)),
+        "taken": (TAKEN, unchanged),
         "further": (FURTHER, _further(rows)),
         "tags": (TAGS, sets.values()),
     }
@@ -69,7 +98,10 @@ class _TagSets:
                 yield number, storable_path(tag.name), storable_path(tag.color), tag.created_at
 
 
-def _values(kind: str, rows: Sequence[LegacyRow], sets: _TagSets) -> Iterator[tuple[Any, ...]]:
+def _values(
+    kind: str, rows: Sequence[LegacyRow], sets: _TagSets, taken: Taken, unchanged: list[tuple[str]]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows as the tables will hold them; of those that are taken only the paths are noted."""
     shared: Collection[str] = {row.claim for row in rows if row.image and row.claim}
     seen, places = set[str](), set[str]()
     said = _statement(kind)
@@ -79,6 +111,9 @@ def _values(kind: str, rows: Sequence[LegacyRow], sets: _TagSets) -> Iterator[tu
         places.add(row.path)
         if claim:
             seen.add(claim)
+        if taken and (known := (storable_path(row.key), row.digest, storable_path(row.path))) in taken:
+            unchanged.append(known[2:])
+            continue
         meta = json_text(row.meta) if row.meta else "{}"
         texts = row.key, row.path, name, "" if name else suggested_name(row.path), type_, base
         key, path, stored_name, file_name, stored_type, stored_base = (

@@ -1,24 +1,19 @@
 """What is done with the files of SQLite databases, besides the transactions in them."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import sqlalchemy as sa
+
+from modelkeep.catalogue.bare_sqlite import uri
 
 SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
 """Files of SQLite beside a database: without it they are nobody's, and must not become those of the next one."""
 
 LOG_PAGES = 1_000
 """When the log holds so many, a commit puts them into the file; SQLite's own number."""
-
-
-def uri(path: Path, mode: str) -> str:
-    """Return what SQLite opens a file by, with an option."""
-    return f"file:{quote(os.fsencode(path))}?{mode}"
 
 
 @contextmanager

@@ -24,8 +24,8 @@ FILE_BYTES_MAX = 64 * 2**30
 """What reading may take; a hundred thousand rows take two seconds and 300 MB."""
 
 
-Prepares = Callable[[Path, str, Sequence[LegacyRow]], None]
-"""Makes a file of the rows of a kind of source; can be pickled."""
+Prepares = Callable[[Path, str, str, Sequence[LegacyRow]], None]
+"""Makes a file of the rows of a source, of whose kind and name it is told; can be pickled."""
 
 
 @collector_paused()
@@ -44,7 +44,7 @@ def read(importer: Importer, options: SourceOptions, prepare: Prepares) -> tuple
         content = importer.read(options)
         if content.rows and options.scratch is not None:
             path = options.scratch / PREPARED_NAME
-            prepare(path, content.kind, content.rows)
+            prepare(path, content.kind, content.source, content.rows)
             content = replace(content, rows=(), prepared=path, summary=content.told)
         return replace(content, records=()), _packed(content.records)
     except MemoryError as error:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _begun(
         SourceError: it cannot be.
     """
     # Imports are rare: what reads all the sources is loaded for the first of them.
-    from modelkeep.catalogue.prepared import prepare
+    from modelkeep.catalogue.prepared import prepare_news
     from modelkeep.importers.reading import read_apart
     from modelkeep.importers.registry import importer_for
 
@@ -87,7 +88,7 @@ def _begun(
         return _archive_import(holdings, order, looks, progress)
 
     async def read(importer: Importer, options: SourceOptions) -> SourceContent:
-        return await read_apart(importer, options, prepare)
+        return await read_apart(importer, options, partial(prepare_news, catalogue=holdings.directory.catalogue))
 
     importer = importer_for(order.kind)
     options = SourceOptions(

@@ -14,7 +14,7 @@ import pytest
 
 from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.catalogue.prepared import prepare
+from modelkeep.catalogue.prepared import prepare_news
 from modelkeep.domain.claims import Judgement, Reading
 from modelkeep.domain.detection import Found
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, TakenRows, Taking
@@ -221,7 +221,7 @@ async def take(
     before = _taken_before(catalogue.database.path, kind, source)
     with TemporaryDirectory() as made:
         prepared = Path(made, "rows")
-        prepare(prepared, kind, [staged.row for staged in rows])
+        prepare_news(prepared, kind, source, [staged.row for staged in rows], catalogue=catalogue.database.path)
         survey = await catalogue.survey(kind, source, prepared, again=again)
         singly = [replace(numbered[number], row=row) for number, row in survey.rows.items()]
         on_disk = {number: numbered[number].on_disk for number in survey.plain}

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes import NOT_UTF8
 
+from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.dialect import writing_engine
-from modelkeep.catalogue.prepared import prepare
+from modelkeep.catalogue.prepared import TAKEN_BEFORE, Taken, prepare, prepare_news
 from modelkeep.catalogue.sqlite_files import attached
 from modelkeep.catalogue.store.import_survey import SCHEMA, survey
 from modelkeep.catalogue.store.importing import import_rows
@@ -26,7 +27,7 @@ from modelkeep.domain.detection import Found
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRows, Taking
 from modelkeep.domain.values import Fingerprint
 
-from .conftest import NOW, ROOTS, in_order
+from .conftest import NOW, ROOTS, in_order, rows_of
 
 SOURCE = f"/old {NOT_UTF8}"
 CLAIMS = ["", "", "a" * 64, "b" * 64, "c" * 64, "d" * 64]
@@ -72,7 +73,7 @@ def engine(fresh_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @contextmanager
-def beside(engine: sa.Engine, file: Path) -> Iterator[sa.Connection]:
+def beside(engine: sa.Engine, file: Path | None) -> Iterator[sa.Connection]:
     """Have the tables of a file beside the catalogue's, in a transaction that leaves nothing."""
     with attached(engine, file, SCHEMA), engine.connect() as connection:
         try:
@@ -100,17 +101,26 @@ class Runs:
     def outcome(self, engine: sa.Engine, folder: Path, *, singly: bool) -> object:
         """Take both sources, and return what is told and all that the tables hold."""
         file = folder / f"{singly}"
-        prepare(file, "hikaze", self.second)
+        prepare(file, "hikaze", self.second, frozenset() if singly else self._taken(engine))
         if singly:
             take_with_care(file)
         with beside(engine, file) as connection:
-            detect(connection, [Found(path, 7) for path in sorted(self.detected)], ROOTS, NOW)
-            rows = [StagedRow(row, on_disk=self.found.get(row.path)) for row in self.first]
-            told = [import_rows(connection, "hikaze", SOURCE, rows, NOW, lambda _: None)]
-            for row in get_pending_imports(connection)[:1]:
-                drop_pending(connection, row.id)
-            told.append(self._take_second(connection))
-            return _held(connection, told[1], self.second)
+            self._take_first(connection)
+            return _held(connection, self._take_second(connection), self.second)
+
+    def _taken(self, engine: sa.Engine) -> Taken:
+        """Return what the process that reads the second source finds of the first."""
+        with beside(engine, None) as connection:
+            self._take_first(connection)
+            asked = connection.exec_driver_sql(TAKEN_BEFORE, ("hikaze", storable_path(SOURCE)))
+            return {(key, digest, path) for key, digest, path in asked}
+
+    def _take_first(self, connection: sa.Connection) -> None:
+        detect(connection, [Found(path, 7) for path in sorted(self.detected)], ROOTS, NOW)
+        rows = [StagedRow(row, on_disk=self.found.get(row.path)) for row in self.first]
+        import_rows(connection, "hikaze", SOURCE, rows, NOW, lambda _: None)
+        for row in get_pending_imports(connection)[:1]:
+            drop_pending(connection, row.id)
 
     def _take_second(self, connection: sa.Connection) -> TakenRows:
         known = survey(connection, "hikaze", SOURCE, again=self.again)
@@ -200,3 +210,29 @@ async def test_a_row_that_an_earlier_map_placed_is_looked_for_where_it_is(
     await catalogue.import_rows("hikaze", "/old", [], NOW, lambda _: None, prepared=tmp_path / "first")
     prepare(tmp_path / "again", "hikaze", [replace(row, path="/srv/a.pt", is_mapped=False)])
     assert (await catalogue.survey("hikaze", "/old", tmp_path / "again")).unchanged == ["/m/a.pt"]
+
+
+async def test_of_rows_that_are_taken_only_the_paths_are_handed_over(catalogue: Catalogue, tmp_path: Path) -> None:
+    names = ("same", "changed", "dropped", "moved")
+    rows = [LegacyRow(key=n, digest="1", path=f"/m/{n}{NOT_UTF8[3]}", original_path="/old") for n in names]
+    prepare(tmp_path / "first", "hikaze", rows)
+    await catalogue.import_rows("hikaze", SOURCE, [], NOW, lambda _: None, prepared=tmp_path / "first")
+    dropped = next(row for row in await catalogue.pending_imports() if "dropped" in row.path)
+    await catalogue.drop_pending(dropped.id)
+    rows[1] = replace(rows[1], digest="2")
+    rows[3] = replace(rows[3], path="/elsewhere", is_mapped=True)
+    for source, numbers in ((SOURCE, [2, 3, 4]), ("/other", [1, 2, 3, 4])):
+        file = tmp_path / f"again{len(numbers)}"
+        prepare_news(file, "hikaze", source, rows, catalogue=catalogue.database.path)
+        assert rows_of(file, "SELECT number FROM rows") == [(number,) for number in numbers]
+    taken = await catalogue.import_rows("hikaze", SOURCE, [], NOW, lambda _: None, prepared=tmp_path / "again3")
+    assert (taken.unchanged, taken.dropped) == (2, 1)
+    assert sorted(row.row.key for row in taken.rows) == ["changed", "moved"]
+    assert (await catalogue.survey("hikaze", SOURCE, tmp_path / "again3")).unchanged[-1] == rows[0].path
+
+
+def test_a_catalogue_that_cannot_be_asked_now_has_all_rows_handed_over(tmp_path: Path) -> None:
+    row = LegacyRow(key="1", digest="1", path="/m/a.pt", original_path="/m/a.pt")
+    prepare_news(tmp_path / "rows", "hikaze", "/old", [row], catalogue=tmp_path / "no catalogue")
+    assert rows_of(tmp_path / "rows", "SELECT path FROM rows") == [("/m/a.pt",)]
+    assert not (tmp_path / "no catalogue").exists()

@@ -5,13 +5,14 @@ import errno
 import pickle
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.sidecar_library import SIDECAR_SAMPLE, TRUTH
 
 from modelkeep.base.workers import WorkerPool
-from modelkeep.catalogue.prepared import prepare
+from modelkeep.catalogue.prepared import prepare_news
 from modelkeep.domain.legacy import LegacyRow
 from modelkeep.domain.naming import PathMap
 from modelkeep.errors import SourceError
@@ -122,6 +123,9 @@ def test_a_source_that_holds_nothing_of_the_tool_is_told(tmp_path: Path) -> None
         content_of("sidecars", tmp_path / "absent")
 
 
+PREPARE = partial(prepare_news, catalogue=Path("/nonexistent"))
+
+
 class Shut:
     """A source in which one folder may not be read."""
 
@@ -133,7 +137,7 @@ class Shut:
 
 async def test_what_the_system_does_not_let_us_read_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="inner may not be read by this user"):
-        await read_apart(Shut(), SourceOptions(tmp_path, scratch=tmp_path), prepare)
+        await read_apart(Shut(), SourceOptions(tmp_path, scratch=tmp_path), PREPARE)
 
 
 class Said:
@@ -156,7 +160,7 @@ async def test_a_reading_that_is_called_off_at_its_very_end_leaves_nothing_eithe
         return abandon(pool, wait_seconds)
 
     monkeypatch.setattr(WorkerPool, "abandon", hold)
-    reading = asyncio.create_task(read_apart(Said(), SourceOptions(tmp_path, scratch=tmp_path), prepare))
+    reading = asyncio.create_task(read_apart(Said(), SourceOptions(tmp_path, scratch=tmp_path), PREPARE))
     await asyncio.to_thread(is_read.wait, 60)
     reading.cancel()
     may_end.set()
@@ -172,4 +176,4 @@ def names_in(folder: Path) -> list[str]:
 async def test_records_come_whole_from_the_process_that_reads_them(tmp_path: Path) -> None:
     importer, options = importer_for("sidecars"), SourceOptions(MODELS, scratch=tmp_path)
     assert pickle.loads(pickle.dumps(importer)) == importer
-    assert await read_apart(importer, options, prepare) == importer.read(options)
+    assert await read_apart(importer, options, PREPARE) == importer.read(options)

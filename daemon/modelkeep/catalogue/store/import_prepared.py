@@ -92,9 +92,7 @@ def take_prepared(
     plain = _take_plain(connection, about, now_ms, on_disk) if {Way.AS_MODEL, Way.WAITING} & counts.keys() else []
     standing.drop(connection, checkfirst=False)
     dropped = counts[Way.DROPPED]
-    return TakenAtOnce(
-        plain, counts.get(Way.AS_MODEL, 0), counts[Way.UNCHANGED] + dropped, dropped, [*singly, *since]
-    )
+    return TakenAtOnce(plain, counts[Way.AS_MODEL], counts[Way.UNCHANGED] + dropped, dropped, [*singly, *since])
 
 
 def _take_plain(

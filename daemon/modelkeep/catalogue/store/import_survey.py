@@ -1,5 +1,6 @@
 """What the catalogue knows of prepared rows: asked of all of them at once, so that few become values."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from modelkeep.base.collector import collector_paused
 from modelkeep.catalogue.columns import PathText
 from modelkeep.catalogue.dialect import among
-from modelkeep.catalogue.prepared import FURTHER, ROWS, TAGS, row_of
+from modelkeep.catalogue.prepared import FURTHER, ROWS, TAGS, TAKEN, row_of
 from modelkeep.catalogue.store.bulk import all_rows
 from modelkeep.catalogue.store.import_place import prefixes, stays
 from modelkeep.catalogue.tables import imported_rows, locations, models, pending_import
@@ -27,8 +28,9 @@ def _table(name: str, columns: Sequence[str], held: sa.MetaData) -> sa.Table:
 
 
 _file = sa.MetaData(schema=SCHEMA)
-prepared_rows, _further, prepared_tags = (
-    _table(name, columns, _file) for name, columns in (("rows", ROWS), ("further", FURTHER), ("tags", TAGS))
+prepared_rows, _taken, _further, prepared_tags = (
+    _table(name, columns, _file)
+    for name, columns in (("rows", ROWS), ("taken", TAKEN), ("further", FURTHER), ("tags", TAGS))
 )
 
 standing = sa.Table(
@@ -58,7 +60,7 @@ class Way(IntEnum):
     WAITING = 4
 
 
-def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> dict[Way, int]:
+def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> Counter[Way]:
     """Note of each prepared row how it is to be taken, in a temporary table; returns how many rows there are of each.
 
     Args:
@@ -84,7 +86,9 @@ def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> 
     connection.execute(sa.insert(standing).from_select(["number", "way", "is_told"], chosen))
     _follow_moved(connection, row, before, joined)
     counted = sa.select(standing.c.way, sa.func.count()).group_by(standing.c.way)
-    return {Way.UNCHANGED: 0, Way.DROPPED: 0} | {Way(way): count for way, count in connection.execute(counted)}
+    counts = Counter({Way(way): count for way, count in connection.execute(counted)})
+    counts[Way.UNCHANGED] += connection.execute(sa.select(sa.func.count()).select_from(_taken)).scalar_one()
+    return counts
 
 
 @collector_paused()
@@ -183,7 +187,7 @@ def _unchanged_paths(connection: sa.Connection, kind: str, source: str) -> list[
     row, before, joined = _with_earlier(connection, kind, source)
     there = joined.join(standing, standing.c.number == row.number)
     query = sa.select(before.path).select_from(there).where(standing.c.way < Way.CAREFULLY)
-    return [path for (path,) in all_rows(connection, query)]
+    return [path for held in (query, sa.select(_taken.c.path)) for (path,) in all_rows(connection, held)]
 
 
 def _loaded(connection: sa.Connection, numbers: Collection[int]) -> Iterator[tuple[int, LegacyRow]]:
