@@ -96,11 +96,8 @@ def record_of(seq: int, ts: str, event: str, fields: Mapping[str, object]) -> di
         raise ValueError(f"{event}: the journal keeps the names {', '.join(sorted(reserved))} for itself")
     if not _is_event(event):
         raise ValueError(f"{event!r} is no name of an event; they are spelled noun.verb_past")
-    record: dict[str, object] = {"seq": seq, "ts": ts, "event": event}
-    if "migration" in fields:
-        record["migration"] = fields["migration"]
-    record.update(fields)
-    return record
+    first = {"migration": fields["migration"]} if "migration" in fields else {}
+    return {"seq": seq, "ts": ts, "event": event, **first, **fields}
 
 
 @lru_cache(maxsize=256)

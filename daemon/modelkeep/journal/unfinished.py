@@ -29,7 +29,7 @@ class UnfinishedMigrations:
 
     def note(self, line: bytes) -> None:
         """Take a sound line into account."""
-        match = _TURNING_POINT.match(line)
+        match = _TURNING_POINT.match(line) if b'"migration":' in line else None
         if match is None:
             return
         planned, spelled = match.groups()
@@ -64,5 +64,5 @@ class UnfinishedMigrations:
 
 def _parse_migration(line: bytes) -> str:
     """Return the id that is spelled with escapes, or nothing where there is none."""
-    head = read_head(line) if b'"migration":' in line else None
+    head = read_head(line)
     return head.migration if head else ""
