@@ -55,7 +55,8 @@ class HeaderImages:
 
     async def _take_one(self, known: ModelDetails) -> bool:
         """Take the first image in a header that can be used; returns whether all is done that can be."""
-        place = next((place for place in known.locations if place.state is LocationState.PRESENT), None)
+        places = (place for place in known.locations if place.state is LocationState.PRESENT and place.is_read)
+        place = next(places, None)
         found = await self._read(place) if place is not None else None
         if found is None or place is None:
             return False
@@ -87,7 +88,7 @@ class HeaderImages:
 def _images_in(path: str, known: Fingerprint | None) -> list[bytes] | None:
     descriptor, seen = open_and_see(path)
     try:
-        if not seen.fingerprint.same_file_at_same_path(known):
+        if not seen.fingerprint.is_untouched_since(known):
             return None
         return header_images(seen.fingerprint.size_bytes, lambda offset, length: os.pread(descriptor, length, offset))
     finally:

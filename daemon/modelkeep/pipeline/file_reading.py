@@ -26,6 +26,12 @@ STRETCH_BYTES = 256 * WINDOW_BYTES
 LATER_BYTES = 64 << 20
 """A smaller file is not read a second time to save a digest: opening it costs more than that."""
 
+FILE_CLOCK = 5
+"""CLOCK_REALTIME_COARSE of clock_gettime(2), of which Python does not know: it tells the times of files."""
+
+TICK_SECONDS_MAX = 0.02
+"""By how much that clock goes on at once: 1 to 10 ms, as the kernel was built (since Linux 6.13 less)."""
+
 _AUTOV1_END = AUTOV1_BEGIN + AUTOV1_BYTES
 
 CHECK_BYTES = 64 << 20
@@ -80,6 +86,7 @@ class FileBeingRead:
         self._path = path
         self._descriptor, seen = open_and_see(path)
         self._before = seen.fingerprint
+        _await_other_times(self._before.ctime_ns or 0)
         size_bytes = self._before.size_bytes
         self._has_names = size_bytes >= CHECK_BYTES and os.fstat(self._descriptor).st_nlink > 0
         self._next_check = CHECK_BYTES
@@ -214,3 +221,15 @@ class FileBeingRead:
 
     def _changed(self) -> FileFailure:
         return FileFailure("changed", f"{os.path.basename(self._path)} changed while it was read")
+
+
+def _await_other_times(changed_ns: int) -> None:
+    """Wait until what is written has other times than those at which a file changed last.
+
+    Else nobody could tell that it was written after it had been read.
+    """
+    for _ in range(round(1000 * TICK_SECONDS_MAX)):
+        ahead_seconds = (changed_ns - time.clock_gettime_ns(FILE_CLOCK)) / 1e9
+        if not 0 <= ahead_seconds < TICK_SECONDS_MAX:  # times that lie far ahead are not told by our clock
+            return
+        time.sleep(0.001)

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from blake3 import blake3
 from tests.fakes import NOT_UTF8
-from tests.libraries import sha256_of
+from tests.libraries import sha256_of, write_and_date_back
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.store.locations import put_location
@@ -37,12 +37,6 @@ class Scene:
 
     def within(self, root: Path) -> Confirming:
         return Confirming(self.catalogue, Roots([Root(str(root))]), self.records.extend)
-
-    def dated_back(self) -> None:
-        """Write the file such that neither its size nor its mtime tell of it."""
-        before = self.path.stat()
-        self.path.write_bytes(self.content[::-1])
-        os.utime(self.path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     async def blake3(self) -> str:
         known = await self.catalogue.model(self.sha256)
@@ -90,7 +84,7 @@ async def test_two_that_ask_at_once_are_answered_by_one_reading(scene: Scene) ->
     ("change", "refused"),
     [
         (lambda scene: scene.path.write_bytes(b"other"), HashError),
-        (lambda scene: scene.dated_back(), HashError),
+        (lambda scene: write_and_date_back(scene.path, scene.content[::-1]), HashError),
         (lambda scene: scene.path.unlink(), HashError),
         (lambda scene: scene.confirming.stop(), HashCancelled),
         (lambda scene: setattr(scene, "confirming", scene.within(Path("/nowhere"))), OutsideRoots),

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -169,3 +170,15 @@ def test_only_what_was_not_in_memory_before_is_given_back(tmp_path: Path, sha256
         assert read(path, sha256)[0] == "digest"
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         assert cached_windows(file.fileno(), 0, 4 * WINDOW_BYTES, WINDOW_BYTES) == b"\0\0\1\0"
+
+
+@pytest.mark.parametrize(("ahead_ns", "waits"), [(0, True), (19_999_999, True), (20_000_000, False), (-1, False)])
+def test_what_is_written_after_it_was_read_has_other_times(
+    model: Path, monkeypatch: pytest.MonkeyPatch, ahead_ns: int, waits: bool
+) -> None:
+    """The clock of file times goes on in steps: what changes twice within one has the same times."""
+    changed_ns = model.stat().st_ctime_ns
+    told = iter([changed_ns - ahead_ns, changed_ns + 1])
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda clock: next(told))
+    FileBeingRead(1, str(model), Hashlib("")).close()
+    assert list(told) == ([] if waits else [changed_ns + 1])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.exchanges import exchange
+from tests.libraries import write_and_date_back
 from tests.unit.watch.test_intake import MISSING, NOW, PRESENT, A, B, Bench
 
 from modelkeep.disk.files import fingerprint_of
@@ -36,15 +37,6 @@ def seen(path: str) -> Fingerprint:
     status = fingerprint_of(path)
     assert status is not None
     return status
-
-
-def write_and_date_back(path: str, content: bytes) -> None:
-    """Write a file in place such that neither its size nor its mtime tell of it."""
-    before = Path(path).stat()
-    assert len(content) == before.st_size
-    with open(path, "r+b") as file:  # noqa: PTH123 - nothing of this may be awaited
-        file.write(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def first(monkeypatch: pytest.MonkeyPatch, owner: object, method: str, act: Callable[[], Awaitable[object]]) -> None:
@@ -161,7 +153,7 @@ class TestWrittenFiles:
     ) -> None:
         other, new = bench.put("g/a.pt", b"3"), bench.at("new/a.pt")
         events: list[WatchEvent]
-        write_and_date_back(path, b"2")
+        write_and_date_back(Path(path), b"2")
         if way == "folders":
             exchange(Path(bench.at("f")), Path(bench.at("g")))
             new, events = other, [FolderExchanged(bench.at("f"), bench.at("g"))]
@@ -186,7 +178,7 @@ class TestWrittenFiles:
 
     async def test_a_file_whose_folder_was_elsewhere_for_a_moment_is_doubted(self, bench: Bench, path: str) -> None:
         bench.put("g/b.pt")
-        write_and_date_back(path, b"2")
+        write_and_date_back(Path(path), b"2")
         there = FolderExchanged(bench.at("f"), bench.at("g"))
         # It is back before one looks, and that is told later.
         await bench.apply(FileClosed(path), there)
@@ -197,7 +189,7 @@ class TestWrittenFiles:
         self, bench: Bench, path: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         new = bench.at("f/new.pt")
-        write_and_date_back(path, b"2")
+        write_and_date_back(Path(path), b"2")
 
         async def rename() -> None:
             bench.rename("f/a.pt", "f/new.pt")
