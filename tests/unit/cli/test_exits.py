@@ -1,8 +1,14 @@
 import asyncio
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
 
 import pytest
 
+from modelkeep import __version__
 from modelkeep.cli.exits import signals_held_back, terminated_in_order
 
 
@@ -59,3 +65,33 @@ def test_signals_that_are_held_back_arrive_when_the_work_is_whole() -> None:
         work()
 
     assert done == ["whole"]
+
+
+WITH_MORE_TO_SAY = """\
+import atexit, sys, threading
+from modelkeep.__main__ import main
+atexit.register(print, "at exit")
+if sys.argv.pop() == "later":
+    threading.Thread(target=lambda: (threading.main_thread().join(), print("later"))).start()
+sys.argv.append("--version")
+main()
+"""
+
+
+def _end_of_program(more: str, out: int | IO[bytes]) -> "subprocess.CompletedProcess[bytes]":
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run([sys.executable, "-c", WITH_MORE_TO_SAY, more], stdout=out, stderr=-1, env=buffered)
+
+
+@pytest.mark.parametrize(("more", "said"), [("nothing", []), ("later", ["later"])])
+def test_the_program_ends_when_all_is_said_and_done(more: str, said: list[str]) -> None:
+    done = _end_of_program(more, subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().splitlines() == [f"modelkeep {__version__}", *said, "at exit"]
+
+
+def test_what_the_program_could_not_say_is_no_success() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = _end_of_program("nothing", full)
+    assert done.returncode == 120
+    assert b"No space left on device" in done.stderr
