@@ -4,6 +4,7 @@ Alembic is loaded by those who upgrade one: it is a fifth of what a start would 
 is made of the tables as they are now, which are what the revisions end with.
 """
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -90,8 +91,8 @@ def _make(path: Path, revision: str) -> None:
     engine = writing_engine(draft)
     try:
         with engine.begin() as connection:
-            metadata.create_all(connection)
-            _RECORD.create(connection)
+            for statement in _schema():
+                connection.exec_driver_sql(statement)
             connection.execute(sa.insert(_RECORD).values(version_num=revision))
     finally:
         engine.dispose()
@@ -102,6 +103,20 @@ def _make(path: Path, revision: str) -> None:
     draft.replace(path)
     reach("catalogue.publish.after")
     sync_folder(path.parent)
+
+
+@cache
+def _schema() -> tuple[str, ...]:
+    """Return the statements that make the tables of a new catalogue."""
+    made: list[str] = []
+
+    def note(element: sa.ClauseElement, *_: object) -> None:
+        made.append(str(element.compile(dialect=engine.dialect)))
+
+    engine = sa.create_mock_engine("sqlite://", note)
+    for tables in (metadata, _RECORD.metadata):
+        tables.create_all(engine, checkfirst=False)
+    return tuple(made)
 
 
 def _beside(path: Path, suffix: str) -> Path:
