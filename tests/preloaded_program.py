@@ -3,13 +3,15 @@
     python -m tests.preloaded_program FD    requests come through the socket of that number, see `program_forks.py`
 
 A fork is what the same command line would be by exec, from the first line of the program's entry on: its own process,
-session, environment and standard streams. Nothing but imports is done before the fork; no thread runs, and no file is
-open but the socket. What differs is told where it matters: `/proc/PID/cmdline`, and what counts memory.
+session, environment and standard streams. Before the fork imports are done, and what a process makes ready only once:
+SQL statements and patterns. No thread runs then, and no file is open but the socket. What differs is told where it
+matters: `/proc/PID/cmdline`, and what counts memory.
 """
 
 import ctypes
 import gc
 import importlib
+import inspect
 import json
 import os
 import runpy
@@ -19,6 +21,8 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+
+from tests.crash.lives import rehearse
 
 LOADED_FIRST = (
     *("modelkeep.cli.app", "modelkeep.cli.changing", "modelkeep.cli.reading", "modelkeep.service.running"),
@@ -39,7 +43,7 @@ LOADED_FIRST = (
         "uvicorn.protocols.http.auto",
         "uvicorn.protocols.websockets.auto",
     ),
-    *("apscheduler.executors.asyncio", "typer._click.decorators", "encodings.idna"),
+    *("apscheduler.executors.asyncio", "typer._click.decorators", "encodings.idna", "anyio._backends._asyncio"),
 )
 """What most commands load; the rest loads when it is asked for, as it does without a fork."""
 
@@ -53,6 +57,8 @@ def main(control: socket.socket) -> None:
     """Answer requests until the other end is closed; returns in each fork of which the program is to be made."""
     for name in LOADED_FIRST:
         importlib.import_module(name)
+    rehearse()
+    inspect.getsourcelines(rehearse)  # FastAPI asks for those of each function that answers
     gc.freeze()
     assert threading.active_count() == len(list(Path("/proc/self/task").iterdir())) == 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the end of the tests is the end of this process

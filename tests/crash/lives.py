@@ -17,18 +17,23 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ParamSpec, TypeVar
+from unittest.mock import patch
 
 from tests.crash import sync_log
 from tests.crash.job import Job
 from tests.crash.power import cut_power
+from tests.crash.tiny_library import make_library
 from tests.fakes import followed
+from tests.waiting import wait_until
 
 from modelkeep.base import failpoints, workers
 from modelkeep.catalogue.upgrade import back_up, upgrade
 from modelkeep.dev.hashing_double import StandInHashing
+from modelkeep.disk import looks
 from modelkeep.disk.durable import make_folder
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.legacy import ImportOrder
@@ -70,6 +75,7 @@ def main(argument: str) -> None:
 
 def serve() -> None:
     """Live each job of standard input in a fork; answer with its process id, and with its exit status at its end."""
+    rehearse()
     gc.freeze()
     for line in sys.stdin:
         child = os.fork()
@@ -78,6 +84,21 @@ def serve() -> None:
         print(json.dumps(child), flush=True)
         _, status = os.waitpid(child, 0)
         print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+
+
+def rehearse() -> None:
+    """Live once in this process: forks of it find ready what each would make ready anew, statements above all.
+
+    Nothing else is left of it when this returns: no thread, no open file, and no folder.
+    """
+    with TemporaryDirectory() as folder, ExitStack() as patches:
+        for module in (holdings, reading):
+            patches.enter_context(patch.object(module, "WorkerPool", InlinePool))
+        patches.enter_context(patch.object(looks, "IDLE_SECONDS", 0.0))
+        library = make_library(Path(folder))
+        data_dir, source, root = (str(path) for path in (Path(folder) / "state", library.source, library.root))
+        asyncio.run(life(Job(data_dir, source, root, acknowledgements="", output=""), lambda _: True))
+        wait_until(lambda: len(list(Path("/proc/self/task").iterdir())) == 1, what="the rehearsal's threads to end")
 
 
 def live(job: Job) -> None:
@@ -217,7 +238,7 @@ async def life(job: Job, acknowledge: Acknowledge) -> None:
 
 @asynccontextmanager
 async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
-    looks = DiskLooks(followed(job.root))
+    own_looks = DiskLooks(followed(job.root))
     pool = HashPool(1, step_back=False)
     pipeline = Pipeline(
         PipelineOptions(settle_seconds=0.0, retry_base_seconds=0.02, strategy=Strategy.AUTO),
@@ -225,12 +246,12 @@ async def _pipeline(job: Job, kept: Holdings) -> AsyncIterator[Pipeline]:
         kept.images,
         kept.journal,
         kept.changes,
-        StandInHashing(pool, _digest_of, looks) if job.inline else pool,
-        looks,
+        StandInHashing(pool, _digest_of, own_looks) if job.inline else pool,
+        own_looks,
         kept.troubles,
         on_touched=lambda _: None,
     )
-    context = Context(kept.catalogue, pipeline, kept.journal.append_many, looks, (".safetensors",))
+    context = Context(kept.catalogue, pipeline, kept.journal.append_many, own_looks, (".safetensors",))
     intake = Intake(context, lambda _: None)
     running = asyncio.create_task(pipeline.run())
     try:
