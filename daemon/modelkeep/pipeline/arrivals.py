@@ -100,7 +100,7 @@ class Arrivals:
             job: of the path.
             has_row: whether the catalogue still has its row; if so, it is about the file that is there now.
         """
-        job.touched = bool(job.pending_id)
+        job.touched |= bool(job.pending_id)
         if not self._stages.withdraw(job):
             return
         if job.pending_id and has_row:

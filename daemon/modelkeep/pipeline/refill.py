@@ -80,15 +80,13 @@ class Refill:
         self._asked.set()
 
     def doubted(self, paths: Sequence[str]) -> None:
-        """Have those of these files read that are claimed or doubted, when nothing else is to do."""
+        """Have those of these files read that are claimed or doubted, when nothing else is to do.
+
+        Something happened to them: they may not have been there, or by another name, when they were tried.
+        """
         if paths:
             self._claims_tried.difference_update(paths)
             self._asked.set()
-
-    def happened_at(self, paths: Sequence[str]) -> None:
-        """Try again the claims on files to which something happened: they may not have been there a moment ago."""
-        if not self._claims_tried.isdisjoint(paths):
-            self.doubted(paths)
 
     async def run(self) -> None:
         """Fetch whenever asked, until cancelled."""

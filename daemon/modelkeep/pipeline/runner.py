@@ -167,6 +167,11 @@ class Pipeline:
         """Whether nothing is on its way."""
         return not len(self.jobs)
 
+    @property
+    def will_look_again(self) -> bool:
+        """Whether something happened to a file of which it is just being noted what was read."""
+        return any(job.touched for job in self.jobs.in_stage(Stage.JUDGING, Stage.MIGRATING))
+
     def pause(self) -> None:
         """Begin no more background hashing; questions are still answered."""
         self.hashing.paused = self._refill.resting = True
@@ -193,12 +198,12 @@ class Pipeline:
 
     def renamed(self, moved: Moved) -> None:
         """Follow the rename of a file in hand."""
-        self._refill.happened_at([moved.new])
+        self._refill.doubted([moved.new])
         self._arrivals.renamed(moved)
 
     def exchanged(self, moves: Sequence[Moved]) -> None:
         """Follow files in hand that changed places."""
-        self._refill.happened_at([move.new for move in moves])
+        self._refill.doubted([move.new for move in moves])
         self._arrivals.exchanged(moves)
 
     def gone(self, path: str) -> None:
@@ -207,7 +212,7 @@ class Pipeline:
 
     def looked_at(self, paths: Sequence[str]) -> None:
         """Have files that are at work looked at once more when that is done, and claims on them tried again."""
-        self._refill.happened_at(paths)
+        self._refill.doubted(paths)
         self._arrivals.looked_at(paths)
 
     def doubted(self, paths: Sequence[str]) -> None:

@@ -96,11 +96,11 @@ class Daemon:
             hasher,
             self._looks,
             holdings.troubles,
-            on_touched=lambda path: self._events.put(FileAppeared(path)),
+            on_touched=lambda path: self._events.put_again(FileAppeared(path)),
             manners=Manners(look_at_pressure) if settings.hashing.yield_under_pressure else None,
             successions=self._successions,
             on_read=lambda hashes: self._sidecars.hear_contents(hashes),
-            on_absent=lambda path: self._events.put(FileGone(path)),
+            on_absent=lambda path: self._events.put_again(FileGone(path)),
         )
         context = Context(holdings.catalogue, self._pipeline, record, self._looks, extensions)
         self._intake = Intake(context, self._lost_track)
@@ -128,7 +128,7 @@ class Daemon:
             self._looks,
             state=lambda: self._state,
             url=lambda: self.url,
-            is_behind=lambda: self._events.is_behind,
+            is_behind=lambda: self._events.is_behind or self._pipeline.will_look_again,
             after_import=self._after_import,
             fallback_encoding=settings.sidecars.fallback_encoding,
         )

@@ -83,12 +83,16 @@ class EventQueue:
         self._waking = False
         self._busy_since: float | None = None
         self._taken_at = 0.0
+        self._looks_again = False
 
     @property
     def is_behind(self) -> bool:
-        """Whether what happened in the roots has been waiting to be taken in for longer than usual."""
+        """Whether what happened in the roots has been waiting to be taken in for longer than usual.
+
+        So it has where something has to be looked at again: that happened a while ago.
+        """
         since = self._busy_since
-        return since is not None and time.monotonic() - since > _USUAL_SECONDS
+        return self._looks_again or (since is not None and time.monotonic() - since > _USUAL_SECONDS)
 
     @property
     def stalled_seconds(self) -> float:
@@ -111,10 +115,15 @@ class EventQueue:
             except RuntimeError:  # the loop is closed: the daemon has stopped
                 self._events.clear()
 
+    def put_again(self, event: WatchEvent) -> None:
+        """Hand over, on the event loop, that something is to be looked at again."""
+        self._looks_again = True
+        self.put(event)
+
     async def take(self, most: int) -> list[WatchEvent]:
         """Wait for events and return them in order, at most so many at once."""
         while not self._events:
-            self._busy_since = None
+            self._busy_since, self._looks_again = None, False
             self._ready.clear()
             await self._ready.wait()
         self._taken_at = time.monotonic()

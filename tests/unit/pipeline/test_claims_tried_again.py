@@ -80,6 +80,24 @@ async def test_a_file_of_which_something_is_known_anew_while_it_is_looked_at_is_
     assert line.pool.begun == [path]
 
 
+@pytest.mark.parametrize("told", ["looked at", "renamed", "exchanged"])
+async def test_a_doubt_that_went_along_with_a_rename_is_read(line: Line, told: str) -> None:
+    """It was tried under the old name, if at all, and whoever followed the rename did not see the file."""
+    path = await known(line)
+    new = str(Path(path).with_name("b.safetensors"))
+    await line.catalogue.distrust([path])
+    os.rename(path, new)  # noqa: PTH104
+    moved = await line.catalogue.move_paths([Rename(path, new)], line.now)
+    if told == "looked at":
+        line.pipeline.looked_at([new])
+    elif told == "renamed":
+        line.pipeline.renamed(moved[0])
+    else:
+        line.pipeline.exchanged(moved)
+    assert await line.migrated(new)
+    assert line.pool.begun == [new]
+
+
 async def test_what_was_said_of_one_name_settles_no_other_when_it_is_another_content(line: Line) -> None:
     path = await known(line)
     other = str(Path(path).with_name("b.safetensors"))

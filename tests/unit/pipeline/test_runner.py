@@ -277,12 +277,15 @@ class TestTheWayOfAFile:
 
         async def look_and_migrate(*arguments: Any) -> Any:
             line.pipeline.looked_at([row.path] if is_read else [])
+            assert line.pipeline.will_look_again
             return await migrate(*arguments)
 
         line.pipeline.looked_at([] if is_read else [row.path])
+        assert not line.pipeline.will_look_again
         with patch.object(line.catalogue, "migrate", look_and_migrate):
             await line.migrated(row.path)
         assert line.touched == [row.path]
+        assert not line.pipeline.will_look_again
 
     async def test_a_file_that_waits_to_be_read_is_looked_at_then(self, make_line: MakeLine) -> None:
         line = make_line(60.0)

@@ -397,6 +397,16 @@ class TestEventQueue:
         queue.put(FileGone("b"))
         assert await waiting == [FileGone("b")]
 
+    async def test_whoever_has_to_look_again_is_behind_until_he_has(self) -> None:
+        queue = EventQueue(asyncio.get_running_loop())
+        queue.put_again(FileGone("a"))
+        assert queue.is_behind
+        assert await queue.take(10) == [FileGone("a")]
+        assert queue.is_behind
+        waiting = asyncio.create_task(queue.take(10))
+        await wait_until_async(lambda: not queue.is_behind)
+        waiting.cancel()
+
     async def test_that_events_were_lost_is_told_before_those_that_wait(self) -> None:
         queue = EventQueue(asyncio.get_running_loop())
         for event in (FileGone("a"), FileGone("b"), EventsLost("root")):
