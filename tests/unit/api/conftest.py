@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import astuple, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from modelkeep.api.access import AccessRules, Transport
 from modelkeep.api.app import create_app, guarded
@@ -323,6 +325,12 @@ def backend() -> FakeBackend:
     return FakeBackend()
 
 
+@cache
+def _app_for(rules: AccessRules) -> FastAPI:
+    """Return an application that is told by each test whom to ask: to make its routes ready takes long."""
+    return create_app(FakeBackend(), rules, version="1.2.3")
+
+
 @pytest.fixture
 def make_client(backend: FakeBackend) -> ClientMaker:
     """Return a maker of clients: by default a program on this machine, on TCP, without a token."""
@@ -333,8 +341,9 @@ def make_client(backend: FakeBackend) -> ClientMaker:
         known = rules or AccessRules(
             allowed_origins=("http://127.0.0.1:8188",), own_names=("workstation",), import_folders=(Path("/old"),)
         )
-        app = guarded(create_app(backend, known, version="1.2.3"), known, transport)
-        way = httpx.ASGITransport(app, client=(caller, 50000))
+        app = _app_for(known)
+        app.state.backend = backend
+        way = httpx.ASGITransport(guarded(app, known, transport), client=(caller, 50000))
         return httpx.AsyncClient(transport=way, base_url="http://127.0.0.1:8189")
 
     return make
