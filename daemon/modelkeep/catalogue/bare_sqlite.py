@@ -52,10 +52,6 @@ def read_set(path: Path, query: str, parameters: Sequence[str]) -> set[tuple[Any
         return set()
 
 
-_LARGE_PAGES = "PRAGMA page_size = 16384"
-"""Whoever reads such a file reads all of it, again and again."""
-
-
 def write_tables(path: Path, tables: Mapping[str, tuple[Sequence[str], Iterable[tuple[Any, ...]]]]) -> None:
     """Make a file that need not last, and nobody writes again.
 
