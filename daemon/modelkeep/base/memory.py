@@ -5,8 +5,11 @@ import gc
 import re
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+
+from modelkeep.base.unused_blocks import UnusedBlocks
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """Of malloc.h, see mallopt(3)."""
@@ -48,6 +51,17 @@ def leave_out(*packages: str) -> None:
         modules.setdefault(package, None)
 
 
+def load_unready(package: str) -> None:
+    """Load a library whose models are made ready when they are used, if ever, and not at once."""
+    from pydantic import BaseModel
+
+    BaseModel.model_config["defer_build"] = True
+    try:
+        import_module(package)
+    finally:
+        del BaseModel.model_config["defer_build"]
+
+
 def note_programs() -> None:
     """Remember where the program and its libraries lie, for as long as it runs; call it before other threads begin.
 
@@ -76,6 +90,20 @@ def give_back_memory() -> None:
     """Collect garbage, and give back what the allocator keeps, and pages of programs; takes some milliseconds."""
     gc.collect()
     for address, size_bytes in _programs:  # most of what a start needs is not needed again; the rest comes back
-        _C.madvise(address, size_bytes, _MADV_DONTNEED)
+        _drop(address, size_bytes)
+    with suppress(OSError):
+        _unused.hold()
     if hasattr(_C, "malloc_trim"):
         _C.malloc_trim(0)
+
+
+def take_memory_back() -> None:
+    """Have Python use again what it has room for: there is work."""
+    _unused.let_go()
+
+
+def _drop(address: int, size_bytes: int) -> None:
+    _C.madvise(address, size_bytes, _MADV_DONTNEED)
+
+
+_unused = UnusedBlocks(_drop)

@@ -6,7 +6,7 @@ Work and answers leave garbage, pages of the catalogue, and holes between.
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from modelkeep.base.memory import give_back_memory
+from modelkeep.base.memory import give_back_memory, take_memory_back
 
 
 class Resting:
@@ -40,6 +40,8 @@ class Resting:
         """Come to rest if nothing was done since the last look, and something since the last rest."""
         done, before = self._work_done(), self._seen
         self._seen = done
+        if done != before:
+            await asyncio.to_thread(take_memory_back)
         taken = (done, self._looks_taken())
         if self._is_idle() and done == before and taken != self._released:
             released, self._released = self._released, taken  # what fails is not tried again at each look

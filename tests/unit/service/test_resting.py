@@ -1,5 +1,9 @@
 """Memory is given back when work is done, once."""
 
+from functools import partial
+
+import pytest
+
 from modelkeep.service.resting import Resting
 
 
@@ -38,6 +42,17 @@ async def test_memory_is_given_back_once_after_each_time_of_work() -> None:
     assert await work.looks(5, 5, 5) == 1
     assert await work.looks(6, 7, 8) == 1, "it works"
     assert await work.looks(8, 8) == 2
+
+
+async def test_what_was_given_back_is_used_again_when_there_is_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("modelkeep.service.resting.give_back_memory", partial(told.append, "given"))
+    monkeypatch.setattr("modelkeep.service.resting.take_memory_back", partial(told.append, "taken"))
+    work = Work()
+    await work.looks(5, 5, 5)
+    assert told == ["taken", "given"]
+    await work.looks(6, 6)
+    assert told == ["taken", "given", "taken", "given"]
 
 
 async def test_what_was_put_off_is_done_first_a_part_at_each_look() -> None:
