@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
-from modelkeep.api.answers_base import Answer, Failure, Further
+from modelkeep.api.answers_base import Answer, Documented, Failure, Further
 from modelkeep.api.source_answers import AttachedSource
 
 
@@ -58,7 +58,7 @@ class ListedModel(FoundModel):
     images_count: int
 
 
-class Prompts(BaseModel):
+class Prompts(Documented):
     """The prompts that go with a model."""
 
     model_config = ConfigDict(extra="allow")
@@ -67,7 +67,7 @@ class Prompts(BaseModel):
     negative: Any
 
 
-class ModelMeta(BaseModel):
+class ModelMeta(Documented):
     """What is known of a model besides its columns, with every key of its source that is not understood."""
 
     model_config = ConfigDict(extra="allow")

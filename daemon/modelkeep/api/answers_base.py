@@ -3,13 +3,19 @@
 from pydantic import BaseModel, ConfigDict
 
 
-class Answer(BaseModel):
+class Documented(BaseModel):
+    """What only the documentation knows: answers are made without it, so it is made ready when that is asked for."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Answer(Documented):
     """An answer has these fields and no others."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Failure(BaseModel):
+class Failure(Documented):
     """Every error."""
 
     error: str

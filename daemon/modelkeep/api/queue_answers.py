@@ -2,13 +2,13 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from modelkeep.api.answers import DetailedModel, FullModel, Prompts, Tag
-from modelkeep.api.answers_base import Answer, Failure, Further
+from modelkeep.api.answers_base import Answer, Documented, Failure, Further
 
 
-class PendingMeta(BaseModel):
+class PendingMeta(Documented):
     """The same of a pending row; `images` are base names."""
 
     model_config = ConfigDict(extra="allow")

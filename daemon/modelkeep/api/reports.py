@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
-from modelkeep.api.answers_base import Answer
+from modelkeep.api.answers_base import Answer, Documented
 
 
 class Done(Answer):
@@ -13,7 +13,7 @@ class Done(Answer):
     status: Literal["success"]
 
 
-class Hashed(BaseModel):
+class Hashed(Documented):
     """A file's hash, and what became of its pending row."""
 
     sha256: str
@@ -173,7 +173,7 @@ class LocationCounts(Answer):
     unreachable: int
 
 
-class WatchedRoot(BaseModel):
+class WatchedRoot(Documented):
     """A root; `reason` says why it is not watched as it should be."""
 
     path: str
@@ -207,7 +207,7 @@ class Controller(Answer):
     hashing: Hashing
 
 
-class Status(BaseModel):
+class Status(Documented):
     """What `modelkeep status --json` prints; `troubles` is there while something is wrong."""
 
     model_config = ConfigDict(extra="allow")
@@ -225,10 +225,10 @@ class Status(BaseModel):
     hashing: Hashing
     watch: Watch
     journal: JournalSize
-    troubles: list[dict[str, Any]] = []
+    troubles: list[dict[str, Any]] = []  # noqa: RUF012 - pydantic copies it
 
 
-class Record(BaseModel):
+class Record(Documented):
     """A record of the journal; what it holds besides depends on its event."""
 
     model_config = ConfigDict(extra="allow")
