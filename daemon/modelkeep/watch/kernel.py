@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,19 @@ class Kernel(InotifyFD):
     def _add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
         # Theirs warns when a folder is watched already; asking the kernel again is how one knows that it is.
         watch = self._get_or_create_watch(path, mask)
-        watch.callbacks[id_] = callback
+        if isinstance(callback, Group) and watch.callbacks.keys() <= {id_}:
+            watch.callbacks = (
+                callback.alone
+            )  # one table for each of thousands of watches takes a third of their memory
+        else:
+            watch.callbacks = {**watch.callbacks, id_: callback}
         return watch.wd
+
+    def _remove_callback(self, wd: WatchDescriptor, id_: CallbackId) -> None:
+        watch = self._watch_for_wd.get(wd)
+        if watch is not None:
+            watch.callbacks = dict(watch.callbacks)  # theirs takes it out, and others have the same table
+        super()._remove_callback(wd, id_)
 
 
 class Group(InotifyWatchGroup):
@@ -116,6 +128,11 @@ class Group(InotifyWatchGroup):
     def __post_init__(self) -> None:
         self._move_event_grouper = Grouper()
         super().__post_init__()
+
+    @cached_property
+    def alone(self) -> dict[CallbackId, WatchCallback]:
+        """Who is told of what nobody else watches; never changed."""
+        return {self._id: self}
 
     def take_exchange(self, old: bytes, new: bytes) -> bool | None:
         """Return whether a rename is the first half of an exchange of folders; None when it is no half of one."""
