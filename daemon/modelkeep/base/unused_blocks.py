@@ -21,7 +21,7 @@ _POOL_BLOCKS, _POOL_REST_BYTES = divmod(_POOL_BYTES - _POOL_HEAD_BYTES, _BLOCK_B
 """An arena is divided into pools of blocks of one size, see Objects/obmalloc.c."""
 
 _HELD_BYTES_MAX = 1 << 28
-_LEFT_BLOCKS = (1 << 18) // _BLOCK_BYTES
+_LEFT_BYTES = 1 << 18
 """For the next requests of an idle daemon: Python would ask the system for a new arena."""
 
 _WORTH_BYTES = 1 << 22
@@ -43,7 +43,7 @@ class UnusedBlocks:
 
     def __init__(self, drop: Callable[[int, int], object]) -> None:
         self._drop = drop
-        self._held = array("Q")
+        self._held = _Runs()
 
     def hold(self) -> int:
         """Take what is unused, besides what is held already, and drop its pages; returns their size in bytes.
@@ -52,59 +52,89 @@ class UnusedBlocks:
             OSError: it cannot be told what is mapped.
         """
         taken = _take_unused(_mapped())
-        _free(taken[-_LEFT_BLOCKS:])
-        del taken[-_LEFT_BLOCKS:]
-        pages = list(whole_pages(sorted(taken)))
-        dropped = sum(end - start for start, end in pages)
-        if not self._held and dropped < _WORTH_BYTES:
-            _free(taken)
-            return 0
-        for start, end in pages:
-            self._drop(start, end - start)
-        self._held += taken
-        return dropped
+        _free(taken.cut(_LEFT_BYTES))
+        dropped = sum(end - start for start, end in whole_pages(taken))
+        if len(self._held) or dropped >= _WORTH_BYTES:
+            for start, end in whole_pages(taken):
+                self._drop(start, end - start)
+            self._held.extend(taken)
+            return dropped
+        _free(taken)
+        return 0
 
     def let_go(self) -> None:
         """Have Python use again what is held."""
-        held, self._held = self._held, array("Q")
+        held, self._held = self._held, _Runs()
         _free(held)
 
 
-def whole_pages(addresses: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield from where to where adjoining blocks fill whole pages.
+class _Runs:
+    """Adjoining blocks: from which address to which, in so little memory that it fits beside them."""
 
-    Args:
-        addresses: of blocks, in order.
-    """
-    first = 0
-    for following, address in enumerate(addresses, 1):
-        if following == len(addresses) or addresses[following] != address + _BLOCK_BYTES:
-            fills_pool = following - first == _POOL_BLOCKS and addresses[first] % _POOL_BYTES == _POOL_HEAD_BYTES
-            # Behind the last block of a pool there is no room for another one.
-            end = address + _BLOCK_BYTES + (_POOL_REST_BYTES if fills_pool else 0)
-            pages = range(-(-addresses[first] // PAGESIZE) * PAGESIZE, end - PAGESIZE + 1, PAGESIZE)
-            if pages:
-                yield pages[0], pages[-1] + PAGESIZE
-            first = following
+    def __init__(self) -> None:
+        self._starts, self._ends = array("Q"), array("Q")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._starts, self._ends, strict=True)
+
+    def add(self, address: int) -> None:
+        """Add a block, to the last run if it adjoins that."""
+        if self._ends and self._ends[-1] == address:
+            self._ends[-1] += _BLOCK_BYTES
+        else:
+            self._starts.append(address)
+            self._ends.append(address + _BLOCK_BYTES)
+
+    def extend(self, others: "_Runs") -> None:
+        """Add other runs."""
+        self._starts += others._starts
+        self._ends += others._ends
+
+    def cut(self, size_bytes: int) -> "_Runs":
+        """Take the last runs out that have this size together, and return them."""
+        cut = _Runs()
+        while self._starts and size_bytes > 0:
+            start, end = self._starts.pop(), self._ends.pop()
+            cut._starts.append(start)
+            cut._ends.append(end)
+            size_bytes -= end - start
+        return cut
 
 
-def _take_unused(mapped: Sequence[tuple[int, int]]) -> "array[int]":
-    """Return the addresses of new blocks: as many as there is room for in what is mapped."""
+def whole_pages(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield from where to where runs of blocks fill whole pages."""
+    for start, end in runs:
+        fills_pool = end - start == _POOL_BLOCKS * _BLOCK_BYTES and start % _POOL_BYTES == _POOL_HEAD_BYTES
+        # Behind the last block of a pool there is no room for another one.
+        filled = end + (_POOL_REST_BYTES if fills_pool else 0)
+        pages = range(-(-start // PAGESIZE) * PAGESIZE, filled - PAGESIZE + 1, PAGESIZE)
+        if pages:
+            yield pages[0], pages[-1] + PAGESIZE
+
+
+def _take_unused(mapped: Sequence[tuple[int, int]]) -> _Runs:
+    """Return new blocks: as many as there is room for in what is mapped."""
     starts = [start for start, _ in mapped]
-    taken = array("Q")
-    allocate, most = _python.PyObject_Malloc, _HELD_BYTES_MAX // _BLOCK_BYTES
-    while len(taken) < most and (address := allocate(_BLOCK_BYTES)):
+    taken = _Runs()
+    for _ in range(_HELD_BYTES_MAX // _BLOCK_BYTES):
+        address = _python.PyObject_Malloc(_BLOCK_BYTES)
+        if not address:
+            break
         if address >= mapped[bisect_right(starts, address) - 1][1]:  # the system was asked for more
             _python.PyObject_Free(address)
             break
-        taken.append(address)
+        taken.add(address)
     return taken
 
 
-def _free(addresses: Iterable[int]) -> None:
+def _free(runs: Iterable[tuple[int, int]]) -> None:
     free = _python.PyObject_Free
-    for address in addresses:
-        free(address)
+    for start, end in runs:
+        for address in range(start, end, _BLOCK_BYTES):
+            free(address)
 
 
 def _mapped() -> list[tuple[int, int]]:
