@@ -91,9 +91,7 @@ class Kernel(InotifyFD):
         # Theirs warns when a folder is watched already; asking the kernel again is how one knows that it is.
         watch = self._get_or_create_watch(path, mask)
         if isinstance(callback, Group) and watch.callbacks.keys() <= {id_}:
-            watch.callbacks = (
-                callback.alone
-            )  # one table for each of thousands of watches takes a third of their memory
+            watch.callbacks = callback.alone  # a table for each of thousands takes a third of their memory
         else:
             watch.callbacks = {**watch.callbacks, id_: callback}
         return watch.wd
