@@ -60,11 +60,7 @@ def write_tables(path: Path, tables: Mapping[str, tuple[Sequence[str], Iterable[
         tables: columns and rows of each, one after the other; a column `number` is the key.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for statement in (
-            "PRAGMA journal_mode = OFF",
-            "PRAGMA synchronous = OFF",
-            "BEGIN",
-        ):
+        for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN"):
             connection.execute(statement)
         for name, (columns, rows) in tables.items():
             keyed = (f"{column} INTEGER PRIMARY KEY" if column == "number" else column for column in columns)

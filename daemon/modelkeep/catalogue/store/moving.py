@@ -38,12 +38,8 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
     said = statements_at(connection, new)
     if location is not None:
         connection.execute(sa.delete(locations).where(locations.c.path == new))
-        values = {
-            "path": new,
-            "last_seen": now_ms,
-            "state": LocationState.PRESENT,
-            **_touched_values(rename, location),
-        }
+        touched = _touched_values(rename, location)
+        values = {"path": new, "last_seen": now_ms, "state": LocationState.PRESENT, **touched}
         connection.execute(sa.update(locations).where(locations.c.path == old).values(values))
         connection.execute(
             sa.update(models).where(models.c.sha256 == location.sha256, models.c.path == old).values(path=new)
