@@ -83,8 +83,9 @@ def fill(folder: Path, leave_bytes: int = 0) -> Path:
     """Fill the file system of a folder up; returns the file that does it."""
     ballast = folder / "ballast"
     status = os.statvfs(folder)
-    with ballast.open("wb") as file:
-        file.write(bytes(max(0, status.f_bavail * status.f_frsize - leave_bytes)))
+    wanted = max(0, status.f_bavail * status.f_frsize - leave_bytes)
+    with ballast.open("wb", buffering=0) as file:
+        file.write(bytes(wanted))  # who lives there may write, too: unbuffered, it takes what room is left
     return ballast
 
 
