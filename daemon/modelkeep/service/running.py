@@ -24,6 +24,9 @@ THREAD_TURN_SECONDS = 0.001
 END_SECONDS = 1.0
 """How long threads may take to end when all else has."""
 
+NEW_OBJECTS = 5_000
+"""So many come before garbage is looked for: of the 20,000 of a start more lay amid what stays, and kept memory."""
+
 
 def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level: str = "info") -> int:
     """Run until SIGTERM or SIGINT; returns the exit status.
@@ -93,6 +96,7 @@ async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
         loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(supervision.reload(daemon.reload)))
         await daemon.start()
         gc.freeze()  # what a start made stays; to look for garbage in it would hold up requests
+        gc.set_threshold(NEW_OBJECTS)
         roots = len(settings.model_roots())
         watched = f"{roots} root{'' if roots == 1 else 's'}"
         announce(f"ready at {daemon.url}, {watched}, data in {settings.data_dir}")

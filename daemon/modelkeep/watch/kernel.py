@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -287,9 +287,7 @@ class Group(InotifyWatchGroup):
 
     def _register(self, folder: bytes, *, follow_link: bool) -> WatchDescriptor:
         """Have the kernel watch a folder, and record which of its watches means it."""
-        # A link to a folder stands for the folder: the link itself never changes.
-        flags = InotifyConstants.IN_ONLYDIR | (0 if follow_link else InotifyConstants.IN_DONT_FOLLOW)
-        mask = Mask(self.event_mask & ~InotifyConstants.IN_DONT_FOLLOW | flags)
+        mask = _mask_for_folders(self.event_mask, follow_link=follow_link)
         descriptor = self._inotify_fd.add_callback(folder, mask, self, self._id)
         self._unproven.discard(descriptor)
         before = self.path_of(descriptor)
@@ -333,6 +331,14 @@ class Group(InotifyWatchGroup):
         path = self._active_callbacks_by_watch.pop(wd, None)
         if path is not None and self._is_current(wd, path):
             del self._active_callbacks_by_path[path]
+
+
+@cache
+def _mask_for_folders(event_mask: Mask, *, follow_link: bool) -> Mask:
+    """Return what the kernel is asked for, as one number for thousands of folders."""
+    # A link to a folder stands for the folder: the link itself never changes.
+    flags = InotifyConstants.IN_ONLYDIR | (0 if follow_link else InotifyConstants.IN_DONT_FOLLOW)
+    return Mask(event_mask & ~InotifyConstants.IN_DONT_FOLLOW | flags)
 
 
 def _folders_at(folder: bytes, *, is_root: bool) -> Iterator[bytes]:
