@@ -263,6 +263,10 @@ class Location:
         """Whether the hash is that of the file which the fingerprint is of, as far as anybody knows."""
         return not (self.claimed or self.doubted)
 
+    def tells_of(self, status: Fingerprint) -> bool:
+        """Return whether the hash is that of the file which was seen at the path now, so that nobody need read it."""
+        return self.is_read and status.is_untouched_since(self.fingerprint)
+
 
 @frozen
 class ImageRow:

@@ -63,7 +63,7 @@ class AfterSettling:
         self._record([("file.settled", {"path": job.path, "pending_id": job.pending_id}) for job, _ in here])
         for job, fingerprint in here:
             location = known.get(paths[job])
-            if location is not None and location.is_read and fingerprint.is_untouched_since(location.fingerprint):
+            if location is not None and location.tells_of(fingerprint):
                 self._stages.migrating.put(Hashed(job, location.sha256, fingerprint, is_believed=True))
             else:
                 self._stages.hashing.put(job, fingerprint)

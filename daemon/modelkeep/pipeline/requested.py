@@ -78,12 +78,7 @@ class RequestedPaths:
     async def _known(self, named: NamedFile, fingerprint: Fingerprint | None) -> RequestedFile:
         """Return a file outside that the daemon has hashed through a link, while it is still the same."""
         location = (await self._catalogue.locations_at([named.path])).get(named.path)
-        if (
-            fingerprint is None
-            or location is None
-            or not location.is_read
-            or not fingerprint.is_untouched_since(location.fingerprint)
-        ):
+        if fingerprint is None or location is None or not location.tells_of(fingerprint):
             raise OutsideRoots("that path lies in none of the configured roots")
         return RequestedFile(named.path, fingerprint, location.sha256)
 

@@ -69,7 +69,7 @@ class Requests:
         if fingerprint is None:
             raise await self._looks.run(path, unseen, path)
         location = (await self._catalogue.locations_at([path])).get(path)
-        if location is not None and location.is_read and fingerprint.is_untouched_since(location.fingerprint):
+        if location is not None and location.tells_of(fingerprint):
             return Digest(location.sha256, fingerprint), True
         if self._hashing.stopping:
             raise stopping()

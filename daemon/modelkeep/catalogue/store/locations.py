@@ -1,6 +1,6 @@
 """Locations: at which paths a content is, or was."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -149,6 +149,12 @@ def put_locations(connection: sa.Connection, locations: Sequence[Location], now_
 
 def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> None:
     """Record that these paths are present with these fingerprints."""
+    _set_seen(connection, seen, locations_at(connection, list(seen)).values(), now_ms)
+
+
+def _set_seen(
+    connection: sa.Connection, seen: Mapping[str, Fingerprint], known: Iterable[Location], now_ms: int
+) -> None:
     rows = [
         {"b_path": path, **fingerprint_values(fingerprint), "b_now": now_ms} for path, fingerprint in seen.items()
     ]
@@ -161,9 +167,7 @@ def set_seen(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms:
         .values(**values, state=LocationState.PRESENT, last_seen=sa.bindparam("b_now")),
         rows,
     )
-    choose_main_paths(
-        connection, sorted({location.sha256 for location in locations_at(connection, list(seen)).values()})
-    )
+    choose_main_paths(connection, sorted({location.sha256 for location in known}))
 
 
 def see_again(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: int) -> list[str]:
@@ -172,7 +176,7 @@ def see_again(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms
     Returns the paths at which another file is known by now: a migration may end between a look and this.
     """
     same, others = _same_files(connection, seen)
-    set_seen(connection, same, now_ms)
+    _set_seen(connection, {place.path: seen[place.path] for place in same}, same, now_ms)
     return others
 
 
@@ -182,27 +186,23 @@ def doubt(connection: sa.Connection, seen: Mapping[str, Fingerprint], now_ms: in
     Returns the paths at which another file is known by now, as `see_again` does.
     """
     same, others = _same_files(connection, seen)
-    paths = list(same)
-    distrust(connection, paths)
-    values = {"state": LocationState.PRESENT, "last_seen": now_ms}
-    connection.execute(sa.update(locations).where(among(locations.c.path, paths)).values(values))
-    choose_main_paths(connection, sorted({location.sha256 for location in locations_at(connection, paths).values()}))
+    values = {"doubted": True, "state": LocationState.PRESENT, "last_seen": now_ms}
+    chosen = among(locations.c.path, [place.path for place in same])
+    connection.execute(sa.update(locations).where(chosen).values(values))
+    choose_main_paths(connection, sorted({place.sha256 for place in same}))
     return others
 
 
-def _same_files(
-    connection: sa.Connection, seen: Mapping[str, Fingerprint]
-) -> tuple[dict[str, Fingerprint], list[str]]:
-    """Divide files into those that are known at their paths, and the paths of the others."""
+def _same_files(connection: sa.Connection, seen: Mapping[str, Fingerprint]) -> tuple[list[Location], list[str]]:
+    """Return what is known of files at their paths, and the paths at which another file is known, or nothing."""
     known = locations_at(connection, list(seen))
     same = {
-        path: status
-        for path, status in seen.items()
-        if (place := known.get(path)) is not None
+        path: place
+        for path, place in known.items()
         # The file of a claim is whichever lies there: nobody has read it.
-        and (place.claimed or place.fingerprint is None or status.same_file_at_same_path(place.fingerprint))
+        if place.claimed or place.fingerprint is None or seen[path].same_file_at_same_path(place.fingerprint)
     }
-    return same, [path for path in seen if path not in same]
+    return list(same.values()), [path for path in seen if path not in same]
 
 
 def distrust(connection: sa.Connection, paths: Sequence[str]) -> None:

@@ -228,19 +228,9 @@ def _obstacle(order: MigrationOrder, pending: PendingImport, known: _Known) -> O
         return None if is_decided else Outcome.MOVED
     if order.path in known.claimed:
         return Outcome.CLAIMED
-    is_outdated = order.is_believed and not _is_known(order, known.at_path.get(order.path))
-    return Outcome.MOVED if is_outdated else None
-
-
-def _is_known(order: MigrationOrder, place: Location | None) -> bool:
-    """Return whether the content of an order's file is known without reading it."""
-    return (
-        place is not None
-        and place.is_read
-        and place.sha256 == order.sha256
-        and order.fingerprint is not None
-        and order.fingerprint.is_untouched_since(place.fingerprint)
-    )
+    place = known.at_path.get(order.path)
+    is_known = place is not None and place.sha256 == order.sha256 and place.tells_of(order.fingerprint)
+    return Outcome.MOVED if order.is_believed and not is_known else None
 
 
 def _remove_row(pending_id: int, decision: Decision, writes: _Writes) -> None:
