@@ -1,33 +1,30 @@
-"""What reads one file for its BLAKE3, in a process of its own: seldom asked for, and nothing else loads the library.
+"""What reads one file for its BLAKE3, in a worker: seldom asked for, and nothing else loads the library."""
 
-The arguments are the daemon's process id and the path. It writes one line of JSON: `["digest", blake3, fingerprint]`,
-or `["error", sentence]`.
-"""
-
-import json
 import os
-import sys
 
-from modelkeep.base.processes import tie_to
 from modelkeep.disk.files import open_and_see
 from modelkeep.disk.page_cache import give_back
 from modelkeep.disk.statx import see
+from modelkeep.domain.values import Fingerprint
+from modelkeep.errors import HashError
 
 PIECE_BYTES = 1 << 20
 WINDOW_BYTES = 64 << 20
 
 
-def main() -> None:
-    """Read the file, and say what was found."""
-    tie_to(int(sys.argv[1]))
+def read_blake3(path: str) -> tuple[str, Fingerprint]:
+    """Return the BLAKE3 of a file, and which file it was.
+
+    Raises:
+        HashError: it cannot be read, or changed meanwhile.
+    """
     try:
-        answer = _read(sys.argv[2])
+        return _read(path)
     except OSError as error:
-        answer = ["error", error.strerror or "it cannot be read"]
-    print(json.dumps(answer), flush=True)
+        raise _unreadable(path, error.strerror or "its disk does not say why") from error
 
 
-def _read(path: str) -> list[object]:
+def _read(path: str) -> tuple[str, Fingerprint]:
     from blake3 import blake3
 
     hasher, buffer, done = blake3(), bytearray(PIECE_BYTES), 0
@@ -40,7 +37,11 @@ def _read(path: str) -> list[object]:
             if done % WINDOW_BYTES < PIECE_BYTES:
                 give_back(descriptor, max(0, done - WINDOW_BYTES), WINDOW_BYTES)
         if see(descriptor).fingerprint != seen.fingerprint:
-            return ["error", "it changed while it was read"]
+            raise _unreadable(path, "it changed while it was read")
     finally:
         os.close(descriptor)
-    return ["digest", hasher.hexdigest(), seen.fingerprint.numbers]
+    return hasher.hexdigest(), seen.fingerprint
+
+
+def _unreadable(path: str, why: str) -> HashError:
+    return HashError(f"{os.path.basename(path)} cannot be read: {why}")

@@ -1,20 +1,16 @@
 """Read a model's file once more for its BLAKE3, by which ComfyUI, InvokeAI and Stability Matrix know it."""
 
 import asyncio
-import json
-import os
-import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 
+from modelkeep.base.workers import END_SECONDS, WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.values import Fingerprint, Location, LocationState, Record
-from modelkeep.errors import Conflict, HashCancelled, HashError, NotFound, NoWorkers, OutsideRoots, WorkerDied
-
-_PROGRAM = "from modelkeep.pipeline.blake3_worker import main; main()"
+from modelkeep.errors import Conflict, HashCancelled, HashError, NotFound, OutsideRoots, WorkerDied
+from modelkeep.pipeline.blake3_worker import read_blake3
 
 
 class Confirming:
@@ -31,7 +27,7 @@ class Confirming:
         self._roots = roots
         self._record = record
         self._turn = asyncio.Lock()
-        self._process: Process | None = None
+        self._worker = WorkerPool(1)
         self._is_over = False
 
     async def confirm(self, sha256: str) -> None:
@@ -49,8 +45,7 @@ class Confirming:
     def stop(self) -> None:
         """Call off what is being read; nothing is read from now on."""
         self._is_over = True
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        self._worker.abandon()
 
     async def _confirm(self, sha256: str) -> None:
         known = await self._catalogue.model(sha256)
@@ -70,29 +65,16 @@ class Confirming:
         self._record([("hash.finished", {**fields, "seconds": round(time.monotonic() - began, 6)})])
 
     async def _read(self, path: str) -> tuple[str, Fingerprint]:
-        command = [sys.executable, "-S", "-P", "-c", _PROGRAM, str(os.getpid()), path]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         if self._is_over:
             raise HashCancelled("modelkeep is stopping")
         try:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *command, stdin=DEVNULL, stdout=PIPE, env=environment
-            )
-        except OSError as error:
-            raise NoWorkers(f"a process that reads the file cannot be started: {error.strerror}") from error
-        try:
-            written, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-        if not written:
-            raise (
-                HashCancelled("the reading was called off") if self._is_over else WorkerDied("the process was killed")
-            )
-        kind, *values = json.loads(written)
-        if kind == "error":
-            raise HashError(f"{os.path.basename(path)} cannot be read: {values[0]}")
-        return values[0], Fingerprint(*values[1])
+            return await self._worker.run(read_blake3, path)
+        except WorkerDied as error:
+            if self._is_over:
+                raise HashCancelled("the reading was called off") from error
+            raise
+        finally:  # the next one is long in coming
+            await asyncio.to_thread(self._worker.abandon, END_SECONDS)
 
 
 def _place_of(known: ModelDetails) -> Location:
