@@ -1,8 +1,8 @@
-"""What processes of ours have in common: how they are tied to the daemon, and why one cannot be started."""
+"""What processes of ours have in common: how they are started, and why one cannot be."""
 
-import ctypes
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,17 +11,30 @@ from modelkeep.domain.faults import why_no_worker
 START_SECONDS = 60.0
 """How long a process may take to begin, on a machine however busy."""
 
-_PR_SET_PDEATHSIG = 1
 
+def start(program: str, *arguments: int, stdin: int, stdout: int) -> "subprocess.Popen[bytes]":
+    """Start a process that never hears the terminal's signals: they are its parent's.
 
-def tie_to(parent: int) -> None:
-    """Tie this process's life to its parent's, and leave the terminal's signals to the parent."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
-        os._exit(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    Args:
+        program: what it runs, in Python; it calls `tie_to` with the first of its arguments, this process's id.
+        arguments: those that follow.
+        stdin: its standard input, as of `subprocess.Popen`.
+        stdout: its standard output.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    # The whole path is handed over, and neither `site` nor the folder that we happen to be in is asked for more.
+    command = [sys.executable, "-S", "-P", "-c", program]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # It has the mask of this thread from its first instant on. What comes for us meanwhile waits, and is not lost.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own
+            [*command, str(os.getpid()), *map(str, arguments)], stdin=stdin, stdout=stdout, env=environment
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def why_none(error: Exception) -> str:

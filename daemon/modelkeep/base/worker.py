@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from modelkeep.base.processes import tie_to
+from modelkeep.base.parent import tie_to
 
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 

@@ -17,7 +17,6 @@ import os
 import pickle
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -26,7 +25,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import IO, Any, NamedTuple, ParamSpec, TypeVar
 
-from modelkeep.base.processes import START_SECONDS, why_none
+from modelkeep.base.processes import START_SECONDS, start, why_none
 from modelkeep.errors import NoWorkers, WorkerDied
 
 P = ParamSpec("P")
@@ -210,7 +209,7 @@ class _Slot(Thread):
         with self._lock:
             if self._is_over:
                 raise EOFError
-            process = self._process = _started()
+            process = self._process = start(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         _write(process, self._beginning)
         if not _says_something(process, START_SECONDS):
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
@@ -229,13 +228,6 @@ class _Slot(Thread):
         process.wait()
         with self._lock:
             self._process = None
-
-
-def _started() -> "subprocess.Popen[bytes]":
-    # The whole path is handed over, and neither `site` nor the folder that we happen to be in is asked for more.
-    command = [sys.executable, "-S", "-P", "-c", PROGRAM, str(os.getpid())]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603 - our own
 
 
 def _streams(process: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:

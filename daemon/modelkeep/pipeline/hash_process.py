@@ -6,17 +6,15 @@ Messages are lines of JSON over a socket, which is the process's standard input 
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from modelkeep.base.persistence import unforeseen
-from modelkeep.base.processes import START_SECONDS, why_none
+from modelkeep.base.processes import START_SECONDS, start, why_none
 from modelkeep.disk.reach import reading_error
 from modelkeep.domain.content_facts import ContentFacts
 from modelkeep.domain.hashing import Digest, FileInRoot
@@ -25,9 +23,9 @@ from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError
 
 Message = list[Any]
 
-_REASONS = {"changed": FileChanged, "vanished": FileVanished, "cancelled": HashCancelled}
-
 _PROGRAM = "from modelkeep.pipeline.hash_worker import main; main()"
+
+_REASONS = {"changed": FileChanged, "vanished": FileVanished, "cancelled": HashCancelled}
 
 
 class HashProcess(asyncio.Protocol):
@@ -58,7 +56,8 @@ class HashProcess(asyncio.Protocol):
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = _start(theirs, step_back, with_tensors)
+                arguments = int(step_back), int(with_tensors)
+                self._process = start(_PROGRAM, *arguments, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
             self.ended.clear()
             self._reap_at_end(self._process)
             self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
@@ -121,21 +120,6 @@ class HashProcess(asyncio.Protocol):
                 loop.call_soon_threadsafe(self.ended.set)
 
         threading.Thread(target=reap, name="reaper", daemon=True).start()
-
-
-def _start(theirs: socket.socket, step_back: bool, with_tensors: bool) -> "subprocess.Popen[bytes]":
-    # The whole path is handed over, and neither `site` nor the folder that we happen to be in is asked for more.
-    command = [
-        sys.executable,
-        "-S",
-        "-P",
-        "-c",
-        _PROGRAM,
-        str(os.getpid()),
-        *map(str, (int(step_back), int(with_tensors))),
-    ]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 - our own
 
 
 def result_of(file: FileInRoot, kind: str, *values: Any) -> Digest | HashError:

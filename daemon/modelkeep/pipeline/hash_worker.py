@@ -18,7 +18,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any
 
-from modelkeep.base.processes import tie_to
+from modelkeep.base.parent import tie_to
 from modelkeep.pipeline.file_reading import PIECE_BYTES, FileBeingRead, FileFailure
 from modelkeep.pipeline.sha256 import Implementation, PairLibrary, Piece, implementation
 
