@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.daemon_process import DaemonProcess
 from tests.integration.conftest import DaemonMaker
-from tests.integration.watching import roots_of
+from tests.integration.mount_points import mounting
+from tests.integration.watching import roots_of, wait_states
 from tests.libraries import put, safetensors
 from tests.process_groups import kernel_watches
 from tests.waiting import wait_until
@@ -76,6 +77,29 @@ def test_links_that_are_made_while_the_daemon_runs_are_judged_likewise(
     (models / "core.bin").unlink()
     daemon.scan()
     assert "reason" not in roots_of(daemon)[models]
+
+
+def test_drives_to_which_links_lead_are_followed_when_they_are_mounted_and_out_of_reach_when_they_are_not(
+    tmp_path: Path, models: Path, make_daemon: DaemonMaker
+) -> None:
+    stick, drive, other = (tmp_path / name for name in ("stick", "drive", "other drive"))
+    for folder in (stick, drive, other):
+        folder.mkdir()
+    (models / "loras").symlink_to(drive / "loras")
+    daemon = make_daemon().start()
+    daemon.wait_idle()
+    (models / "b.safetensors").symlink_to(other / "b.safetensors")
+    with mounting(tmp_path / "mounts") as mounts:
+        mounts.memory(stick)
+        put(stick / "loras" / "a.safetensors", safetensors("a"))
+        put(stick / "b.safetensors", safetensors("b"))
+        mounts.bind(stick, drive)
+        daemon.wait_model(models / "loras" / "a.safetensors")
+        mounts.bind(stick, other)
+        daemon.wait_model(models / "b.safetensors")
+        daemon.wait_idle()
+    # Now none of them is mounted any more.
+    wait_states(daemon, models / "loras", a="unreachable")
 
 
 def test_a_file_system_of_the_kernel_that_is_mounted_below_a_root_is_not_entered(

@@ -3,7 +3,7 @@
 import ctypes
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,12 +130,15 @@ def mount_point_of(path: str, mountinfo: Path = _MOUNTINFO) -> str:
     return mount.point if mount is not None else ""
 
 
-def mounts_below(path: str, mountinfo: Path = _MOUNTINFO) -> frozenset[tuple[int, str]]:
-    """Return number and place of every mount at a path or below it; a file system mounted anew has another number."""
+def mount_points(mountinfo: Path = _MOUNTINFO) -> frozenset[tuple[int, str]]:
+    """Return number and place of every mount; a file system that is mounted anew has another number."""
+    return frozenset((mount.number, mount.point) for mount in _mounts(mountinfo))
+
+
+def is_any_below(points: Iterable[str], path: str) -> bool:
+    """Return whether any of these places of mounts lies at a path or below it."""
     resolved = str(Path(path).resolve())
-    return frozenset(
-        (mount.number, mount.point) for mount in _mounts(mountinfo) if _is_at_or_below(mount.point, resolved)
-    )
+    return any(_is_at_or_below(point, resolved) for point in points)
 
 
 def may_be_away(path: str, fstab: Path = _FSTAB) -> bool:

@@ -19,6 +19,9 @@ from modelkeep.domain.values import Entry, Fingerprint
 LINKED_FOLDERS_MAX = 20_000
 """Folders behind links out of a root that are entered."""
 
+LINKED_AROUND_MAX = 1_000
+"""Folders around what links out of a root lead to that are remembered."""
+
 LINKED_LEVELS_MAX = 32
 """Levels of folders behind a link out of a root, links in them counted as levels."""
 
@@ -33,7 +36,8 @@ class Listing:
     """What lies below a folder: model files with their fingerprints, folders, and what could not be read.
 
     `packed` and `single` are the files as the kernel tells of them: a scan makes values of few. `unreadable` and
-    `not_followed` have paths with the reason; of what lies below the former nobody knows.
+    `not_followed` have paths with the reason; of what lies below the former nobody knows. `around_linked` are folders
+    in which lies what links out of the root lead to, whether it is there or not.
     """
 
     packed: list[Packed] = field(default_factory=list)
@@ -41,6 +45,7 @@ class Listing:
     folders: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     not_followed: list[tuple[str, str]] = field(default_factory=list)
+    around_linked: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
         return sum(map(len, self.packed)) + len(self.single)
@@ -89,6 +94,7 @@ def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Lis
             _take_files(current, files, looks, listing)
     listing.unreadable += [(path, error.strerror or str(error)) for path, error in tour.unreadable]
     listing.not_followed = sorted([*listing.not_followed, *tour.not_followed])
+    listing.around_linked = tour.around_linked
     return listing
 
 
@@ -144,7 +150,7 @@ Reads = Callable[[str], Sequence[str] | None]
 class Tour:
     """Enters a folder and those below it, one after the other; gives each with its entries.
 
-    `unreadable` and `not_followed` grow on the way.
+    `unreadable`, `not_followed` and `around_linked` (see `Listing`) grow on the way.
 
     Args:
         folder: where to begin.
@@ -162,6 +168,7 @@ class Tour:
         self._linked = 0
         self.unreadable: list[tuple[str, OSError]] = []
         self.not_followed: list[tuple[str, str]] = []
+        self.around_linked: set[str] = set()
 
     def __iter__(self) -> Iterator[tuple[str, "list[os.DirEntry[str]]"]]:
         while self._waiting or self._links:
@@ -210,6 +217,8 @@ class Tour:
             if entry.is_file(follow_symlinks=False) or entry.name.startswith("."):
                 continue
             reached(entry.path)
+            if entry.is_symlink():
+                self._note_target(entry)
             if not _is_folder(entry):
                 continue
             if not entry.is_symlink():
@@ -222,6 +231,20 @@ class Tour:
                     self._links.append(_Step(entry.path, step.behind + 1, -1))
         if len(self._links) > before:
             self._links.sort(key=lambda link: link.path, reverse=True)
+
+    def _note_target(self, link: "os.DirEntry[str]") -> None:
+        """Remember the folders around what a link out of the root leads to."""
+        try:
+            first = os.path.join(os.path.dirname(link.path), os.readlink(link.path))
+            if Root(self._root).contains(os.path.normpath(first)):
+                return
+            target = os.path.realpath(first)
+        except OSError:  # of the kernel's own links some may not be read
+            return
+        around = os.path.dirname(target) if _is_file(link) else target
+        while around not in self.around_linked and len(self.around_linked) < LINKED_AROUND_MAX:
+            self.around_linked.add(around)
+            around = os.path.dirname(around)
 
 
 def _why_not_followed(link: str, root: str) -> str:
@@ -273,5 +296,12 @@ def _leads_into(link: str, root: str) -> bool:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
     except OSError:
         return False

@@ -106,6 +106,7 @@ class Coverage:
         listing = await looks.run(path, walk, path, ())
         if not await looks.run(path, roots.is_same, watched.root):
             return
+        watched.around_linked = listing.around_linked
         wrong = await looks.run(path, self._watcher.mend_watches, path, listing.folders)
         astray = await looks.run(path, _astray, wrong, watched.root)
         if astray:

@@ -247,8 +247,8 @@ class Group(InotifyWatchGroup):
         path = self._build_event_source_path(event)
         if path is None or event.is_directory:
             return path is not None
-        # No event says that it is about a link to a folder.
-        return path in self._active_callbacks_by_path or (os.path.islink(path) and os.path.isdir(path))
+        # No event says that it is about a link to a folder, or to where one will be mounted.
+        return path in self._active_callbacks_by_path or (os.path.islink(path) and not os.path.isfile(path))
 
     # Without the lock
 

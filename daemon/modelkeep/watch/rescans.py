@@ -2,6 +2,7 @@
 
 import asyncio
 
+from modelkeep.disk.mounts import mount_points
 from modelkeep.disk.walk import Listing
 from modelkeep.domain.reconcile import Tally
 from modelkeep.domain.values import Priority
@@ -44,6 +45,7 @@ class Rescans:
         identity = roots.identity(path)
         if identity is None or not await self._reach.can_be_told(watched, identity):
             return Tally()
+        mounts = await asyncio.to_thread(mount_points)
         # In a root that is followed anew, what could not be read may be readable, and what was cut off complete.
         listing, found = await self._scans.scan(path, Priority.SWEEP, tries_again=not watched.scanned)
         if not await looks.run(path, roots.is_same, watched.root):
@@ -51,6 +53,8 @@ class Rescans:
         is_news = watched.not_followed != listing.not_followed or not watched.scanned
         is_news |= bool(found.appeared or found.changed or found.missing or found.returned)
         watched.not_followed, watched.files = listing.not_followed, len(listing)
+        # What was mounted meanwhile is news: a link may have led nowhere a moment before.
+        watched.mounts, watched.around_linked = mounts, listing.around_linked
         await self._coverage.extend(watched, listing.folders)
         if is_news:
             self._record(watched, cause, listing, found)

@@ -10,7 +10,7 @@ from functools import partial
 
 from modelkeep.base.persistence import persist
 from modelkeep.base.troubles import Troubles
-from modelkeep.disk.mounts import mounts_below
+from modelkeep.disk.mounts import is_any_below, mount_points
 from modelkeep.disk.roots import Identity, identity_at
 from modelkeep.domain.naming import Root
 from modelkeep.domain.reconcile import Tally
@@ -184,10 +184,16 @@ class RootKeeper:
         self._on_return()
 
     async def _has_other_mounts(self, watched: WatchedRoot) -> bool:
-        """Return whether something was mounted or unmounted below a root since the last look; no event says so."""
-        path = watched.root.path
-        before, watched.mounts = watched.mounts, await self._context.looks.run(path, mounts_below, path)
-        return before is not None and before != watched.mounts
+        """Return whether something was mounted or unmounted below a root, or around what its links lead to.
+
+        No event says so.
+        """
+        path, before = watched.root.path, watched.mounts
+        watched.mounts = await asyncio.to_thread(mount_points)
+        points = {point for _, point in before ^ watched.mounts} if before else set()
+        if not points.isdisjoint(watched.around_linked):
+            return True
+        return bool(points) and await self._context.looks.run(path, is_any_below, points, path)
 
     async def rescan_all(self, cause: str) -> dict[str, int]:
         """Rescan every reachable root; returns counts of files scanned and of files newly queued."""

@@ -1,6 +1,6 @@
 """A root, and how it is followed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,7 +27,8 @@ class WatchedRoot:
 
     `remedy` is the command that raises the limit for which the kernel does not watch it, `reason` why it is
     unreachable or limited. `mount_point` is that of the file system on which it was followed, `not_followed` has
-    links and the reasons. While it is lost, `lost_at` is how often the catalogue had changed when all that it knows
+    links and the reasons, and `around_linked` is that of its listing. `mounts` is what was mounted anywhere when that
+    was last looked at. While it is lost, `lost_at` is how often the catalogue had changed when all that it knows
     there was noted to be unreachable.
     """
 
@@ -38,7 +39,8 @@ class WatchedRoot:
     reason: str = ""
     remedy: str = ""
     scanned: bool = False
-    mounts: frozenset[tuple[int, str]] | None = None
+    mounts: frozenset[tuple[int, str]] = frozenset()
+    around_linked: Collection[str] = ()
     mount_point: str = ""
     lost_at: int = -1
     not_followed: list[tuple[str, str]] = field(default_factory=list)

@@ -8,9 +8,11 @@ import pytest
 from modelkeep.disk.mounts import (
     carrier_of,
     file_system_of,
+    is_any_below,
     is_network_file_system,
     may_be_away,
     mount_point_of,
+    mount_points,
 )
 
 MOUNTINFO = """\
@@ -85,6 +87,17 @@ def test_links_are_resolved_first(mountinfo: Path, tmp_path: Path) -> None:
 def test_where_the_kernel_does_not_tell_it_is_taken_for_local(tmp_path: Path) -> None:
     assert file_system_of("/", tmp_path / "nowhere") == ""
     assert not is_network_file_system("/", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_below"), [("/mnt", True), ("/mnt/nas", True), ("/mnt/na", False), ("/home", False)]
+)
+def test_it_is_known_whether_what_was_mounted_lies_below_a_folder(
+    mountinfo: Path, tmp_path: Path, path: str, is_below: bool
+) -> None:
+    (tmp_path / "link").symlink_to(path)
+    points = {point for _, point in mount_points(mountinfo)} - {"/", "/proc"}
+    assert is_any_below(points, str(tmp_path / "link")) is is_below
 
 
 def test_this_machines_own_list_can_be_read(tmp_path: Path) -> None:

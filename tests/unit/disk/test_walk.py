@@ -94,6 +94,24 @@ def test_a_link_to_a_file_is_a_file_with_the_fingerprint_behind_it(tmp_path: Pat
     assert listing.files[str(root / "hard.pt")] == listing.files[str(root / "a.pt")]
 
 
+def test_it_is_remembered_in_which_folders_lies_what_links_out_of_the_root_lead_to(tmp_path: Path) -> None:
+    root, media = tmp_path / "root", tmp_path / "media"
+    put(tmp_path, "media/here/a.pt", "root/blobs/b.pt")
+    (tmp_path / "also media").symlink_to(media)
+    links: dict[str, str | Path] = {
+        "a.pt": media / "here/a.pt",
+        "b.pt": "blobs/b.pt",
+        "away": tmp_path / "also media/drive/models",
+        "away.pt": media / "stick/c.pt",
+        "folder": media / "here",
+        "itself": "itself",
+    }
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    below = {media, media / "here", media / "drive", media / "drive/models", media / "stick", media / "stick/c.pt"}
+    assert walked(root).around_linked == {str(path) for path in {*below, tmp_path, *tmp_path.parents}}
+
+
 def test_links_to_folders_are_followed_and_a_loop_of_them_ends(tmp_path: Path) -> None:
     root = tmp_path / "root"
     put(tmp_path, "outside/b.pt", "root/loras/a.pt")
