@@ -58,10 +58,10 @@ class Contents:
         if self._successions is not None:
             self._successions.migrated()
 
-    async def unread(self, limit: int, without_paths: Collection[str]) -> list[Location]:
+    async def unread(self, limit: int, without_paths: Collection[str], folders: Collection[str]) -> list[Location]:
         """Return locations of which something is to be read; asks the catalogue only while there may be some."""
         if not self._may_lack:
             return []
-        found = await self._catalogue.unread_contents(limit, without_paths)
+        found = await self._catalogue.unread_contents(limit, without_paths, folders)
         self._may_lack = bool(found)
         return found

@@ -137,9 +137,8 @@ class Refill:
         return None
 
     async def _confirm_claims(self) -> None:
-        locations = await self._catalogue.claims(CLAIMS_MAX, self._claims_tried)
-        if not locations:
-            locations = await self._contents.unread(CLAIMS_MAX, self._claims_tried)
+        wanted = CLAIMS_MAX, self._claims_tried, [root.path for root in self._roots.configured]
+        locations = await self._catalogue.claims(*wanted) or await self._contents.unread(*wanted)
         inside = [location for location in locations if self._roots.of(location.path) is not None]
         # Before anybody looks: what happens to a file from now on has it tried again.
         self._claims_tried |= {location.path for location in locations}
@@ -155,6 +154,8 @@ class Refill:
         self.doubted(marked.outdated)
         for location, fingerprint in marked.wanted.items():
             self._arrivals.confirm(location, fingerprint)
+        if locations and not marked.wanted:
+            self.ask()  # nothing is read now at whose end somebody would: the next ones may be
 
 
 def _without_other_names(locations: Mapping[Location, Fingerprint]) -> dict[Location, Fingerprint]:

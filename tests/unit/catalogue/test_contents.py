@@ -57,6 +57,7 @@ async def test_what_was_not_read_is_read_later_once_for_each_content(catalogue: 
     await catalogue.keep_contents([row(A, None), row(B, "")])
     assert [location.sha256 for location in await catalogue.unread_contents(9)] == [A]
     assert await catalogue.unread_contents(9, {"/m/a.safetensors"}) == []
+    assert await catalogue.unread_contents(9, folders=["/m/b", "/n"]) == []
     await catalogue.keep_contents([row(A)])
     assert await catalogue.unread_contents(9) == []
     known = await catalogue.model(A)

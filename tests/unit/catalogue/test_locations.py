@@ -256,6 +256,12 @@ class TestClaims:
         await take(catalogue, *rows)
         assert [place.path for place in await catalogue.claims(2, {"/m/0.pt", "/m/1.pt"})] == ["/m/2.pt", "/m/3.pt"]
 
+    async def test_those_that_lie_in_no_folder_of_ours_are_left_out(self, catalogue: Catalogue) -> None:
+        await take(catalogue, legacy("a", claim=A, on_disk=print_of(1)), legacy("b/b", claim=B, on_disk=print_of(2)))
+        for folders, names in ((["/m"], ["a", "b/b"]), (["/m/b", "/n"], ["b/b"]), ([], [])):
+            places = await catalogue.claims(9, folders=folders)
+            assert [place.path for place in places] == [f"/m/{name}.pt" for name in names]
+
     async def test_a_confirmed_claim_is_none_any_more(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", claim=A, on_disk=print_of(1)))
         assert (await read(catalogue, "/m/a.pt", A, A)).confirmed == A

@@ -59,8 +59,8 @@ def test_no_question_about_a_digest_reads_all_contents(file: Path, ask: Ask) -> 
 @pytest.mark.parametrize(
     ("ask", "index"),
     [
-        (lambda connection: claims(connection, 9), "ix_locations_claimed (claimed=?)"),
-        (lambda connection: claims(connection, 9), "ix_locations_doubted (doubted=?)"),
+        (lambda connection: claims(connection, 9, folders=["/m", "/n"]), "ix_locations_claimed (claimed=?)"),
+        (lambda connection: claims(connection, 9, folders=["/m", "/n"]), "ix_locations_doubted (doubted=?)"),
         (lambda connection: due_pending(connection, NOW, 9), "ix_pending_import_state_due_at (state=? AND due_at<?)"),
     ],
 )

@@ -12,8 +12,10 @@ from tests.waiting import wait_until_async
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.hashing import Digest
+from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import HashError
+from modelkeep.pipeline import refill
 
 from .test_judging import line as line  # a fixture
 from .test_judging import workers as workers
@@ -125,3 +127,21 @@ async def test_a_doubt_is_read_when_the_last_file_in_hand_has_failed(line: Line)
     await line.hashing(path)
     line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path)))
     await wait_until_async(lambda: line.pipeline.is_idle)
+
+
+@pytest.mark.parametrize("why", ["outside", "absent"])
+async def test_claims_that_cannot_be_read_keep_no_other_from_being_read(
+    line: Line, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(refill, "CLAIMS_MAX", 2)
+    path = line.file("z.safetensors")
+    folder = Path("/nowhere") if why == "outside" else line.root
+    others = [str(folder / f"{number}.safetensors") for number in range(5)]
+    staged = [
+        StagedRow(LegacyRow(place, "d", place, place, claim=f"{number:064x}"), on_disk=seen(path))
+        for number, place in enumerate([*others, path])
+    ]
+    await line.catalogue.import_rows("hikaze-v1", "s", staged, line.now, lambda _: None)
+    line.pipeline.sweep()
+    assert await line.migrated(path)
+    assert line.pool.begun == [path]

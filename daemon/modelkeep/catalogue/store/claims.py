@@ -6,10 +6,12 @@ that was read from a file stays with that content, should the file turn out to h
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import is_set
+from modelkeep.catalogue.dialect import below, is_set
 from modelkeep.catalogue.store.images import images_of
 from modelkeep.catalogue.store.locations import (
     fingerprint_values,
@@ -33,31 +35,45 @@ from modelkeep.domain.values import Fingerprint, Location, LocationState, Pendin
 BeforeCommit = Callable[[PendingImport], None]
 
 
-def claims(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
-    """Return present locations whose hash waits to be confirmed: it is a claim, or doubted."""
-    present = sa.select(locations.c.path).where(locations.c.state == LocationState.PRESENT)
-    query = sa.union(*(present.where(is_set(flag)) for flag in (locations.c.claimed, locations.c.doubted)))
-    chosen = connection.execute(query.order_by("path").limit(limit + len(without_paths))).scalars()
-    paths = [path for path in chosen if path not in without_paths][:limit]
+def claims(
+    connection: sa.Connection, limit: int, without_paths: Collection[str] = (), folders: Collection[str] = ("/",)
+) -> list[Location]:
+    """Return present locations below folders whose hash waits to be confirmed: it is a claim, or doubted."""
+    query = sa.union(*(_present(folders).where(is_set(flag)) for flag in (locations.c.claimed, locations.c.doubted)))
+    with connection.execute(query.order_by("path")) as found:  # no further than they are wanted
+        paths = list(islice((path for path in found.scalars() if path not in without_paths), limit))
     places = locations_at(connection, paths)
     return [places[path] for path in paths]
 
 
-def unread_contents(connection: sa.Connection, limit: int, without_paths: Collection[str] = ()) -> list[Location]:
-    """Return present locations, one for each content of which something was not read yet."""
+def unread_contents(
+    connection: sa.Connection, limit: int, without_paths: Collection[str] = (), folders: Collection[str] = ("/",)
+) -> list[Location]:
+    """Return present locations below folders, one for each content of which something was not read yet."""
     incomplete = sa.or_(contents.c.sha256.is_(None), contents.c.tensors.is_(None))
     query = (
-        sa.select(sa.func.min(locations.c.path))
+        _present(folders)
+        .add_columns(locations.c.sha256)
         .join(contents, contents.c.sha256 == locations.c.sha256, isouter=True)
-        .where(incomplete, locations.c.state == LocationState.PRESENT)
-        .where(sa.not_(locations.c.claimed), sa.not_(locations.c.doubted))
-        .group_by(locations.c.sha256)
-        .order_by(sa.func.min(locations.c.path))
+        .where(incomplete, sa.not_(locations.c.claimed), sa.not_(locations.c.doubted))
+        .order_by(locations.c.path)
     )
-    chosen = connection.execute(query.limit(limit + len(without_paths))).scalars()
-    paths = [path for path in chosen if path not in without_paths][:limit]
+    paths: list[str] = []
+    seen: set[str] = set()
+    with connection.execute(query) as found:
+        for path, sha256 in found:
+            if sha256 not in seen and path not in without_paths:
+                paths.append(path)
+            seen.add(sha256)
+            if len(paths) == limit:
+                break
     places = locations_at(connection, paths)
     return [places[path] for path in paths]
+
+
+def _present(folders: Collection[str]) -> sa.Select[Any]:
+    below_any = sa.or_(sa.false(), *(below(locations.c.path, folder) for folder in folders))
+    return sa.select(locations.c.path).where(locations.c.state == LocationState.PRESENT, below_any)
 
 
 def mark_claims(connection: sa.Connection, looked_at: Mapping[Location, Fingerprint], now_ms: int) -> Marked:
