@@ -119,6 +119,23 @@ class Requests:
         task.add_done_callback(self._tasks.discard)
         return await waiter
 
+    async def migrate_at(self, path: str) -> MigratedRow | None:
+        """Migrate the row that waits for a path before all else; None when there is none, or none any more.
+
+        Raises:
+            Busy: it is on its way already, in another way than the configured one.
+            Conflict: the content is in the catalogue and the two differ.
+            HashError: the file cannot be hashed now, with the reason.
+            NoWorkers: no file can.
+        """
+        row = await self._catalogue.pending_by_path(path)
+        if row is None:
+            return None
+        try:
+            return await self.migrate_now(row.id, None)
+        except NotFound:  # somebody else's answer came first
+            return None
+
     async def migrate_in_turn(self, pending_id: int, strategy: Strategy) -> MigratedRow:
         """Migrate a row of a batch: what is being done with it in another way is waited for, and told.
 

@@ -229,6 +229,10 @@ class Pipeline:
         """Migrate a row before all else."""
         return await self._requests.migrate_now(pending_id, strategy, path)
 
+    async def migrate_at(self, path: str) -> MigratedRow | None:
+        """Migrate the row that waits for a path, if there is one."""
+        return await self._requests.migrate_at(path)
+
     async def migrate_in_turn(self, pending_id: int, strategy: Strategy) -> MigratedRow:
         """Migrate a row of a batch."""
         return await self._requests.migrate_in_turn(pending_id, strategy)

@@ -162,9 +162,9 @@ class Operations:
     async def hash_path(self, path: str, *, migrate: bool) -> tuple[str, Action | None]:
         """Return a file's SHA-256, and what became of its pending row when that was asked for."""
         asked = await self._requested.file(path)
-        row = await self._catalogue.pending_by_path(asked.path) if migrate else None
-        if row is not None:
-            return await self._pipeline.migrate_now(row.id, None)
+        migrated = await self._pipeline.migrate_at(asked.path) if migrate else None
+        if migrated is not None:
+            return migrated
         if asked.known_sha256:
             return asked.known_sha256, None
         digest = await self._pipeline.digest(asked.path)

@@ -821,6 +821,20 @@ class TestMigratingNow:
         with pytest.raises(NotFound):
             await line.pipeline.drop(4711)
 
+    @pytest.mark.parametrize("seen_by", [{"pending_by_path"}, {"pending_by_path", "pending"}])
+    async def test_a_row_that_is_migrated_while_its_file_is_asked_for_leaves_the_question_for_its_digest(
+        self, line: Line, monkeypatch: pytest.MonkeyPatch, seen_by: set[str]
+    ) -> None:
+        row = await line.found("a.safetensors")
+        await line.migrated(row.path)
+
+        async def look_before_that(_: object) -> PendingImport:
+            return row
+
+        for question in seen_by:
+            monkeypatch.setattr(line.catalogue, question, look_before_that)
+        assert await asyncio.wait_for(line.pipeline.migrate_at(row.path), DEADLINE_SECONDS) is None
+
     async def test_a_row_that_is_migrated_while_it_is_to_be_dropped_is_not_there(
         self, line: Line, monkeypatch: pytest.MonkeyPatch
     ) -> None:
