@@ -236,7 +236,7 @@ def is_explained(location: Location, status: Fingerprint, others: Iterable[Locat
         other.fingerprint is not None
         and _is_as_new(other.fingerprint, known)
         and disk.was_removed(other.path)
-        and not disk.was_written(other.path)
+        and not (other.doubted or disk.was_written(other.path))
         and not status.is_same_inode(disk.fingerprint_of(other.path))
         for other in sure
     )

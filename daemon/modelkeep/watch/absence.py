@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from modelkeep.disk.files import fingerprints_of, why_unseen
 from modelkeep.disk.mounts import is_unplugged, mounted_devices
-from modelkeep.domain.values import Fingerprint, Location
-from modelkeep.watch.context import ROWS_MAX, Context
+from modelkeep.domain.values import Location
+from modelkeep.watch.context import ROWS_MAX, Concerned, Context
 
 
 class Absences:
@@ -18,24 +18,20 @@ class Absences:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def mark(self, paths: Sequence[str]) -> set[Fingerprint]:
-        """Record that files are gone; those that are there after all are not.
-
-        Returns:
-            What is known of the files that are gone: other names of them may be too.
-        """
+    async def mark(self, paths: Sequence[str]) -> Concerned:
+        """Record that files are gone; those that are there after all are not. Returns which are."""
+        gone = Concerned()
         if not paths:
-            return set()
+            return gone
         absent = [path for part in await self._context.looks.by_root(self._absent, paths) for path in part]
         absent = await self._without_unplugged(absent)
         for path in absent:
             self._context.line.gone(path)
-        gone: set[Fingerprint] = set()
         for start in range(0, len(absent), ROWS_MAX):
             some = absent[start : start + ROWS_MAX]
             changed = await self._context.catalogue.set_missing(some, "the file is gone", self._context.clock_ms())
             self._context.record_missing(changed, "no file there any more")
-            gone |= {location.fingerprint for location in changed if location.fingerprint}
+            gone.add(self._context.concerned_by(changed))
         return gone
 
     def _absent(self, paths: Sequence[str]) -> list[str]:

@@ -18,6 +18,22 @@ ROWS_MAX = 500
 """Rows written in one transaction: others want to write too, and the event loop takes each such part in at once."""
 
 
+@dataclass(slots=True)
+class Concerned:
+    """What is known of files to which something happened: of their other names no event tells.
+
+    To `written` something else than to have other names may have happened, too.
+    """
+
+    files: set[Fingerprint] = field(default_factory=set)
+    written: set[Fingerprint] = field(default_factory=set)
+
+    def add(self, other: "Concerned") -> None:
+        """Add files."""
+        self.files |= other.files
+        self.written |= other.written
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known, who is told, and how one looks.
@@ -52,6 +68,14 @@ class Context:
         """Return whether a path lies in a root, and not hidden there."""
         root = self.roots.of(path)
         return root is not None and not is_hidden_below(path, root.path)
+
+    def concerned_by(self, locations: Iterable[Location]) -> "Concerned":
+        """Return which files these locations are, to which something happened."""
+        seen = [location for location in locations if location.fingerprint is not None]
+        written = [location for location in seen if location.doubted or self.disk.was_written(location.path)]
+        return Concerned(
+            *({location.fingerprint for location in some if location.fingerprint} for some in (seen, written))
+        )
 
     def record_missing(self, locations: Iterable[Location], cause: str) -> None:
         """Append to the journal that known content is at paths no more."""

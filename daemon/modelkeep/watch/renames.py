@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.domain.detection import Moved, Rename, between
 from modelkeep.domain.values import Fingerprint, Location, Record
-from modelkeep.watch.context import Context
+from modelkeep.watch.context import Concerned, Context
 
 RENAMES_MAX = 500
 """Renames written in one transaction: others want to write too."""
@@ -45,12 +45,12 @@ class Followed:
 class Aftermath:
     """What renames leave to be looked at.
 
-    `concerned` are known files, of which other names may lead to nothing now, `followed` the paths of what went
+    `concerned` are known files to which that happened, `followed` the paths of what went
     along, `absent` those at which nothing lies, `changed` those with other content than before. Of `unknown` nothing
     was known; something else may have been known by then of `left`, from where they came, and stayed.
     """
 
-    concerned: set[Fingerprint] = field(default_factory=set)
+    concerned: Concerned = field(default_factory=Concerned)
     followed: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     changed: dict[str, Fingerprint] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Renames:
         self.record(concerned)
         status_by_path = {file.new: file.status for file in files}
         return Aftermath(
-            {location.fingerprint for location in before if location.fingerprint},
+            self._context.concerned_by(before),
             [path for move in concerned for path in (move.old, move.new)],
             [move.new for move in concerned if status_by_path[move.new] is None],
             await self._changed(concerned, status_by_path),

@@ -9,7 +9,7 @@ from modelkeep.domain.detection import Found
 from modelkeep.domain.reconcile import is_touched
 from modelkeep.domain.values import Fingerprint, Location, LocationState, Priority
 from modelkeep.watch.absence import Absences
-from modelkeep.watch.context import Context, chunks
+from modelkeep.watch.context import Concerned, Context, chunks
 from modelkeep.watch.renames import Aftermath, Renames, is_in_place
 from modelkeep.watch.touched import Touched
 from modelkeep.watch.twins import Twins
@@ -50,23 +50,21 @@ class Sightings:
         paths = [path for path in closed_by_path if self._context.is_visible(path)]
         if paths:
             concerned = await self._take_in(paths, closed_by_path)
-            await self.look_beside(concerned, paths, doubts=True)
+            await self.look_beside(Concerned(written=concerned), paths)
 
-    async def look_beside(
-        self, concerned: Collection[Fingerprint], looked_at: Collection[str], *, doubts: bool = False
-    ) -> None:
+    async def look_beside(self, concerned: Concerned, looked_at: Collection[str]) -> None:
         """Look at the links to files that went, got another name or may have been written: nobody tells of them.
 
         Args:
-            concerned: what is known of the files.
+            concerned: the files.
             looked_at: paths at which nobody needs to look.
-            doubts: something else than their names may have changed.
         """
-        twins = await self._context.catalogue.twins_of(concerned) if concerned else {}
-        paths = {location.path for locations in twins.values() for location in locations}.difference(looked_at)
-        if paths:
-            await self._take_in(sorted(paths), dict.fromkeys(paths, True), doubts=doubts)
-            await self.mark_absent(sorted(paths))
+        for files, doubts in ((concerned.written, True), (concerned.files - concerned.written, False)):
+            twins = await self._context.catalogue.twins_of(files) if files else {}
+            paths = {location.path for locations in twins.values() for location in locations}.difference(looked_at)
+            if paths:
+                await self._take_in(sorted(paths), dict.fromkeys(paths, True), doubts=doubts)
+                await self.mark_absent(sorted(paths))
 
     async def mark_absent(self, paths: Sequence[str]) -> None:
         """Record that files are gone; those that are there after all are not."""

@@ -195,6 +195,7 @@ class TestTouched:
         assert not is_explained(known, TOUCHED, [other], Disk({PATH: TOUCHED}))
         assert not is_explained(known, TOUCHED, [other], Disk({PATH: TOUCHED, NEW: TOUCHED}, removed=(NEW,)))
         assert not is_explained(known, TOUCHED, [other], Disk({}, removed=(NEW,), written=(NEW,)))
+        assert not is_explained(known, TOUCHED, [replace(other, doubted=True)], Disk({}, removed=(NEW,)))
 
     def test_a_name_that_was_taken_away_before_the_last_look_explains_nothing(self) -> None:
         other, known = place(NEW, fingerprint=BORN), place(fingerprint=replace(BORN, ctime_ns=2_000_000_000))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.exchanges import exchange
 from tests.fakes import NOT_UTF8, followed, put_into_catalogue
+from tests.libraries import write_and_date_back
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.store.scanning import Compared
@@ -344,6 +345,32 @@ class TestTwins:
         await bench.apply(FileAppeared(bench.at("b.pt")))
         assert await bench.paths(A) == {path: PRESENT, bench.at("b.pt"): PRESENT}
         assert (await bench.queued(), bench.line.taken_up) == ({}, [])
+
+    @pytest.mark.parametrize("together", [True, False], ids=["one burst", "two bursts"])
+    @pytest.mark.parametrize("end", ["removed", "replaced by a known file", "replaced by an unknown file"])
+    async def test_a_file_that_was_written_by_a_name_that_is_gone_since_is_doubted_by_its_other_names(
+        self, bench: Bench, end: str, together: bool
+    ) -> None:
+        path, link, other = await bench.hashed("a.pt", A, b"content"), bench.at("b.pt"), bench.at("c.pt")
+        if end == "replaced by a known file":
+            await bench.hashed("c.pt", B, b"another")
+        elif end == "replaced by an unknown file":
+            bench.put("c.pt", b"another")
+        os.link(path, link)
+        await bench.apply(FileAppeared(link))
+        write_and_date_back(bench.root / "b.pt", b"CONTENT")
+        events: list[WatchEvent] = [FileClosed(link)]
+        if end == "removed":
+            bench.remove("b.pt")
+            events.append(FileGone(link))
+        else:
+            bench.rename("c.pt", "b.pt")
+            events.append(FileMoved(other, link))
+        for burst in [events] if together else [[event] for event in events]:
+            await bench.apply(*burst)
+        place = await bench.catalogue.location(path)
+        assert place is not None
+        assert place.doubted
 
     async def test_a_file_that_was_moved_while_nobody_looked_keeps_its_content(self, bench: Bench) -> None:
         old = await bench.hashed("a.pt", A)
