@@ -32,7 +32,7 @@ def test_the_owner_has_what_is_known_written_for_other_tools(
     assert {path.name for path in file.parent.iterdir()} == {file.name}
     done = daemon.must("export", "lora-manager", "--json").json
     assert done["files"] == dry["files"]
-    assert done["counts"] == {"created": 2, "changed": 0, "unchanged": 0, "skipped": 0}
+    assert done["counts"] == {"created": 2, "changed": 0, "unchanged": 0, "skipped": 0, "failed": 0}
 
     sidecar, picture = file.with_name("hero.metadata.json"), file.with_name("hero.preview.png")
     record = read_sidecar(find(str(file.parent), [file.name, sidecar.name], (".safetensors",))[0])
@@ -58,11 +58,14 @@ def test_the_owner_has_what_is_known_written_for_other_tools(
     daemon.stop()
     again = daemon.must("export", "lora-manager", "--json").json
     elsewhere = daemon.must("export", "json", sha256[:8], "--to", str(tmp_path / "out"), "--json").json
-    assert again["counts"] == {"created": 0, "changed": 0, "unchanged": 1, "skipped": 0}
+    assert again["counts"] == {"created": 0, "changed": 0, "unchanged": 1, "skipped": 0, "failed": 0}
     assert [entry["path"] for entry in elsewhere["files"]] == [
         str(tmp_path / "out" / "models" / "loras" / "hero.safetensors.modelkeep.json")
     ]
     assert "1 file: 1 unchanged." in daemon.must("export", "lora-manager").out
     assert daemon.command("export", "nothing").status == 2
+    assert daemon.command("export", "json", "--root", str(tmp_path / "mistyped")).status == 2
+    failed = daemon.command("export", "json", "--to", str(file))
+    assert (failed.status, failed.out.splitlines()[-1]) == (1, "1 file: 1 failed.")
     assert {path.name for path in file.parent.iterdir()} == {file.name, sidecar.name, picture.name}
     assert file.read_bytes() == content

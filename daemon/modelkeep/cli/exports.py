@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from modelkeep.cli.context import AsJson, invocation
-from modelkeep.cli.exits import WrongUse
+from modelkeep.cli.exits import Status, WrongUse
 from modelkeep.cli.help import examples
 from modelkeep.domain.archive_taking import SOURCE as ARCHIVE
 
@@ -37,7 +37,8 @@ def export(
         ),
     ] = None,
     root: Annotated[
-        list[Path] | None, typer.Option("--root", metavar="DIR", help="Only models below this folder; repeatable.")
+        list[Path] | None,
+        typer.Option("--root", metavar="DIR", exists=True, help="Only models below this folder; repeatable."),
     ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Write here, in folders like the roots' own.")
@@ -84,4 +85,5 @@ def export(
         previews=previews,
         dry_run=dry_run,
     )
-    print_outcomes(export_files(invocation(context).settings, wanted), as_json=as_json, dry_run=dry_run)
+    if not print_outcomes(export_files(invocation(context).settings, wanted), as_json=as_json, dry_run=dry_run):
+        raise typer.Exit(Status.FAILED)

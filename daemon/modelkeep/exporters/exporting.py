@@ -18,7 +18,7 @@ from modelkeep.exporters.folders import Folders
 from modelkeep.exporters.known import KnownModel, known_models
 from modelkeep.exporters.writing import NotWritten, sweep, write_file
 
-CREATED, CHANGED, UNCHANGED, SKIPPED = "created", "changed", "unchanged", "skipped"
+CREATED, CHANGED, UNCHANGED, SKIPPED, FAILED = "created", "changed", "unchanged", "skipped", "failed"
 
 PictureOf = Callable[[str, int], bytes]
 """Returns an image of a model (its hash, the image's number) as PNG; raises OSError or ImageError."""
@@ -49,7 +49,10 @@ class ExportOptions:
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What was done with a file, or in a dry run would be: `created`, `changed`, `unchanged` or `skipped`."""
+    """What was done with a file, or in a dry run would be: `created`, `changed`, `unchanged` or `skipped`.
+
+    `failed` is what was to be written and could not be.
+    """
 
     path: str
     outcome: str
@@ -192,7 +195,7 @@ class Export:
         try:
             data = self._picture_of(model.sha256, images[0]["seq"])
         except (OSError, ImageError) as error:
-            return FileOutcome(path, SKIPPED, f"its image cannot be read: {error}", model.sha256)
+            return FileOutcome(path, FAILED, f"its image cannot be read: {error}", model.sha256)
         return self._write(path, data, Existing(), model)
 
     def _write(
@@ -206,8 +209,11 @@ class Export:
                 if notes:
                     self._exported.note([(path, data)])
                 write_file(path, data, existing)
-            except (NotWritten, OSError) as error:
+            except NotWritten as error:
                 return FileOutcome(path, SKIPPED, str(error), model.sha256)
+            except OSError as error:
+                reason = f"it cannot be written: {error.strerror or error}"
+                return FileOutcome(path, FAILED, reason, model.sha256)
         return FileOutcome(path, outcome, "", model.sha256)
 
 
@@ -223,9 +229,9 @@ def mirrors(roots: Sequence[Root]) -> dict[str, str]:
 
 
 def counts_of(outcomes: Iterable[FileOutcome]) -> dict[str, int]:
-    """Return how many files were created, changed, unchanged and skipped."""
+    """Return how many files were created, changed, unchanged and skipped, and how many failed."""
     counted = Counter(outcome.outcome for outcome in outcomes)
-    return {name: counted[name] for name in (CREATED, CHANGED, UNCHANGED, SKIPPED)}
+    return {name: counted[name] for name in (CREATED, CHANGED, UNCHANGED, SKIPPED, FAILED)}
 
 
 def _path_of(preview: str, picture: FileOutcome | None) -> str:

@@ -26,17 +26,13 @@ def write_file(path: str, data: bytes, existing: Existing) -> None:
     """Put a file in the place of the one that was read, or where none was.
 
     Raises:
-        NotWritten: it changed since it was read, its owner cannot be kept, or the disk does not take it.
+        NotWritten: it changed since it was read, or its owner cannot be kept.
+        OSError: the disk does not take it.
     """
     folder, name = os.path.split(path)
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise NotWritten(f"its folder cannot be opened: {error.strerror}") from error
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _write_in(descriptor, name, data, existing)
-    except OSError as error:
-        raise NotWritten(f"it cannot be written: {error.strerror or error}") from error
     finally:
         os.close(descriptor)
 

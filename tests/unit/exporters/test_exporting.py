@@ -173,7 +173,7 @@ def test_lora_manager_is_told_of_the_preview_and_an_image_that_is_gone_is_told(r
 
     sidecar, picture = export_.files(details(model, images=True))
 
-    assert (sidecar.outcome, picture.outcome) == ("created", "skipped")
+    assert (sidecar.outcome, picture.outcome) == ("created", "failed")
     assert json.loads(Path(sidecar.path).read_text())["preview_url"] == ""
 
 
@@ -185,6 +185,14 @@ def test_another_folder_gets_the_same_files_in_folders_like_the_roots(root: Path
     assert outcome.path == str(tmp_path / "out" / "models" / "loras" / "felt.json")
     assert json.loads(Path(outcome.path).read_text())["notes"] == "soft"
     assert everything(root).keys() == {"loras/felt.safetensors"}
+
+
+def test_what_the_disk_does_not_take_has_failed(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("no folder can be made here")
+
+    (outcome,) = export(root, details(root / "loras" / "felt.safetensors"), to=tmp_path / "out", previews=False)
+
+    assert (outcome.outcome, outcome.reason) == ("failed", "it cannot be written: Not a directory")
 
 
 def test_only_some_folders_and_only_what_lies_in_a_root(root: Path, tmp_path: Path) -> None:
