@@ -78,7 +78,7 @@ class DaemonInThread(DaemonProcess):
     async def _run(self, is_ready: threading.Event) -> None:
         settings = load_settings(self.config)
         async with open_holdings(settings, "a test") as holdings:
-            parts = Daemon(settings, holdings)
+            parts = Daemon(settings, holdings, renew_threads=lambda: None)
             self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
             await parts.start()
             self._parts = parts

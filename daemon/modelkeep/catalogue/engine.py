@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -10,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from modelkeep.base.failpoints import reach
+from modelkeep.base.threads import Threads
 from modelkeep.catalogue.dialect import (
     BROKEN_RULES,
     ERRORS,
@@ -58,8 +58,8 @@ class Database:
         self._reading = self._open_reading(path)
         if or_empty and not path.exists():
             self._reading = empty_engine(metadata)
-        self._writer = ThreadPoolExecutor(1, "catalogue-writer")
-        self._readers = ThreadPoolExecutor(READERS, "catalogue-reader")
+        self._writer = Threads("catalogue-writer", 1)
+        self._readers = Threads("catalogue-reader", READERS)
 
     async def write(
         self, function: Callable[Concatenate[sa.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -96,13 +96,14 @@ class Database:
         return await self._run(self._readers, function, args, kwargs)
 
     async def release_memory(self) -> None:
-        """Let go of what is kept: pages, and statements made ready, of which large ones take megabytes.
+        """Let go of what is kept: threads, pages, and statements made ready, of which large ones take megabytes.
 
         Statements made while much was done lie scattered amid what that needed, and keep all of its memory.
         """
         run = asyncio.get_running_loop().run_in_executor
-        await run(self._writer, self._renew_writer)
-        await run(self._readers, self._renew_readers)
+        for threads, renew in ((self._writer, self._renew_writer), (self._readers, self._renew_readers)):
+            threads.renew()
+            await run(threads, renew)
 
     def _renew_writer(self) -> None:
         """Close the connection that writes, and open it again."""
@@ -134,7 +135,7 @@ class Database:
 
     async def _run(
         self,
-        executor: ThreadPoolExecutor,
+        executor: Threads,
         function: Callable[..., T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],

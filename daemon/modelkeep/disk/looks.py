@@ -43,7 +43,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _LONGEST_WAIT_SECONDS = 0.5
 
 
-IDLE_SECONDS = 5.0
+IDLE_SECONDS = 2.0
 """How long a thread without a look stays."""
 
 

@@ -53,9 +53,15 @@ _log = get_logger("service")
 
 
 class Daemon:
-    """The parts and how they work together."""
+    """The parts and how they work together.
 
-    def __init__(self, settings: Settings, holdings: Holdings) -> None:
+    Args:
+        settings: the configuration.
+        holdings: what is kept in the data folder.
+        renew_threads: has other threads take the place of those that work for the event loop.
+    """
+
+    def __init__(self, settings: Settings, holdings: Holdings, renew_threads: Callable[[], None]) -> None:
         self._settings = settings
         self._holdings = holdings
         self._catalogue = holdings.catalogue
@@ -114,6 +120,7 @@ class Daemon:
             lambda: self._pipeline.is_idle and not self._operations.is_importing,
             partial(write_next_index, holdings.directory.journal, set()),
             self._catalogue.database.release_memory,
+            renew_threads,
         )
         upkeep = Upkeep(holdings, self._pipeline, self._keeper, self._sidecars, self._successions, resting)
         self._schedule = Schedule(upkeep.jobs(settings.sweep.interval_seconds, settings.watch.rescan_seconds))

@@ -18,6 +18,7 @@ class Resting:
         is_idle: whether nothing is on its way.
         do_put_off: does a part of what was put off until nothing else is to do, in a thread; returns whether it did.
         release_memory: lets go of what is kept of the catalogue in memory.
+        renew_threads: has other threads take the place of those that work for the event loop.
     """
 
     def __init__(
@@ -27,12 +28,14 @@ class Resting:
         is_idle: Callable[[], bool],
         do_put_off: Callable[[], bool],
         release_memory: Callable[[], Awaitable[None]],
+        renew_threads: Callable[[], None],
     ) -> None:
         self._work_done = work_done
         self._looks_taken = looks_taken
         self._is_idle = is_idle
         self._do_put_off = do_put_off
         self._release_memory = release_memory
+        self._renew_threads = renew_threads
         self._seen = -1
         self._released = (-1, -1)
 
@@ -49,4 +52,5 @@ class Resting:
                 self._released = released  # the next look goes on: the roots are looked at in between
                 return
             await self._release_memory()
+            self._renew_threads()
             await asyncio.to_thread(give_back_memory)

@@ -6,14 +6,15 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 from modelkeep.base.log import configure_logging
 from modelkeep.base.memory import note_programs
 from modelkeep.base.notify import ServiceManager
 from modelkeep.base.patience import within
+from modelkeep.base.threads import Threads
 from modelkeep.service.daemon import Daemon
 from modelkeep.service.holdings import open_holdings
 from modelkeep.service.supervision import supervised
@@ -51,11 +52,10 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level
     # A file lease that is broken in the instant in which it is asked for sends SIGIO, whose default is to end us.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     note_programs()
-    threads = ThreadPoolExecutor(thread_name_prefix="work")
     with asyncio.Runner() as runner:
-        runner.get_loop().set_default_executor(threads)
+        threads = Threads("work", on_new=runner.get_loop().set_default_executor)
         try:
-            status = runner.run(_run(settings, announce))
+            status = runner.run(_run(settings, announce, threads.renew))
         except Exception as error:
             if _hangs(threads):
                 announce(f"ended by an error: {error}")
@@ -66,11 +66,14 @@ def run_daemon(settings: Settings, *, announce: Callable[[str], None], log_level
     return status
 
 
-def _hangs(threads: ThreadPoolExecutor) -> bool:
+def _hangs(threads: Threads) -> bool:
     """Return whether something is left that waits for a disk; the interpreter would wait for it too."""
 
     def end() -> bool:
         threads.shutdown(cancel_futures=True)
+        for thread in threading.enumerate():  # also those that were renewed
+            if not thread.daemon and thread is not threading.main_thread():
+                thread.join()
         return False
 
     return within(END_SECONDS, end, otherwise=True)
@@ -83,12 +86,12 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-async def _run(settings: Settings, announce: Callable[[str], None]) -> int:
+async def _run(settings: Settings, announce: Callable[[str], None], renew_threads: Callable[[], None]) -> int:
     async with (
         supervised(ServiceManager()) as supervision,
         open_holdings(settings, "modelkeep run", tell) as holdings,
     ):
-        daemon = Daemon(settings, holdings)
+        daemon = Daemon(settings, holdings, renew_threads)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -19,6 +19,7 @@ class Work:
             lambda: self.is_idle,
             self._do_put_off,
             self._release,
+            lambda: None,
         )
 
     def _do_put_off(self) -> bool:
