@@ -1,6 +1,7 @@
 """Orphans: what other tools know of models that are not here, or not under the name that they had."""
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
 from modelkeep.api import reports, requests, source_answers
 from modelkeep.api.parameters import Limit, Offset, RecordId, TheBackend, TheQuestion
@@ -10,9 +11,9 @@ router = APIRouter(prefix="/api/orphans", tags=["orphans"])
 
 
 @router.get("", response_model=source_answers.Orphans)
-async def list_orphans(question: TheQuestion, limit: Limit = 0, offset: Offset = 0) -> Json:
+async def list_orphans(question: TheQuestion, limit: Limit = 0, offset: Offset = 0) -> Response:
     """Source records without a model, the oldest first, and the models that each may belong to."""
-    return await question.answer(limit=limit, offset=offset)
+    return await question.listed("orphans", limit=limit, offset=offset)
 
 
 @router.get("/{record_id}", response_model=source_answers.DetailedOrphan)

@@ -41,6 +41,7 @@ from modelkeep.catalogue.store import (
     siblings,
     source_images,
     tag_acting,
+    unattached,
 )
 from modelkeep.catalogue.store import claims as claiming
 from modelkeep.catalogue.store import models as modelling
@@ -237,7 +238,7 @@ class Catalogue:
     find_models = _reads(finding.find_models)
     sources = _reads(recorded.sources_of)
     orphans = _reads(recorded.orphans)
-    orphan = _reads(recorded.orphan)
+    orphan_ids = _reads(unattached.orphan_ids)
     contents_at_several_paths = _reads(duplicates.contents_at_several_paths)
     types = _reads(modelling.list_types)
     tags = _reads(tagging.list_tags)

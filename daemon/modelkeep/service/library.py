@@ -1,7 +1,8 @@
 """The library: whatever is only read of the catalogue, the images and the journal, in the shapes of the interface.
 
 The daemon answers its HTTP interface from it, and a command that finds no daemon answers itself from it: what is
-asked, at which path of the interface, and what the answer looks like stands here and nowhere else.
+asked, at which path of the interface, and what the answer looks like stands here, for long lists in `listing`, and
+nowhere else.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from modelkeep.api import shapes
 from modelkeep.api.shapes import Shape
@@ -22,23 +23,18 @@ from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.files import leads_through_link, statuses_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.roots import Roots
-from modelkeep.domain.browsing import Order, Wanted
+from modelkeep.domain.browsing import Order
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import PendingImport
 from modelkeep.errors import NotFound
 from modelkeep.images.paths import ImagePaths
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
 from modelkeep.journal.segments import list_segments
+from modelkeep.service.listing import Lists, stored_type, wanted
 from modelkeep.service.status import Activity, status_report
 from modelkeep.settings.model import Settings
-
-T = TypeVar("T")
-
-LISTED_AT_ONCE = 500
-"""Items of a list of which an answer is made at once; others are answered in between."""
 
 
 class Library:
@@ -65,12 +61,7 @@ class Library:
         self._activity = activity
         self.answered = 0
         """How many questions were: whoever looks through a large library has much of it in memory."""
-        self._lists: Mapping[str, Callable[..., AsyncIterator[Sequence[Shape]]]] = {
-            "/api/models": self._every_model,
-            "/api/models/browse": self._every_browsed,
-            "/api/pending": partial(self._every_row, shapes.queue_row),
-            "/api/migration/pending_models": partial(self._every_row, shapes.pending_listed),
-        }
+        self._lists = Lists(catalogue)
         self._answers: Mapping[str, Callable[..., Awaitable[Any]]] = {
             "/api/status": self.status,
             "/api/migration/status": self.work,
@@ -109,12 +100,9 @@ class Library:
         return await self._answers[path](**parameters)
 
     def portions(self, path: str, **parameters: Any) -> AsyncIterator[Sequence[Shape]]:
-        """Return what `ask` answers a question with a list, in portions: nobody holds all of a large library.
-
-        What is gone when its portion is made is left out.
-        """
+        """Return what `ask` answers a question with a list, in portions."""
         self.answered += 1
-        return self._lists[path](**parameters)
+        return self._lists.portions(path, **parameters)
 
     # What is done
 
@@ -143,37 +131,17 @@ class Library:
         offset: int = 0,
     ) -> Shape:
         """Models of a type (`others`: those without one), whose name or path holds a text, which carry a tag."""
-        rows = await self._catalogue.models(type=_stored_type(type), q=q, tag=tag, limit=limit, offset=offset)
+        rows = await self._catalogue.models(type=stored_type(type), q=q, tag=tag, limit=limit, offset=offset)
         return {"models": [shapes.model_listed(model, images_count) for model, images_count in rows]}
 
-    def _every_model(
-        self,
-        *,
-        type: str | None = None,  # noqa: A002 - the column's name
-        limit: int = 0,
-        offset: int = 0,
-        **wanted: Any,
-    ) -> AsyncIterator[Sequence[Shape]]:
-        return self._listed(self._catalogue.model_hashes(type=_stored_type(type), **wanted), limit, offset)
-
-    async def browse(self, *, order: Order = Order.NAME, limit: int = 0, offset: int = 0, **wanted: Any) -> Shape:
-        """A page of the models that somebody looks for; `wanted`: see `domain.browsing.Wanted`."""
-        rows = await self._catalogue.browse(_wanted(**wanted), order, limit, offset)
+    async def browse(self, *, order: Order = Order.NAME, limit: int = 0, offset: int = 0, **looked_for: Any) -> Shape:
+        """A page of the models that somebody looks for; `looked_for`: see `domain.browsing.Wanted`."""
+        rows = await self._catalogue.browse(wanted(**looked_for), order, limit, offset)
         return {"models": [shapes.model_listed(model, images_count) for model, images_count in rows]}
 
-    def _every_browsed(
-        self, *, order: Order = Order.NAME, limit: int = 0, offset: int = 0, **wanted: Any
-    ) -> AsyncIterator[Sequence[Shape]]:
-        return self._listed(self._catalogue.browsed_hashes(_wanted(**wanted), order), limit, offset)
-
-    async def _listed(self, asked: Awaitable[list[str]], limit: int, offset: int) -> AsyncIterator[Sequence[Shape]]:
-        for chosen in _portions((await asked)[offset : offset + limit if limit else None]):
-            found = {model.sha256: (model, count) for model, count in await self._catalogue.models_listed(chosen)}
-            yield [shapes.model_listed(*found[sha256]) for sha256 in chosen if sha256 in found]
-
-    async def count_models(self, **wanted: Any) -> Shape:
+    async def count_models(self, **looked_for: Any) -> Shape:
         """How many models somebody looks for: altogether, and of each type."""
-        return shapes.model_counts(await self._catalogue.count_by_type(_wanted(**wanted)))
+        return shapes.model_counts(await self._catalogue.count_by_type(wanted(**looked_for)))
 
     async def find_models(self, *, q: str) -> Shape:
         """The models that a hash or its beginning (6 digits or more), a path, a name or a text means."""
@@ -196,14 +164,14 @@ class Library:
 
     async def orphans(self, *, limit: int = 0, offset: int = 0) -> Shape:
         """The source records without a model, and what is offered to each."""
-        return {"orphans": [shapes.orphan(found) for found in await self._catalogue.orphans(limit, offset)]}
+        portions = self._lists.portions("/api/orphans", limit=limit, offset=offset)
+        return {"orphans": [orphan async for some in portions for orphan in some]}
 
     async def orphan(self, *, record_id: int) -> Shape:
         """A source record without a model, whole."""
-        found = await self._catalogue.orphan(record_id)
-        if found is None:
-            raise NotFound(f"There is no orphan {record_id}.")
-        return shapes.orphan_details(found)
+        for found in await self._catalogue.orphans([record_id]):
+            return shapes.orphan_details(found)
+        raise NotFound(f"There is no orphan {record_id}.")
 
     async def tags(self) -> Shape:
         """Every tag by name."""
@@ -260,13 +228,6 @@ class Library:
         """Rows of the queue, those of one state or all."""
         rows = await self._catalogue.pending_imports(state, limit, offset)
         return {"pending": [shapes.queue_row(row) for row in rows]}
-
-    async def _every_row(
-        self, shape: Callable[[PendingImport], Shape], *, state: str | None = None, limit: int = 0, offset: int = 0
-    ) -> AsyncIterator[Sequence[Shape]]:
-        for chosen in _portions(await self._catalogue.pending_ids(state, limit, offset)):
-            rows = await self._catalogue.pendings(chosen)
-            yield [shape(rows[id_]) for id_ in chosen if id_ in rows and state in (None, rows[id_].state)]
 
     async def pending_details(self, *, pending_id: int) -> Shape:
         """A row of the queue, the model that has its content already, and what each strategy would do."""
@@ -333,18 +294,6 @@ def resting_library(settings: Settings) -> Iterator[Library]:
         yield Library(catalogue, directory, looks)
     finally:
         catalogue.close()
-
-
-def _wanted(*, text: str = "", tag: Sequence[str] = (), type: str | None = None) -> Wanted:  # noqa: A002 - as asked
-    return Wanted(text, tuple(tag), _stored_type(type))
-
-
-def _stored_type(asked: str | None) -> str | None:
-    return "" if asked == "others" else asked
-
-
-def _portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[start : start + LISTED_AT_ONCE] for start in range(0, len(items), LISTED_AT_ONCE))
 
 
 def _digest_of(image: Path) -> str | None:

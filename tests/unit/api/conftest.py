@@ -237,11 +237,11 @@ class FakeBackend:
     async def resolve_orphans(self, record_ids: Sequence[int], sha256: str) -> None:
         self.changes.append(("resolve_orphans", record_ids, sha256))
 
-    async def orphans(self, limit: int = 0, offset: int = 0) -> list[Orphan]:
-        return [ORPHAN]
+    async def orphan_ids(self) -> list[int]:
+        return [ORPHAN.kept.id]
 
-    async def orphan(self, record_id: int) -> Orphan | None:
-        return ORPHAN if record_id == ORPHAN.kept.id else None
+    async def orphans(self, among_ids: Sequence[int]) -> list[Orphan]:
+        return [ORPHAN] if ORPHAN.kept.id in among_ids else []
 
     async def add_tags(self, names: Sequence[str]) -> Sequence[Tag]:
         self.changes.append(("add tags", *names))

@@ -25,7 +25,7 @@ from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Model
 from modelkeep.errors import NotFound
 from modelkeep.journal.writer import JournalWriter
-from modelkeep.service import library as listing
+from modelkeep.service import listing
 from modelkeep.service.library import Library, resting_library
 from modelkeep.service.status import Activity
 from modelkeep.settings.model import load_settings
@@ -137,6 +137,7 @@ LONG_LISTS: list[tuple[str, dict[str, Any]]] = [
     ),
     ("/api/models/browse", {"order": "newest", "limit": 4, "offset": 1}),
     ("/api/models/browse", {"text": "pt -1"}),
+    *(("/api/orphans", asked) for asked in ({}, {"limit": 3, "offset": 1}, {"limit": 1}, {"offset": 9})),
     ("/api/pending", {}),
     ("/api/pending", {"state": "conflict"}),
     ("/api/pending", {"state": "waiting", "limit": 3, "offset": 1}),
@@ -158,13 +159,18 @@ async def test_a_long_list_that_is_made_while_it_is_sent_is_the_list(
         for letter in "edcba":
             upsert_model(connection, Model(letter * 64, f"/m/{letter}.pt", name=f"{'ab'.find(letter)} {letter}"))
         detect(connection, [Found(f"/q/{number}.pt", 5) for number in range(5)], [], 1)
+        lost = [SourceRecord("pysssss", f"/lost/{number}.txt", C, stem=f"{number}") for number in range(5)]
+        adopt(connection, [Arrival(record) for record in lost], (), 1, lambda _: None)
     engine.dispose()
     with resting_library(settings) as library:
         async with client_of(library) as client:
             answer = await client.get(path, params=asked)
         assert answer.headers["content-type"] == "application/json"
         assert "content-length" not in answer.headers
-        assert answer.json() == await library.ask(path, **asked)
+        whole = await library.ask(path, **asked)
+        assert answer.json() == whole
+        (listed,) = whole.values()
+        assert len(listed) == len({str(item) for item in listed}) <= asked.get("limit", 9)
 
 
 async def test_questions_are_counted_so_that_memory_is_given_back_after_them(library: Library) -> None:

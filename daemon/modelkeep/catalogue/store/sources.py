@@ -1,6 +1,6 @@
 """Questions about source records: what is known of a content, which records have no model, and who may be meant."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
@@ -46,17 +46,13 @@ def claiming(connection: sa.Connection, text: str) -> list[str]:
     )
 
 
-def orphans(connection: sa.Connection, limit: int = 0, offset: int = 0) -> list[Orphan]:
-    """Return the records that have no model, the oldest first, with the models that are offered to each."""
-    ids = orphan_ids(connection)
-    found = kept_records(connection, ids[offset : offset + limit] if limit else ids[offset:])
+def orphans(connection: sa.Connection, among_ids: Sequence[int] | None = None) -> list[Orphan]:
+    """Return the records, or those among some, that have no model, with the models that are offered to each.
+
+    The oldest come first.
+    """
+    found = kept_records(connection, orphan_ids(connection, among_ids))
     return _with_offers(connection, [found[record_id] for record_id in sorted(found)])
-
-
-def orphan(connection: sa.Connection, record_id: int) -> Orphan | None:
-    """Return a record that has no model, with the models that are offered to it; None: there is no such orphan."""
-    found = kept_records(connection, orphan_ids(connection, [record_id]))
-    return next(iter(_with_offers(connection, list(found.values()))), None)
 
 
 def _with_offers(connection: sa.Connection, records: list[KeptRecord]) -> list[Orphan]:
