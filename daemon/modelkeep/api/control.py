@@ -1,12 +1,11 @@
 """Looking through the roots on demand."""
 
-from fastapi import APIRouter
-
 from modelkeep.api import reports
 from modelkeep.api.parameters import TheBackend
 from modelkeep.api.responses import Json
+from modelkeep.api.subject import subject
 
-router = APIRouter(prefix="/api/scan", tags=["operation"])
+router = subject("operation", "/api/scan")
 
 
 @router.get("", response_model=reports.Scanned)

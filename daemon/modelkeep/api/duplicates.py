@@ -1,12 +1,11 @@
 """Duplicates: contents that lie at several places."""
 
-from fastapi import APIRouter
-
 from modelkeep.api import answers
 from modelkeep.api.parameters import TheQuestion
 from modelkeep.api.responses import Json
+from modelkeep.api.subject import subject
 
-router = APIRouter(prefix="/api/duplicates", tags=["models"])
+router = subject("models", "/api/duplicates")
 
 
 @router.get("", response_model=answers.Duplicates)

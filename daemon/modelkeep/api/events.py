@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BeforeValidator, Field
@@ -12,12 +12,13 @@ from pydantic import BeforeValidator, Field
 from modelkeep.api.parameters import TheBackend
 from modelkeep.api.requests import ROW_ID_MAX, none_from_empty
 from modelkeep.api.responses import as_json
+from modelkeep.api.subject import subject
 from modelkeep.domain.notices import Notice
 from modelkeep.errors import ModelkeepError
 
 log = structlog.get_logger("modelkeep.api")
 
-router = APIRouter(prefix="/api/events", tags=["operation"])
+router = subject("operation", "/api/events")
 
 RETRY_MS = 2000
 """What a browser waits before it comes back."""

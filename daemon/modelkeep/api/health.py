@@ -1,12 +1,11 @@
 """Is it up, and what does it do."""
 
-from fastapi import APIRouter
-
 from modelkeep.api import reports
 from modelkeep.api.parameters import TheBackend, TheQuestion
 from modelkeep.api.responses import Json, failure
+from modelkeep.api.subject import subject
 
-router = APIRouter(tags=["operation"])
+router = subject("operation")
 
 
 @router.get("/healthz", response_model=reports.Ready)

@@ -4,7 +4,7 @@ import asyncio
 import re
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -14,11 +14,12 @@ from modelkeep.api import reports, requests
 from modelkeep.api.image_files import answer_with_file
 from modelkeep.api.parameters import Sha256, TheBackend, TheQuestion
 from modelkeep.api.responses import Json, failure
+from modelkeep.api.subject import subject
 from modelkeep.domain.images import SEQ_MAX, SOURCE_BYTES
 from modelkeep.domain.values import normalise_sha256
 from modelkeep.errors import NotFound
 
-router = APIRouter(prefix="/api/images", tags=["images"])
+router = subject("images", "/api/images")
 
 _MODEL_IMAGE = re.compile(r"(?P<sha256>[0-9a-fA-F]{64})(?:_(?P<seq>0|[1-9][0-9]{0,8}))?(?:\.webp)?")
 _ROW_IMAGE = re.compile(r"(?P<id>[1-9][0-9]{0,18})(?P<rest>(?:-again)?(?:\.[a-z0-9]{1,9})?)")

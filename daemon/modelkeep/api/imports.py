@@ -3,19 +3,19 @@
 from collections.abc import AsyncIterator
 
 import structlog
-from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
 from modelkeep.api.failures import UNEXPECTED, expected_fault, sentence_of
 from modelkeep.api.parameters import Rights, TheBackend
 from modelkeep.api.requests import ImportRequest
 from modelkeep.api.responses import as_json
+from modelkeep.api.subject import subject
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import ModelkeepError
 
 log = structlog.get_logger("modelkeep.api")
 
-router = APIRouter(prefix="/api/import", tags=["migration"])
+router = subject("migration", "/api/import")
 
 
 @router.post("", response_class=StreamingResponse)

@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from modelkeep.api import reports
 from modelkeep.api.parameters import TheQuestion, exact_text
 from modelkeep.api.requests import ROW_ID_MAX
 from modelkeep.api.responses import Json
+from modelkeep.api.subject import subject
 
-router = APIRouter(prefix="/api/journal", tags=["operation"])
+router = subject("operation", "/api/journal")
 
 _RECORDS_MAX = 10_000
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from modelkeep.api import queue_answers, reports, requests
@@ -12,13 +12,14 @@ from modelkeep.api.batch import import_rows
 from modelkeep.api.parameters import Rights, TheBackend, TheQuestion
 from modelkeep.api.pending import conflict_of
 from modelkeep.api.responses import Json, failure
+from modelkeep.api.subject import subject
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.errors import Conflict
 
 LEGACY_KIND = "hikaze"
 """The importer that reads the legacy manager's database."""
 
-router = APIRouter(prefix="/api/migration", tags=["migration"])
+router = subject("migration", "/api/migration")
 
 
 @router.get("/pending_models", response_model=queue_answers.PendingModels)

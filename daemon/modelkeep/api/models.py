@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from starlette.responses import Response
 
 from modelkeep.api import answers, reports, requests
 from modelkeep.api.etags import etag_of, is_expected, versioned
 from modelkeep.api.parameters import Limit, Offset, Sha256, TheBackend, TheQuestion, exact_text
 from modelkeep.api.responses import Json, failure
+from modelkeep.api.subject import subject
 from modelkeep.domain.browsing import Order
 from modelkeep.domain.values import TAGS_MAX
 from modelkeep.errors import Outdated
 
-router = APIRouter(prefix="/api/models", tags=["models"])
+router = subject("models", "/api/models")
 
 IfNoneMatch = Annotated[str | None, Header(description="versions that the caller has")]
 IfMatch = Annotated[str | None, Header(description="the version that is to be changed, else 412")]

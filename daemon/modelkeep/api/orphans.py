@@ -1,13 +1,13 @@
 """Orphans: what other tools know of models that are not here, or not under the name that they had."""
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from modelkeep.api import reports, requests, source_answers
 from modelkeep.api.parameters import Limit, Offset, RecordId, TheBackend, TheQuestion
 from modelkeep.api.responses import Json
+from modelkeep.api.subject import subject
 
-router = APIRouter(prefix="/api/orphans", tags=["orphans"])
+router = subject("orphans", "/api/orphans")
 
 
 @router.get("", response_model=source_answers.Orphans)

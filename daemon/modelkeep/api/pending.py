@@ -1,6 +1,5 @@
 """The queue: what waits to be hashed, has failed, or waits for the owner's choice."""
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from modelkeep.api import queue_answers, reports, requests
@@ -8,10 +7,11 @@ from modelkeep.api.backend import Library
 from modelkeep.api.parameters import Limit, Offset, PendingId, TheBackend, TheQuestion
 from modelkeep.api.responses import Json
 from modelkeep.api.shapes import Shape
+from modelkeep.api.subject import subject
 from modelkeep.domain.values import PendingState
 from modelkeep.errors import NotFound
 
-router = APIRouter(prefix="/api/pending", tags=["queue"])
+router = subject("queue", "/api/pending")
 
 
 @router.get("", response_model=queue_answers.QueueRows)

@@ -1,12 +1,11 @@
 """Tags: what models and rows of the queue carry."""
 
-from fastapi import APIRouter
-
 from modelkeep.api import answers, reports, requests, shapes
 from modelkeep.api.parameters import TagId, TheBackend, TheQuestion
 from modelkeep.api.responses import Json
+from modelkeep.api.subject import subject
 
-router = APIRouter(prefix="/api", tags=["tags"])
+router = subject("tags", "/api")
 
 
 @router.get("/tags", response_model=answers.Tags)
