@@ -74,11 +74,11 @@ class Renames:
         known = await self._context.catalogue.locations_at([one, other])
         if len(there) < 2 or any(is_in_place(known.get(path), there.get(path)) for path in (one, other)):
             return False
-        steps = [(other, between(one), one, other), (one, other, other, one), (between(one), one, one, other)]
+        came_from = {one: other, other: one}
         renames = [
             # Whatever the catalogue knows by then changes places; where else it lies than was seen is looked at next.
-            replace(Followed(old, new, there[at], known.get(before)).as_rename(), expected_sha256=None)
-            for old, new, at, before in steps
+            replace(Followed(old, new, there[at], known.get(came_from[at])).as_rename(), expected_sha256=None)
+            for old, new, at in ((other, between(one), one), (one, other, other), (between(one), one, one))
         ]
         back, moved, _ = await self._context.catalogue.move_paths(renames, self._context.clock_ms())
         self._tell_doubtful(renames)
