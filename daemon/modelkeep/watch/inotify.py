@@ -9,7 +9,8 @@ from watchdog.observers.inotify import InotifyEmitter, InotifyObserver
 from watchdog.observers.inotify_c import InotifyConstants, Mask
 from watchdog.observers.inotify_move_event_grouper import GroupedInotifyEvent, PathedInotifyEvent
 
-from modelkeep.watch.kernel import Group, Kernel
+from modelkeep.watch.kernel import Kernel
+from modelkeep.watch.watches import Group
 
 _END_SECONDS = 1.0
 """How long the thread of a root may take to end."""
@@ -22,6 +23,7 @@ class DirExchangedEvent(DirMovedEvent):
 class Emitter(InotifyEmitter):
     """Hands over the events of one root."""
 
+    _inotify_fd: Kernel
     group: Group | None = None
 
     def on_thread_start(self) -> None:
@@ -32,6 +34,7 @@ class Emitter(InotifyEmitter):
             is_recursive=self.watch.is_recursive,
             event_mask=self.get_event_mask_from_filter(),
             follow_symlink=self.watch.follow_symlink,
+            on_overflow=self._inotify_fd.on_overflow,
         )
 
     def join(self, timeout: float | None = None) -> None:
@@ -76,7 +79,7 @@ class Emitter(InotifyEmitter):
 
     def _queue_move_between_roots(self, event: PathedInotifyEvent) -> bool:
         # Theirs pairs the halves of a rename within one root only.
-        source = self._inotify_fd.source_of(event.ev) if isinstance(self._inotify_fd, Kernel) else None
+        source = self._inotify_fd.source_of(event.ev)
         if source is None:
             return False
         kind = DirMovedEvent if event.ev.is_directory else FileMovedEvent

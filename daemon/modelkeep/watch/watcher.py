@@ -42,8 +42,8 @@ from modelkeep.domain.events import (
 )
 from modelkeep.domain.naming import CONTROL_SUFFIX, is_model_file, may_be_sidecar
 from modelkeep.watch.inotify import DirExchangedEvent, Emitter, Observer
-from modelkeep.watch.kernel import Group
 from modelkeep.watch.polling import PollingEmitter, PollingObserver
+from modelkeep.watch.watches import Group
 
 _log = logging.getLogger(__name__)
 

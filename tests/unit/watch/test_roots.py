@@ -36,10 +36,11 @@ from modelkeep.errors import RootSilent
 from modelkeep.watch import reach, roots, scans
 from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake
-from modelkeep.watch.kernel import Group, Kernel
+from modelkeep.watch.kernel import Kernel
 from modelkeep.watch.roots import RootKeeper
 from modelkeep.watch.watched_root import RootState
 from modelkeep.watch.watcher import Watcher
+from modelkeep.watch.watches import Group
 
 A, B = "a" * 64, "b" * 64
 NOW = 1_735_689_600_000

@@ -24,8 +24,8 @@ from modelkeep.domain.events import (
     SidecarsTouched,
     WatchEvent,
 )
-from modelkeep.watch.kernel import Group
 from modelkeep.watch.watcher import EventQueue, Watcher
+from modelkeep.watch.watches import Group
 
 EXTENSIONS = (".safetensors", ".pt")
 
