@@ -74,3 +74,15 @@ def test_a_name_of_markup_is_text_in_every_view(person: Person, library: DaemonP
     page.get_by_role("link", name="In the journal").click()
     expect(page.locator(".record").first).to_contain_text(MARKUP)
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_model_whose_name_is_blank_goes_by_its_file(person: Person, library: DaemonProcess) -> None:
+    (hero,) = library.get("/api/models", q="hero_064")["models"]
+    path = f"/api/models/{hero['sha256']}"
+    assert library.request("PATCH", path, json={"name": "  "}).is_success
+    try:
+        page = person.open("/library?q=hero_064")
+        page.get_by_role("link", name="hero_064.safetensors").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Without a name")
+    finally:
+        assert library.request("PATCH", path, json={"name": hero["name"]}).is_success

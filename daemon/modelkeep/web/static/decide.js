@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { Conflicts } from "./conflicts.js";
 import { el, empty, fill, say } from "./dom.js";
 import { onConnection, onRecord } from "./events.js";
-import { baseName, count } from "./format.js";
+import { called, count } from "./format.js";
 import { decideMany } from "./many.js";
 import { effects, sides } from "./sides.js";
 import { became } from "./words.js";
@@ -95,7 +95,7 @@ async function show() {
     fill(view, ...parts);
   }
   place.textContent = where();
-  fill(heading, row.name || baseName(row.path));
+  fill(heading, called(row));
   await showSides(row);
 }
 
@@ -155,7 +155,7 @@ async function decide(strategy) {
   allow(false);
   try {
     const { action_taken: action } = await post("/api/migration/import_a_model", { id: row.id, conf_strategy: strategy.name });
-    say(`${row.name || baseName(row.path)}: ${became(action)}`);
+    say(`${called(row)}: ${became(action)}`);
     action === "ignored" ? step(1) : done(row);
   } catch (error) {
     refused(row, error);

@@ -80,7 +80,7 @@ function shownDuplicate(item) {
     el(
       "div",
       { class: "row" },
-      el("h2", { dir: "auto" }, el("a", { href: `/model/${item.sha256}` }, item.name || "Without a name")),
+      el("h2", { dir: "auto" }, el("a", { href: `/model/${item.sha256}` }, item.name.trim() || "Without a name")),
       item.type && el("span", { class: "mark" }, item.type),
       el("p", { class: "end" }, freeable(item)),
     ),

@@ -67,3 +67,6 @@ export function ago(value) {
 
 // The last part of a path.
 export const baseName = (path) => path.slice(path.lastIndexOf("/") + 1);
+
+// What a model or a row is called where it has to be told from others: by its file, if its name is blank.
+export const called = ({ name, path }) => (name.trim() ? name : baseName(path));

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el, fill, svg } from "./dom.js";
-import { size } from "./format.js";
+import { called, size } from "./format.js";
 
 const PAGE = 60;
 const PAGES_KEPT = 40;
@@ -223,7 +223,7 @@ function tileOf(model) {
   const image = model.images_count > 0 ? el("img", { alt: "", decoding: "async", data: { address } }) : null;
   const link = el(
     "a",
-    { class: "tile", href: `/model/${model.sha256}`, title: model.name },
+    { class: "tile", href: `/model/${model.sha256}`, title: called(model) },
     el(
       "span",
       { class: "frame-of-image" },
@@ -234,7 +234,7 @@ function tileOf(model) {
     el(
       "span",
       { class: "caption" },
-      el("span", { class: "name", dir: "auto" }, model.name || model.path),
+      el("span", { class: "name", dir: "auto" }, called(model)),
       el("span", { class: "about" }, el("span", {}, model.type || "no type"), el("span", { class: "number" }, size(model.size_bytes))),
     ),
   );

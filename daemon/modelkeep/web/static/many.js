@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { el, fill } from "./dom.js";
-import { baseName, count, counted } from "./format.js";
+import { called, count, counted } from "./format.js";
 import { source } from "./sides.js";
 
 const AT_ONCE = 20;
@@ -34,7 +34,7 @@ export function decideMany(rows, strategies, after) {
   );
   const chosen = () => scopes[scope.value].rows;
   const look = () => {
-    const named = chosen().slice(0, NAMED_MAX).map((row) => el("li", { class: "path" }, row.name || baseName(row.path)));
+    const named = chosen().slice(0, NAMED_MAX).map((row) => el("li", { class: "path" }, called(row)));
     const more = chosen().length - named.length;
     fill(
       preview,

@@ -87,7 +87,7 @@ function makeEditables() {
   const name = editable("Name", (model) => model.name, (value) => ({ name: value }), {
     control: line("Name"),
     heading: "p",
-    show: (value) => el("h1", { id: "name", dir: "auto" }, value || "Without a name"),
+    show: (value) => el("h1", { id: "name", dir: "auto" }, value.trim() || "Without a name"),
   });
   const type = editable("Type", (model) => model.type, (value) => ({ type: value }), { control: line("Type", { list: "known-types" }) });
   const tags = editable("Tags", (model) => model.tags.map((tag) => tag.name).sort(), toTagIds, { control: tagControl("known-tags"), show: shownTags });

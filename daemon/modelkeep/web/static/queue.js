@@ -3,7 +3,7 @@
 import { get, post, remove } from "./api.js";
 import { carryOut, confirmed, el, empty, fill, say } from "./dom.js";
 import { onConnection, onRecords } from "./events.js";
-import { ago, baseName, capitalised, count, counted, dateTime, size } from "./format.js";
+import { ago, called, capitalised, count, counted, dateTime, size } from "./format.js";
 import { label, source } from "./sides.js";
 import { became } from "./words.js";
 
@@ -100,7 +100,7 @@ function show() {
 }
 
 function makeCard(row) {
-  const name = row.name || baseName(row.path);
+  const name = called(row);
   const act = (title, does, attributes = {}) => {
     const made = el("button", { type: "button", "aria-label": `${title}: ${name}`, ...attributes, on: { click: () => does(made) } }, title);
     return made;
@@ -187,7 +187,7 @@ async function showOffers(row, details) {
 const place = (row, path, button) =>
   carryOut(button, async () => {
     const { action_taken: action } = await post("/api/migration/import_a_model", { id: row.id, path });
-    say(`${row.name || baseName(row.path)}: ${became(action)}`);
+    say(`${called(row)}: ${became(action)}`);
     await look();
   });
 
@@ -203,7 +203,7 @@ const drop = (button, row) =>
       pending.image && "Its image.",
     ].filter(Boolean);
     const isWanted = await confirmed({
-      title: `Drop ${row.name || baseName(row.path)}?`,
+      title: `Drop ${called(row)}?`,
       sentences: [
         lost.length ? "This is lost:" : "Nothing is known of it but its path.",
         ...lost,
@@ -213,7 +213,7 @@ const drop = (button, row) =>
     });
     if (isWanted) {
       await remove(`/api/pending/${row.id}`);
-      say(`${row.name || baseName(row.path)}: the row is dropped.`);
+      say(`${called(row)}: the row is dropped.`);
       await look();
     }
   });
