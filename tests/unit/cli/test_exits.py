@@ -69,11 +69,15 @@ def test_signals_that_are_held_back_arrive_when_the_work_is_whole() -> None:
 
 WITH_MORE_TO_SAY = """\
 import atexit, sys, threading
+from modelkeep import cli
 from modelkeep.__main__ import main
-atexit.register(print, "at exit")
-if sys.argv.pop() == "later":
-    threading.Thread(target=lambda: (threading.main_thread().join(), print("later"))).start()
-sys.argv.append("--version")
+def run(run=cli.run):
+    atexit.register(print, "at exit")
+    if sys.argv.pop() == "later":
+        threading.Thread(target=lambda: (threading.main_thread().join(), print("later"))).start()
+    sys.argv.append("--version")
+    run()
+cli.run = run
 main()
 """
 

@@ -33,8 +33,12 @@ OF_COMMANDS = {"rich", "pygments", "cli.app", "cli.output"}
 
 TELL = """\
 import atexit, runpy, sys
+from modelkeep import cli
 names = lambda: {name.removeprefix("modelkeep.") for name, module in sys.modules.items() if module}
-atexit.register(lambda: print(*names(), file=sys.stderr))
+def run(run=cli.run):
+    atexit.register(lambda: print(*names(), file=sys.stderr))
+    run()
+cli.run = run
 sys.argv = ["modelkeep", *sys.argv[1:]]
 runpy.run_module("modelkeep", run_name="__main__", alter_sys=True)
 """
