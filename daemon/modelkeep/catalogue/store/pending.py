@@ -297,9 +297,14 @@ def shift_due(connection: sa.Connection, after_ms: int, shift_ms: int) -> int:
 
 
 def wake_below(connection: sa.Connection, folder: str, now_ms: int) -> int:
-    """Make the failed and missing rows below a folder due now; returns how many."""
+    """Make the failed and missing rows below a folder due now, and those that wait for later; returns how many.
+
+    A row that only waits is due when it comes: later, if the clock was wrong then, and was set while no daemon ran.
+    """
     stalled = pending_import.c.state.in_([PendingState.FAILED, PendingState.MISSING])
-    statement = sa.update(pending_import).where(below(pending_import.c.path, folder), stalled).values(due_at=now_ms)
+    from_later = sa.and_(pending_import.c.state == PendingState.WAITING, pending_import.c.due_at > now_ms)
+    chosen = (below(pending_import.c.path, folder), sa.or_(stalled, from_later))
+    statement = sa.update(pending_import).where(*chosen).values(due_at=now_ms)
     return connection.execute(statement).rowcount
 
 
