@@ -133,8 +133,6 @@ class Busy(ModelkeepError):
 class Overloaded(ModelkeepError):
     """As many ask for something that lasts as may at a time."""
 
-    retryable = True
-
 
 class OutsideRoots(ModelkeepError):
     """A path that lies in none of the configured roots."""

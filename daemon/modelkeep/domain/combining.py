@@ -1,11 +1,10 @@
 """What all source records of one content say together. Pure, and the same in whatever order they came.
 
 The owner's own words beat a copy of an answer, a later answer beats an earlier one, else the longer; texts are never
-mixed, lists unite. Where two of the owner's own words differ, one is taken and the other is a conflict to decide.
+mixed, lists unite. Where two of the owner's own words differ, one is taken, and he is asked about the other.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -13,43 +12,17 @@ from modelkeep.domain.knowledge import LIST_FIELDS, SINGLE_FIELDS, Meaning, Sour
 from modelkeep.domain.values import NAME_CHARACTERS_MAX, TAG_CHARACTERS_MAX, TAGS_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Words of the owner that differ from those that were taken for the same field."""
-
-    kind: str
-    key: str
-    field: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Combined:
-    """What records say together, who of them said what was taken (kinds by field or list item), and what differs."""
-
-    meaning: Meaning
-    taken_from: dict[str, str]
-    tag_kinds: dict[str, tuple[str, ...]]
-    differences: tuple[Difference, ...] = ()
-
-
-def combine(records: Iterable[SourceRecord]) -> Combined:
+def combine(records: Iterable[SourceRecord]) -> Meaning:
     """Return what records of one content say together."""
     ordered = sorted(records, key=lambda record: (record.kind, record.key, record.digest))
     values: dict[str, Any] = {}
-    taken_from: dict[str, str] = {}
-    differences: list[Difference] = []
     for name in SINGLE_FIELDS:
         saying = [record for record in ordered if _says(record, name)]
-        if not saying:
-            continue
-        winner = _winner(saying, name)
-        values[name] = getattr(winner.meaning, name)
-        taken_from[name] = winner.kind
-        differences += _differences(winner, saying, name)
+        if saying:
+            values[name] = getattr(_winner(saying, name).meaning, name)
     for name in LIST_FIELDS:
         values[name] = _united(name, (getattr(record.meaning, name) for record in ordered))
-    return Combined(Meaning(**values), taken_from, _tag_kinds(ordered), tuple(differences))
+    return Meaning(**values)
 
 
 _EMPTY = Meaning()
@@ -103,16 +76,6 @@ def _words(record: SourceRecord, name: str) -> str:
     return str(getattr(value, "value", value)).strip()
 
 
-def _differences(winner: SourceRecord, saying: Sequence[SourceRecord], name: str) -> list[Difference]:
-    told = {_words(winner, name)}
-    found = []
-    for record in saying:
-        if name in record.owned and name in winner.owned and _words(record, name) not in told:
-            told.add(_words(record, name))
-            found.append(Difference(record.kind, record.key, name, getattr(record.meaning, name)))
-    return found
-
-
 def _united(name: str, lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
     """Return what is in any list, as far as a model may have it; the records keep all of theirs."""
     united: list[Any] = []
@@ -121,12 +84,3 @@ def _united(name: str, lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
         if len(united) < ITEMS_MAX and not is_too_long and item not in united:
             united.append(item)
     return tuple(united)
-
-
-def _tag_kinds(records: Sequence[SourceRecord]) -> dict[str, tuple[str, ...]]:
-    kinds: dict[str, tuple[str, ...]] = {}
-    for record in records:
-        for tag in record.meaning.tags:
-            if record.kind not in kinds.get(tag, ()):
-                kinds[tag] = (*kinds.get(tag, ()), record.kind)
-    return kinds

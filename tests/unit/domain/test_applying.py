@@ -114,12 +114,12 @@ def test_a_row_says_one_field_in_its_place() -> None:
 @given(st.lists(meanings, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_the_order_in_which_records_come_makes_no_difference(said: list[Meaning], random: object) -> None:
     records = [SourceRecord(f"tool{number}", f"/{number}", "d", meaning=each) for number, each in enumerate(said)]
-    at_once = apply(MODEL, PATHS, Meaning(), combine(records).meaning)
+    at_once = apply(MODEL, PATHS, Meaning(), combine(records))
     order = list(records)
     random.shuffle(order)  # type: ignore[attr-defined]
     model, base, tags = MODEL, Meaning(), set[str]()
     for number in range(1, len(order) + 1):
-        applied = apply(model, PATHS, base, combine(order[:number]).meaning)
+        applied = apply(model, PATHS, base, combine(order[:number]))
         model, base, tags = applied.model, applied.base, tags | set(applied.new_tags)
     assert model == at_once.model
     assert tags == set(at_once.new_tags)
@@ -129,8 +129,8 @@ def test_the_order_in_which_records_come_makes_no_difference(said: list[Meaning]
 def test_what_a_record_gave_that_is_about_another_file_is_as_if_it_had_never_come(
     one: Meaning, other: Meaning
 ) -> None:
-    both = apply(MODEL, PATHS, Meaning(), combine([record(one, "a"), record(other, "b")]).meaning)
-    left = combine([record(other, "b")]).meaning
+    both = apply(MODEL, PATHS, Meaning(), combine([record(one, "a"), record(other, "b")]))
+    left = combine([record(other, "b")])
     freed = take_back(both.model, both.base, one, left)
     assert apply(freed.model, PATHS, freed.base, left).model == apply(MODEL, PATHS, Meaning(), left).model
 

@@ -57,11 +57,11 @@ def apply_records(
         freed = Applied(model, (), base)
         for record in lost.get(sha256, ()):
             said = about(record, digests[sha256], model.size_bytes).meaning
-            freed = take_back(freed.model, freed.base, said, combined.meaning)
+            freed = take_back(freed.model, freed.base, said, combined)
         for each in found[sha256]:
             for other in passed_over(each.record, digests[sha256], model.size_bytes):
-                freed = take_back(freed.model, freed.base, other, combined.meaning)
-        applied = apply(freed.model, paths.get(sha256, []), freed.base, combined.meaning)
+                freed = take_back(freed.model, freed.base, other, combined)
+        applied = apply(freed.model, paths.get(sha256, []), freed.base, combined)
         if applied.base != base:
             kept[sha256] = applied.base
         lost_tags = tuple(tag.name for tag in model.tags if tag not in freed.model.tags)

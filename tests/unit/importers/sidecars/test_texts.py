@@ -26,11 +26,11 @@ SNOW = "use 0.6 \N{SNOWMAN}"
 def test_a_text_is_a_note_and_a_description_only_where_there_is_no_other() -> None:
     note = record(".txt", SNOW.encode())
     assert (note.meaning.notes, note.standing) == (SNOW, Standing.GUESS)
-    assert combine([note]).meaning.description == Text(SNOW)
+    assert combine([note]).description == Text(SNOW)
     answer = record(".civitai.info", {"id": 1, "model": {"description": "<p>theirs</p>"}})
     for order in ([note, answer], [answer, note]):
-        assert combine(order).meaning.description.value == "<p>theirs</p>"
-        assert combine(order).meaning.notes == SNOW
+        assert combine(order).description.value == "<p>theirs</p>"
+        assert combine(order).notes == SNOW
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_texts_that_say_nothing_or_are_none_are_left_out() -> None:
 def test_texts_of_the_web_uis() -> None:
     page, own = record(".html", b"<p>page</p>"), record(".description.txt", b"mine")
     assert (page.kind, page.meaning.description) == ("webui", Text("<p>page</p>", TextFormat.HTML))
-    assert combine([page, own]).meaning.description == Text("mine")
+    assert combine([page, own]).description == Text("mine")
     assert own.owned == {"description"}
 
 
