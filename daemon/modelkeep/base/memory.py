@@ -51,6 +51,13 @@ def leave_out(*packages: str) -> None:
         modules.setdefault(package, None)
 
 
+def leave_empty(module: str) -> None:
+    """Have a module of a library not load that others take names from and do not use: each is None."""
+    empty = ModuleType(module)
+    empty.__dict__["__getattr__"] = lambda _: None
+    sys.modules.setdefault(module, empty)
+
+
 def load_unready(package: str) -> None:
     """Load a library whose models are made ready when they are used, if ever, and not at once."""
     from pydantic import BaseModel

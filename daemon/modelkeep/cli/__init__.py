@@ -15,6 +15,9 @@ def run() -> None:
         if is_run(sys.argv[1:]):
             from modelkeep.cli.daemon import app
         else:
+            from modelkeep.base.memory import leave_out
+
+            leave_out("httpx._main")  # its command line loads click, and pygments to show what it fetches
             from modelkeep.cli.app import app
 
         app(prog_name="modelkeep")

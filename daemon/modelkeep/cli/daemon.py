@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from modelkeep.base.journald import leads_to_journald
-from modelkeep.base.memory import keep_heap_small, leave_out, load_unready
+from modelkeep.base.memory import keep_heap_small, leave_empty, leave_out, load_unready
 from modelkeep.cli.context import Invocation, invocation
 from modelkeep.cli.help import examples
 from modelkeep.cli.root import program
@@ -27,6 +27,7 @@ def run(context: typer.Context) -> None:
     keep_heap_small()
     # structlog shows tracebacks with the first, FastAPI refuses models of the second, SQLAlchemy awaits by the third.
     leave_out("rich", "pydantic.v1", "greenlet")
+    leave_empty("uvicorn.main")  # its command line and what starts its workers take 1.5 MB
     load_unready("fastapi")  # what it knows of OpenAPI takes 1.2 MB, and only who reads the description needs it
     from modelkeep.service.running import run_daemon
 

@@ -9,8 +9,8 @@ from collections.abc import Generator
 from email.utils import formatdate
 from pathlib import Path
 
-import uvicorn
-import uvicorn.server
+from uvicorn.config import Config
+from uvicorn.server import Server, ServerState
 
 from modelkeep import __version__
 from modelkeep.api.access import AccessRules, Transport
@@ -25,7 +25,7 @@ GOODBYE_SECONDS = 2
 """How long open requests may take to end when the daemon stops."""
 
 
-class _ServerState(uvicorn.server.ServerState):
+class _ServerState(ServerState):
     """What a server shares with its connections; tells the date when somebody asks."""
 
     @property
@@ -38,13 +38,13 @@ class _ServerState(uvicorn.server.ServerState):
         """Leave them as they are."""
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """A server that leaves the signals to the daemon, and sleeps while nobody asks anything.
 
     uvicorn's own wakes up ten times a second to see whether it is to end and what its answers have for a date.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.server_state = _ServerState()
         self._end = asyncio.Event()
@@ -103,7 +103,7 @@ class HttpInterface:
     async def start(self) -> None:
         """Serve on what was bound."""
         for listening, transport in self._sockets:
-            config = uvicorn.Config(
+            config = Config(
                 guarded(self._app, self._rules, transport),
                 http=Connection,
                 lifespan="off",

@@ -25,6 +25,8 @@ SELDOM = {
     "rich",
     "pygments",
     "pydantic.v1",
+    "click",
+    "uvicorn.supervisors",
     "cli.app",
     "cli.output",
 }
