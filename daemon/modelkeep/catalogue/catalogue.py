@@ -25,6 +25,7 @@ from modelkeep.catalogue.store import (
     contents,
     control,
     details,
+    due,
     duplicates,
     finding,
     images,
@@ -116,13 +117,13 @@ class Catalogue:
     pending_ids_above = _reads(queue.pending_ids_above)
     newest_pending_id = _reads(queue.newest_pending_id)
     pending_details = _reads(details.pending_details)
-    due_pending = _reads(queue.due_pending)
+    due_pending = _reads(due.due_pending)
     waiting_bytes = _reads(queue.waiting_bytes)
-    put_off_at = _reads(queue.put_off_at)
+    put_off_at = _reads(due.put_off_at)
     park = _writes(parking.park)
-    shift_due = _writes(queue.shift_due)
-    wake_below = _writes(queue.wake_below)
-    wait_again = _writes(queue.wait_again)
+    shift_due = _writes(due.shift_due)
+    wake_below = _writes(due.wake_below)
+    wait_again = _writes(due.wait_again)
     offer = _writes(offers.offer)
     relocate = _writes(offers.relocate)
     drop_pending = _writes(queue.drop_pending)

@@ -11,7 +11,7 @@ from modelkeep.catalogue.dialect import writing_engine
 from modelkeep.catalogue.store.claims import claims
 from modelkeep.catalogue.store.contents import has_digest, keep_contents
 from modelkeep.catalogue.store.digests import contents_with
-from modelkeep.catalogue.store.pending import due_pending
+from modelkeep.catalogue.store.due import due_pending
 from modelkeep.catalogue.store.siblings import siblings_of, successions
 from modelkeep.catalogue.tables import models
 from modelkeep.domain.content_facts import ContentRow

@@ -1,21 +1,21 @@
 """The queue: what is known by path and waits for its content to be hashed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, among_numbers, below, next_ids, numbers
-from modelkeep.catalogue.store.bulk import Bulk, Query
+from modelkeep.catalogue.dialect import among, next_ids
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.import_origin import forget_pending
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import tags_of_pending
-from modelkeep.catalogue.tables import models, pending_import, pending_model_tags, record_claims, record_targets
+from modelkeep.catalogue.tables import models, pending_import
 from modelkeep.domain.detection import Found
 from modelkeep.domain.naming import Root, first_around, innermost_first, suggested_name, suggested_type
 from modelkeep.domain.parking import Parked
-from modelkeep.domain.values import WATCH_SOURCE, DueRow, PendingImport, PendingState
+from modelkeep.domain.values import WATCH_SOURCE, PendingImport, PendingState
 
 _ROWS = RowsOf(pending_import, PendingImport)
 _SELECT = sa.select(*_ROWS.columns)
@@ -117,62 +117,6 @@ def newest_pending_id(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.max(pending_import.c.id))).scalar_one() or 0
 
 
-def due_pending(
-    connection: sa.Connection, now_ms: int, limit: int, without_ids: Collection[int] = (), *, claimed: bool = False
-) -> list[DueRow]:
-    """Return rows that the sweep takes up: waiting or failed or missing, and due. The longest due come first.
-
-    Args:
-        connection: to the catalogue.
-        now_ms: the time.
-        limit: most rows.
-        without_ids: rows that are left out.
-        claimed: whether rows are wanted of whose file another tool made a hash; all others come before these.
-    """
-    query = _DUE_CLAIMED if claimed else _DUE_UNCLAIMED
-    found = query.rows(connection, now_ms=now_ms, without_ids=numbers(without_ids), most=limit)
-    return [
-        DueRow(row_id, path, size_bytes, attempts, image, bool(knows_nothing))
-        for _, row_id, path, size_bytes, attempts, image, knows_nothing in found
-    ]
-
-
-_SWEPT = (PendingState.WAITING, PendingState.FAILED, PendingState.MISSING)
-_DUE = (
-    pending_import.c.due_at,
-    pending_import.c.id,
-    pending_import.c.path,
-    pending_import.c.size_bytes,
-    pending_import.c.attempts,
-    pending_import.c.image,
-    sa.and_(
-        pending_import.c.source == WATCH_SOURCE,
-        pending_import.c.meta_json == "{}",
-        pending_import.c.image == "",
-        sa.not_(sa.exists().where(pending_model_tags.c.model_id == pending_import.c.id)),
-    ),
-)
-_IS_CLAIMED = (
-    sa.exists()
-    .where(record_targets.c.path == pending_import.c.path, record_claims.c.record_id == record_targets.c.record_id)
-    .where(record_claims.c.mtime_ns.is_not(None))
-)
-
-
-def _due(is_claimed: sa.ColumnElement[bool]) -> Query:
-    due = sa.select(*_DUE).where(
-        pending_import.c.due_at <= sa.bindparam("now_ms", type_=sa.Integer),
-        sa.not_(among_numbers(pending_import.c.id, "without_ids")),
-        is_claimed,
-    )
-    # Each state is read in the order of its index, no further than is wanted: not all that is due, nor all rows.
-    query = sa.union_all(*(due.where(pending_import.c.state == state) for state in _SWEPT))
-    return Query(query.order_by("due_at", "id").limit(sa.bindparam("most", type_=sa.Integer)))
-
-
-_DUE_CLAIMED, _DUE_UNCLAIMED = _due(_IS_CLAIMED), _due(sa.not_(_IS_CLAIMED))
-
-
 def delete_pending(connection: sa.Connection, pending_id: int) -> None:
     """Delete the row of an id and its tags."""
     delete_pendings(connection, [pending_id])
@@ -243,12 +187,6 @@ def _waits_for(row: PendingImport, file: Found, now_ms: int) -> bool:
     return row.due_at <= now_ms and known == (PendingState.WAITING, "", file.size_bytes)
 
 
-def put_off_at(connection: sa.Connection, paths: Sequence[str]) -> set[str]:
-    """Return those of these paths whose row failed, or missed its file."""
-    put_off = (PendingState.FAILED, PendingState.MISSING)
-    return {path for path, row in get_pendings_at(connection, paths).items() if row.state in put_off}
-
-
 def park(connection: sa.Connection, parked: Sequence[Parked]) -> list[Parked]:
     """Record on rows why they were not migrated and when they are due again; returns those for which that is news.
 
@@ -288,32 +226,6 @@ def set_rows_missing(connection: sa.Connection, paths: Sequence[str], reason: st
     """Record that no file is at these paths; rows of detection, which know nothing but the path, go."""
     rows = get_pendings_at(connection, paths).values()
     park(connection, [Parked(row.id, row.path, PendingState.MISSING, reason, due_at, row.attempts) for row in rows])
-
-
-def shift_due(connection: sa.Connection, after_ms: int, shift_ms: int) -> int:
-    """Move what is due after a moment by so much, because the wall clock was set; returns how many rows."""
-    statement = sa.update(pending_import).where(pending_import.c.due_at > after_ms)
-    return connection.execute(statement.values(due_at=pending_import.c.due_at + shift_ms)).rowcount
-
-
-def wake_below(connection: sa.Connection, folder: str, now_ms: int) -> int:
-    """Make the failed and missing rows below a folder due now, and those that wait for later; returns how many.
-
-    A row that only waits is due when it comes: later, if the clock was wrong then, and was set while no daemon ran.
-    """
-    stalled = pending_import.c.state.in_([PendingState.FAILED, PendingState.MISSING])
-    from_later = sa.and_(pending_import.c.state == PendingState.WAITING, pending_import.c.due_at > now_ms)
-    chosen = (below(pending_import.c.path, folder), sa.or_(stalled, from_later))
-    statement = sa.update(pending_import).where(*chosen).values(due_at=now_ms)
-    return connection.execute(statement).rowcount
-
-
-def wait_again(connection: sa.Connection, now_ms: int, ids: Sequence[int] | None = None) -> int:
-    """Make rows due now; None for every failed or missing one. Returns how many."""
-    statement = sa.update(pending_import).values(state=PendingState.WAITING, due_at=now_ms, attempts=0, last_error="")
-    stalled = pending_import.c.state.in_([PendingState.FAILED, PendingState.MISSING])
-    chosen = stalled if ids is None else among(pending_import.c.id, ids)
-    return connection.execute(statement.where(chosen)).rowcount
 
 
 def count_by_state(connection: sa.Connection) -> Mapping[str, int]:
