@@ -40,11 +40,12 @@ from modelkeep.service.upkeep import Upkeep
 from modelkeep.settings.model import Settings
 from modelkeep.watch.context import Context
 from modelkeep.watch.coverage import UNWATCH_SECONDS
+from modelkeep.watch.event_queue import EventQueue
 from modelkeep.watch.intake import EVENTS_MAX, Intake
 from modelkeep.watch.roots import RootKeeper
 from modelkeep.watch.sidecar_folders import SidecarFolders
 from modelkeep.watch.sidecars import Sidecars
-from modelkeep.watch.watcher import EventQueue, Watcher
+from modelkeep.watch.watcher import Watcher
 
 if TYPE_CHECKING:
     from modelkeep.dev.mock_hasher import MockHasher
