@@ -44,7 +44,7 @@ def why_none(error: Exception) -> str:
         error: with which the start of one failed; only an OSError that is no broken pipe says more than that it did.
     """
     sentence = "worker processes cannot be started: "
-    if not Path(sys.executable).exists():
+    if _is_gone(sys.executable):
         return f"{sentence}{sys.executable} is gone; if Python or modelkeep was updated, restart modelkeep"
     # A pipe to a process that has ended before it could read what it is for is broken.
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
@@ -52,3 +52,13 @@ def why_none(error: Exception) -> str:
     return (
         f"{sentence}they end at once; is there enough memory? if modelkeep was updated, restart it; its log says more"
     )
+
+
+def _is_gone(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # it may be there: what keeps us from it is told
+        return False
+    return False

@@ -21,6 +21,7 @@ _ADVICE: Mapping[int, str] = {
     errno.ENOMEM: "there is too little free memory",
 }
 _WORKER_ADVICE: Mapping[int, str] = {
+    **dict.fromkeys(REFUSED, "give the daemon's user the right to run what is in {folder}"),
     errno.EAGAIN: "raise the limit of processes that modelkeep runs under (ulimit -u, TasksMax= of its unit)",
     **dict.fromkeys(FULL, "make room in /dev/shm and in the folder of temporary files"),
 }

@@ -196,8 +196,10 @@ class HashPool:
         """Start a process; files are given to it when it has begun: one that dies earlier says nothing about them."""
         try:
             await process.start(step_back=self._step_back, with_tensors=self._with_tensors)
-        except NoWorkers as error:
-            refused = error
+        except Exception as error:  # whatever it is: nobody waits for ever for a process that does not come
+            refused = (
+                error if isinstance(error, NoWorkers) else NoWorkers(f"a worker process cannot be started: {error!r}")
+            )
             if slot.process is process:
                 slot.process = None
                 self._fail(slot, lambda _: refused)

@@ -15,13 +15,13 @@ import pytest_asyncio
 from tests.fakes import NOT_UTF8
 from tests.libraries import sha256_of
 from tests.process_groups import HASH_WORKER, children, readers_among, workers_among
-from tests.waiting import wait_until_async
+from tests.waiting import DEADLINE_SECONDS, wait_until_async
 
 from modelkeep.dev.hashing_double import digest_of
 from modelkeep.disk.reach import reading_error
 from modelkeep.disk.statx import see
 from modelkeep.domain.hashing import Digest, FileInRoot, FileToHash, HashBatch, HashOutcome
-from modelkeep.errors import FileVanished, HashCancelled, HashError, RootSilent, WorkerDied
+from modelkeep.errors import FileVanished, HashCancelled, HashError, NoWorkers, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_pool import MOST_WORKERS, HashPool, default_workers
 from modelkeep.pipeline.sha256 import implementation
 
@@ -205,6 +205,17 @@ async def test_a_file_that_cannot_be_hashed_is_a_sentence(
 async def test_a_file_that_may_not_be_read_is_a_sentence_that_says_what_to_do() -> None:
     error = reading_error("/m/a.pt", PermissionError(13, "Permission denied"))
     assert str(error) == "a.pt may not be read by the daemon's user: check its rights and those of its folders"
+
+
+async def test_a_python_that_cannot_even_be_looked_at_leaves_nobody_waiting(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As one in a folder that the daemon's user may not enter any more, or on a server that has forgotten it.
+    monkeypatch.setattr(sys, "executable", f"/{'x' * 300}")
+    pool = HashPool(1, step_back=True)
+    with pytest.raises(NoWorkers, match="cannot be started: File name too long"):
+        await asyncio.wait_for(digest_of(pool, file(model), 7), DEADLINE_SECONDS)
+    await pool.close()
 
 
 async def test_workers_that_have_nothing_to_do_end_and_come_back(model: Path) -> None:
