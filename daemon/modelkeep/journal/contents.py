@@ -35,12 +35,11 @@ _ERROR = re.compile(rb'"error":(?!""|null)')
 class Contents:
     """What a segment may hold. Only a No is certain.
 
-    `first_ts` and `last_ts` are its earliest and latest time, `events` the events in it, `has_error` whether a record
-    has one. `keys` are checksums of the keys of its records, in order, four bytes each; `names` the names, and the
-    hashes, that a text may be a part of, in lower case and a line each.
+    `last_ts` is its latest time, `events` are the events in it, `has_error` whether a record has one. `keys` are
+    checksums of the keys of its records, in order, four bytes each; `names` the names, and the hashes, that a text
+    may be a part of, in lower case and a line each.
     """
 
-    first_ts: str = ""
     last_ts: str = ""
     events: tuple[str, ...] = ()
     has_error: bool = False
@@ -136,18 +135,17 @@ def _save(segment: Segment, stamp: Stamp, contents: Contents) -> bool:
 
 def _read(segment: Segment) -> Contents:
     """Read a segment from its beginning to its end."""
-    times, events, keys = set[bytes](), set[bytes](), _Keys()
+    last, events, keys = b"", set[bytes](), _Keys()
     has_error = False
     for block in blocks(segment):
         heads = _HEAD.findall(block)
-        times.update((min(heads)[0], max(heads)[0]) if heads else ())
+        last = max([last, *(ts for ts, _ in heads)])
         events.update(event for _, event in heads)
         has_error = has_error or _ERROR.search(block) is not None
         keys.add(KEYS.findall(block))
     checksums, names = keys.taken()
     return Contents(
-        min(times, default=b"").decode(errors="replace"),
-        max(times, default=b"").decode(errors="replace"),
+        last.decode(errors="replace"),
         tuple(sorted(event.decode() for event in events)),
         has_error,
         checksums.tobytes(),
