@@ -209,7 +209,8 @@ def _scanned(record: Record) -> str:
     parts = [f"{record[key]:,} {what}" for key, what in keys if record.get(key)]
     found = ", ".join(parts) or "nothing new"
     why = f" ({record['cause']})" if record.get("cause") else ""
-    return f"scanned {record['root']}{why}: {count(record['scanned'], 'file')}, {found}"
+    unread = f"; cannot be read: {', '.join(record['unreadable'])}" if record.get("unreadable") else ""
+    return f"scanned {record['root']}{why}: {count(record['scanned'], 'file')}, {found}{unread}"
 
 
 def _swept(record: Record) -> str:

@@ -9,7 +9,7 @@ from modelkeep.disk.looks import apart
 from modelkeep.disk.walk import walk
 from modelkeep.domain.naming import Root
 from modelkeep.watch.context import Context
-from modelkeep.watch.watched_root import SYSCTL, SYSCTL_INSTANCES, RootState, WatchedRoot, about_links
+from modelkeep.watch.watched_root import SYSCTL, SYSCTL_INSTANCES, RootState, WatchedRoot
 from modelkeep.watch.watcher import Watcher
 
 UNWATCH_SECONDS = 1.0
@@ -67,7 +67,7 @@ class Coverage:
         watched.folders = len(folders)
         if watched.is_lost:
             return
-        watched.reason = about_links(watched.not_followed)
+        watched.reason = watched.omissions
         if self._watcher.polls(path):
             watched.state = RootState.POLLING
         elif by_kernel >= len(folders):

@@ -1,6 +1,8 @@
 """Compare whole roots with the catalogue, and say in the journal what was found."""
 
 import asyncio
+import errno
+import os
 
 from modelkeep.disk.mounts import mount_points
 from modelkeep.disk.walk import Listing
@@ -12,6 +14,9 @@ from modelkeep.watch.coverage import EXAMPLES, Coverage
 from modelkeep.watch.reach import Reach
 from modelkeep.watch.scans import Scans
 from modelkeep.watch.watched_root import WatchedRoot
+
+_GONE = frozenset(map(os.strerror, (errno.ENOENT, errno.ENOTDIR)))
+"""Why a folder cannot be read that went while the root was walked through."""
 
 
 class Rescans:
@@ -50,9 +55,11 @@ class Rescans:
         listing, found = await self._scans.scan(path, Priority.SWEEP, tries_again=not watched.scanned)
         if not await looks.run(path, roots.is_same, watched.root):
             return found  # the next check says what has become of it
-        is_news = watched.not_followed != listing.not_followed or not watched.scanned
+        unreadable = sorted((folder, why) for folder, why in listing.unreadable if why not in _GONE)
+        is_news = (watched.not_followed, watched.unreadable) != (listing.not_followed, unreadable)
+        is_news |= not watched.scanned
         is_news |= bool(found.appeared or found.changed or found.missing or found.returned)
-        watched.not_followed, watched.files = listing.not_followed, len(listing)
+        watched.not_followed, watched.unreadable, watched.files = listing.not_followed, unreadable, len(listing)
         # What was mounted meanwhile is news: a link may have led nowhere a moment before.
         watched.mounts, watched.around_linked = mounts, listing.around_linked
         await self._coverage.extend(watched, listing.folders)
@@ -71,8 +78,8 @@ class Rescans:
             "missing": len(found.missing),
             "returned": found.returned,
         }
-        if listing.unreadable:
-            fields["unreadable"] = [f"{folder}: {reason}" for folder, reason in listing.unreadable[:EXAMPLES]]
+        if watched.unreadable:
+            fields["unreadable"] = [f"{folder}: {reason}" for folder, reason in watched.unreadable[:EXAMPLES]]
         if listing.not_followed:
             fields["not_followed"] = [f"{link}: {reason}" for link, reason in listing.not_followed[:EXAMPLES]]
         self._context.record([("rescan.finished", fields)])

@@ -1,6 +1,6 @@
 """A root, and how it is followed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,9 +27,9 @@ class WatchedRoot:
 
     `remedy` is the command that raises the limit for which the kernel does not watch it, `reason` why it is
     unreachable or limited. `mount_point` is that of the file system on which it was followed, `not_followed` has
-    links and the reasons, and `around_linked` is that of its listing. `mounts` is what was mounted anywhere when that
-    was last looked at. While it is lost, `lost_at` is how often the catalogue had changed when all that it knows
-    there was noted to be unreachable.
+    links and the reasons, `unreadable` folders and theirs, and `around_linked` is that of its listing. `mounts` is
+    what was mounted anywhere when that was last looked at. While it is lost, `lost_at` is how often the catalogue had
+    changed when all that it knows there was noted to be unreachable.
     """
 
     root: Root
@@ -44,6 +44,13 @@ class WatchedRoot:
     mount_point: str = ""
     lost_at: int = -1
     not_followed: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def omissions(self) -> str:
+        """What the owner reads about folders and links of which nothing is known; empty when there are none."""
+        unread, not_followed = self.unreadable, self.not_followed
+        return "; ".join([*_first_of(unread, "cannot be read"), *_first_of(not_followed, "is not followed")])
 
     @property
     def is_lost(self) -> bool:
@@ -51,9 +58,7 @@ class WatchedRoot:
         return self.state is RootState.UNREACHABLE
 
 
-def about_links(not_followed: Sequence[tuple[str, str]]) -> str:
-    """Return what the owner reads about folders and links that are not followed; empty when there are none."""
-    if not not_followed:
-        return ""
-    (path, reason), *others = not_followed
-    return f"{path} is not followed: {reason}" + (f"; {len(others)} more like it" if others else "")
+def _first_of(found: Sequence[tuple[str, str]], what: str) -> Iterator[str]:
+    if found:
+        (path, reason), *others = found
+        yield f"{path} {what}: {reason}" + (f"; {len(others)} more like it" if others else "")

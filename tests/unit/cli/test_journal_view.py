@@ -69,6 +69,11 @@ def test_a_line_holds_the_event_the_name_and_a_sentence() -> None:
             {"root": "/srv", "cause": "it is not there"},
             "root /srv is unreachable: it is not there",
         ),
+        (
+            "rescan.finished",
+            {"root": "/srv", "scanned": 2, "unreadable": ["/srv/a: Permission denied"]},
+            "scanned /srv: 2 files, nothing new; cannot be read: /srv/a: Permission denied",
+        ),
     ],
 )
 def test_what_happened_is_told_in_words(event: str, fields: dict[str, object], words: str) -> None:

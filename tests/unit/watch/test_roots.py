@@ -516,6 +516,28 @@ class TestUnreadableFolders:
         assert await bench.place(B) is PRESENT
         assert await bench.place(A) is UNREACHABLE
 
+    async def test_a_folder_that_cannot_be_read_any_more_is_told_once_until_it_can(
+        self, open_folder: Path, benches: list[Bench]
+    ) -> None:
+        benches.append(Bench(open_folder, "models"))
+        bench, closed = benches[0], open_folder / "models" / "closed"
+        (open_folder / "models").chmod(0o755)
+        put(closed / "a.pt")
+        await bench.keeper.start()
+        await bench.rescan("models")
+        before = len(bench.events("rescan.finished"))
+        closed.chmod(0)
+        try:
+            for _ in range(2):
+                await bench.rescan("models")
+            assert bench.keeper.watched[bench.at("models")].reason == f"{closed} cannot be read: Permission denied"
+        finally:
+            closed.chmod(0o755)
+        (told,) = bench.events("rescan.finished")[before:]
+        assert told["unreadable"] == [f"{closed}: Permission denied"]
+        await bench.rescan("models")
+        assert bench.keeper.watched[bench.at("models")].reason == ""
+
 
 class TestLimits:
     async def test_when_not_all_folders_can_be_watched_the_owner_is_told_once_how_to_help(self, bench: Bench) -> None:

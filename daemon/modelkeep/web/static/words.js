@@ -94,7 +94,8 @@ function hashed(record) {
 
 function scanned(record) {
   const found = numbers(record, { appeared: "new", changed: "changed", missing: "gone", returned: "back", moved: "moved" });
-  return `scanned ${record.root}${record.cause ? ` (${record.cause})` : ""}: ${counted(record.scanned, "file")}, ${found || "nothing new"}`;
+  const unread = list(record.unreadable);
+  return `scanned ${record.root}${record.cause ? ` (${record.cause})` : ""}: ${counted(record.scanned, "file")}, ${found || "nothing new"}${unread.length ? `; cannot be read: ${unread.join(", ")}` : ""}`;
 }
 
 function importFinished(record) {
