@@ -107,8 +107,11 @@ def hints(status: Mapping[str, Any], command: Command) -> list[str]:
         for state, one, many in _NEEDS_A_LOOK
         if pending[state]
     ]
-    if status["locations"]["unreachable"]:
+    if any(root["state"] == "unreachable" for root in status["watch"]["roots"]):
         found.append("A root is unreachable; what is known of it stays. Mount it and it returns by itself.")
+    elif status["locations"]["unreachable"]:
+        files = count(status["locations"]["unreachable"], "unreachable file")
+        found.append(f"{files}: on a drive that is away, or in no configured root. What is known of them stays.")
     if status["watch"]["overflows"]:
         found.append("The kernel dropped events; the folders were scanned again, so nothing is missed.")
     reason = status["hashing"].get("stepped_back")  # a daemon of before an update does not tell it

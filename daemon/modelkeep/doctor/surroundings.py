@@ -125,12 +125,16 @@ def check_free_space(premises: Premises) -> Iterator[Finding]:
 
 def judge_space(free_bytes: int, total_bytes: int) -> Finding:
     """Return what so much free space means; less than `FREE_BYTES_MIN` soon stops the daemon."""
-    free = f"{free_bytes / 1e9:,.1f} GB of {total_bytes / 1e9:,.1f} GB are free on the disk of the data folder"
+    free = f"{_amount(free_bytes)} of {_amount(total_bytes)} are free on the disk of the data folder"
     if free_bytes < FREE_BYTES_MIN:
         return warning("free space", free, "free some space: with a full disk nothing new can be stored")
     if free_bytes < total_bytes * FREE_SHARE_MIN:
         return note("free space", f"{free}, less than {FREE_SHARE_MIN:.0%}", "free some space before it is needed")
     return fine("free space", free)
+
+
+def _amount(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:,.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:,.1f} MB"
 
 
 def check_address(premises: Premises) -> Iterator[Finding]:

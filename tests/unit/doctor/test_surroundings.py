@@ -44,6 +44,10 @@ def test_a_disk_is_full_before_the_last_byte(free: int, total: int, severity: Se
     assert judge_space(free, total).severity is severity
 
 
+def test_little_free_space_is_told_in_megabytes() -> None:
+    assert judge_space(7_400_000, 2 * 10**9).sentence.startswith("7.4 MB of 2.0 GB are free")
+
+
 def test_what_hashes_is_told_with_the_reason_why_it_is_not_faster() -> None:
     finding = check_hashing(Hashlib("the library was not built"))
     assert (finding.severity, finding.sentence) == (Severity.NOTE, "SHA-256 by hashlib: the library was not built")
