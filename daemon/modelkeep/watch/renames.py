@@ -109,7 +109,7 @@ class Renames:
             [move.new for move in concerned if status_by_path[move.new] is None],
             await self._changed(concerned, status_by_path),
             [move.new for move in moved if not (move.sha256 or move.pending_id)],
-            [move.old for move in moved if not (move.sha256 or move.pending_id)],
+            [move.old for move in moved if not move.sha256],
         )
 
     async def _move(self, files: Sequence[Followed]) -> list[Moved]:

@@ -98,8 +98,11 @@ class Twins:
         self._context.line.doubted([link.path for link in links if link.doubted])
         records: list[Record] = []
         for link, before in zip(links, displaced, strict=True):
-            fields = {"path": link.path, "sha256": link.sha256, "cause": "link to known content"}
-            records.append(("file.detected", fields))
+            if before is None:
+                continue
+            records.append(
+                ("file.detected", {"path": link.path, "sha256": link.sha256, "cause": "link to known content"})
+            )
             if before:
                 cause = "a link to other content lies at this path now"
                 records.append(("file.changed", {"path": link.path, "sha256": before, "cause": cause}))

@@ -31,7 +31,9 @@ from .conftest import (
 PRESENT, MISSING, UNREACHABLE = LocationState.PRESENT, LocationState.MISSING, LocationState.UNREACHABLE
 
 
-async def link(catalogue: Catalogue, path: str, sha256: str, number: int = 500, now_ms: int = NOW) -> list[str]:
+async def link(
+    catalogue: Catalogue, path: str, sha256: str, number: int = 500, now_ms: int = NOW
+) -> list[str | None]:
     return await catalogue.put_locations([Location(path, sha256, PRESENT, print_of(number))], now_ms)
 
 

@@ -705,6 +705,37 @@ async def test_a_file_that_is_migrated_while_another_one_is_seen_at_its_path_is_
     assert not bench.events("file.returned")
 
 
+@pytest.mark.parametrize("told", ["seen", "linked", "renamed"])
+async def test_what_a_file_was_read_to_hold_at_its_new_path_stays_whatever_was_known_of_it_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    old, new = await bench.hashed("a.pt", A), bench.at("b.pt")
+    if told == "linked":
+        os.link(old, new)
+    else:
+        bench.rename("a.pt", "b.pt")
+    status = fingerprint_of(new)
+    assert status is not None
+    way = "put_locations" if told == "linked" else "move_paths"
+    write = getattr(bench.catalogue, way)
+
+    async def migrate_and_write(*arguments: Any) -> Any:
+        monkeypatch.setattr(bench.catalogue, way, write)
+        await put_into_catalogue(bench.catalogue, new, B, status)
+        return await write(*arguments)
+
+    monkeypatch.setattr(bench.catalogue, way, migrate_and_write)
+    await bench.apply(FileMoved(old, new) if told == "renamed" else FileAppeared(new))
+    place = await bench.catalogue.location(new)
+    assert place is not None
+    assert (place.sha256, place.state, place.is_read) == (B, PRESENT, True)
+    before = await bench.catalogue.location(old)
+    assert before is not None
+    assert (before.sha256, before.state) == (A, PRESENT if told == "linked" else MISSING)
+    assert not bench.line.moved
+    assert not bench.events("file.moved")
+
+
 async def test_what_differs_is_asked_for_again_only_when_files_or_catalogue_changed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

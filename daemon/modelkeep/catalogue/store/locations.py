@@ -132,9 +132,22 @@ def put_location(connection: sa.Connection, location: Location, now_ms: int) -> 
     return displaced
 
 
-def put_each(connection: sa.Connection, locations: Sequence[Location], now_ms: int) -> list[str]:
-    """Write locations one by one; returns, for each, the other content that lay there before, or empty."""
-    return [put_location(connection, location, now_ms) for location in locations]
+def put_each(connection: sa.Connection, locations: Sequence[Location], now_ms: int) -> list[str | None]:
+    """Write locations one by one; returns, for each, the other content that lay there before, or empty.
+
+    Where that very file was read to hold another one, that stays: a migration may end between a look and this. Tells
+    of it as None.
+    """
+    return [
+        None if _is_read_otherwise(connection, location) else put_location(connection, location, now_ms)
+        for location in locations
+    ]
+
+
+def _is_read_otherwise(connection: sa.Connection, location: Location) -> bool:
+    held = location_of(connection, location.path)
+    status = location.fingerprint
+    return held is not None and status is not None and held.sha256 != location.sha256 and held.tells_of(status)
 
 
 def put_locations(connection: sa.Connection, locations: Sequence[Location], now_ms: int) -> None:

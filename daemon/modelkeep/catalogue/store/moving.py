@@ -35,6 +35,9 @@ def _move_path(connection: sa.Connection, rename: Rename, now_ms: int) -> Moved:
     if old == new or not rename.concerns(*held):
         return Moved(old, new)
     displaced = location_of(connection, new)
+    if displaced is not None and rename.seen is not None and displaced.tells_of(rename.seen):
+        # That very file was read since: what it was read to hold before is where it is known to have been.
+        location = location if location is not None and location.sha256 == displaced.sha256 else None
     said = statements_at(connection, new)
     if location is not None:
         connection.execute(sa.delete(locations).where(locations.c.path == new))
