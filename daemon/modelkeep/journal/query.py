@@ -11,7 +11,15 @@ from modelkeep.journal.records import timestamp
 
 _FAILING_ENDINGS = (".failed", ".conflicted", ".refuted")
 _FAILING_EVENTS = frozenset(
-    {"root.unreachable", "watch.limited", "watch.overflowed", "watch.repaired", "journal.repaired"}
+    {
+        "journal.damaged",
+        "journal.records_lost",
+        "journal.repaired",
+        "root.unreachable",
+        "watch.limited",
+        "watch.overflowed",
+        "watch.repaired",
+    }
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 253_402_300_799_999

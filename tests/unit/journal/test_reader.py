@@ -59,6 +59,12 @@ def moment_ms(ts: str) -> int:
     return round(datetime.fromisoformat(ts).timestamp() * 1000)
 
 
+@pytest.mark.parametrize("event", ["journal.damaged", "journal.records_lost", "journal.repaired"])
+def test_whatever_happens_to_the_journal_itself_went_wrong(folder: Path, event: str) -> None:
+    lay_down(folder, [{"ts": f"{DAY}1.000000Z", "event": name} for name in ("daemon.started", event)])
+    assert [record["event"] for record in read(folder, Query(failed=True))] == [event]
+
+
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [

@@ -4,7 +4,7 @@ import { count, counted, dateTime, size, span, speed } from "./format.js";
 
 const HASH_DIGITS = 12;
 const SAID_ELSEWHERE = new Set(["seq", "ts", "event", "crc", "path", "sha256", "migration", "error"]);
-const FAILING = /\.(failed|conflicted|refuted)$|^(root\.unreachable|watch\.(limited|overflowed|repaired)|journal\.repaired)$/;
+const FAILING = /\.(failed|conflicted|refuted)$|^(root\.unreachable|watch\.(limited|overflowed|repaired)|journal\.(damaged|records_lost|repaired))$/;
 
 const BECAME = {
   created: "became a model",
