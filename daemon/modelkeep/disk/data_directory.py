@@ -24,6 +24,12 @@ class DataDirectory:
         self.lock_file = path / "modelkeep.lock"
         self._lock: IO[str] | None = None
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """What is written in, where somebody may have put a link to a larger disk."""
+        originals, staging = self.images / "pending", self.images / ".staging"
+        return self.path, self.catalogue, self.images, originals, staging, self.journal, self.exported
+
     def lock(self, purpose: str) -> None:
         """Make the folder and take its lock, which ends with this process.
 

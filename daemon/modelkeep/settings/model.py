@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from modelkeep.base.patience import within
+from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.domain.naming import Root
 from modelkeep.errors import SettingsError
 from modelkeep.settings.comfyui import adds_nothing, comfyui_roots
@@ -278,12 +279,13 @@ def _merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str,
 
 
 def _overlap(root: Path, data_dir: Path) -> bool:
-    """Return whether one lies in the other, as they are spelled or where they really are."""
-    for one, other in ((root, data_dir), (_resolved(root), Path(os.path.realpath(data_dir)))):
-        if one.is_relative_to(other) or other.is_relative_to(one):
-            return True
-    return False
+    """Return whether one lies in the other, as they are spelled or where they and what is kept really are."""
+    real, written = _resolved(root), [Path(os.path.realpath(place)) for place in DataDirectory(data_dir).written]
+    if root.is_relative_to(data_dir) or data_dir.is_relative_to(root) or real.is_relative_to(written[0]):
+        return True
+    return any(place.is_relative_to(real) for place in written)
 
 
 def _overlap_sentence(root: str, data_dir: Path) -> str:
-    return f"the root {root!r} and data_dir {str(data_dir)!r} lie in one another; keep them apart"
+    both = f"the root {root!r} and data_dir {str(data_dir)!r}"
+    return f"{both} lie in one another, as they are spelled or by a link; keep them apart"

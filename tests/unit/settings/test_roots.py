@@ -37,6 +37,16 @@ def test_a_link_does_not_hide_that_they_lie_in_one_another(home: Path) -> None:
         with_roots(home / "data", home / "models")
 
 
+@pytest.mark.parametrize("kept", ["images", "images/pending", "journal", "modelkeep.db"])
+def test_a_link_in_the_data_folder_that_leads_into_a_root_is_refused(home: Path, kept: str) -> None:
+    (home / "models" / "kept").mkdir(parents=True)
+    (home / "data" / kept).parent.mkdir(parents=True)
+    (home / "data" / kept).symlink_to(home / "models" / "kept")
+    with pytest.raises(SettingsError, match="lie in one another, as they are spelled or by a link"):
+        with_roots(home / "data", home / "models")
+    assert with_roots(home / "data", home / "models" / "loras").roots  # nothing is kept there
+
+
 def test_names_that_only_begin_alike_are_no_overlap(home: Path) -> None:
     assert with_roots(home / "data", home / "data-models").roots == (RootSettings(path=home / "data-models"),)
 
