@@ -111,6 +111,8 @@ class AfterHashing:
         now = await self._as_of_now(read)
         changed = [replace(item, outcome=digest) for item, digest in now if isinstance(digest, HashError)]
         told = [(item, digest) for item, digest in now if isinstance(digest, Digest)]
+        for item in changed:  # what is told of that may be told of another name of the file alone
+            item.job.touched |= bool(item.job.claim)
         await self._take_failed(changed)
         # What is read of a row's file is kept by its migration, so that nobody meets a model without.
         await self._contents.keep([digest for item, digest in told if item.job.claim])

@@ -38,7 +38,7 @@ class Job:
 
     `pending_id` is 0 for all but the first, `claim` the hash to confirm. `fingerprint` is what the file looked like
     when it was queued for hashing, `read_at` is where it lay when the reading began. `touched` says that something
-    happened to the file of a row since it was settled.
+    happened to the file of a row since it was settled, or to that of a claim while it was read.
     """
 
     path: str

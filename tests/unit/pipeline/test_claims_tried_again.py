@@ -145,3 +145,24 @@ async def test_claims_that_cannot_be_read_keep_no_other_from_being_read(
     line.pipeline.sweep()
     assert await line.migrated(path)
     assert line.pool.begun == [path]
+
+
+async def test_a_file_that_was_touched_while_it_was_read_is_looked_at_again_though_no_event_tells_of_its_name(
+    line: Line,
+) -> None:
+    path = await known(line)
+    await doubt(line, path)
+    await line.hashing(path)
+    before = seen(path)
+    while seen(path).ctime_ns == before.ctime_ns:  # by another name of it
+        os.chmod(path, 0o600)  # noqa: PTH101
+    line.pool.end(path, digest=Digest(sha256_of(Path(path)), before))
+    await wait_until_async(lambda: line.touched, what="it to be looked at")
+    assert line.touched == [path]
+    line.pipeline.looked_at([path])
+    await line.hashing(path)
+    line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path)))
+    await wait_until_async(lambda: line.pipeline.is_idle)
+    place = await line.catalogue.location(path)
+    assert place is not None
+    assert place.is_read
