@@ -52,6 +52,7 @@ class Database:
         """Grows with each transaction that may have changed a row."""
         self.transactions = 0
         """Grows with each transaction."""
+        self._identity: tuple[int, int] | None = None
         self._open_reading = resting_engine if read_only and is_resting else reading_engine
         self._open_writing = self._open_reading if read_only else writing_engine
         self._writing = self._open_writing(path)
@@ -95,6 +96,17 @@ class Database:
         """Run a function in one transaction of a reader."""
         return await self._run(self._readers, function, args, kwargs)
 
+    def displaced(self) -> str:
+        """Return what is wrong when the file that is written is not the one at its path any more, else nothing.
+
+        SQLite writes on into a file that has no name, and all that it acknowledges is gone when it is closed.
+        """
+        found = _identity_of(self.path)
+        self._identity = self._identity or found
+        if found == self._identity:
+            return ""
+        return f"{self.path} was moved, removed or replaced while it was in use: put it back, or restart modelkeep"
+
     async def release_memory(self) -> None:
         """Let go of what is kept: threads, pages, and statements made ready, of which large ones take megabytes.
 
@@ -112,6 +124,8 @@ class Database:
         own = self._open_reading(self.path)
         with suppress(*ERRORS), own.connect() as reader:
             hold_log(reader)
+            if self.displaced():  # what is open is all that is left of it
+                return
             _free(self._writing)
             self._writing = self._open_writing(self.path)
             self._writing.connect().close()
@@ -123,6 +137,8 @@ class Database:
 
     def _renew_readers(self) -> None:
         """Close the connections that read, those in use when they are given back."""
+        if self.displaced():
+            return
         before, self._reading = self._reading, self._open_reading(self.path)
         _free(before)
 
@@ -150,6 +166,8 @@ class Database:
 
         def write() -> T:
             is_change = True
+            if sentence := self.displaced():
+                raise CatalogueUnwritable(sentence)
             try:
                 engine = self._writing  # not before: it may be renewed until it is the turn of this
                 with translated_errors(self.path), attached(engine, *beside), engine.begin() as connection:
@@ -163,6 +181,14 @@ class Database:
             return result
 
         return await asyncio.get_running_loop().run_in_executor(executor, write if is_writer else transact)
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _free(engine: sa.Engine) -> None:

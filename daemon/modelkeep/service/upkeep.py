@@ -85,7 +85,16 @@ class Upkeep:
     async def _keep_house(self) -> None:
         with suppress(CatalogueError):  # its troubles are told by whoever has something to write
             await self._kept.catalogue.prove_writer()
+        await self._look_after_catalogue()
         await self._kept.changes.tend()
         self._successions.look()
         if self._pipeline.is_idle:
             await asyncio.to_thread(self._kept.image_pool.release)
+
+    async def _look_after_catalogue(self) -> None:
+        # A part of its own: reads go on, and what reads clears the troubles of the catalogue.
+        sentence = await asyncio.to_thread(self._kept.catalogue.database.displaced)
+        if sentence:
+            self._kept.troubles.report("catalogue's file", sentence)
+        else:
+            self._kept.troubles.clear("catalogue's file")

@@ -45,6 +45,30 @@ def replaced_by_a_folder(file: Path) -> Iterator[None]:
     aside.rename(file)
 
 
+@contextmanager
+def moved_away(file: Path, *, is_replaced: bool) -> Iterator[None]:
+    aside = file.rename(file.with_suffix(".aside"))
+    if is_replaced:
+        file.write_bytes(aside.read_bytes())
+    yield
+    aside.replace(file)
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_nothing_is_acknowledged_while_the_file_is_not_at_its_path(
+    database: Database, file: Path, is_replaced: bool
+) -> None:
+    await database.write(ask, INSERT)
+    with moved_away(file, is_replaced=is_replaced):
+        with pytest.raises(CatalogueUnwritable, match="moved, removed or replaced while it was in use: put it back"):
+            await database.write(ask, "DELETE FROM tags")
+        await database.release_memory()  # which takes no other file for ours
+        with pytest.raises(CatalogueUnwritable):
+            await database.write(ask, "DELETE FROM tags")
+    await database.write(ask, "INSERT INTO tags (name) VALUES ('y')")
+    assert await database.read(ask, "SELECT count(*) FROM tags") == 2
+
+
 def damage(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[4096:] = b"\xff" * len(content[4096:])
