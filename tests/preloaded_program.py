@@ -43,7 +43,7 @@ LOADED_FIRST = (
         "uvicorn.protocols.http.auto",
         "uvicorn.protocols.websockets.auto",
     ),
-    *("typer._click.decorators", "encodings.idna", "anyio._backends._asyncio"),
+    *("apscheduler.executors.asyncio", "typer._click.decorators", "encodings.idna", "anyio._backends._asyncio"),
 )
 """What most commands load; the rest loads when it is asked for, as it does without a fork."""
 

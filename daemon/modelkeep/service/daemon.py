@@ -182,7 +182,7 @@ class Daemon:
         self._state = "stopping"
         self._looks.hasten()
         self._pool.hasten()
-        self._schedule.stop()
+        await self._schedule.stop()
         await self._operations.stop_imports()
         await apart(UNWATCH_SECONDS, self._watcher.stop)
         await self._pipeline.stop_hashing()

@@ -277,11 +277,11 @@ def test_level_is_that_of_our_own_loggers() -> None:
 
 def test_libraries_are_heard_from_warning_on_and_look_like_ours() -> None:
     stream = logged("debug")
-    for name in ("uvicorn.error", "watchdog", "alembic", "sqlalchemy.engine"):
+    for name in ("uvicorn.error", "apscheduler.scheduler", "watchdog", "alembic", "sqlalchemy.engine"):
         logging.getLogger(name).info("not heard")
         logging.getLogger(name).warning("heard from %s", name)
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[0].endswith('level=warning logger=uvicorn.error event="heard from uvicorn.error"')
 
 

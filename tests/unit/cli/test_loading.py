@@ -11,7 +11,7 @@ import pytest
 
 from modelkeep.cli import is_run
 
-SERVING = {"sqlalchemy", "fastapi", "starlette", "uvicorn", "watchdog", "structlog"}
+SERVING = {"sqlalchemy", "fastapi", "starlette", "uvicorn", "watchdog", "apscheduler", "structlog"}
 SELDOM = {
     "alembic",
     "mako",

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from tests.waiting import wait_until_async
 
 from modelkeep.service.schedule import Job, Schedule
@@ -39,7 +40,7 @@ async def running(*jobs: Job) -> AsyncIterator[Schedule]:
     try:
         yield schedule
     finally:
-        schedule.stop()
+        await schedule.stop()
 
 
 async def test_a_job_runs_again_and_again() -> None:
@@ -124,6 +125,29 @@ async def test_the_time_since_the_last_run_is_known() -> None:
         await wait_until_async(lambda: schedule.seconds_since("sweep") < schedule.seconds_since("rescan"))
 
 
+async def test_a_job_that_the_clock_has_left_behind_is_run_by_the_watch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the wall clock is set back by an hour: then APScheduler runs nothing until it has caught up."""
+    made: list[AsyncIOScheduler] = []
+
+    def make(**options: object) -> AsyncIOScheduler:
+        made.append(AsyncIOScheduler(**options))
+        return made[0]
+
+    monkeypatch.setattr("modelkeep.service.schedule.AsyncIOScheduler", make)
+    runs, ticks = Counted(), Counted()
+    async with running(Job("sweep", SOON, runs), Job("tick", SOON, ticks)):
+        await wait_until_async(lambda: runs.ended >= 1)
+        made[0].pause_job("sweep")
+        paused_at = ticks.ended
+        await wait_until_async(lambda: ticks.ended >= paused_at + 5)
+        before = runs.ended
+        with caplog.at_level(logging.WARNING):
+            await wait_until_async(lambda: runs.ended > before)
+    assert "job.overdue" in caplog.text
+
+
 async def test_after_the_stop_nothing_runs() -> None:
     runs, ticks = Counted(), Counted()
     async with running(Job("sweep", SOON, runs)):
@@ -146,7 +170,7 @@ async def test_a_stop_does_not_wait_for_a_run_that_hangs() -> None:
 
 async def test_stopping_before_the_start_and_twice_is_fine() -> None:
     schedule = Schedule([Job("sweep", SOON, Counted())])
-    schedule.stop()
+    await schedule.stop()
     schedule.start()
-    schedule.stop()
-    schedule.stop()
+    await schedule.stop()
+    await schedule.stop()
