@@ -82,12 +82,15 @@ async def open_holdings(
 async def _opened(directory: DataDirectory, journal: JournalKeeper) -> AsyncIterator[Holdings]:
     troubles = Troubles(lambda event, fields: journal.append(event, **fields))
     journal.on_trouble = lambda error: troubles.report("journal", error) if error else troubles.clear("journal")
+    last_seq = journal.seq if not directory.catalogue.exists() else 0
     catalogue = Catalogue.open(directory.catalogue)
     pool = WorkerPool(min(len(os.sched_getaffinity(0)), IMAGE_WORKERS_MAX))
     try:
         images = _open_images(directory, pool)
         changes = Changes(catalogue, images, journal, troubles)
         holdings = Holdings(directory, journal, catalogue, images, pool, troubles, changes)
+        if last_seq:
+            _tell_of_loss(holdings, last_seq)
         await _recover(holdings)
         yield holdings
     finally:
@@ -100,6 +103,13 @@ def _open_images(directory: DataDirectory, pool: WorkerPool) -> ImageStore:
         return ImageStore(directory.images, pool)
     except OSError as error:
         raise StorageError(explained(error, "the folders of images")) from error
+
+
+def _tell_of_loss(holdings: Holdings, last_seq: int) -> None:
+    """Say that a new catalogue was made where one must have been: it looks as if nothing had ever been known."""
+    what = f"{holdings.directory.catalogue} was gone, though the journal goes up to record {last_seq}"
+    error = f"{what}: a new one was made; if you have the old one or a backup, stop modelkeep and put it back"
+    holdings.journal.write("catalogue.lost", error=error)
 
 
 async def _recover(holdings: Holdings) -> None:

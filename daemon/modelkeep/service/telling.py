@@ -22,6 +22,7 @@ _NEWS = frozenset(
 )
 _WARNINGS = frozenset(
     {
+        "catalogue.lost",
         "claim.refuted",
         "hash.failed",
         "import.failed",
