@@ -51,11 +51,12 @@ def leave_out(*packages: str) -> None:
         modules.setdefault(package, None)
 
 
-def leave_empty(module: str) -> None:
-    """Have a module of a library not load that others take names from and do not use: each is None."""
-    empty = ModuleType(module)
-    empty.__dict__["__getattr__"] = lambda _: None
-    sys.modules.setdefault(module, empty)
+def leave_empty(*modules: str) -> None:
+    """Have modules not load that others of their library take names from and do not use: each name is None."""
+    for module in modules:
+        empty = ModuleType(module)
+        empty.__dict__["__getattr__"] = lambda _: None
+        sys.modules.setdefault(module, empty)
 
 
 def load_unready(package: str) -> None:

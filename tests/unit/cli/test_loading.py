@@ -27,6 +27,7 @@ SELDOM = {
     "pydantic.v1",
     "click",
     "uvicorn.supervisors",
+    "concurrent.futures.process",
     "cli.app",
     "cli.output",
 }
