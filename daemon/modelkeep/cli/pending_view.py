@@ -17,7 +17,7 @@ _STATE_STYLES = {"conflict": "yellow", "failed": "red", "missing": "yellow"}
 _SOURCES = {"watch": "finding its file", "claim": "a hash that its file turned out not to have"}
 _NAME_COLUMNS = 100
 _TYPE_COLUMNS = 40
-_REASON_COLUMNS = 60
+_REASON_COLUMNS = 100
 _VALUE_COLUMNS = 400
 
 
@@ -31,7 +31,8 @@ def pending_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             named(row["name"] or base_name(row["path"]), columns=_NAME_COLUMNS),
             named(row["type"], columns=_TYPE_COLUMNS),
             size(row["size_bytes"]) if row["size_bytes"] else "",
-            Text(shortened(row["last_error"], _REASON_COLUMNS)),
+            # What tells rows apart comes last in it: which file, what differs.
+            named(" ".join(row["last_error"].split()), columns=_REASON_COLUMNS),
         )
     return made
 

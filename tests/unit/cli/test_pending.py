@@ -50,10 +50,13 @@ def test_the_queue_is_listed_with_what_stands_in_the_way(cli: Cli, daemon: Any) 
 
 
 def test_one_long_name_does_not_make_every_line_long(cli: Cli, daemon: Any) -> None:
-    long = PendingImport(8, "/m/b.ckpt", name="x" * 5000, type="y" * 5000)
+    reason = f"there is no file at /{'models/' * 500}age.pt"
+    long = PendingImport(8, "/m/b.ckpt", name="x" * 5000, type="y" * 5000, last_error=reason)
     daemon.answer("GET", "/api/pending", {"pending": [shapes.queue_row(PENDING), shapes.queue_row(long)]})
 
-    assert max(map(len, cli("pending", "list").stdout.splitlines())) < 250
+    listed = cli("pending", "list").stdout
+    assert max(map(len, listed.splitlines())) < 280
+    assert "/age.pt" in listed  # the end of a reason tells which file it is about
     assert "x" * 5000 in cli("pending", "list", "--json").stdout
 
 
