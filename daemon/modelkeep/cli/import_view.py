@@ -1,5 +1,6 @@
 """What an import did, for people."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def after_import(
         out.print(f"{count(waiting, 'row')} will be hashed by: {call.command('run')}")
     # What brings nothing new asks nothing of its owner.
     lost = report.get("not_found", []) if report["rows"] > report["unchanged"] else []
-    if lost:
+    if lost and not any(map(os.path.lexists, lost)):  # a sidecar that was refused is no model that is elsewhere
         out.print(_mapping_advice(call, order, lost), style="yellow")
 
 

@@ -184,6 +184,18 @@ def test_where_no_file_is_at_its_path_the_mapping_that_finds_them_is_suggested(
     assert result.stdout.rstrip().endswith((f"--map {expected}", f"--map '{expected}'"))
 
 
+def test_a_sidecar_that_was_refused_lies_where_it_lies(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "beside"
+    folder.mkdir()
+    (folder / "a.safetensors").write_bytes(b"x")
+    (folder / "a.metadata.json").write_text("{")
+
+    result = cli("import", "sidecars", str(folder))
+
+    assert "refused  1" in result.stdout
+    assert "--map" not in result.stdout
+
+
 def test_where_the_files_are_nowhere_the_old_folder_is_named(
     cli: Cli, make_legacy: MakeLegacy, tmp_path: Path
 ) -> None:
