@@ -195,15 +195,21 @@ def find_twin(path: str, fingerprint: Fingerprint, candidates: Iterable[Location
         disk: looks at paths.
     """
     link: Twin | None = None
-    for location in candidates:
+    others = [location for location in candidates if location.path != path]
+    # It was written since one of them was read, and which of them was read last says nothing about a touched one.
+    is_disputed = len({location.sha256 for location in others}) > 1
+    for location in others:
         known = location.fingerprint
-        if location.path == path or known is None:
+        if known is None:
             continue
         is_same = known.ctime_ns == fingerprint.ctime_ns and not location.doubted
         if not is_same and not fingerprint.is_surely_born_with(known):
             continue
         is_doubtful = not is_same and (
-            location.doubted or disk.was_written(location.path) or not _explains(path, fingerprint, disk)
+            is_disputed
+            or location.doubted
+            or disk.was_written(location.path)
+            or not _explains(path, fingerprint, disk)
         )
         there = disk.fingerprint_of(location.path)
         if not fingerprint.is_same_inode(there):

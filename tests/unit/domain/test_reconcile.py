@@ -180,6 +180,14 @@ class TestTouched:
         twin = find_twin(NEW, TOUCHED, [place(fingerprint=BORN)], disk)
         assert twin == Twin(place(fingerprint=BORN), moved=True, is_doubtful=is_doubtful)
 
+    def test_of_a_file_that_was_read_to_hold_one_content_and_then_another_a_new_name_is_doubted(self) -> None:
+        before, later = place(fingerprint=BORN), place("/m/c.pt", fingerprint=replace(BORN, ctime_ns=4_000_000_000))
+        since = replace(later, sha256="f" * 64)
+        for known in ([before, since], [since, before]):
+            twin = find_twin(NEW, TOUCHED, known, Disk({}))
+            assert twin is not None
+            assert twin.is_doubtful
+
     def test_a_touched_file_at_its_path_is_not_explained_by_names_in_its_folder(self) -> None:
         assert not is_explained(place(fingerprint=BORN), TOUCHED, [place(fingerprint=BORN)], Disk({PATH: TOUCHED}))
 
