@@ -70,7 +70,8 @@ class Intake:
             await self._follow(list(neighbours), burst)
         await self.sightings.distrust_gone([path for path in burst.written if path not in burst.files])
         await self.scans.look_through(burst.folders)
-        await self.sightings.look_at(burst.files)
+        # Also by the names that they have by now: their times may have been taken for those of a new name before.
+        await self.sightings.look_at({**dict.fromkeys(burst.written, True), **burst.files})
         # Last: a file that appeared elsewhere has taken its location along and is not missing.
         await self.sightings.mark_absent(list(dict.fromkeys(burst.gone_files)))
         for folder in outermost(burst.gone_folders):

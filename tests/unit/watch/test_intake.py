@@ -372,6 +372,21 @@ class TestTwins:
         assert place is not None
         assert place.doubted
 
+    async def test_a_write_that_is_told_when_the_file_was_found_in_another_folder_already_is_doubted(
+        self, bench: Bench
+    ) -> None:
+        old, new = await bench.hashed("g/c.pt", A, b"content"), bench.at("f/c.pt")
+        bench.put("f/a.pt", b"another")
+        write_and_date_back(bench.root / "g/c.pt", b"CONTENT")
+        exchange(bench.root / "g", bench.root / "f")
+        bench.put("f/b.pt", b"one more")  # so a name in that folder may be why it has new times
+        await bench.apply(FolderAppeared(bench.at("f")))
+        assert await bench.paths(A) == {new: PRESENT}
+        await bench.apply(FileClosed(old), FolderExchanged(bench.at("g"), bench.at("f")))
+        place = await bench.catalogue.location(new)
+        assert place is not None
+        assert place.doubted
+
     async def test_a_file_that_was_moved_while_nobody_looked_keeps_its_content(self, bench: Bench) -> None:
         old = await bench.hashed("a.pt", A)
         bench.rename("a.pt", "loras/b.pt")
