@@ -22,7 +22,7 @@ from modelkeep.domain.knowledge import ImageFile, SourceRecord
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.naming import Root
 from modelkeep.exporters.archive import write_archive
-from modelkeep.exporters.exporting import CHANGED, CREATED, SKIPPED, Export, ExportOptions
+from modelkeep.exporters.exporting import CHANGED, CREATED, FAILED, Export, ExportOptions
 from modelkeep.exporters.registry import EXPORTERS
 from modelkeep.service.holdings import open_holdings
 from modelkeep.service.importing import import_stream
@@ -78,7 +78,7 @@ async def export(job: Job, acknowledge: Acknowledge) -> None:
     """
     places = Exports(Path(job.data_dir))
     with patch.object(os, "fsync", side_effect=OSError("killed")):
-        assert _exported(places, CHANGED) == SKIPPED
+        assert _exported(places, CHANGED) == FAILED
     for outcome in (CHANGED, CREATED):
         acknowledge(_exported(places, outcome))
     everything = Archive(pending=(ArchivedRow("/models/a.safetensors", image="a.png"),))
