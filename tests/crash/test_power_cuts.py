@@ -11,6 +11,7 @@ from tests.crash.tiny_library import make_library
 from tests.crash.trials import assert_all_well
 
 ROUNDS = 4
+LIVES = 5
 
 
 @pytest.fixture(params=["ext4", "xfs"])
@@ -28,9 +29,15 @@ def test_what_was_acknowledged_outlasts_a_real_power_cut(tmp_path: Path, disk: L
 def test_the_power_cuts_are_real(tmp_path: Path, disk: LoopDisk, lives: Nursery) -> None:
     """A program that syncs nothing itself, and leaves that to SQLite, loses images."""
     scene = Scene(tmp_path / "lives", make_library(tmp_path / "library"), lives, data_in=disk.mount_point)
-    job = scene.new_job()
-    lose_power_at(scene, disk, job.but(careless=True), "journal.append.after@25")
-    assert scene.faults_of_recovery(job)
+
+    def faults() -> list[str]:
+        job = scene.new_job()
+        lose_power_at(scene, disk, job.but(careless=True), "journal.append.after@25")
+        return scene.faults_of_recovery(job)
+
+    # One may lose nothing: threads may take turns so that the point is not reached, and whoever calls sync(2) at that
+    # moment, another test or the kernel itself, brings to the disk what the program did not.
+    assert any(faults() for _ in range(LIVES))
 
 
 @pytest.mark.soak
