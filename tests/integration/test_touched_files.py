@@ -125,13 +125,14 @@ def test_a_file_of_several_names_is_not_read_once_for_each_when_it_was_touched(
     for name in (*names, pointed):
         known.wait_model(name)
     known.wait_idle()
+    before = len(known.journal("hash.finished"))  # a name may be read that is given while others are
     path.chmod(0o640)
-    wait_until(lambda: len(known.journal("hash.finished")) >= 2, what="the file to be read again")
+    wait_until(lambda: len(known.journal("hash.finished")) > before, what="the file to be read again")
     known.scan()
     known.wait_idle()
     # A small file may be read before its other names are looked at, and once more for all of those; and once more
-    # when its event is looked at while it is read.
-    assert len(known.journal("hash.finished")) <= 4
+    # when an event of it is looked at while it is read.
+    assert len(known.journal("hash.finished")) <= before + len(names) // 2
     assert known.status()["locations"]["present"] == 10
 
 
