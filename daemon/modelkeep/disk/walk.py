@@ -241,7 +241,7 @@ class Tour:
             target = os.path.realpath(first)
         except OSError:  # of the kernel's own links some may not be read
             return
-        around = os.path.dirname(target) if _is_file(link) else target
+        around = os.path.dirname(target) if os.path.isfile(link.path) else target
         while around not in self.around_linked and len(self.around_linked) < LINKED_AROUND_MAX:
             self.around_linked.add(around)
             around = os.path.dirname(around)
@@ -296,12 +296,5 @@ def _leads_into(link: str, root: str) -> bool:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _is_file(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_file()
     except OSError:
         return False

@@ -280,10 +280,10 @@ def _merged(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str,
 
 def _overlap(root: Path, data_dir: Path) -> bool:
     """Return whether one lies in the other, as they are spelled or where they and what is kept really are."""
-    real, written = _resolved(root), [Path(os.path.realpath(place)) for place in DataDirectory(data_dir).written]
-    if root.is_relative_to(data_dir) or data_dir.is_relative_to(root) or real.is_relative_to(written[0]):
+    real, real_data_dir = _resolved(root), os.path.realpath(data_dir)
+    if root.is_relative_to(data_dir) or data_dir.is_relative_to(root) or real.is_relative_to(real_data_dir):
         return True
-    return any(place.is_relative_to(real) for place in written)
+    return any(Path(os.path.realpath(place)).is_relative_to(real) for place in DataDirectory(data_dir).written)
 
 
 def _overlap_sentence(root: str, data_dir: Path) -> str:

@@ -69,13 +69,16 @@ class Context:
         root = self.roots.of(path)
         return root is not None and not is_hidden_below(path, root.path)
 
-    def concerned_by(self, locations: Iterable[Location]) -> "Concerned":
+    def concerned_by(self, locations: Iterable[Location]) -> Concerned:
         """Return which files these locations are, to which something happened."""
-        seen = [location for location in locations if location.fingerprint is not None]
-        written = [location for location in seen if location.doubted or self.disk.was_written(location.path)]
-        return Concerned(
-            *({location.fingerprint for location in some if location.fingerprint} for some in (seen, written))
-        )
+        found = Concerned()
+        for location in locations:
+            if location.fingerprint is None:
+                continue
+            found.files.add(location.fingerprint)
+            if location.doubted or self.disk.was_written(location.path):
+                found.written.add(location.fingerprint)
+        return found
 
     def record_missing(self, locations: Iterable[Location], cause: str) -> None:
         """Append to the journal that known content is at paths no more."""

@@ -122,7 +122,10 @@ def hashes_by_file_name(connection: sa.Connection) -> dict[str, str]:
 
 def put_location(connection: sa.Connection, location: Location, now_ms: int) -> str:
     """Write the location of a path; returns the other content that lay there before, or empty."""
-    before = location_of(connection, location.path)
+    return _put_over(connection, location, location_of(connection, location.path), now_ms)
+
+
+def _put_over(connection: sa.Connection, location: Location, before: Location | None, now_ms: int) -> str:
     displaced = before.sha256 if before is not None and before.sha256 != location.sha256 else ""
     first_seen = before.first_seen if before is not None and not displaced else location.first_seen
     said = statements_at(connection, location.path) if displaced else []
@@ -138,16 +141,17 @@ def put_each(connection: sa.Connection, locations: Sequence[Location], now_ms: i
     Where that very file was read to hold another one, that stays: a migration may end between a look and this. Tells
     of it as None.
     """
-    return [
-        None if _is_read_otherwise(connection, location) else put_location(connection, location, now_ms)
-        for location in locations
-    ]
+    displaced: list[str | None] = []
+    for location in locations:
+        held = location_of(connection, location.path)
+        is_kept = held is not None and _is_read_otherwise(held, location)
+        displaced.append(None if is_kept else _put_over(connection, location, held, now_ms))
+    return displaced
 
 
-def _is_read_otherwise(connection: sa.Connection, location: Location) -> bool:
-    held = location_of(connection, location.path)
+def _is_read_otherwise(held: Location, location: Location) -> bool:
     status = location.fingerprint
-    return held is not None and status is not None and held.sha256 != location.sha256 and held.tells_of(status)
+    return status is not None and held.sha256 != location.sha256 and held.tells_of(status)
 
 
 def put_locations(connection: sa.Connection, locations: Sequence[Location], now_ms: int) -> None:
