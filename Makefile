@@ -12,14 +12,14 @@ help:  ## Say what each target does
 
 setup: $(READY)  ## Make .venv; .venv/bin/modelkeep is then the program
 
-$(READY): requirements.lock pyproject.toml hatch_build.py daemon/modelkeep/pipeline/sha256_pair.c daemon/modelkeep/disk/folder_listing.c
+$(READY): requirements.lock pyproject.toml hatch_build.py daemon/modelkeep/pipeline/sha256_streams.c daemon/modelkeep/disk/folder_listing.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "modelkeep needs Python 3.11 or newer: make setup PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up .venv (once; a minute or so) ..."
 	@$(PYTHON) -m venv .venv || { echo "This Python has no venv module (Debian, Ubuntu: apt install python3-venv)."; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@test -e daemon/modelkeep/pipeline/_sha256_pair.so || echo "Without a C compiler (or on no x86-64) files are hashed by Python's hashlib; that is slower."
+	@test -e daemon/modelkeep/pipeline/_sha256_streams.so || echo "Without a C compiler (or on no x86-64) files are hashed by Python's hashlib; that is slower."
 	@touch $@
 
 run: $(READY)  ## Run the daemon; ROOT=/path/to/models LEGACY=/path/to/hikaze_mm.sqlite3 for your own library

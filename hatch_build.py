@@ -16,7 +16,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = "daemon/modelkeep/pipeline/sha256_pair.c"
+SOURCE = "daemon/modelkeep/pipeline/sha256_streams.c"
 LIBRARIES = {
     SOURCE: "hashing uses hashlib",
     "daemon/modelkeep/disk/folder_listing.c": "folders are looked through by Python",

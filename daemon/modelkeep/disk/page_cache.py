@@ -37,6 +37,12 @@ def cached_windows(descriptor: int, offset: int, length: int, window_bytes: int)
         _libc.munmap(address, length)
 
 
+def is_told(descriptor: int) -> bool:
+    """Return whether the kernel tells what of a file is in memory: to who may only read it, it says that all is."""
+    is_ours = os.fstat(descriptor).st_uid == os.geteuid()
+    return is_ours or os.access(f"/proc/self/fd/{descriptor}", os.W_OK)
+
+
 def _is_cached(address: int, offset: int) -> int:
     answer = ctypes.c_ubyte(1)
     _libc.mincore(address + offset, mmap.PAGESIZE, ctypes.byref(answer))

@@ -9,7 +9,7 @@ import os
 import time
 
 from modelkeep.disk.files import open_and_see
-from modelkeep.disk.page_cache import cached_windows, give_back
+from modelkeep.disk.page_cache import cached_windows, give_back, is_told
 from modelkeep.disk.statx import see
 from modelkeep.domain.content_facts import AUTOV1_BEGIN, AUTOV1_BYTES, ContentFacts, FileHeader, autov1, read_header
 from modelkeep.pipeline.sha256 import Implementation, Sha256
@@ -126,15 +126,30 @@ class FileBeingRead:
             return [self.sha256]
         return [self.sha256, self._tensors]
 
+    @property
+    def bytes_left(self) -> int:
+        """How much of it is still to be hashed."""
+        return self._before.size_bytes - self.bytes_done
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether all of it that was asked about is known to have been in memory."""
+        return all(self._was_cached) and is_told(self._descriptor)
+
     def until_tensors(self, count: int) -> int:
         """Return how many of so many next bytes come before the tensors begin, or all of them."""
         begin = self._header.data_begin if self._tensors is not None and self._header is not None else 0
         return min(count, begin - self.bytes_done) if self.bytes_done < begin else count
 
+    @property
+    def may_leave_tensors(self) -> bool:
+        """Whether the digest of the tensors may be left to a later reading, and most of it is still to be done."""
+        may_leave = self._with_tensors and self._leaves_tensors
+        return may_leave and self._before.size_bytes >= max(LATER_BYTES, 2 * self.bytes_done)
+
     def leave_tensors(self) -> None:
-        """Leave the digest of the tensors to a later reading, if it may be and most of it is still to be done."""
-        if self._leaves_tensors and self._before.size_bytes >= max(LATER_BYTES, 2 * self.bytes_done):
-            self._with_tensors, self._tensors = False, None
+        """Leave the digest of the tensors to a later reading."""
+        self._with_tensors, self._tensors = False, None
 
     def done(self, count: int) -> None:
         """Record that the next bytes are hashed."""

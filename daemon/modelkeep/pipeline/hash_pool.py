@@ -11,6 +11,7 @@ from modelkeep.disk.looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS
 from modelkeep.domain.hashing import ActiveHash, Deliver, Digest, FileToHash, HashBatch, HashOutcome
 from modelkeep.errors import HashCancelled, HashError, NoWorkers, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_process import HashProcess, Message, result_of
+from modelkeep.pipeline.sha256 import FILES_AT_ONCE, implementation
 
 MOST_WORKERS = 8
 """By default no more than this: beyond it disks are the bound, not processors."""
@@ -25,10 +26,10 @@ END_SECONDS = 2.0
 """How long processes may take to end at a stop before they are killed, and then to die."""
 
 AHEAD_FILES, AHEAD_BYTES = 512, 32 << 20
-"""A process has no more files or bytes in hand, unless they are the two that it reads at once."""
+"""A process has no more files or bytes in hand, unless they are those that it reads at once."""
 
-SIDE_BY_SIDE = 2
-"""So many files a process reads at once."""
+LARGE_FILES_MIN = 2
+"""So many files a process has in hand also where it reads one at a time: the next one follows at once."""
 
 _LOOK_SECONDS = 0.5
 """How often it is looked whether the processes come on."""
@@ -37,6 +38,11 @@ _LOOK_SECONDS = 0.5
 def default_workers() -> int:
     """Return how many workers suit this machine's processors."""
     return max(1, min(len(os.sched_getaffinity(0)), MOST_WORKERS))
+
+
+def large_files() -> int:
+    """Return how many large files a process has in hand: those that it reads at once."""
+    return max(FILES_AT_ONCE[implementation().streams], LARGE_FILES_MIN)
 
 
 @dataclass(slots=True)
@@ -65,7 +71,7 @@ class _Slot:
 
     def takes(self, device: int) -> bool:
         """Return whether it has room for more files of a device."""
-        is_ahead = self.bytes >= AHEAD_BYTES and len(self.files) >= SIDE_BY_SIDE
+        is_ahead = self.bytes >= AHEAD_BYTES and len(self.files) >= large_files()
         return not self.files or (self.device == device and len(self.files) < AHEAD_FILES and not is_ahead)
 
 

@@ -20,10 +20,15 @@ from typing import Any
 
 from modelkeep.base.parent import tie_to
 from modelkeep.pipeline.file_reading import PIECE_BYTES, FileBeingRead, FileFailure
-from modelkeep.pipeline.sha256 import Implementation, PairLibrary, Piece, implementation
-
-LANES = 2
-"""Files that are read at the same time where their disk bears it and the processor profits."""
+from modelkeep.pipeline.sha256 import (
+    FILES_AT_ONCE,
+    STREAMS_MAX,
+    THIRD_SHARE,
+    Implementation,
+    Piece,
+    StreamsLibrary,
+    implementation,
+)
 
 AHEAD_FILES = 3
 """Files that are opened before it is their turn: what of them is not in memory is being read by then."""
@@ -33,6 +38,12 @@ TELL_SECONDS = 0.1
 
 PACE_SECONDS = 0.2
 """So long is measured whether the disk is what is waited for; a second file of it gains nothing then."""
+
+LARGE_BYTES = 16 << 20
+"""More than two files are read at once where they are as large: small ones are done soon."""
+
+THIRD_BYTES = 64 << 10
+"""A third file is taken along where it gets so many bytes at once: fewer are not worth the call."""
 
 GATHER_SECONDS = 0.005
 """So long what was read of small files may wait to be said together with what comes next."""
@@ -54,11 +65,11 @@ def main() -> None:
     if step_back:
         _leave_disk()
     sha256 = implementation()
-    if isinstance(sha256, PairLibrary):
+    if isinstance(sha256, StreamsLibrary):
         sha256.survive_cuts()
     with suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
         # A second stream in the same core costs half of the first; without that it is left to idle times.
-        with_tensors = bool(with_tensors) and sha256.takes_two
+        with_tensors = bool(with_tensors) and sha256.streams > 1
         HashWorker(socket.socket(fileno=os.dup(0)), sha256, with_tensors=with_tensors).serve()
 
 
@@ -123,7 +134,7 @@ class HashWorker:
         self._partial = b""
         self._waiting: deque[tuple[int, str, bool]] = deque()
         self._opened: deque[FileBeingRead] = deque()
-        self._lanes = [Lane() for _ in range(LANES)]
+        self._lanes = [Lane() for _ in range(FILES_AT_ONCE[sha256.streams])]
         self._one_by_one = False
         self._results: list[list[object]] = []
         self._told_at = self._gathered_at = time.perf_counter()
@@ -168,28 +179,47 @@ class HashWorker:
         self._waiting.clear()
 
     def _read_on(self) -> None:
-        """Hash the next bytes of the files that are being read, equally many of each."""
+        """Hash the next bytes of the files that are being read."""
         lanes = [(lane, lane.file) for lane in self._lanes if self._fill(lane) and lane.file is not None]
         if not lanes:
             return
-        if len(lanes) == LANES and self._pace.waits_for_processor:
-            # Two files take as long as two streams of one: all are known sooner so, and their tensors in idle times.
-            for _, file in lanes:
-                file.leave_tensors()
-        count = min(file.until_tensors(len(lane.data)) for lane, file in lanes)
+        if len(lanes) > 1:
+            self._leave_tensors([file for _, file in lanes])
+        turn = self._turn(lanes)
         began = time.perf_counter()
-        taken = self._hash([[(stream, lane.data[:count]) for stream in file.streams] for lane, file in lanes])
+        taken = self._hash([[(stream, data) for stream in file.streams] for _, file, data in turn])
         self._pace.hashed(time.perf_counter() - began)
-        for (lane, file), is_taken in zip(lanes, taken, strict=True):
+        for (lane, file, data), is_taken in zip(turn, taken, strict=True):
             if is_taken:
-                file.done(count)
-                lane.data = lane.data[count:]
+                file.done(len(data))
+                lane.data = lane.data[len(data) :]
             else:  # whatever is wrong with the file is told by reading it
                 file.read_only()
                 lane.data = lane.buffer[:0]
 
+    def _leave_tensors(self, files: list[FileBeingRead]) -> None:
+        """Leave tensors to idle times where files wait for the processor.
+
+        Two files take as long as two streams of one: the digest of each is known sooner so.
+        """
+        later = [file for file in files if file.may_leave_tensors]
+        if later and (self._pace.waits_for_processor or all(file.is_in_memory for file in files)):
+            for file in later:
+                file.leave_tensors()
+
+    def _turn(self, lanes: list[tuple[Lane, FileBeingRead]]) -> list[tuple[Lane, FileBeingRead, memoryview]]:
+        """Choose whose bytes are hashed next, and how many: equally many of two files, fewer of a third one."""
+        if len(lanes) > 2:  # those of which most is left come first, so that all are done at about the same time
+            lanes.sort(key=lambda one: -one[1].bytes_left)
+        count = min(file.until_tensors(len(lane.data)) for lane, file in lanes[:2])
+        turn = [(lane, file, lane.data[:count]) for lane, file in lanes[:2]]
+        if self._sha256.streams == STREAMS_MAX and count >= THIRD_SHARE * THIRD_BYTES:
+            for lane, file in lanes[2:3]:
+                turn.append((lane, file, lane.data[: file.until_tensors(min(count // THIRD_SHARE, len(lane.data)))]))
+        return turn
+
     def _hash(self, pieces: list[list[Piece]]) -> list[bool]:
-        """Give the next bytes of each file to its streams, two streams at a time; returns which were taken."""
+        """Give the next bytes of each file to its streams, as many at once as can be; returns which were taken."""
         if all(len(of_file) == 1 for of_file in pieces):
             return [self._sha256.update(*(piece for of_file in pieces for piece in of_file))] * len(pieces)
         return [self._sha256.update(*of_file) for of_file in pieces]
@@ -224,12 +254,11 @@ class HashWorker:
 
     def _may_open(self) -> bool:
         """Return whether one more file may be read now."""
-        reads_two = self._sha256.takes_two and not self._one_by_one and not self._pace.waits_for_disk
         busy = sum(lane.file is not None for lane in self._lanes)
-        if busy >= (LANES if reads_two else 1):
+        if busy and (self._one_by_one or self._pace.waits_for_disk):
             return False
         self._open_ahead()
-        return bool(self._opened)
+        return bool(self._opened) and (busy < 2 or self._opened[0].bytes_left >= LARGE_BYTES)
 
     def _fetch(self, lane: Lane) -> None:
         """Have the next piece of a lane's file, which is the next one that is open if it has none."""

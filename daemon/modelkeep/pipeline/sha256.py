@@ -1,6 +1,7 @@
-"""SHA-256 of files: by the library that is built from `sha256_pair.c`, or by Python's `hashlib` where that cannot be.
+"""SHA-256 of files: by the library built from `sha256_streams.c`, or by Python's `hashlib` where that cannot be.
 
-The library reads two streams in the time of little more than one; a single one goes as fast as with OpenSSL.
+The library takes two streams in the time of little more than one, and a quarter of a third one along; a single stream
+goes as fast as with OpenSSL.
 """
 
 import ctypes
@@ -10,7 +11,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-LIBRARY = Path(__file__).with_name("_sha256_pair.so")
+LIBRARY = Path(__file__).with_name("_sha256_streams.so")
+
+STREAMS_MAX = 3
+"""So many streams are taken at once at the most."""
+
+THIRD_SHARE = 4
+"""The third stream takes one byte while each of the others takes so many."""
+
+FILES_AT_ONCE = {1: 1, 2: 2, STREAMS_MAX: 4}
+"""How many large files one process reads, by how many streams it takes at once.
+
+With three of them four files have their turns at being the slow one: so all come forward equally, and when few files
+are left, none is left alone early.
+"""
+
+_NO_PIECE = (None, None, 0)
 
 _FIRST_STATE = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)
 """FIPS 180-4, 5.3.3."""
@@ -30,23 +46,26 @@ Piece = tuple[Sha256, memoryview]
 class Implementation(Protocol):
     """What computes digests.
 
-    `name` is for people, and `reason` is why it is not a faster one; `takes_two` says whether two streams at once
-    gain anything, `survives_cuts` whether bytes may be of a mapped file, which somebody may cut off.
+    `name` is for people, and `reason` is why it is not a faster one; `streams` says how many of them at once gain
+    anything, `survives_cuts` whether bytes may be of a mapped file, which somebody may cut off.
     """
 
     name: str
     reason: str
-    takes_two: bool
+    streams: int
     survives_cuts: bool
 
     def new(self) -> Sha256:
         """Begin a stream."""
 
     def update(self, *pieces: Piece) -> bool:
-        """Take the next bytes of one stream or two; if it returns False they could not be had, and none are taken."""
+        """Take the next bytes of at least one stream, and of no more than gain anything.
+
+        Returns False if they could not be had: none are taken then.
+        """
 
 
-class PairLibrary:
+class StreamsLibrary:
     """The library.
 
     Args:
@@ -57,26 +76,26 @@ class PairLibrary:
         RuntimeError: it cannot be used, with the reason.
     """
 
-    name, reason = "SHA-NI, two files at once", ""
-    takes_two = True
+    reason = ""
     survives_cuts = False
 
     def __init__(self, path: Path) -> None:
         self.functions = ctypes.CDLL(str(path))
         self.functions.sha256_stream_bytes.restype = ctypes.c_size_t
-        if not self.functions.sha256_is_supported():
+        self.streams = int(self.functions.sha256_streams())
+        if not self.streams:
             raise RuntimeError("this processor has no SHA-NI")
+        self.name = f"SHA-NI, {'two' if self.streams == 2 else 'three'} files at once"
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
-        self.functions.sha256_update.argtypes = (pointer, pointer, size)
-        self.functions.sha256_update_two.argtypes = (pointer, pointer, size, pointer, pointer, size)
+        self.functions.sha256_update.argtypes = (pointer, pointer, size) * STREAMS_MAX
         self.functions.sha256_finish.argtypes = (pointer, pointer)
         self.stream_bytes = self.functions.sha256_stream_bytes()
         if not _is_right(self):
             raise RuntimeError("its digests are not those of hashlib")
 
-    def new(self) -> "PairStream":
+    def new(self) -> "LibraryStream":
         """Begin a stream."""
-        return PairStream(self)
+        return LibraryStream(self)
 
     def survive_cuts(self) -> None:
         """Take mapped files too from now on: the whole process leaves SIGBUS to the library."""
@@ -84,18 +103,19 @@ class PairLibrary:
 
     def update(self, *pieces: Piece) -> bool:
         """Take the next bytes, see `Implementation.update`."""
-        function = self.functions.sha256_update if len(pieces) == 1 else self.functions.sha256_update_two
+        assert len(pieces) <= self.streams  # noqa: S101 - the library would use instructions that are not there
         arguments: list[object] = []
         for stream, data in pieces:
-            assert isinstance(stream, PairStream)  # noqa: S101 - made by `new`
+            assert isinstance(stream, LibraryStream)  # noqa: S101 - made by `new`
             arguments += stream.memory, _address(data), len(data)
-        return bool(function(*arguments) == 0)
+        arguments += _NO_PIECE * (STREAMS_MAX - len(pieces))
+        return bool(self.functions.sha256_update(*arguments) == 0)
 
 
-class PairStream:
+class LibraryStream:
     """One stream of the library."""
 
-    def __init__(self, library: PairLibrary) -> None:
+    def __init__(self, library: StreamsLibrary) -> None:
         self._functions = library.functions
         self.memory = ctypes.create_string_buffer(library.stream_bytes)
         struct.pack_into("=8I", self.memory, 0, *_FIRST_STATE)
@@ -115,7 +135,7 @@ class Hashlib:
     """
 
     name = "hashlib"
-    takes_two = survives_cuts = False
+    streams, survives_cuts = 1, False
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -137,7 +157,7 @@ def implementation() -> Implementation:
     if not LIBRARY.exists():
         return Hashlib("the library for SHA-NI was not built when modelkeep was installed")
     try:
-        return PairLibrary(LIBRARY)
+        return StreamsLibrary(LIBRARY)
     except (OSError, AttributeError, RuntimeError) as error:
         return Hashlib(str(error))
 
@@ -146,15 +166,17 @@ def _address(data: memoryview) -> object:
     return ctypes.byref(ctypes.c_char.from_buffer(data)) if data else None
 
 
-def _is_right(library: PairLibrary) -> bool:
-    """Compare digests with those of hashlib: of lengths around the ends of blocks, alone and two by two."""
-    data = memoryview(bytearray(range(251)) * 3)
-    lengths = (0, 3, 55, 56, 63, 64, 65, 119, 120, 128, 500, 700)
-    for one_length, other_length in zip(lengths, reversed(lengths), strict=True):
-        one, other = library.new(), library.new()
-        library.update((other, data[:1]))
-        library.update((one, data[:one_length]), (other, data[1 : other_length + 1]))
-        expected = [hashlib.sha256(data[:one_length]), hashlib.sha256(data[: other_length + 1])]
-        if [one.hexdigest(), other.hexdigest()] != [digest.hexdigest() for digest in expected]:
+def _is_right(library: StreamsLibrary) -> bool:
+    """Compare digests with those of hashlib: of lengths around the ends of blocks, side by side."""
+    data = memoryview(bytearray(range(251)) * 5)
+    lengths = (0, 3, 55, 56, 63, 64, 65, 119, 120, 128, 700, 1200)
+    for turn in range(len(lengths)):
+        streams = [library.new() for _ in range(library.streams)]
+        ends = [lengths[(turn + place) % len(lengths)] for place in range(library.streams)]
+        begun = min(1, ends[-1])  # a stream may have a block that is not full yet
+        library.update((streams[-1], data[:begun]))
+        begins = [*[0] * (len(ends) - 1), begun]
+        library.update(*((stream, data[b:e]) for stream, b, e in zip(streams, begins, ends, strict=True)))
+        if [stream.hexdigest() for stream in streams] != [hashlib.sha256(data[:end]).hexdigest() for end in ends]:
             return False
     return True

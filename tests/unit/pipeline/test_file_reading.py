@@ -16,7 +16,7 @@ from modelkeep.disk.statx import see
 from modelkeep.domain.content_facts import ContentFacts
 from modelkeep.domain.values import JsonObject
 from modelkeep.pipeline.file_reading import CHECK_BYTES, PIECE_BYTES, WINDOW_BYTES, FileBeingRead, FileFailure
-from modelkeep.pipeline.sha256 import Hashlib, Implementation, PairLibrary, implementation
+from modelkeep.pipeline.sha256 import Hashlib, Implementation, StreamsLibrary, implementation
 
 
 @pytest.fixture(params=["hashlib", "library"])
@@ -25,7 +25,7 @@ def sha256(request: pytest.FixtureRequest) -> Implementation:
     if request.param == "hashlib":
         return Hashlib("")
     library = implementation()
-    if not isinstance(library, PairLibrary):
+    if not isinstance(library, StreamsLibrary):
         pytest.skip(library.reason)
     library.survive_cuts()
     return library

@@ -1,5 +1,6 @@
 """What a hashing process does with the files that it is given, over a socket as the daemon uses it."""
 
+import hashlib
 import json
 import os
 import socket
@@ -10,14 +11,13 @@ from typing import Any
 
 import pytest
 
+from modelkeep.disk.page_cache import cached_windows
 from modelkeep.pipeline import hash_worker
-from modelkeep.pipeline.file_reading import LATER_BYTES
-from modelkeep.pipeline.hash_worker import HashWorker
+from modelkeep.pipeline.file_reading import LATER_BYTES, WINDOW_BYTES
+from modelkeep.pipeline.hash_worker import LARGE_BYTES, HashWorker
 from modelkeep.pipeline.sha256 import implementation
 
-pytestmark = pytest.mark.skipif(not implementation().takes_two, reason="two files are not hashed at once here")
-
-SLOW, QUICK = 1e9, 0.0
+pytestmark = pytest.mark.skipif(implementation().streams == 1, reason="two files are not hashed at once here")
 
 
 def large(path: Path, seed: bytes) -> Path:
@@ -31,10 +31,23 @@ def large(path: Path, seed: bytes) -> Path:
     return path
 
 
-def tensors_of(asked: Sequence[tuple[Path, bool]]) -> list[str | None]:
-    """Have files read, each of which says whether its tensors must get a digest; returns those digests."""
+def forget(path: Path) -> None:
+    """Have the kernel forget a file: whether its disk is what is waited for is not known then."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if any(cached_windows(file.fileno(), 0, WINDOW_BYTES, WINDOW_BYTES)):
+            pytest.skip("this file system keeps its files in memory")
+
+
+def read(asked: Sequence[tuple[Path, bool]], *, waits_for_processor: bool = False) -> list[Any]:
+    """Have files read, each of which says whether its tensors must get a digest; returns what is told of each.
+
+    Whether it is the processor that is waited for is as given, and never measured.
+    """
     ours, theirs = socket.socketpair()
     worker = HashWorker(theirs, implementation(), with_tensors=True)
+    worker._pace.waits_for_processor = waits_for_processor
     serving = threading.Thread(target=worker.serve)
     serving.start()
     files = [[number, str(path), must] for number, (path, must) in enumerate(asked)]
@@ -49,29 +62,56 @@ def tensors_of(asked: Sequence[tuple[Path, bool]]) -> list[str | None]:
     serving.join()
     for end in (ours, theirs):
         end.close()
-    assert [result[0] for _, result in sorted(found.items())] == ["digest"] * len(files)
-    return [result[4]["tensors"] for _, result in sorted(found.items())]
+    results = [result for _, result in sorted(found.items())]
+    assert [kind for kind, *_ in results] == ["digest"] * len(files)
+    return results
 
 
-def test_tensors_are_left_to_idle_times_where_two_large_files_wait_for_the_processor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hash_worker, "PACE_SECONDS", QUICK)
-    files = [large(tmp_path / f"{name}.safetensors", name.encode()) for name in "ab"]
-    first, second = tensors_of([(path, False) for path in files])
-    assert (first, second) == (None, None)
+def tensors(result: list[Any]) -> str | None:
+    digest: str | None = result[4]["tensors"]
+    return digest
 
 
-@pytest.mark.parametrize(("pace", "must"), [(SLOW, False), (QUICK, True)], ids=["nobody waits", "asked for"])
-def test_tensors_are_read_at_once_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pace: float, must: bool
-) -> None:
-    monkeypatch.setattr(hash_worker, "PACE_SECONDS", pace)
-    files = [large(tmp_path / f"{name}.safetensors", name.encode()) for name in "ab"]
-    assert all(tensors_of([(path, must) for path in files]))
+@pytest.fixture(autouse=True)
+def never_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hash_worker, "PACE_SECONDS", 1e9)
 
 
-def test_a_file_alone_gives_its_tensors_a_digest_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hash_worker, "PACE_SECONDS", QUICK)
-    (tensors,) = tensors_of([(large(tmp_path / "a.safetensors", os.urandom(9)), False)])
-    assert tensors
+@pytest.fixture
+def two(tmp_path: Path) -> list[Path]:
+    return [large(tmp_path / f"{name}.safetensors", name.encode()) for name in "ab"]
+
+
+def test_files_of_any_sizes_side_by_side_have_their_digests(tmp_path: Path) -> None:
+    sizes = [LARGE_BYTES + number * (3 << 20) + 17 * number for number in (0, 4, 1, 3, 2, 5)]
+    files = [tmp_path / f"{number}.pt" for number in range(len(sizes))]
+    for path, size in zip(files, sizes, strict=True):
+        path.write_bytes(os.urandom(size))
+    found = [sha256 for _, sha256, *_ in read([(path, False) for path in files])]
+    assert found == [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+
+
+def test_tensors_are_left_to_idle_times_where_two_large_files_are_in_memory(two: list[Path]) -> None:
+    assert [tensors(result) for result in read([(path, False) for path in two])] == [None, None]
+
+
+def test_tensors_are_left_to_idle_times_where_two_large_files_wait_for_the_processor(two: list[Path]) -> None:
+    for path in two:
+        forget(path)
+    results = read([(path, False) for path in two], waits_for_processor=True)
+    assert [tensors(result) for result in results] == [None, None]
+
+
+def test_tensors_are_read_at_once_where_nobody_may_be_waiting_for_the_processor(two: list[Path]) -> None:
+    for path in two:
+        forget(path)
+    assert all(tensors(result) for result in read([(path, False) for path in two]))
+
+
+def test_tensors_that_are_asked_for_are_read_at_once(two: list[Path]) -> None:
+    assert all(tensors(result) for result in read([(path, True) for path in two], waits_for_processor=True))
+
+
+def test_a_file_alone_gives_its_tensors_a_digest_at_once(two: list[Path]) -> None:
+    (result,) = read([(two[0], False)], waits_for_processor=True)
+    assert tensors(result)

@@ -1,4 +1,4 @@
-"""The digests of the library are those of hashlib, for streams of any lengths in any pieces, two at a time."""
+"""The digests of the library are those of hashlib, of any lengths in any pieces, alone and side by side."""
 
 import ctypes
 import hashlib
@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import sysconfig
+from collections import deque
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelkeep.pipeline import sha256
-from modelkeep.pipeline.sha256 import Hashlib, Implementation, PairLibrary, Piece
+from modelkeep.pipeline.sha256 import STREAMS_MAX, Hashlib, Implementation, Piece, StreamsLibrary
 
 TOP = Path(__file__).parents[3]
 
@@ -22,47 +23,59 @@ pieces = st.lists(st.binary(max_size=200) | st.integers(0, 9000).map(lambda size
 
 
 @pytest.fixture(scope="module")
-def library(hatch_build: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> PairLibrary:
+def library(hatch_build: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> StreamsLibrary:
     if shutil.which("cc") is None or os.uname().machine != "x86_64":
         pytest.skip("there is no C compiler for x86-64")
-    built = tmp_path_factory.mktemp("library") / "sha256_pair.so"
+    built = tmp_path_factory.mktemp("library") / "sha256_streams.so"
     assert hatch_build.build(TOP / hatch_build.SOURCE, built, "-Werror") == ""
-    if not ctypes.CDLL(str(built)).sha256_is_supported():
+    if not ctypes.CDLL(str(built)).sha256_streams():
         pytest.skip("this processor has no SHA-NI")
-    return PairLibrary(built)
+    return StreamsLibrary(built)
 
 
 def buffer(data: bytes) -> memoryview:
     return memoryview(bytearray(data))
 
 
-@settings(max_examples=60, deadline=None)
-@given(one=pieces, other=pieces)
-def test_two_streams_side_by_side_have_the_digests_that_each_has_alone(
-    library: PairLibrary, one: list[bytes], other: list[bytes]
+@settings(max_examples=100, deadline=None)
+@given(contents=st.lists(pieces, min_size=2, max_size=STREAMS_MAX))
+def test_streams_side_by_side_have_the_digests_that_each_has_alone(
+    library: StreamsLibrary, contents: list[list[bytes]]
 ) -> None:
-    streams = library.new(), library.new()
-    left = [list(one), list(other)]
+    contents = contents[: library.streams]
+    streams = [library.new() for _ in contents]
+    left = [list(content) for content in contents]
     while any(left):
-        taken: list[Piece] = [(streams[at], buffer(left[at].pop(0))) for at in (0, 1) if left[at]]
+        taken: list[Piece] = [
+            (stream, buffer(of_it.pop(0))) for stream, of_it in zip(streams, left, strict=True) if of_it
+        ]
         assert library.update(*taken)
-    expected = [hashlib.sha256(b"".join(parts)).hexdigest() for parts in (one, other)]
-    assert [stream.hexdigest() for stream in streams] == expected
+    assert [stream.hexdigest() for stream in streams] == [
+        hashlib.sha256(b"".join(content)).hexdigest() for content in contents
+    ]
 
 
-def test_a_stream_takes_the_place_of_another_while_the_second_goes_on(library: PairLibrary) -> None:
+@pytest.mark.parametrize("count", [2, STREAMS_MAX])
+def test_a_stream_takes_the_place_of_another_while_the_others_go_on(library: StreamsLibrary, count: int) -> None:
+    if count > library.streams:
+        pytest.skip("this processor takes two streams at once")
     contents = [bytes([number]) * size for number, size in enumerate((70, 1000, 64, 5000))]
-    long, long_content = library.new(), b""
+    long, long_contents = [library.new() for _ in range(count - 1)], [b""] * (count - 1)
     for content in contents:
-        short, more = library.new(), os.urandom(777)
-        long_content += more
-        assert library.update((short, buffer(content)), (long, buffer(more)))
+        short, more = library.new(), [os.urandom(1777) for _ in long]
+        long_contents = [before + new for before, new in zip(long_contents, more, strict=True)]
+        # Each has been the one which is taken by other means than the rest.
+        streams = deque([(short, buffer(content)), *zip(long, map(buffer, more), strict=True)])
+        streams.rotate(len(content) % count)
+        assert library.update(*streams)
         assert short.hexdigest() == hashlib.sha256(content).hexdigest()
-    assert long.hexdigest() == hashlib.sha256(long_content).hexdigest()
+    assert [stream.hexdigest() for stream in long] == [
+        hashlib.sha256(content).hexdigest() for content in long_contents
+    ]
 
 
 def test_a_mapped_file_that_is_cut_off_is_told_and_nothing_of_it_is_taken(
-    library: PairLibrary, tmp_path: Path
+    library: StreamsLibrary, tmp_path: Path
 ) -> None:
     library.survive_cuts()
     path = tmp_path / "a.pt"
@@ -74,6 +87,8 @@ def test_a_mapped_file_that_is_cut_off_is_told_and_nothing_of_it_is_taken(
     assert library.update((one, buffer(b"abc")))
     assert not library.update((one, data))
     assert not library.update((other, buffer(b"x" * 9999)), (one, data))
+    if library.streams == STREAMS_MAX:
+        assert not library.update((other, buffer(b"x" * 9999)), (library.new(), buffer(b"y" * 9999)), (one, data))
     assert library.update((one, data[:5]), (other, buffer(b"abc")))
     assert one.hexdigest() == hashlib.sha256(b"abc" + bytes(5)).hexdigest()
     assert other.hexdigest() == hashlib.sha256(b"abc").hexdigest()
