@@ -42,9 +42,9 @@ class StandInHashing:
         """How many files it hashes at once."""
         return self._earnest.workers
 
-    def room(self, device: int) -> int:
-        """Return how many more files of a device it takes now."""
-        return 0 if self._looking else self._earnest.room(device)
+    def room(self, device: int, *, soon: bool) -> int:
+        """Return how many more files of a device it takes now, see `Hashing.room`."""
+        return 0 if self._looking else self._earnest.room(device, soon=soon)
 
     def submit(self, batch: HashBatch, deliver: Deliver) -> None:
         """Hash files, see `Hashing.submit`."""
@@ -97,7 +97,7 @@ class GatedHashing:
         self.begun: list[str] = []
         self.running: dict[str, Callable[[Digest | HashError | NoWorkers], None]] = {}
 
-    def room(self, device: int) -> int:  # noqa: ARG002 - the port's
+    def room(self, device: int, *, soon: bool) -> int:  # noqa: ARG002 - the port's
         """Return how many more files it takes now."""
         return self.workers - len(self.running)
 
@@ -107,7 +107,7 @@ class GatedHashing:
         Raises:
             RuntimeError: more files are given than it may hash at once.
         """
-        if len(batch.files) > self.room(batch.device):
+        if len(batch.files) > self.room(batch.device, soon=batch.soon):
             raise RuntimeError("more work than workers")
         waiting = deque(enumerate(batch.files))
         self._begin(waiting, deliver)

@@ -65,11 +65,13 @@ class HashBatch:
         files: in the order in which they are wanted.
         device: a number for what they lie on; whoever reads them reads from one at a time.
         one_by_one: no two of them may be read at the same time: their disk rotates, or is a server.
+        soon: they do not wait for large files that are being read: somebody waits for them, or they are done soon.
     """
 
     files: Sequence[FileToHash]
     device: int = 0
     one_by_one: bool = False
+    soon: bool = False
 
 
 @frozen
@@ -103,8 +105,8 @@ class Hashing(Protocol):
     def workers(self) -> int:
         """How many batches it reads at the same time."""
 
-    def room(self, device: int) -> int:
-        """Return how many more files of a device it takes now."""
+    def room(self, device: int, *, soon: bool) -> int:
+        """Return how many more files of a device it takes now, of those that are for soon or of others."""
 
     def submit(self, batch: HashBatch, deliver: Deliver) -> None:
         """Hash files; every one of them is delivered exactly once."""

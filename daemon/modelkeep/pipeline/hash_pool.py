@@ -26,7 +26,7 @@ END_SECONDS = 2.0
 """How long processes may take to end at a stop before they are killed, and then to die."""
 
 AHEAD_FILES, AHEAD_BYTES = 512, 32 << 20
-"""A process has no more files or bytes in hand, unless they are those that it reads at once."""
+"""A process has no more files or bytes in hand that are for soon."""
 
 LARGE_FILES_MIN = 2
 """So many files a process has in hand also where it reads one at a time: the next one follows at once."""
@@ -52,6 +52,7 @@ class _InHand:
     number: int
     asked: FileToHash
     deliver: Deliver
+    soon: bool
     bytes_done: int = 0
     seconds: float = 0.0
 
@@ -63,16 +64,37 @@ class _Slot:
         self.process: HashProcess | None = None
         self.has_begun = False
         self.files: dict[int, _InHand] = {}
-        self.bytes = 0
+        self.bytes = self.bytes_soon = 0
+        self.large = 0
+        """How many files it has in hand that are not for soon."""
         self.device = 0
         self.one_by_one = False
         self.came_on_at = 0.0
         self.idle: asyncio.TimerHandle | None = None
 
-    def takes(self, device: int) -> bool:
-        """Return whether it has room for more files of a device."""
-        is_ahead = self.bytes >= AHEAD_BYTES and len(self.files) >= large_files()
-        return not self.files or (self.device == device and len(self.files) < AHEAD_FILES and not is_ahead)
+    def room(self, device: int, *, soon: bool) -> int:
+        """Return for how many more files of a device it has room."""
+        if self.files and self.device != device:
+            return 0
+        if not soon:
+            return max(large_files() - self.large, 0)
+        return max(AHEAD_FILES - len(self.files), 0) if self.bytes_soon < AHEAD_BYTES else 0
+
+    def put(self, number: int, file: _InHand) -> None:
+        """Have a file in hand."""
+        self.files[number] = file
+        self._count(file, 1)
+
+    def pop(self, number: int) -> _InHand:
+        """Have a file in hand no longer."""
+        file = self.files.pop(number)
+        self._count(file, -1)
+        return file
+
+    def _count(self, file: _InHand, sign: int) -> None:
+        self.bytes += sign * file.asked.size_bytes
+        self.bytes_soon += sign * file.asked.size_bytes * file.soon
+        self.large += sign * (not file.soon)
 
 
 class HashPool:
@@ -115,29 +137,40 @@ class HashPool:
         self._looked_at = 0.0
         self._starting: set[asyncio.Task[None]] = set()
 
-    def room(self, device: int) -> int:
-        """Return how many more files of a device are taken now."""
-        return max((AHEAD_FILES - len(slot.files) for slot in self._slots if slot.takes(device)), default=0)
+    def room(self, device: int, *, soon: bool) -> int:
+        """Return how many more files of a device are taken now, see `Hashing.room`."""
+        return max(slot.room(device, soon=soon) for slot in self._slots)
 
     def submit(self, batch: HashBatch, deliver: Deliver) -> None:
         """Hash files, see `Hashing.submit`."""
-        # A process that has nothing to do first, then the one with the least, of the same device if there is one.
-        slot = min(self._slots, key=lambda slot: (not slot.takes(batch.device), slot.bytes, len(slot.files)))
+        slot = self._slot_for(batch)
         if not slot.files:
             slot.device, slot.one_by_one = batch.device, batch.one_by_one
             slot.came_on_at = time.monotonic()
         numbers = range(self._last_number + 1, self._last_number + 1 + len(batch.files))
         self._last_number += len(batch.files)
         for number, (index, asked) in zip(numbers, enumerate(batch.files), strict=True):
-            slot.files[number] = _InHand(index, asked, deliver)
-            slot.bytes += asked.size_bytes
+            slot.put(number, _InHand(index, asked, deliver, batch.soon))
         if slot.idle is not None:
             slot.idle.cancel()
         if slot.process is None:
             self._start(slot)
         if slot.has_begun:
-            self._send(slot, numbers)
+            self._send(slot, numbers, soon=batch.soon)
         self._look_soon()
+
+    def _slot_for(self, batch: HashBatch) -> _Slot:
+        """Choose who reads files: a process that has nothing to do first, then the one with the least in hand.
+
+        Where no two files may be read at once, what is for soon goes to the one that would else read on.
+        """
+        goes_along = batch.soon and batch.one_by_one
+
+        def rank(slot: _Slot) -> tuple[bool, bool, int, int]:
+            is_apart = goes_along and not (slot.large and slot.device == batch.device)
+            return not slot.room(batch.device, soon=batch.soon), is_apart, slot.bytes, len(slot.files)
+
+        return min(self._slots, key=rank)
 
     def active(self) -> list[ActiveHash]:
         """Return what is being read."""
@@ -214,7 +247,8 @@ class HashPool:
             process.kill()
             return
         slot.has_begun, slot.came_on_at = True, time.monotonic()
-        self._send(slot, slot.files)
+        for soon in (True, False):
+            self._send(slot, [number for number, file in slot.files.items() if file.soon is soon], soon=soon)
         if not slot.files:
             self._rest(slot)
 
@@ -235,11 +269,11 @@ class HashPool:
 
     # Files
 
-    def _send(self, slot: _Slot, numbers: Iterable[int]) -> None:
+    def _send(self, slot: _Slot, numbers: Iterable[int], *, soon: bool) -> None:
         asked = ((number, slot.files[number].asked) for number in numbers)
         files = [[number, wanted.file.path, wanted.with_tensors] for number, wanted in asked]
         if files and slot.process is not None:
-            slot.process.send(["read", slot.one_by_one, files])
+            slot.process.send(["read", slot.one_by_one, soon, files])
 
     def _heard(self, slot: _Slot, message: Message) -> None:
         """Take what a process says: how far it is, or what has become of files."""
@@ -267,8 +301,7 @@ class HashPool:
         """Deliver what has become of files, all of a batch together."""
         outcomes: defaultdict[Deliver, list[HashOutcome]] = defaultdict(list)
         for number, result, seconds in results:
-            file = slot.files.pop(number)
-            slot.bytes -= file.asked.size_bytes
+            file = slot.pop(number)
             outcomes[file.deliver].append(HashOutcome(file.number, result, seconds))
         for deliver, of_batch in outcomes.items():
             deliver(of_batch)

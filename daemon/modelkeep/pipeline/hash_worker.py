@@ -1,6 +1,6 @@
 """What runs in a hashing process. Loads nothing but what hashing needs: it starts often, and stays small.
 
-The daemon says `["read", one by one?, [[number, path, with tensors?], ...]]` and `["cancel"]`. It says
+The daemon says `["read", one by one?, for soon?, [[number, path, with tensors?], ...]]` and `["cancel"]`. It says
 `["begun", []]` once, then `["at", [[number, bytes, seconds], ...]]` of what it is reading, and
 `["done", [[number, seconds, result], ...]]` with small files by the hundred. A result is
 `["digest", sha256, fingerprint, untouched?, facts]`, `["error", errno, text]`, `["unforeseen", text]`, or the kind of
@@ -39,8 +39,8 @@ TELL_SECONDS = 0.1
 PACE_SECONDS = 0.2
 """So long is measured whether the disk is what is waited for; a second file of it gains nothing then."""
 
-LARGE_BYTES = 16 << 20
-"""More than two files are read at once where they are as large: small ones are done soon."""
+SOON_MAX = 2
+"""So many files for soon are read at once, besides the large ones; with one stream at a time it is one."""
 
 THIRD_BYTES = 64 << 10
 """A third file is taken along where it gets so many bytes at once: fewer are not worth the call."""
@@ -80,10 +80,39 @@ def _leave_disk() -> None:
         ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)
 
 
-class Lane:
-    """A file that is being read, and what of it is not hashed yet."""
+class Queue:
+    """Files of one kind that wait, in their order; the first of them are open.
 
-    def __init__(self) -> None:
+    Args:
+        is_soon: whether they are for soon: they go before the others.
+    """
+
+    def __init__(self, *, is_soon: bool) -> None:
+        self.is_soon = is_soon
+        self.waiting: deque[tuple[int, str, bool]] = deque()
+        self.opened: deque[FileBeingRead] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting or self.opened)
+
+    def cancel(self) -> list[int]:
+        """Forget all of them; returns their numbers."""
+        numbers = [*(file.number for file in self.opened), *(number for number, *_ in self.waiting)]
+        while self.opened:
+            self.opened.pop().close()
+        self.waiting.clear()
+        return numbers
+
+
+class Lane:
+    """A file that is being read, and what of it is not hashed yet.
+
+    Args:
+        queue: whence it comes.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
         self.buffer = memoryview(bytearray(PIECE_BYTES))
         self.file: FileBeingRead | None = None
         self.data = self.buffer[:0]
@@ -116,7 +145,7 @@ class Pace:
 
 
 class HashWorker:
-    """Reads the files that the daemon names, in the order in which it names them.
+    """Reads the files that the daemon names, in the order in which it names them, those for soon before the others.
 
     Args:
         connection: to the daemon.
@@ -132,9 +161,12 @@ class HashWorker:
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
         self._partial = b""
-        self._waiting: deque[tuple[int, str, bool]] = deque()
-        self._opened: deque[FileBeingRead] = deque()
-        self._lanes = [Lane() for _ in range(FILES_AT_ONCE[sha256.streams])]
+        self._soon, self._large = Queue(is_soon=True), Queue(is_soon=False)
+        at_once = FILES_AT_ONCE[sha256.streams]
+        self._lanes = [
+            *(Lane(self._soon) for _ in range(min(SOON_MAX, at_once))),
+            *(Lane(self._large) for _ in range(at_once)),
+        ]
         self._one_by_one = False
         self._results: list[list[object]] = []
         self._told_at = self._gathered_at = time.perf_counter()
@@ -148,7 +180,7 @@ class HashWorker:
 
     def _listen(self) -> bool:
         """Take what the daemon says; waits for it when there is nothing to do. Returns whether it is there still."""
-        is_idle = not (self._waiting or self._opened or any(lane.file for lane in self._lanes))
+        is_idle = not (self._soon or self._large or any(lane.file for lane in self._lanes))
         if is_idle:
             self._tell_results()
         while is_idle or self._poll.poll(0):
@@ -165,18 +197,15 @@ class HashWorker:
         if kind == "cancel":
             self._cancel()
             return
-        self._one_by_one, files = values
-        self._waiting.extend(files)
+        self._one_by_one, is_soon, files = values
+        (self._soon if is_soon else self._large).waiting.extend(files)
 
     def _cancel(self) -> None:
-        files = [lane.file for lane in self._lanes if lane.file is not None]
-        numbers = [*(file.number for file in [*files, *self._opened]), *(number for number, *_ in self._waiting)]
+        read = [lane.file.number for lane in self._lanes if lane.file is not None]
+        numbers = [*read, *self._soon.cancel(), *self._large.cancel()]
         self._results += [[number, 0.0, ["cancelled", "hashing was called off"]] for number in numbers]
         for lane in self._lanes:
             lane.leave()
-        while self._opened:
-            self._opened.pop().close()
-        self._waiting.clear()
 
     def _read_on(self) -> None:
         """Hash the next bytes of the files that are being read."""
@@ -209,8 +238,11 @@ class HashWorker:
 
     def _turn(self, lanes: list[tuple[Lane, FileBeingRead]]) -> list[tuple[Lane, FileBeingRead, memoryview]]:
         """Choose whose bytes are hashed next, and how many: equally many of two files, fewer of a third one."""
-        if len(lanes) > 2:  # those of which most is left come first, so that all are done at about the same time
-            lanes.sort(key=lambda one: -one[1].bytes_left)
+        if self._is_one_enough:
+            lanes = lanes[:1]
+        elif len(lanes) > 2:
+            # Of large files those of which most is left come first, so that all are done at about the same time.
+            lanes.sort(key=lambda one: (not one[0].queue.is_soon, -one[1].bytes_left))
         count = min(file.until_tensors(len(lane.data)) for lane, file in lanes[:2])
         turn = [(lane, file, lane.data[:count]) for lane, file in lanes[:2]]
         if self._sha256.streams == STREAMS_MAX and count >= THIRD_SHARE * THIRD_BYTES:
@@ -227,7 +259,7 @@ class HashWorker:
     def _fill(self, lane: Lane) -> bool:
         """Have bytes of a file in a lane, of the next one when one is read; returns whether there are any."""
         while not lane.data:
-            if lane.file is None and not self._may_open():
+            if lane.file is None and not (lane.queue and self._may_open(lane.queue)):
                 return False
             try:
                 self._fetch(lane)
@@ -236,10 +268,10 @@ class HashWorker:
                 self._end(lane, lane.file, _failure(error))
         return True
 
-    def _open_ahead(self) -> None:
+    def _open_ahead(self, queue: Queue) -> None:
         """Open the next file, or some where the disk can be at work on them while others are read."""
-        while self._waiting and len(self._opened) < (1 if self._one_by_one else AHEAD_FILES):
-            number, path, with_tensors = self._waiting.popleft()
+        while queue.waiting and len(queue.opened) < (1 if self._one_by_one else AHEAD_FILES):
+            number, path, with_tensors = queue.waiting.popleft()
             try:
                 file = FileBeingRead(
                     number,
@@ -248,23 +280,27 @@ class HashWorker:
                     with_tensors=with_tensors or self._with_tensors,
                     leaves_tensors=not with_tensors,
                 )
-                self._opened.append(file)
+                queue.opened.append(file)
             except Exception as error:
                 self._results.append([number, 0.0, _failure(error)])
 
-    def _may_open(self) -> bool:
-        """Return whether one more file may be read now."""
-        busy = sum(lane.file is not None for lane in self._lanes)
-        if busy and (self._one_by_one or self._pace.waits_for_disk):
+    @property
+    def _is_one_enough(self) -> bool:
+        """Whether a second file at the same time gains nothing."""
+        return self._one_by_one or self._pace.waits_for_disk or self._sha256.streams == 1
+
+    def _may_open(self, queue: Queue) -> bool:
+        """Return whether one more file of a queue may be read now."""
+        if self._is_one_enough and any(lane.file is not None for lane in self._lanes if lane.queue is queue):
             return False
-        self._open_ahead()
-        return bool(self._opened) and (busy < 2 or self._opened[0].bytes_left >= LARGE_BYTES)
+        self._open_ahead(queue)
+        return bool(queue.opened)
 
     def _fetch(self, lane: Lane) -> None:
         """Have the next piece of a lane's file, which is the next one that is open if it has none."""
         began = time.perf_counter()
         if lane.file is None:
-            lane.file = self._opened.popleft()
+            lane.file = lane.queue.opened.popleft()
             lane.file.began = began
         lane.data = lane.file.next_piece(lane.buffer)
         self._pace.waited(time.perf_counter() - began)

@@ -19,7 +19,10 @@ from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.manners import Manners
 
 BATCH_FILES, BATCH_BYTES = 256, 16 << 20
-"""A batch has no more files or bytes, unless it is a single file: whoever asks for a file waits for no more."""
+"""A batch has no more files or bytes, unless it is a single file: whoever asks for a file waits for no more.
+
+What fits into a batch is done so soon that it need not wait for larger files that are being read.
+"""
 
 DEATHS_MAX = 3
 """A file under which so many workers died is not tried again by itself."""
@@ -51,9 +54,21 @@ class _Queued:
     deaths: int = 0
     """Workers that were killed while they had it in hand."""
 
+    @property
+    def soon(self) -> bool:
+        """Whether it does not wait for large files that are being read."""
+        return self.rank[0] is Priority.INTERACTIVE or self.fingerprint.size_bytes <= BATCH_BYTES
+
+    @property
+    def device(self) -> int:
+        """The number of the device on which it lies."""
+        return self.fingerprint.device
+
 
 class HashStage:
     """Hashes in order of priority, small files first; a rotating disk is read by one worker at a time.
+
+    What is asked for and what is small does not wait for large files that are being read.
 
     While the machine is wanted for something else, background work is begun only when nothing is in hand.
 
@@ -86,6 +101,7 @@ class HashStage:
         self._queued: dict[Job, _Queued] = {}
         self._hashing: dict[Job, _Queued] = {}
         self._readers: Counter[int] = Counter()
+        self._readers_soon: Counter[int] = Counter()
         self._suspects: deque[_Queued] = deque()
         self._order = itertools.count()
         self._will_dispatch = False
@@ -134,12 +150,12 @@ class HashStage:
             # that is to blame kills again.
             if not self._hashing:
                 item = self._suspects.popleft()
-                self._begin([item], item.fingerprint.device)
+                self._begin([item])
             return
         if self._manners is not None and self._has_work():
             self._manners.watch(self._has_work, self.dispatch)
         if not self._is_alone and (batch := self._choose()):
-            self._begin(batch, batch[0].fingerprint.device)
+            self._begin(batch)
             self._dispatch_soon()
         if self.queued < self._hasher.workers:
             self._on_drained()
@@ -160,7 +176,7 @@ class HashStage:
     def _put(self, item: _Queued) -> None:
         item.job.stage, item.job.fingerprint = Stage.QUEUED, item.fingerprint
         self._queued[item.job] = item
-        heapq.heappush(self._devices.setdefault(item.fingerprint.device, []), (item.rank, item))
+        heapq.heappush(self._devices.setdefault(item.device, []), (item.rank, item))
         self._dispatch_soon()  # together with what else is put in this turn of the event loop
 
     def _dispatch_soon(self) -> None:
@@ -176,13 +192,14 @@ class HashStage:
     def _choose(self) -> list[_Queued]:
         """Return the next files, all of one device; none when there is none that may be begun now."""
         firsts = [item for device in list(self._devices) for item in [self._first(device)] if item is not None]
-        free = [item for item in firsts if self._readers[item.fingerprint.device] < _medium(item).readers]
+        free = [item for item in firsts if self._may_begin(item)]
         if not free:
             return []
-        device = min(free, key=lambda item: item.rank).fingerprint.device
+        first = min(free, key=lambda item: item.rank)
+        device = first.device
         # Where there is no room for the most urgent file, none is made for others: it would never have its turn.
         share = -(-len(self._queued) // self._hasher.workers)
-        room = min(self._hasher.room(device), share, BATCH_FILES)
+        room = min(self._hasher.room(device, soon=first.soon), share, BATCH_FILES)
         batch: list[_Queued] = []
         size_bytes = 0
         while len(batch) < room and (item := self._first(device)) is not None:
@@ -192,6 +209,11 @@ class HashStage:
             batch.append(heapq.heappop(self._devices[device])[1])
             del self._queued[item.job]
         return batch
+
+    def _may_begin(self, item: _Queued) -> bool:
+        """Return whether the device of a file bears another reader; what is for soon comes on top of large files."""
+        readers = self._readers_soon if item.soon else self._readers
+        return readers[item.device] < _medium(item).readers
 
     def _first(self, device: int) -> _Queued | None:
         """Return the most urgent file of a device that may be begun."""
@@ -205,8 +227,10 @@ class HashStage:
         first = heap[0][1]
         return None if is_held and first.rank[0] is not Priority.INTERACTIVE else first
 
-    def _begin(self, batch: Sequence[_Queued], device: int) -> None:
+    def _begin(self, batch: Sequence[_Queued]) -> None:
+        device, soon = batch[0].device, batch[0].soon
         self._readers[device] += 1
+        self._readers_soon[device] += soon
         for item in batch:
             item.job.stage, item.job.read_at = Stage.HASHING, item.job.path
             self._hashing[item.job] = item
@@ -220,9 +244,10 @@ class HashStage:
         ]
         medium = _medium(batch[0])
         in_hand = dict(enumerate(batch))
-        self._hasher.submit(HashBatch(files, device, medium.one_by_one), partial(self._delivered, device, in_hand))
+        handed_over = HashBatch(files, device, medium.one_by_one, soon)
+        self._hasher.submit(handed_over, partial(self._delivered, handed_over, in_hand))
 
-    def _delivered(self, device: int, in_hand: dict[int, _Queued], outcomes: Sequence[HashOutcome]) -> None:
+    def _delivered(self, batch: HashBatch, in_hand: dict[int, _Queued], outcomes: Sequence[HashOutcome]) -> None:
         """Take what became of some files of a batch."""
         for outcome in outcomes:
             item = in_hand.pop(outcome.number)
@@ -235,7 +260,8 @@ class HashStage:
             elif self.stopping or not self._tries_again(item, outcome.result):
                 self._on_read(Read(item.job, _BLAMED if item.deaths == DEATHS_MAX else outcome.result))
         if outcomes and not in_hand:
-            self._readers[device] -= 1
+            self._readers[batch.device] -= 1
+            self._readers_soon[batch.device] -= batch.soon
         self._came_on.set()
         self.dispatch()
 
@@ -267,4 +293,4 @@ class HashStage:
 
 
 def _medium(item: _Queued) -> Medium:
-    return medium_of(item.fingerprint.device, os.path.dirname(item.job.path))
+    return medium_of(item.device, os.path.dirname(item.job.path))

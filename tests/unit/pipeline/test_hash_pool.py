@@ -270,13 +270,32 @@ async def test_a_worker_reads_from_one_device_at_a_time_and_has_few_large_files_
     pool = HashPool(1, step_back=False)
     batch, ended = HashBatch([FileToHash(file(endless), 2**40)], device=7), list[HashOutcome]()
     for _ in range(large_files()):
-        assert pool.room(7)
+        assert pool.room(7, soon=False)
         pool.submit(batch, ended.extend)
-        assert pool.room(8) == 0
-    assert pool.room(7) == 0
+        assert (pool.room(8, soon=False), pool.room(8, soon=True)) == (0, 0)
+    assert pool.room(7, soon=False) == 0
     await is_hashing(pool, endless)
     await pool.close()
     assert [type(outcome.result) for outcome in ended] == [HashCancelled] * large_files()
+
+
+@pytest.mark.parametrize("one_by_one", [False, True], ids=["any disk", "a rotating disk"])
+async def test_what_is_for_soon_does_not_wait_for_large_files(endless: Path, model: Path, one_by_one: bool) -> None:
+    pool, ended, soon = HashPool(WORKERS, step_back=False), list[HashOutcome](), list[HashOutcome]()
+    large = HashBatch([FileToHash(file(endless), 2**40)], one_by_one=one_by_one)
+    for _ in range(1 if one_by_one else WORKERS * large_files()):
+        pool.submit(large, ended.extend)
+    await is_hashing(pool, endless)
+    small = FileToHash(file(model), 300_000)
+    assert pool.room(0, soon=True) >= 2
+    pool.submit(HashBatch([small, small], one_by_one=one_by_one, soon=True), soon.extend)
+    before = {*workers()}
+    await wait_until_async(lambda: len(soon) == 2)
+    assert [outcome.result for outcome in soon if not isinstance(outcome.result, Digest)] == []
+    # Two processes would have a rotating disk seek to and fro.
+    assert {*workers()} <= before
+    assert ended == []
+    await pool.close()
 
 
 async def test_the_number_of_workers_suits_the_machine() -> None:

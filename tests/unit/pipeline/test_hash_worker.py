@@ -14,7 +14,7 @@ import pytest
 from modelkeep.disk.page_cache import cached_windows
 from modelkeep.pipeline import hash_worker
 from modelkeep.pipeline.file_reading import LATER_BYTES, WINDOW_BYTES
-from modelkeep.pipeline.hash_worker import LARGE_BYTES, HashWorker
+from modelkeep.pipeline.hash_worker import HashWorker
 from modelkeep.pipeline.sha256 import implementation
 
 pytestmark = pytest.mark.skipif(implementation().streams == 1, reason="two files are not hashed at once here")
@@ -40,7 +40,9 @@ def forget(path: Path) -> None:
             pytest.skip("this file system keeps its files in memory")
 
 
-def read(asked: Sequence[tuple[Path, bool]], *, waits_for_processor: bool = False) -> list[Any]:
+def read(
+    asked: Sequence[tuple[Path, bool]], *, waits_for_processor: bool = False, is_soon: bool = False
+) -> list[Any]:
     """Have files read, each of which says whether its tensors must get a digest; returns what is told of each.
 
     Whether it is the processor that is waited for is as given, and never measured.
@@ -51,7 +53,7 @@ def read(asked: Sequence[tuple[Path, bool]], *, waits_for_processor: bool = Fals
     serving = threading.Thread(target=worker.serve)
     serving.start()
     files = [[number, str(path), must] for number, (path, must) in enumerate(asked)]
-    ours.sendall(json.dumps(["read", False, files]).encode() + b"\n")
+    ours.sendall(json.dumps(["read", False, is_soon, files]).encode() + b"\n")
     found: dict[int, Any] = {}
     with ours.makefile("rb") as lines:
         while len(found) < len(files):
@@ -82,12 +84,13 @@ def two(tmp_path: Path) -> list[Path]:
     return [large(tmp_path / f"{name}.safetensors", name.encode()) for name in "ab"]
 
 
-def test_files_of_any_sizes_side_by_side_have_their_digests(tmp_path: Path) -> None:
-    sizes = [LARGE_BYTES + number * (3 << 20) + 17 * number for number in (0, 4, 1, 3, 2, 5)]
+@pytest.mark.parametrize("is_soon", [False, True])
+def test_files_of_any_sizes_side_by_side_have_their_digests(tmp_path: Path, is_soon: bool) -> None:
+    sizes = [number * (3 << 20) + 17 * number for number in (0, 4, 1, 3, 2, 5)]
     files = [tmp_path / f"{number}.pt" for number in range(len(sizes))]
     for path, size in zip(files, sizes, strict=True):
         path.write_bytes(os.urandom(size))
-    found = [sha256 for _, sha256, *_ in read([(path, False) for path in files])]
+    found = [sha256 for _, sha256, *_ in read([(path, False) for path in files], is_soon=is_soon)]
     assert found == [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
 
 

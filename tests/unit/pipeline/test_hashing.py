@@ -281,6 +281,20 @@ class TestRotatingDisks:
         await bench.finish_all()
         assert sorted(bench.hashed) == sorted("abcxyst")
 
+    async def test_what_is_small_or_asked_for_is_read_beside_large_files(self, make_bench: MakeBench) -> None:
+        bench = make_bench(4)
+        bench.put("large", "also large", device=DISK, size_bytes=10**10)
+        assert await bench.begun(1) == ["large"]
+        bench.put("asked", device=DISK, size_bytes=10**10, priority=Priority.INTERACTIVE)
+        bench.put("small", device=DISK)
+        assert await bench.begun(2) == ["large", "asked"]
+        bench.pool.end("asked")
+        assert await bench.begun(3) == ["large", "asked", "small"]
+        bench.pool.end("large")
+        await settled()
+        assert list(bench.pool.running) == ["small"]
+        assert await bench.finish_all() == ["large", "asked", "small", "also large"]
+
     async def test_a_free_worker_takes_less_urgent_work_of_another_disk(self, make_bench: MakeBench) -> None:
         bench = make_bench(2)
         bench.put("a", "b", device=DISK, priority=Priority.NEW)
