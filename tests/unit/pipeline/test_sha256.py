@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import sysconfig
+import time
 from collections import deque
 from pathlib import Path
 from types import ModuleType
@@ -72,6 +73,17 @@ def test_a_stream_takes_the_place_of_another_while_the_others_go_on(library: Str
     assert [stream.hexdigest() for stream in long] == [
         hashlib.sha256(content).hexdigest() for content in long_contents
     ]
+
+
+def test_where_a_third_stream_gains_nothing_two_are_taken(library: StreamsLibrary) -> None:
+    class Slow(StreamsLibrary):
+        def update(self, *pieces: Piece) -> bool:
+            if len(pieces) == STREAMS_MAX:
+                time.sleep(0.01)
+            return super().update(*pieces)
+
+    slow = Slow(Path(library.functions._name))
+    assert (slow.streams, slow.name) == (2, "SHA-NI, two files at once")
 
 
 def test_a_mapped_file_that_is_cut_off_is_told_and_nothing_of_it_is_taken(
