@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-_ANSWER_BYTES = 12
 _WITHOUT_RIGHTS = "--bounding-set=-dac_override,-dac_read_search,-fowner"
 _ENTRY = [sys.executable, "-m", "modelkeep"]
 
@@ -78,8 +77,12 @@ class Forked:
         return self._status
 
     def _answer(self) -> int:
-        text = os.read(self._told, _ANSWER_BYTES)
-        assert text, "the preloaded program has ended; see what it wrote on standard error"
+        # No more than one line: where a program ends at once, its exit status is there as soon as its id.
+        text = b""
+        while not text.endswith(b"\n"):
+            more = os.read(self._told, 1)
+            assert more, "the preloaded program has ended; see what it wrote on standard error"
+            text += more
         return int(text)
 
 

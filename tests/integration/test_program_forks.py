@@ -57,6 +57,16 @@ def test_a_fork_is_what_an_exec_makes(make_daemon: DaemonMaker, obeys_rights: bo
     assert facts(forked) == facts(executed)
 
 
+def test_an_end_that_is_told_at_once_is_not_taken_for_the_process_id() -> None:
+    told, teller = os.pipe()
+    os.write(teller, b"12\n-9\n")
+    os.close(teller)
+
+    ended = Forked(["modelkeep"], told)
+
+    assert (ended.pid, ended.wait()) == (12, -signal.SIGKILL)
+
+
 def test_the_end_of_a_fork_is_told(daemon: DaemonProcess, capfd: pytest.CaptureFixture[str]) -> None:
     killed = daemon._running()
     assert killed.poll() is None
