@@ -11,6 +11,7 @@ SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write or 
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -226,12 +227,23 @@ def _connector(path: Path, *, mode: str, pragmas: tuple[str, ...]) -> Callable[[
     def connect() -> sqlite3.Connection:
         # isolation_level=None: the driver's own transaction handling sends no BEGIN before SELECT, DDL and SAVEPOINT.
         connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
-        for pragma in (f"busy_timeout={LOCK_WAIT_MS}", "foreign_keys=ON", f"cache_size=-{CACHE_KIB}", *pragmas):
-            # To its end: a failure to change the journal mode shows after the first row.
-            connection.execute(f"PRAGMA {pragma}").fetchall()
+        with _closed_on_failure(connection):
+            for pragma in (f"busy_timeout={LOCK_WAIT_MS}", "foreign_keys=ON", f"cache_size=-{CACHE_KIB}", *pragmas):
+                # To its end: a failure to change the journal mode shows after the first row.
+                connection.execute(f"PRAGMA {pragma}").fetchall()
         return connection
 
     return connect
+
+
+@contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that cannot be made ready: nobody else would."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _begin_with(engine: sa.Engine, statement: str) -> sa.Engine:
@@ -251,10 +263,11 @@ def writing_engine(path: Path) -> sa.Engine:
 
     def connect() -> sqlite3.Connection:
         connection = open_file()
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            # Not every file system can have a WAL. Without one a commit is the removal of a file, and lasts only
-            # when the folder is synced too (https://sqlite.org/pragma.html#pragma_synchronous).
-            connection.execute("PRAGMA synchronous=EXTRA")
+        with _closed_on_failure(connection):
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                # Not every file system can have a WAL. Without one a commit is the removal of a file, and lasts only
+                # when the folder is synced too (https://sqlite.org/pragma.html#pragma_synchronous).
+                connection.execute("PRAGMA synchronous=EXTRA")
         return connection
 
     return _begin_with(sa.create_engine("sqlite://", creator=connect, poolclass=StaticPool), "BEGIN IMMEDIATE")

@@ -122,14 +122,16 @@ class Database:
         # A reader holds the log: the last one to close would write it back, and remove it. It is none of those whom
         # others ask: whoever writes would wait until one of them has its answer.
         own = self._open_reading(self.path)
-        with suppress(*ERRORS), own.connect() as reader:
-            hold_log(reader)
-            if self.displaced():  # what is open is all that is left of it
-                return
-            _free(self._writing)
-            self._writing = self._open_writing(self.path)
-            self._writing.connect().close()
-        own.dispose()
+        try:
+            with suppress(*ERRORS), own.connect() as reader:
+                hold_log(reader)
+                if self.displaced():  # what is open is all that is left of it
+                    return
+                _free(self._writing)
+                self._writing = self._open_writing(self.path)
+                self._writing.connect().close()
+        finally:
+            own.dispose()
 
     def _write_back(self) -> None:
         with suppress(*ERRORS):  # the next commit tries it again
@@ -140,6 +142,7 @@ class Database:
         if self.displaced():
             return
         before, self._reading = self._reading, self._open_reading(self.path)
+        sa.event.listen(before, "checkin", lambda connection, _: connection.close())
         _free(before)
 
     def close(self) -> None:

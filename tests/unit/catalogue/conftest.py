@@ -4,13 +4,14 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.catalogue.catalogue import Catalogue
@@ -49,6 +50,16 @@ def catalogue(file: Path) -> Iterator[Catalogue]:
     opened = Catalogue(file)
     yield opened
     opened.close()
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Begin a transaction of an engine that nobody else needs; its connections are closed in the end."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def dump(file: Path) -> Dump:

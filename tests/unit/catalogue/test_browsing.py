@@ -10,7 +10,7 @@ from modelkeep.catalogue.dialect import reading_engine
 from modelkeep.catalogue.store.browsing import browse, count_by_type
 from modelkeep.domain.browsing import Order, TypeCount, Wanted
 
-from .conftest import NOT_UTF8, A, B, C, D, legacy, rows_of, take
+from .conftest import NOT_UTF8, A, B, C, D, legacy, rows_of, take, transaction
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def test_models_come_with_tags_and_number_of_images(library: Catalogue) ->
 def test_the_texts_are_taken_from_the_index(file: Path, order: Order) -> None:
     """Where they are made of the table's rows instead, 50,000 models take a multiple of the time."""
     asked: list[str] = []
-    with reading_engine(file).begin() as connection:
+    with transaction(reading_engine(file)) as connection:
         connection.connection.set_trace_callback(asked.append)
         browse(connection, Wanted("red", type="lora"), order)
         count_by_type(connection, Wanted("red"))

@@ -1,5 +1,6 @@
 """Statements for many rows say the same as SQLAlchemy's own, whatever the bytes of paths."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,16 @@ from modelkeep.catalogue.store.bulk import Bulk, all_rows
 from modelkeep.catalogue.tables import imported_rows, locations, models, pending_import
 from modelkeep.domain.values import LocationState
 
-from .conftest import NOT_UTF8, A
+from .conftest import NOT_UTF8, A, transaction
 
 MANY = 4500
 """More than go into one call."""
 
 
 @pytest.fixture
-def connection(file: Path) -> sa.Connection:
-    return writing_engine(file).connect()
+def connection(file: Path) -> Iterator[sa.Connection]:
+    with transaction(writing_engine(file)) as connection:
+        yield connection
 
 
 def test_rows_come_back_as_they_were_whatever_their_bytes(connection: sa.Connection) -> None:

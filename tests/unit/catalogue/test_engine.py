@@ -36,6 +36,35 @@ def ask(connection: sa.Connection, statement: str) -> Any:
     return result.scalar() if result.returns_rows else None
 
 
+def driver_of(connection: sa.Connection) -> sqlite3.Connection:
+    """Return the driver's own connection."""
+    own = connection.connection.dbapi_connection
+    assert isinstance(own, sqlite3.Connection)
+    return own
+
+
+def is_closed(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.total_changes  # noqa: B018 - asked for its error
+    except sqlite3.ProgrammingError:
+        return True
+    return False
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """Every connection of the driver that was opened, in order."""
+    found: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def watched(*args: Any, **options: Any) -> sqlite3.Connection:
+        found.append(connect(*args, **options))
+        return found[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    return found
+
+
 @contextmanager
 def replaced_by_a_folder(file: Path) -> Iterator[None]:
     aside = file.rename(file.with_suffix(".aside"))
@@ -56,7 +85,7 @@ def moved_away(file: Path, *, is_replaced: bool) -> Iterator[None]:
 
 @pytest.mark.parametrize("is_replaced", [False, True])
 async def test_nothing_is_acknowledged_while_the_file_is_not_at_its_path(
-    database: Database, file: Path, is_replaced: bool
+    opened: list[sqlite3.Connection], database: Database, file: Path, is_replaced: bool
 ) -> None:
     await database.write(ask, INSERT)
     with moved_away(file, is_replaced=is_replaced):
@@ -67,6 +96,8 @@ async def test_nothing_is_acknowledged_while_the_file_is_not_at_its_path(
             await database.write(ask, "DELETE FROM tags")
     await database.write(ask, "INSERT INTO tags (name) VALUES ('y')")
     assert await database.read(ask, "SELECT count(*) FROM tags") == 2
+    database.close()
+    assert all(map(is_closed, opened))
 
 
 def damage(file: Path) -> None:
@@ -210,7 +241,9 @@ async def test_writes_are_carried_out_in_the_order_of_the_calls(database: Databa
     assert await database.read(in_order) == names
 
 
-async def test_a_damaged_file_is_a_sentence_at_the_question_that_meets_it(catalogue: Catalogue, file: Path) -> None:
+async def test_a_damaged_file_is_a_sentence_at_the_question_that_meets_it(
+    opened: list[sqlite3.Connection], catalogue: Catalogue, file: Path
+) -> None:
     await queue(catalogue, *(f"/m/{number}.pt" for number in range(300)))
     catalogue.close()
     damage(file)
@@ -222,6 +255,7 @@ async def test_a_damaged_file_is_a_sentence_at_the_question_that_meets_it(catalo
             await reopened.wait_again(NOW)
     finally:
         reopened.close()
+    assert all(map(is_closed, opened))
 
 
 async def test_connections_are_renewed_to_free_memory_whoever_holds_the_write_lock(
@@ -246,8 +280,10 @@ async def test_connections_are_renewed_to_free_memory_whoever_holds_the_write_lo
 
 async def test_whoever_writes_waits_for_no_reader_while_memory_is_freed(database: Database) -> None:
     reading, released = threading.Semaphore(0), threading.Event()
+    in_use: list[sqlite3.Connection] = []
 
-    def hold(_: sa.Connection) -> None:
+    def hold(connection: sa.Connection) -> None:
+        in_use.append(driver_of(connection))
         reading.release()
         released.wait(120)
 
@@ -259,6 +295,7 @@ async def test_whoever_writes_waits_for_no_reader_while_memory_is_freed(database
     await database.write(ask, INSERT)
     released.set()
     await asyncio.gather(freeing, *readers)
+    assert [is_closed(connection) for connection in in_use] == [True] * READERS
 
 
 async def test_statements_made_ready_are_freed_with_engines_that_no_collection_looks_at(database: Database) -> None:

@@ -17,7 +17,7 @@ from modelkeep.catalogue.tables import models
 from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind
 
-from .conftest import NOW, A, B
+from .conftest import NOW, A, B, transaction
 
 TENSORS = "7e" * 32
 
@@ -32,7 +32,7 @@ def plan_of(file: Path, ask: Ask) -> list[str]:
         if statement.startswith("SELECT"):
             steps.extend(row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
 
-    with writing_engine(file).begin() as connection:
+    with transaction(writing_engine(file)) as connection:
         keep_contents(connection, [ContentRow(sha256, tensors=TENSORS) for sha256 in (A, B)])
         sa.event.listen(connection, "before_cursor_execute", lambda _, *told: explain(*told[:3]))
         ask(connection)
