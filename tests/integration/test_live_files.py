@@ -14,7 +14,7 @@ from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, checkpoint, put, safetensors, sha256_of
 from tests.waiting import wait_until
 
-from modelkeep.pipeline.hash_pool import large_files
+from modelkeep.pipeline.sha256 import FILES_AT_ONCE
 
 PAUSE_SECONDS = 2.5 * float(str(FAST["watch"]["settle_seconds"]))
 """Longer than a file has to lie still."""
@@ -248,16 +248,13 @@ def test_a_small_file_and_one_that_is_asked_for_do_not_wait_for_large_ones_that_
     models: Path, make_daemon: DaemonMaker
 ) -> None:
     daemon = make_daemon(tables={"hashing": {"workers": 1}}).start()
-    large = [models / "checkpoints" / f"takes_minutes{number}.ckpt" for number in range(large_files() + 1)]
-    for path in large:
-        put(path, b"")
-        os.truncate(path, 1 << 40)
-    in_hand = len(large) - 1
-    wait_until(lambda: len(daemon.status()["hashing"]["active"]) >= in_hand, what="the large files to be in hand")
+    for number in range(max(FILES_AT_ONCE.values()) + 1):
+        os.truncate(put(models / "checkpoints" / f"takes_minutes{number}.ckpt", b""), 1 << 40)
+    wait_until(lambda: daemon.status()["hashing"]["queued"], what="no room to be left for a large file")
     assert daemon.wait_model(put(models / "loras" / "small.safetensors", safetensors("small")))
     asked = put(models / "checkpoints" / "asked.ckpt", checkpoint("asked", 20 << 20))
     assert daemon.post("/api/models/sha256", {"path": str(asked)}).json() == {"sha256": sha256_of(asked)}
-    assert len(daemon.status()["hashing"]["active"]) >= in_hand
+    assert daemon.status()["hashing"]["queued"]
 
 
 def test_a_folder_that_may_be_read_at_last_is_looked_through_and_followed(

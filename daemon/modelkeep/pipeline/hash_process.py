@@ -20,6 +20,7 @@ from modelkeep.domain.content_facts import ContentFacts
 from modelkeep.domain.hashing import Digest, FileInRoot
 from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers
+from modelkeep.pipeline.sha256 import implementation
 
 Message = list[Any]
 
@@ -56,7 +57,7 @@ class HashProcess(asyncio.Protocol):
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                arguments = int(step_back), int(with_tensors)
+                arguments = int(step_back), int(with_tensors), implementation().streams
                 self._process = start(_PROGRAM, *arguments, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
             self.ended.clear()
             self._reap_at_end(self._process)

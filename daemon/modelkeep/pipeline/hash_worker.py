@@ -57,14 +57,15 @@ _BEHIND_THE_DAEMON, _BEHIND_OTHERS = 5, 10
 def main() -> None:
     """Serve the daemon over standard input.
 
-    The arguments are its process id, whether to step back, and whether tensors get a digest where that costs little.
+    The arguments are its process id, whether to step back, whether tensors get a digest where that costs little, and
+    how many streams are taken at once.
     """
-    parent, step_back, with_tensors = map(int, sys.argv[1:])
+    parent, step_back, with_tensors, streams = map(int, sys.argv[1:])
     tie_to(parent)
     os.nice(_BEHIND_OTHERS if step_back else _BEHIND_THE_DAEMON)
     if step_back:
         _leave_disk()
-    sha256 = implementation()
+    sha256 = implementation(streams)
     if isinstance(sha256, StreamsLibrary):
         sha256.survive_cuts()
     with suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone

@@ -27,7 +27,7 @@ With three of them four files have their turns at being the slow one: so all com
 are left, none is left alone early.
 """
 
-_GAUGED_BYTES, _GAUGED_TIMES = 32 << 10, 8
+_GAUGED_BYTES, _GAUGED_TIMES = 16 << 10, 30
 """What is hashed to see whether a third stream pays, and how often; takes less than a millisecond."""
 
 _NO_PIECE = (None, None, 0)
@@ -74,6 +74,7 @@ class StreamsLibrary:
 
     Args:
         path: of it.
+        streams: how many are taken at once, as another process has found out; 0: as many as gain anything.
 
     Raises:
         OSError: it cannot be loaded.
@@ -83,7 +84,7 @@ class StreamsLibrary:
     reason = ""
     survives_cuts = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, streams: int = 0) -> None:
         self.functions = ctypes.CDLL(str(path))
         self.functions.sha256_stream_bytes.restype = ctypes.c_size_t
         self.streams = int(self.functions.sha256_streams())
@@ -95,7 +96,9 @@ class StreamsLibrary:
         self.stream_bytes = self.functions.sha256_stream_bytes()
         if not _is_right(self):
             raise RuntimeError("its digests are not those of hashlib")
-        if self.streams == STREAMS_MAX and not _third_pays(self):
+        if streams:
+            self.streams = streams
+        elif self.streams == STREAMS_MAX and not _third_pays(self):
             self.streams = 2
         self.name = f"SHA-NI, {'two' if self.streams == 2 else 'three'} files at once"
 
@@ -158,12 +161,16 @@ class Hashlib:
 
 
 @lru_cache(maxsize=1)
-def implementation() -> Implementation:
-    """Return the fastest implementation that works here."""
+def implementation(streams: int = 0) -> Implementation:
+    """Return the fastest implementation that works here.
+
+    Args:
+        streams: how many it takes at once, if it is another process's; 0: that is found out.
+    """
     if not LIBRARY.exists():
         return Hashlib("the library for SHA-NI was not built when modelkeep was installed")
     try:
-        return StreamsLibrary(LIBRARY)
+        return StreamsLibrary(LIBRARY, streams)
     except (OSError, AttributeError, RuntimeError) as error:
         return Hashlib(str(error))
 

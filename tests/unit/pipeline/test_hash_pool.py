@@ -313,7 +313,7 @@ async def test_a_worker_whose_daemon_is_gone_ends_without_a_word() -> None:
     with ours, theirs:
         done = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-c", program, str(os.getpid()), "0", "0"],
+            [sys.executable, "-c", program, str(os.getpid()), "0", "0", "1"],
             stdin=theirs.fileno(),
             capture_output=True,
             timeout=60,
