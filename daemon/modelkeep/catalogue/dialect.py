@@ -24,6 +24,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from modelkeep.catalogue.bare_sqlite import storable_path, uri
 from modelkeep.catalogue.columns import PathText
+from modelkeep.catalogue.sqlite_files import LOG_PAGES
 from modelkeep.domain.naming import Span
 
 READERS = 2
@@ -259,7 +260,8 @@ def _begin_with(engine: sa.Engine, statement: str) -> sa.Engine:
 
 def writing_engine(path: Path) -> sa.Engine:
     """Return the engine of the one connection that writes; commits are durable when they return."""
-    open_file = _connector(path, mode="mode=rwc", pragmas=("journal_mode=WAL", "synchronous=FULL"))
+    pragmas = ("journal_mode=WAL", "synchronous=FULL", f"wal_autocheckpoint={LOG_PAGES}")
+    open_file = _connector(path, mode="mode=rwc", pragmas=pragmas)
 
     def connect() -> sqlite3.Connection:
         connection = open_file()

@@ -12,8 +12,12 @@ from modelkeep.catalogue.bare_sqlite import uri
 SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
 """Files of SQLite beside a database: without it they are nobody's, and must not become those of the next one."""
 
-LOG_PAGES = 1_000
-"""When the log holds so many, a commit puts them into the file; SQLite's own number."""
+LOG_PAGES = 8_000
+"""When the log holds so many, a commit puts them into the file: 32 MB.
+
+A thousand rows change four thousand pages, and the next thousand most of these again: with SQLite's own number, a
+thousand, each commit wrote them twice.
+"""
 
 
 @contextmanager

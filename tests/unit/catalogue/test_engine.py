@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.dialect import READERS
 from modelkeep.catalogue.engine import Database
+from modelkeep.catalogue.sqlite_files import LOG_PAGES
 from modelkeep.catalogue.tables import tags
 from modelkeep.errors import CatalogueError, CatalogueLocked, CatalogueUnwritable
 
@@ -134,7 +135,7 @@ async def test_what_comes_of_a_file_beside_is_written_back_after_its_commit(
 
     inside = await database.write_from(beside, "beside", take_names)
     # The next in turn comes after it.
-    assert (inside, await database.write(ask, "PRAGMA wal_autocheckpoint")) == (0, 1000)
+    assert (inside, await database.write(ask, "PRAGMA wal_autocheckpoint")) == (0, LOG_PAGES)
 
     with closing(sqlite3.connect(f"{file.as_uri()}?immutable=1", uri=True)) as connection:
         assert connection.execute("SELECT name FROM tags").fetchall() == [("a",), ("b",)]
