@@ -22,7 +22,7 @@ from modelkeep.domain.orphans import Orphan
 from modelkeep.domain.planning import Decision, outcomes
 from modelkeep.domain.sources import ModelSources
 from modelkeep.domain.tag_acts import CarriedTag
-from modelkeep.domain.verdicts import Digests, verdict, whose
+from modelkeep.domain.verdicts import Digests, digests_of, verdict, whose
 
 Shape = dict[str, Any]
 
@@ -105,7 +105,7 @@ def _sibling(sibling: Sibling) -> Shape:
 
 def _digests(content: ContentRow) -> Shape:
     """The digests by which tools know a content, by kind; empty where there is none, or none is known yet."""
-    return {str(kind): digest for kind, digest in content.digests.items()}
+    return {str(kind): digest for kind, digest in digests_of(content).items()}
 
 
 def _header(content: ContentRow) -> Shape:

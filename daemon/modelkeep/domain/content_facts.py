@@ -14,13 +14,11 @@ from modelkeep.domain.formats import HEADER_BYTES_MAX
 from modelkeep.domain.frozen import frozen
 from modelkeep.domain.header import CutShort, ReadAt, Unprovable
 from modelkeep.domain.header_keys import HeaderKeys
-from modelkeep.domain.knowledge import HashKind
 from modelkeep.domain.safetensors_metadata import read_metadata
 from modelkeep.domain.values import JsonObject
 
 AUTOV1_BEGIN, AUTOV1_BYTES, AUTOV1_DIGITS = 0x100000, 0x10000, 8
 SAFETENSORS, GGUF = "safetensors", "gguf"
-AUTOV2_DIGITS, AUTOV3_DIGITS = 10, 12
 
 
 @frozen
@@ -91,19 +89,6 @@ class ContentRow:
         header = facts.header
         known = header.format, header.keys, header.problem, facts.tensors, facts.autov1
         return cls(sha256, *known, image_waits=header.has_image)
-
-    @property
-    def digests(self) -> dict[HashKind, str]:
-        """The digests by which other tools know it; empty ones are not known, or there are none."""
-        tensors = self.tensors or ""
-        return {
-            HashKind.SHA256: self.sha256,
-            HashKind.AUTOV1: self.autov1,
-            HashKind.AUTOV2: self.sha256[:AUTOV2_DIGITS],
-            HashKind.AUTOV3: tensors[:AUTOV3_DIGITS] if self.format == SAFETENSORS else "",
-            HashKind.TENSORS: tensors,
-            HashKind.BLAKE3: self.blake3,
-        }
 
 
 def read_header(size_bytes: int, read_at: ReadAt) -> FileHeader:

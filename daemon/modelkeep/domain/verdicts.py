@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_facts import SAFETENSORS, ContentRow
 from modelkeep.domain.knowledge import HashClaim, HashKind
+
+AUTOV2_DIGITS, AUTOV3_DIGITS = 10, 12
 
 Digests = Mapping[HashKind, str]
 """What a content was read to have, by kind: lower-case hex; empty where it has no such part."""
@@ -24,6 +26,19 @@ class Verdict(StrEnum):
     REFUTED = "refuted"
 
 
+def digests_of(content: ContentRow) -> dict[HashKind, str]:
+    """Return the digests by which tools know a content; empty ones are not known, or there are none."""
+    tensors = content.tensors or ""
+    return {
+        HashKind.SHA256: content.sha256,
+        HashKind.AUTOV1: content.autov1,
+        HashKind.AUTOV2: content.sha256[:AUTOV2_DIGITS],
+        HashKind.AUTOV3: tensors[:AUTOV3_DIGITS] if content.format == SAFETENSORS else "",
+        HashKind.TENSORS: tensors,
+        HashKind.BLAKE3: content.blake3,
+    }
+
+
 def known_digests(content: ContentRow | None, sha256: str) -> dict[HashKind, str]:
     """Return what a content was read to have; empty where it has no such part, left out where nobody looked.
 
@@ -32,9 +47,9 @@ def known_digests(content: ContentRow | None, sha256: str) -> dict[HashKind, str
         sha256: of the content.
     """
     if content is None:
-        return {kind: digest for kind, digest in ContentRow(sha256).digests.items() if digest}
+        return {kind: digest for kind, digest in digests_of(ContentRow(sha256)).items() if digest}
     looked_for = set() if content.tensors is None else {HashKind.TENSORS, HashKind.AUTOV3}
-    return {kind: digest for kind, digest in content.digests.items() if digest or kind in looked_for}
+    return {kind: digest for kind, digest in digests_of(content).items() if digest or kind in looked_for}
 
 
 def verdict(claim: HashClaim, digests: Digests) -> Verdict:
