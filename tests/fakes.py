@@ -9,11 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.store.locations import location_of
 from modelkeep.disk.roots import Roots, identity_at
 from modelkeep.domain.detection import Found
 from modelkeep.domain.migration import MigrationOrder
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import Fingerprint, Strategy
+from modelkeep.domain.values import Fingerprint, Location, Strategy
 
 NOT_UTF8 = "caf\udce9 模型.safetensors"
 """A base name whose bytes are no UTF-8."""
@@ -42,6 +43,11 @@ def without_rights() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+async def location_at(catalogue: Catalogue, path: str) -> Location | None:
+    """Return what the catalogue says of a path."""
+    return await catalogue.database.read(location_of, path)
 
 
 def followed(*paths: Path | str, accepts_empty: Callable[[str], bool] = lambda _: False) -> Roots:

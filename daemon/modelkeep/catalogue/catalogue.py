@@ -118,7 +118,6 @@ class Catalogue:
     newest_pending_id = _reads(queue.newest_pending_id)
     pending_details = _reads(details.pending_details)
     due_pending = _reads(due.due_pending)
-    waiting_bytes = _reads(queue.waiting_bytes)
     put_off_at = _reads(due.put_off_at)
     park = _writes(parking.park)
     shift_due = _writes(due.shift_due)
@@ -130,7 +129,6 @@ class Catalogue:
     forget_unknown = _writes(queue.forget_unknown)
 
     # Locations
-    location = _reads(locations.location_of)
     locations_at = _reads(locations.locations_at)
     locations_outside = _reads(locations.locations_outside)
     known_below = _reads(locations.known_below)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.fakes import location_at
 
 from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.catalogue.catalogue import Catalogue
@@ -146,7 +147,7 @@ async def hashed(catalogue: Catalogue, path: str, sha256: str) -> Location:
     (row,) = await queue(catalogue, path)
     (result,) = await migrate(catalogue, order(row, sha256))
     assert result.outcome is Outcome.DONE
-    place = await catalogue.location(path)
+    place = await location_at(catalogue, path)
     assert place is not None
     return place
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.fakes import location_at
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.claims import Judgement, Marked
@@ -17,11 +18,11 @@ PATH = "/m/a.pt"
 async def doubted(catalogue: Catalogue) -> Location:
     """Bring a file into the catalogue, and doubt it; returns its location."""
     await hashed(catalogue, PATH, A)
-    place = await catalogue.location(PATH)
+    place = await location_at(catalogue, PATH)
     assert place is not None
     assert place.fingerprint is not None
     assert await catalogue.doubt({PATH: place.fingerprint}, NOW + 2) == []
-    place = await catalogue.location(PATH)
+    place = await location_at(catalogue, PATH)
     assert place is not None
     assert place.doubted
     return place
@@ -49,7 +50,7 @@ async def test_a_file_that_is_what_it_was_is_believed_and_its_other_names_are_to
     await catalogue.put_locations([link], NOW)
     assert await judged(catalogue, place, A) == Judgement(PATH), "nobody claimed anything"
     for path in (PATH, link.path):
-        known = await catalogue.location(path)
+        known = await location_at(catalogue, path)
         assert known is not None
         assert (known.sha256, known.doubted, known.fingerprint) == (A, False, touched(place))
     assert await catalogue.claims(10) == []
@@ -104,9 +105,9 @@ async def test_a_known_file_that_is_read_again_and_holds_something_else_is_notic
     """It was written where nobody saw it, and dated back: who reads it for its digests finds that out."""
     place = await hashed(catalogue, PATH, A)
     assert await judged(catalogue, place, A) == Judgement(PATH)
-    assert await catalogue.location(PATH) == place
+    assert await location_at(catalogue, PATH) == place
     judgement = await judged(catalogue, place, B)
     assert (judgement.displaced, judgement.refuted) == (A, ())
-    assert await catalogue.location(PATH) is None
+    assert await location_at(catalogue, PATH) is None
     assert (await the_row(catalogue, PATH)).size_bytes == 10
     assert (await the_model(catalogue, A)).sha256 == A

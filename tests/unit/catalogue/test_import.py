@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.fakes import location_at
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.claims import Reading
@@ -245,7 +246,7 @@ class TestWhatMeetsTheKnown:
         assert (await catalogue.judge_claims(reading, None, "", [], NOW, lambda _: None)).confirmed == A
         await migrate(catalogue, order(stranger, A))
         assert (await the_model(catalogue, A)).name == "Mine"
-        place = await catalogue.location("/m/a.pt")
+        place = await location_at(catalogue, "/m/a.pt")
         assert place is not None
         assert not place.claimed
 
@@ -254,7 +255,7 @@ class TestWhatMeetsTheKnown:
     ) -> None:
         place = await hashed(catalogue, "/m/a.pt", A)
         (taken,) = await take(catalogue, legacy("a", claim=B, name="Mine"))
-        assert await catalogue.location("/m/a.pt") == place
+        assert await location_at(catalogue, "/m/a.pt") == place
         assert (taken.taking, taken.found) == (Taking.PENDING, A)
         row = await the_row(catalogue, "/m/a.pt")
         assert (row.name, row.sha256) == ("Mine", "")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tests.fakes import location_at
+
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.legacy import StagedRow, Taking
 from modelkeep.domain.values import LocationState, PendingState
@@ -188,7 +190,7 @@ class TestAnotherMap:
         await take(catalogue, legacy("a", "/wrong/a.pt", claim=A))
         place = await hashed(catalogue, "/m/a.pt", B)
         await take(catalogue, legacy("a", "/m/a.pt", claim=A, on_disk=print_of(1), is_mapped=True))
-        assert await catalogue.location("/m/a.pt") == place
+        assert await location_at(catalogue, "/m/a.pt") == place
         assert (await the_model(catalogue, A)).sha256 == A
 
     async def test_a_row_whose_new_path_waits_already_loses_nothing(self, catalogue: Catalogue) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.fakes import location_at
 
 from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.catalogue import Catalogue
@@ -59,7 +60,7 @@ class TestFingerprints:
         place = await hashed(catalogue, "/m/a.pt", A)
         await catalogue.put_locations([replace(place, fingerprint=fingerprint)], NOW)
         assert await catalogue.see_again({"/m/a.pt": fingerprint}, NOW + 9) == []
-        assert await catalogue.location("/m/a.pt") == replace(place, fingerprint=fingerprint, last_seen=NOW + 9)
+        assert await location_at(catalogue, "/m/a.pt") == replace(place, fingerprint=fingerprint, last_seen=NOW + 9)
 
     async def test_a_file_that_is_not_the_known_one_is_not_taken_for_it(self, catalogue: Catalogue) -> None:
         """As when the other was migrated between the look and the transaction."""
@@ -67,18 +68,18 @@ class TestFingerprints:
         other = {"/m/a.pt": print_of(4711), "/m/b.pt": print_of(4712)}
         assert await catalogue.see_again(other, NOW + 9) == ["/m/a.pt", "/m/b.pt"]
         assert await catalogue.doubt(other, NOW + 9) == ["/m/a.pt", "/m/b.pt"]
-        assert await catalogue.location("/m/a.pt") == place
+        assert await location_at(catalogue, "/m/a.pt") == place
 
     async def test_what_is_known_anew_of_a_path_is_not_lost_with_what_was(self, catalogue: Catalogue) -> None:
         before = await hashed(catalogue, "/m/a.pt", A)
         assert before.fingerprint is not None
         await catalogue.see_again({"/m/a.pt": replace(before.fingerprint, ctime_ns=7)}, NOW + 9)
-        place = await catalogue.location("/m/a.pt")
+        place = await location_at(catalogue, "/m/a.pt")
         assert await catalogue.lose_content([before]) == []
-        assert await catalogue.location("/m/a.pt") == place
+        assert await location_at(catalogue, "/m/a.pt") == place
         assert place is not None
         assert [lost.path for lost in await catalogue.lose_content([place])] == ["/m/a.pt"]
-        assert await catalogue.location("/m/a.pt") == replace(place, state=MISSING, doubted=True)
+        assert await location_at(catalogue, "/m/a.pt") == replace(place, state=MISSING, doubted=True)
 
     async def test_a_file_dated_in_the_far_future_has_a_place(self, catalogue: Catalogue, tmp_path: Path) -> None:
         """ext4 dates files up to the year 2446; its nanoseconds leave the signed 64 bits in 2262."""
@@ -86,7 +87,7 @@ class TestFingerprints:
         fingerprint = dated(path, seconds=10_000_000_000)
         known = replace(await hashed(catalogue, str(path), A), fingerprint=fingerprint)
         await catalogue.put_locations([known], NOW)
-        place = await catalogue.location(str(path))
+        place = await location_at(catalogue, str(path))
         assert place is not None
         assert place.fingerprint == fingerprint
         assert await catalogue.twins_of({fingerprint}) == {fingerprint: [place]}
@@ -228,7 +229,7 @@ class TestOtherContent:
         assert await link(catalogue, "/m/a.pt", B, now_ms=NOW + 7) == [A]
         assert await paths_of(catalogue, A) == {}
         assert await paths_of(catalogue, B) == {"/m/b.pt": PRESENT, "/m/a.pt": PRESENT}
-        place = await catalogue.location("/m/a.pt")
+        place = await location_at(catalogue, "/m/a.pt")
         assert place is not None
         assert place.first_seen == NOW + 7
 
@@ -242,7 +243,7 @@ class TestOtherContent:
     async def test_a_path_that_is_written_again_keeps_its_first_sight(self, catalogue: Catalogue) -> None:
         before = await hashed(catalogue, "/m/a.pt", A)
         assert await link(catalogue, "/m/a.pt", A, now_ms=NOW + 99) == [""]
-        after = await catalogue.location("/m/a.pt")
+        after = await location_at(catalogue, "/m/a.pt")
         assert after is not None
         assert (after.first_seen, after.last_seen) == (before.first_seen, NOW + 99)
 
@@ -268,7 +269,7 @@ class TestClaims:
         await take(catalogue, legacy("a", claim=A, on_disk=print_of(1)))
         assert (await read(catalogue, "/m/a.pt", A, A)).confirmed == A
         assert await catalogue.claims(10) == []
-        place = await catalogue.location("/m/a.pt")
+        place = await location_at(catalogue, "/m/a.pt")
         assert place == Location("/m/a.pt", A, PRESENT, print_of(1), False, NOW, NOW + 3)
 
     async def test_a_refuted_claim_costs_the_model_its_path_and_nothing_else(self, catalogue: Catalogue) -> None:
@@ -359,7 +360,7 @@ class TestBelow:
         await hashed(catalogue, "/m/Add_Detail.pt", A)
         await hashed(catalogue, "/m/add_detail.pt", B)
         assert rows_of(file, "SELECT count(*) FROM locations") == [(2,)]
-        place = await catalogue.location("/m/add_detail.pt")
+        place = await location_at(catalogue, "/m/add_detail.pt")
         assert place is not None
         assert place.sha256 == B
 

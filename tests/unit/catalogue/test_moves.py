@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.fakes import location_at
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.detection import Moved, Rename
@@ -43,8 +44,8 @@ class TestAFile:
     async def test_its_location_and_main_path_go_along(self, catalogue: Catalogue) -> None:
         before = await hashed(catalogue, "/m/a.pt", A)
         assert await move(catalogue, "/m/a.pt", "/m/b.pt", NOW + 9) == Moved("/m/a.pt", "/m/b.pt", A)
-        assert await catalogue.location("/m/a.pt") is None
-        after = await catalogue.location("/m/b.pt")
+        assert await location_at(catalogue, "/m/a.pt") is None
+        after = await location_at(catalogue, "/m/b.pt")
         assert after == Location("/m/b.pt", A, PRESENT, before.fingerprint, False, before.first_seen, NOW + 9)
         assert (await the_model(catalogue, A)).path == "/m/b.pt"
 
@@ -72,10 +73,10 @@ class TestAFile:
         before = await hashed(catalogue, "/m/a.pt", A)
         rename = Rename("/m/a.pt", "/m/b.pt", A, seen=print_of(7), known=print_of(7))
         assert await catalogue.move_paths([rename], NOW) == [Moved("/m/a.pt", "/m/b.pt")]
-        assert await catalogue.location("/m/a.pt") == before
+        assert await location_at(catalogue, "/m/a.pt") == before
         (moved,) = await catalogue.move_paths([replace(rename, expected_sha256=None)], NOW)
         assert moved.sha256 == A
-        after = await catalogue.location("/m/b.pt")
+        after = await location_at(catalogue, "/m/b.pt")
         assert after is not None
         assert after.fingerprint == before.fingerprint
 

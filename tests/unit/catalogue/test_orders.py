@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.fakes import location_at
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.claims import Reading
@@ -59,14 +60,14 @@ class World:
         name, _, path = step.partition(" ")
         if name == "import":
             await take(self.catalogue, *self.rows)
-        elif name == "detect" and await self.catalogue.location(path) is None:
+        elif name == "detect" and await location_at(self.catalogue, path) is None:
             await queue(self.catalogue, path)
         elif name == "hash":
             row = await self.catalogue.pending_by_path(path)
             if row is not None and row.state is not PendingState.CONFLICT:
                 await self.migrate(row)
         elif name == "confirm":
-            place = await self.catalogue.location(path)
+            place = await location_at(self.catalogue, path)
             if place is not None and place.claimed:
                 judgement = await read(
                     self.catalogue, path, place.sha256, CONTENTS[path], print_of(1 + list(CONTENTS).index(path))

@@ -161,12 +161,6 @@ class TestQuestions:
         assert (after.model.texts, after.model.meta) == (expected.texts, expected.meta)
         assert (await catalogue.pending(row.id) is None) == told.removes_pending
 
-    async def test_waiting_bytes_are_those_of_waiting_rows(self, catalogue: Catalogue) -> None:
-        assert await catalogue.waiting_bytes() == 0
-        rows = await queue(catalogue, "/m/a.pt", "/m/b.pt", "/m/c.pt", size_bytes=2**40)
-        await park(catalogue, rows[0], PendingState.FAILED)
-        assert await catalogue.waiting_bytes() == 2 * 2**40
-
 
 class TestDue:
     async def test_what_is_due_longest_comes_first(self, catalogue: Catalogue) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pytest
+from tests.fakes import location_at
 from tests.image_files import gigantic_png, png, text_as_image, truncated_png
 from tests.libraries import sha256_of
 
@@ -463,7 +464,7 @@ async def test_a_purged_model_leaves_nothing_but_its_story(bench: Bench) -> None
     )
     await bench.acts.purge(GONE)
     assert await bench.catalogue.model(GONE) is None
-    assert await bench.catalogue.location("/m/c.pt") is None
+    assert await location_at(bench.catalogue, "/m/c.pt") is None
     assert await bench.shown(GONE) == []
     assert not original.exists()
     assert await bench.shown(A) == [1]

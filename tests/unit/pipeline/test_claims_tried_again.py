@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import location_at
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
@@ -104,7 +105,7 @@ async def test_what_was_said_of_one_name_settles_no_other_when_it_is_another_con
     path = await known(line)
     other = str(Path(path).with_name("b.safetensors"))
     os.link(path, other)
-    place = await line.catalogue.location(path)
+    place = await location_at(line.catalogue, path)
     assert place is not None
     await line.catalogue.put_locations([replace(place, path=other, fingerprint=seen(other))], line.now)
     await doubt(line, path, other)
@@ -113,7 +114,7 @@ async def test_what_was_said_of_one_name_settles_no_other_when_it_is_another_con
         line.pool.end(name, digest=Digest("f" * 64, seen(name)))
     await wait_until_async(lambda: line.pipeline.is_idle)
     for name in (path, other):
-        now = await line.catalogue.location(name)
+        now = await location_at(line.catalogue, name)
         assert now is not None
         assert (now.sha256, now.doubted) == ("f" * 64, False)
 
@@ -163,6 +164,6 @@ async def test_a_file_that_was_touched_while_it_was_read_is_looked_at_again_thou
     await line.hashing(path)
     line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path)))
     await wait_until_async(lambda: line.pipeline.is_idle)
-    place = await line.catalogue.location(path)
+    place = await location_at(line.catalogue, path)
     assert place is not None
     assert place.is_read

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from tests.fakes import location_at
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
@@ -84,7 +85,7 @@ async def until_done(line: Line, *paths: str) -> None:
 
 async def known(line: Line, path: str) -> tuple[str, bool, object]:
     """Return what is known of a path: its hash, whether that is a claim, and its model's description."""
-    place, (model,) = await line.catalogue.location(path), await line.catalogue.find_models(path)
+    place, (model,) = await location_at(line.catalogue, path), await line.catalogue.find_models(path)
     assert place is not None
     return place.sha256, place.claimed, model.meta.get("description")
 
@@ -124,7 +125,7 @@ async def test_what_replaced_a_file_is_not_judged_by_what_was_read_of_it(line: L
     line.pool.end(path, digest=Digest(A, before))
     await wait_until_async(lambda: line.pipeline.is_idle)
     assert not line.records("claim.refuted")
-    place = await line.catalogue.location(path)
+    place = await location_at(line.catalogue, path)
     assert place is not None
     assert (place.sha256, place.claimed, place.state) == (NOWHERE, True, LocationState.PRESENT)
 
@@ -168,7 +169,7 @@ async def test_a_new_name_while_a_file_is_read_is_no_reason_to_read_it_again(lin
     await exchange(line, (path, new))
     line.pool.end(path, digest=Digest(A, before))
     await wait_until_async(lambda: line.pipeline.is_idle)
-    place = await line.catalogue.location(new)
+    place = await location_at(line.catalogue, new)
     assert place is not None
     assert (place.sha256, place.claimed, place.doubted, place.state) == (A, False, False, LocationState.PRESENT)
     assert line.pool.begun == [path]

@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from tests.fakes import NOT_UTF8, followed, settled
+from tests.fakes import NOT_UTF8, followed, location_at, settled
 from tests.libraries import safetensors, sha256_of
 from tests.waiting import DEADLINE_SECONDS, wait_until_async
 
@@ -336,7 +336,7 @@ class TestTheWayOfAFile:
             line.enqueue(described)
         assert await line.migrated(row.path) == sha256
         assert line.pool.begun == [row.path]
-        place = await line.catalogue.location(row.path)
+        place = await location_at(line.catalogue, row.path)
         assert place is not None
         assert not place.doubted
         if asked:

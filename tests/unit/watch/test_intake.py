@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.exchanges import exchange
-from tests.fakes import NOT_UTF8, followed, put_into_catalogue
+from tests.fakes import NOT_UTF8, followed, location_at, put_into_catalogue
 from tests.libraries import write_and_date_back
 
 from modelkeep.catalogue.catalogue import Catalogue
@@ -368,7 +368,7 @@ class TestTwins:
             events.append(FileMoved(other, link))
         for burst in [events] if together else [[event] for event in events]:
             await bench.apply(*burst)
-        place = await bench.catalogue.location(path)
+        place = await location_at(bench.catalogue, path)
         assert place is not None
         assert place.doubted
 
@@ -383,7 +383,7 @@ class TestTwins:
         await bench.apply(FolderAppeared(bench.at("f")))
         assert await bench.paths(A) == {new: PRESENT}
         await bench.apply(FileClosed(old), FolderExchanged(bench.at("g"), bench.at("f")))
-        place = await bench.catalogue.location(new)
+        place = await location_at(bench.catalogue, new)
         assert place is not None
         assert place.doubted
 
@@ -421,7 +421,7 @@ class TestTwins:
         bench.rename("c", "b.pt")
         await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         for path, sha256 in ((a, B), (b, A)):
-            place = await bench.catalogue.location(path)
+            place = await location_at(bench.catalogue, path)
             assert place is not None
             is_read_again = path in [taken for taken, _, _ in bench.line.taken_up]
             assert place.sha256 == sha256 or is_read_again
@@ -596,7 +596,7 @@ class TestScans:
         assert fingerprint is not None
         await bench.catalogue.see_again({path: replace(fingerprint, device=4711)}, NOW)
         await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
-        place = await bench.catalogue.location(path)
+        place = await location_at(bench.catalogue, path)
         assert place is not None
         assert place.fingerprint == fingerprint
         assert (bench.events("file.returned"), bench.line.taken_up) == ([], [])
@@ -741,10 +741,10 @@ async def test_what_a_file_was_read_to_hold_at_its_new_path_stays_whatever_was_k
 
     monkeypatch.setattr(bench.catalogue, way, migrate_and_write)
     await bench.apply(FileMoved(old, new) if told == "renamed" else FileAppeared(new))
-    place = await bench.catalogue.location(new)
+    place = await location_at(bench.catalogue, new)
     assert place is not None
     assert (place.sha256, place.state, place.is_read) == (B, PRESENT, True)
-    before = await bench.catalogue.location(old)
+    before = await location_at(bench.catalogue, old)
     assert before is not None
     assert (before.sha256, before.state) == (A, PRESENT if told == "linked" else MISSING)
     assert not bench.line.moved

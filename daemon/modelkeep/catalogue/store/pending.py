@@ -234,12 +234,6 @@ def count_by_state(connection: sa.Connection) -> Mapping[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def waiting_bytes(connection: sa.Connection) -> int:
-    """Return the sum of the sizes of the waiting rows."""
-    total = sa.select(sa.func.coalesce(sa.func.sum(pending_import.c.size_bytes), 0))
-    return int(connection.execute(total.where(pending_import.c.state == PendingState.WAITING)).scalar_one())
-
-
 def image_names(connection: sa.Connection) -> set[str]:
     """Return the base names of all pending images."""
     query = sa.select(pending_import.c.image).where(pending_import.c.image != "")
