@@ -21,9 +21,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from modelkeep.catalogue.bare_sqlite import storable_path, uri
-from modelkeep.catalogue.columns import PathText
+from modelkeep.catalogue.columns import Id, PathText
 from modelkeep.catalogue.sqlite_files import LOG_PAGES
 from modelkeep.domain.naming import Span
 
@@ -109,9 +110,19 @@ def json_member(column: str, key: str) -> str:
     return f"iif(json_valid({column}), coalesce(json_extract({column}, '$.{key}'), ''), '')"
 
 
-def through_index(query: sa.Select[Any], table: sa.Table, index: str) -> sa.Select[Any]:
+def through_index(query: sa.Select[Any], table: sa.FromClause, index: str) -> sa.Select[Any]:
     """Return a query that reads a table through an index, which the planner would not choose."""
     return query.with_hint(table, f"INDEXED BY {index}")
+
+
+def row_number(table: NamedFromClause) -> sa.ColumnElement[int]:
+    """Return that by which indexes name the rows of a table, of one that does not lie in the order of its key."""
+    return sa.literal_column(f"{table.name}.rowid", Id)
+
+
+def past_indexes(query: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
+    """Return a query that reads a table in the order in which its rows lie, which the planner would not choose."""
+    return query.with_hint(table, "NOT INDEXED")
 
 
 def unique_where(name: str, condition: str, *columns: str) -> sa.Index:
@@ -198,6 +209,12 @@ def holds(column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
     if "\0" in text or len(text) > _SOUGHT_MAX:
         return sa.false()
     return column.contains(text, autoescape=True)
+
+
+def begins_with(column: sa.ColumnElement[str], digits: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a text of hexadecimal digits, in lower case, begins with some."""
+    # A range instead of LIKE: it uses the index.
+    return sa.and_(column >= digits, column < digits + "g")
 
 
 def below(column: sa.Column[str], folder: str) -> sa.ColumnElement[bool]:

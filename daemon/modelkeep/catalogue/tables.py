@@ -17,10 +17,11 @@ def _text(name: str, **options: Any) -> sa.Column[str]:
     return sa.Column(name, PathText, nullable=False, server_default="", **options)
 
 
-def _number(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
+def _number(name: str, **options: Any) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default="0", **options)
 
 
+FINGERPRINTS = "ix_locations_inode"
 BROWSING = "ix_models_browsing"
 MODEL_TEXTS: sa.ColumnElement[str] = sa.literal_column(
     f"(name || char(10) || path || char(10) || {json_member('meta_json', 'description')})", PathText()
@@ -41,7 +42,7 @@ models = sa.Table(
     _text("type", index=True),
     _text("base"),
     _number("size_bytes"),
-    _number("created_at"),
+    _number("created_at", index=True),
     _number("last_used_at"),
     sa.Column("meta_json", sa.Text, nullable=False, server_default="{}"),
     # All that looking through the library asks for: the table itself is several times larger.
@@ -143,7 +144,7 @@ locations = sa.Table(
     sa.Column("doubted", sa.Boolean, nullable=False, server_default=sa.false()),
     # What older databases said of its file with hashes that it was not read for yet: a list of objects.
     sa.Column("said_json", sa.Text, nullable=False, server_default="[]"),
-    sa.Index("ix_locations_inode", "inode", "size_bytes", "mtime_ns"),
+    sa.Index(FINGERPRINTS, "inode", "size_bytes", "mtime_ns"),
     index_where("ix_locations_claimed", "claimed"),
     index_where("ix_locations_doubted", "doubted"),
     **BY_KEY,

@@ -50,15 +50,15 @@ class Lists:
         offset: int = 0,
         **wanted: Any,
     ) -> Portions:
-        return self._of_hashes(self._catalogue.model_hashes(type=stored_type(type), **wanted), limit, offset)
+        asked = self._catalogue.model_hashes(type=stored_type(type), limit=limit, offset=offset, **wanted)
+        return self._of_hashes(asked)
 
     def _browsed(self, *, order: Order = Order.NAME, limit: int = 0, offset: int = 0, **looked_for: Any) -> Portions:
-        return self._of_hashes(self._catalogue.browsed_hashes(wanted(**looked_for), order), limit, offset)
+        return self._of_hashes(self._catalogue.browsed_hashes(wanted(**looked_for), order, limit, offset))
 
-    async def _of_hashes(self, asked: Awaitable[list[str]], limit: int, offset: int) -> Portions:
-        for chosen in _divided(await asked, limit, offset):
-            found = {model.sha256: (model, count) for model, count in await self._catalogue.models_listed(chosen)}
-            yield [shapes.model_listed(*found[sha256]) for sha256 in chosen if sha256 in found]
+    async def _of_hashes(self, asked: Awaitable[list[str]]) -> Portions:
+        for chosen in _divided(await asked):
+            yield [shapes.model_listed(*listed) for listed in await self._catalogue.models_listed(chosen)]
 
     async def _orphans(self, *, limit: int = 0, offset: int = 0) -> Portions:
         for chosen in _divided(await self._catalogue.orphan_ids(), limit, offset):

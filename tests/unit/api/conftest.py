@@ -151,8 +151,16 @@ class FakeBackend:
         self.fail()
         return [(self.details.model, self.details.images_count)]
 
-    async def model_hashes(self, *, type: str | None, q: str, tag: str) -> list[str]:  # noqa: A002 - as above
-        self.asked.append((type, q, tag))
+    async def model_hashes(
+        self,
+        *,
+        type: str | None,  # noqa: A002 - the protocol's name
+        q: str,
+        tag: str,
+        limit: int,
+        offset: int,
+    ) -> list[str]:
+        self.asked.append((type, q, tag, limit, offset))
         self.fail()
         return [self.details.model.sha256]
 

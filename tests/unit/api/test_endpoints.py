@@ -55,7 +55,7 @@ async def test_models_are_asked_for_by_every_filter(client: httpx.AsyncClient, b
     )
     assert answer.json() == {"models": [shapes.model_listed(backend.details.model, 1)]}
     assert (await client.get("/api/models")).json() == answer.json()
-    assert backend.asked == [("", "he", "t", 5, 2), (None, "", "")]
+    assert backend.asked == [("", "he", "t", 5, 2), (None, "", "", 0, 0)]
 
 
 async def test_the_library_is_looked_through_by_words_tags_and_type(

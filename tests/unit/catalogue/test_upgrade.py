@@ -16,9 +16,10 @@ from modelkeep.catalogue import upgrade as upgrading
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.tables import metadata
 from modelkeep.catalogue.upgrade import back_up, known_revisions, upgrade
+from modelkeep.domain.browsing import Order, Wanted
 from modelkeep.errors import CatalogueError
 
-from .conftest import A, dump, execute, hashed, names_in, rows_of
+from .conftest import A, B, dump, execute, hashed, names_in, rows_of
 
 FOREIGN = "CREATE TABLE songs (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO songs VALUES (1, 'x');"
 
@@ -121,6 +122,23 @@ class TestAnOlderFile:
         assert rows_of(file, "SELECT sha256, rating FROM models") == [(A, None)]
         assert rows_of(file, "SELECT version_num FROM alembic_version") == [("9999",)]
         assert upgrade(file) is None
+
+    async def test_models_of_one_without_their_index_of_dates_are_found_by_them(self, file: Path) -> None:
+        catalogue = Catalogue(file)
+        for number, sha256 in enumerate((B, A)):
+            await hashed(catalogue, f"/m/{number}.pt", sha256)
+        catalogue.close()
+        schema = schema_of(file)
+        execute(file, "UPDATE models SET created_at = rowid")
+        execute(file, "DROP INDEX ix_models_created_at; UPDATE alembic_version SET version_num = '0009'")
+        before = dump(file)
+        catalogue = Catalogue.open(file)
+        try:
+            newest = await catalogue.browsed_hashes(Wanted(), Order.NEWEST, 1)
+        finally:
+            catalogue.close()
+        assert (newest, schema_of(file)) == ([A], schema)
+        assert dump(file.with_name("modelkeep.db.before-upgrade-from-0009")) == before
 
     def test_an_upgrade_that_fails_leaves_the_catalogue_as_it_was(self, file: Path, revisions: Path) -> None:
         before = dump(file)

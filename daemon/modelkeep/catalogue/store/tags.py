@@ -49,6 +49,12 @@ def list_carried_tags(connection: sa.Connection) -> list[CarriedTag]:
     return [CarriedTag(tag, models.get(tag.id, 0), rows.get(tag.id, 0)) for tag in list_tags(connection)]
 
 
+def is_rare(connection: sa.Connection, name: str, most: int) -> bool:
+    """Return whether no more than so many models carry the tag of a name; counts no further."""
+    carrying = sa.select(model_tags.c.tag_id).join(tags, tags.c.id == model_tags.c.tag_id).where(tags.c.name == name)
+    return connection.execute(carrying.limit(1).offset(most)).first() is None
+
+
 def put_tags(connection: sa.Connection, sha256: str, carried: Sequence[Tag]) -> None:
     """Have a model carry these tags and no others."""
     connection.execute(sa.delete(model_tags).where(model_tags.c.model_hash == sha256))
