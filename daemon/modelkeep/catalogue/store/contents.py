@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import among, holds, insert_missing, is_filled
+from modelkeep.catalogue.dialect import among, begins_with, holds, insert_missing, is_filled
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import contents, locations, models
@@ -96,7 +96,7 @@ def forget_content(connection: sa.Connection, sha256: str) -> None:
 def has_digest(digits: str) -> sa.ColumnElement[bool]:
     """Return the condition that a model's content has a digest that begins so, of whichever kind."""
     columns = (contents.c.tensors, contents.c.autov1, contents.c.blake3)
-    begins = sa.or_(*(sa.and_(is_filled(column), column >= digits, column < digits + "g") for column in columns))
+    begins = sa.or_(*(sa.and_(is_filled(column), begins_with(column, digits)) for column in columns))
     return models.c.sha256.in_(sa.select(contents.c.sha256).where(begins))
 
 
