@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 
 from modelkeep.catalogue.bare_sqlite import storable_path
-from modelkeep.catalogue.dialect import among, below
+from modelkeep.catalogue.dialect import among, begins_with, below, through_index
 from modelkeep.catalogue.store.digests import digests_of
 from modelkeep.catalogue.store.models import get_model
 from modelkeep.catalogue.store.records import kept_records, records_of
 from modelkeep.catalogue.store.siblings import siblings_of
 from modelkeep.catalogue.store.unattached import candidates, candidates_by_claims, orphan_ids
-from modelkeep.catalogue.tables import locations, record_claims
+from modelkeep.catalogue.tables import FINGERPRINTS, locations, record_claims
 from modelkeep.domain.adopting import KeptRecord, speaking_about
 from modelkeep.domain.orphans import Neighbourhood, Orphan, folders_of, offers
 from modelkeep.domain.sources import ModelSources
@@ -31,7 +31,7 @@ def sources_of(connection: sa.Connection, sha256: str) -> ModelSources:
 
 def claiming(connection: sa.Connection, text: str) -> list[str]:
     """Return the contents of which a source claims a hash that begins so, and that is not refuted."""
-    query = sa.select(record_claims.c.record_id).where(record_claims.c.value.startswith(text)).distinct()
+    query = sa.select(record_claims.c.record_id).where(begins_with(record_claims.c.value, text)).distinct()
     records = kept_records(connection, list(connection.execute(query).scalars()))
     found = sorted({sha256 for record in records.values() for sha256 in record.attached})
     digests = digests_of(connection, found)
@@ -57,7 +57,7 @@ def orphans(connection: sa.Connection, among_ids: Sequence[int] | None = None) -
 
 def _with_offers(connection: sa.Connection, records: list[KeptRecord]) -> list[Orphan]:
     by_claims = candidates_by_claims(connection, records)
-    by_size = _contents_of_sizes(connection, {kept.record.size_bytes for kept in records} - {0})
+    by_size = contents_of_sizes(connection, {kept.record.size_bytes for kept in records} - {0})
     near = {
         sha256
         for folder in folders_of([kept.record for kept in records])
@@ -72,10 +72,14 @@ def _with_offers(connection: sa.Connection, records: list[KeptRecord]) -> list[O
     return made
 
 
-def _contents_of_sizes(connection: sa.Connection, sizes: Collection[int]) -> dict[int, set[str]]:
-    query = sa.select(locations.c.sha256, locations.c.size_bytes).distinct()
+def contents_of_sizes(connection: sa.Connection, sizes: Collection[int]) -> dict[int, set[str]]:
+    """Return, for each of these sizes in bytes, the contents of which a file has it."""
+    # No index begins with the size, but one that has it, and the path, is a fraction of the table.
+    sized = locations.alias("sized")
+    paths = through_index(sa.select(sized.c.path).where(among(sized.c.size_bytes, sizes)), sized, FINGERPRINTS)
+    query = sa.select(locations.c.sha256, locations.c.size_bytes).where(locations.c.path.in_(paths))
     by_size: dict[int, set[str]] = {}
-    for row in connection.execute(query.where(among(locations.c.size_bytes, sizes))) if sizes else ():
+    for row in connection.execute(query) if sizes else ():
         by_size.setdefault(row.size_bytes, set()).add(row.sha256)
     return by_size
 
