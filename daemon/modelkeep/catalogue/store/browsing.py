@@ -26,7 +26,7 @@ _SORTINGS = {
     Order.NAME: READ_BY_NAME,
     Order.NEWEST: sorted_by("created_at", is_descending=True),
     Order.OLDEST: sorted_by("created_at"),
-    # An index of the sizes, which come in no order, would cost an import a fiftieth.
+    # An index of the sizes, which come in no order, would cost an import a twentieth.
     Order.LARGEST: Sorting(lambda table: table.c.size_bytes, BROWSING, is_descending=True),
     Order.SMALLEST: Sorting(lambda table: table.c.size_bytes, BROWSING),
 }
