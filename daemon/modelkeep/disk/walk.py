@@ -36,8 +36,9 @@ class Listing:
     """What lies below a folder: model files with their fingerprints, folders, and what could not be read.
 
     `packed` and `single` are the files as the kernel tells of them: a scan makes values of few. `unreadable` and
-    `not_followed` have paths with the reason; of what lies below the former nobody knows. `around_linked` are folders
-    in which lies what links out of the root lead to, whether it is there or not.
+    `not_followed` have paths with the reason, `gone` are folders that went before it was their turn: of what lies
+    below an unreadable or gone one nobody knows. `around_linked` are folders in which lies what links out of the root
+    lead to, whether it is there or not.
     """
 
     packed: list[Packed] = field(default_factory=list)
@@ -45,10 +46,18 @@ class Listing:
     folders: list[str] = field(default_factory=list)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     not_followed: list[tuple[str, str]] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
     around_linked: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
         return sum(map(len, self.packed)) + len(self.single)
+
+    def note_failure(self, folder: str, error: OSError) -> None:
+        """Take down why a folder cannot be read."""
+        if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            self.gone.append(folder)
+        else:
+            self.unreadable.append((folder, error.strerror or str(error)))
 
     def digest(self) -> bytes:
         """Return what is the same only for the same files of which the kernel tells the same."""
@@ -92,7 +101,8 @@ def walk(folder: str, extensions: Sequence[str], root: str | None = None) -> Lis
         files = [entry for entry in entries if is_model_file(entry.name, suffixes)] if suffixes else []
         if files:
             _take_files(current, files, looks, listing)
-    listing.unreadable += [(path, error.strerror or str(error)) for path, error in tour.unreadable]
+    for path, error in tour.unreadable:
+        listing.note_failure(path, error)
     listing.not_followed = sorted([*listing.not_followed, *tour.not_followed])
     listing.around_linked = tour.around_linked
     return listing
@@ -118,7 +128,7 @@ def _take_files(folder: str, files: "Sequence[os.DirEntry[str]]", looks: Looks, 
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        listing.unreadable.append((folder, error.strerror or str(error)))
+        listing.note_failure(folder, error)
         return
     try:
         listing.single.extend(looks.through(descriptor, (file for file in files if _is_ordinary(file, listing))))

@@ -1,8 +1,6 @@
 """Compare whole roots with the catalogue, and say in the journal what was found."""
 
 import asyncio
-import errno
-import os
 
 from modelkeep.disk.mounts import mount_points
 from modelkeep.disk.walk import Listing
@@ -14,9 +12,6 @@ from modelkeep.watch.coverage import EXAMPLES, Coverage
 from modelkeep.watch.reach import Reach
 from modelkeep.watch.scans import Scans
 from modelkeep.watch.watched_root import WatchedRoot
-
-_GONE = frozenset(map(os.strerror, (errno.ENOENT, errno.ENOTDIR)))
-"""Why a folder cannot be read that went while the root was walked through."""
 
 
 class Rescans:
@@ -55,7 +50,7 @@ class Rescans:
         listing, found = await self._scans.scan(path, Priority.SWEEP, tries_again=not watched.scanned)
         if not await looks.run(path, roots.is_same, watched.root):
             return found  # the next check says what has become of it
-        unreadable = sorted((folder, why) for folder, why in listing.unreadable if why not in _GONE)
+        unreadable = sorted(listing.unreadable)
         is_news = (watched.not_followed, watched.unreadable) != (listing.not_followed, unreadable)
         is_news |= not watched.scanned
         is_news |= bool(found.appeared or found.changed or found.missing or found.returned)

@@ -104,12 +104,12 @@ class Scans:
         root = self._context.roots.of(folder)
         base = root.path if root is not None else None
         listing = await self._context.looks.run(folder, walk, folder, self._context.extensions, base)
-        unreadable = tuple(path for path, _ in listing.unreadable)
+        unknown = (*listing.gone, *(path for path, _ in listing.unreadable))
         async for compared in self._compared(folder, listing, is_root=base == folder):
             found = await asyncio.to_thread(_differences, compared, tries_again=current.tries_again)
-            # What lies in a folder that cannot be read is neither missing nor changed: nobody knows.
+            # What lies in a folder that could not be read is neither missing nor changed: nobody knows.
             own = self.of_its_root(folder, found.missing)
-            found.missing = [path for path in own if not _is_below_any(path, unreadable)]
+            found.missing = [path for path in own if not _is_below_any(path, unknown)]
             current.found.add(found)
             if len(current.found) >= PORTION:
                 await self._take_in(current)

@@ -176,10 +176,12 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_walked(open_fo
     assert str(open_folder / "closed") not in listing.folders
 
 
-def test_a_folder_that_is_not_there_is_named_with_the_reason(tmp_path: Path) -> None:
-    listing = walked(tmp_path / "nowhere")
+@pytest.mark.parametrize("name", ["nowhere", "a.pt", "a.pt/b"])
+def test_a_folder_that_is_none_any_more_is_no_unreadable_one(tmp_path: Path, name: str) -> None:
+    put(tmp_path, "a.pt")
+    listing = walked(tmp_path / name)
     assert (listing.files, listing.folders) == ({}, [])
-    assert listing.unreadable == [(str(tmp_path / "nowhere"), "No such file or directory")]
+    assert (listing.gone, listing.unreadable) == ([str(tmp_path / name)], [])
 
 
 def test_a_tree_of_three_hundred_levels_is_walked(tmp_path: Path) -> None:
