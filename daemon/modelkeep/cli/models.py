@@ -262,6 +262,8 @@ def the_one(reader: "Reader", model: str) -> str:
 
 
 def _meant_by(reader: "Reader", text: str) -> list[dict[str, Any]]:
+    if not text:
+        raise WrongUse("an empty text means no model; name it, its path, or the beginning of its hash")
     found: list[dict[str, Any]] = reader.get("/api/models/find", q=_as_path(text))["models"]
     return found
 

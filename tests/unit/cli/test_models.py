@@ -93,6 +93,20 @@ def test_nothing_to_list_is_said_in_words(cli: Cli, daemon: Any, arguments: list
     assert json.loads(cli("models", "list", "--json", *arguments).stdout) == []
 
 
+@pytest.mark.parametrize(
+    "arguments", [["models", "find", ""], ["models", "show", ""], ["tag", "", "x"], ["export", "json", ""]]
+)
+def test_no_text_means_no_model(cli: Cli, daemon: Any, arguments: list[str]) -> None:
+    daemon.answer("GET", "/api/models/find", {"error": "query.q: it is too short"}, 422)
+
+    result = cli(*arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert (
+        result.stderr == "modelkeep: an empty text means no model; name it, its path, or the beginning of its hash\n"
+    )
+
+
 def test_one_model_is_shown_with_all_that_is_known(cli: Cli, daemon: Any) -> None:
     daemon.answer("GET", "/api/models/find", {"models": [shapes.model_found(MODEL)]})
     daemon.answer("GET", f"/api/models/{SHA}/details", shapes.model_details(DETAILS))
