@@ -4,6 +4,7 @@
     ├── SettingsError          the configuration has an unknown key or a bad value
     ├── DataDirectoryBusy      another daemon or import holds the data folder
     ├── CatalogueError         the catalogue cannot be opened or upgraded
+    │   ├── CatalogueMissing   there is none where it is looked for
     │   ├── CatalogueLocked    another program holds it
     │   └── CatalogueUnwritable  its disk is full, read-only, or fails
     ├── SourceError            a legacy source cannot be read at all
@@ -48,6 +49,10 @@ class DataDirectoryBusy(ModelkeepError):
 
 class CatalogueError(ModelkeepError):
     """The catalogue cannot be opened, read or upgraded."""
+
+
+class CatalogueMissing(CatalogueError):
+    """There is no catalogue in the data folder."""
 
 
 class CatalogueLocked(CatalogueError):

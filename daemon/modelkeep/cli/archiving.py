@@ -24,10 +24,12 @@ def export_archive(settings: Settings, path: Path, *, as_json: bool) -> None:
 
     Raises:
         Refused: something of that name exists.
+        CatalogueMissing: nothing is known yet.
         Busy: images changed while they were copied.
         StorageError: it cannot be written.
     """
     directory = DataDirectory(settings.data_dir)
+    directory.require_catalogue()
     images = ImagePaths(directory.images)
     before = _known(settings, directory)
     try:

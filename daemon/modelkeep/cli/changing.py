@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from modelkeep.cli.client import Json, connect
+from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.errors import Busy, Conflict, ModelkeepError, NotFound
 
 if TYPE_CHECKING:
@@ -146,10 +147,11 @@ def add_tags(settings: "Settings", names: Sequence[str]) -> list[Json]:
     if client is None:
         from modelkeep.api import shapes
 
-        return [shapes.tag(tag) for tag in _on_files(settings, lambda writer: writer.tags.add(*names))]
+        made = _on_files(settings, lambda writer: writer.tags.add(*names), makes_catalogue=True)
+        return [shapes.tag(tag) for tag in made]
     with client:
-        made: list[Json] = client.post("/api/tags_add", {"newtags": list(names)})["tags"]
-        return made
+        answer: list[Json] = client.post("/api/tags_add", {"newtags": list(names)})["tags"]
+        return answer
 
 
 def change_tag(settings: "Settings", tag_id: int, name: str, color: str | None) -> None:
@@ -182,8 +184,13 @@ def remove_tags(settings: "Settings", ids: Sequence[int]) -> None:
             client.delete(f"/api/tags/{tag_id}")
 
 
-def _on_files(settings: "Settings", act: Callable[["OfflineWriter"], Awaitable[T]]) -> T:
+def _on_files(
+    settings: "Settings", act: Callable[["OfflineWriter"], Awaitable[T]], *, makes_catalogue: bool = False
+) -> T:
     from modelkeep.service.offline import OfflineWriter
+
+    if not makes_catalogue:
+        DataDirectory(settings.data_dir).require_catalogue()
 
     async def carried_out() -> T:
         async with OfflineWriter(settings) as writer:

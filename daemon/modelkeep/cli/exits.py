@@ -13,6 +13,7 @@ import typer
 from modelkeep.cli.wording import clean
 from modelkeep.errors import (
     Busy,
+    CatalogueMissing,
     Conflict,
     DaemonError,
     FileChanged,
@@ -52,7 +53,7 @@ def status_of(error: ModelkeepError) -> Status:
     """Return the exit status that stands for an error."""
     if isinstance(error, DaemonNotRunning):
         return Status.NOT_RUNNING
-    if isinstance(error, NotFound):
+    if isinstance(error, (NotFound, CatalogueMissing)):
         return Status.NOT_FOUND
     if isinstance(error, (Conflict, Busy, FileChanged, Outdated)):
         return Status.CONFLICT

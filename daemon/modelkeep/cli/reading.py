@@ -40,11 +40,16 @@ class Reader:
 
 
 @contextmanager
-def open_reader(settings: "Settings") -> Iterator[Reader]:
+def open_reader(settings: "Settings", *, or_empty: bool = False) -> Iterator[Reader]:
     """Offer whoever can answer: the running daemon, else the files.
+
+    Args:
+        settings: whose daemon and files.
+        or_empty: a catalogue that nobody has made yet is read as an empty one.
 
     Raises:
         DaemonError: the daemon runs for another user.
+        CatalogueMissing: the daemon is off, and there is no catalogue.
         CatalogueError: the daemon is off and the catalogue cannot be read.
     """
     client = connect(settings)
@@ -54,7 +59,7 @@ def open_reader(settings: "Settings") -> Iterator[Reader]:
         return
     from modelkeep.service.library import resting_library
 
-    with asyncio.Runner() as runner, resting_library(settings) as library:
+    with asyncio.Runner() as runner, resting_library(settings, or_empty=or_empty) as library:
         yield _files_reader(library, runner)
 
 

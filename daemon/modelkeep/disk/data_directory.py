@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from modelkeep.errors import DataDirectoryBusy, SettingsError
+from modelkeep.errors import CatalogueMissing, DataDirectoryBusy, SettingsError
 
 _SOMEBODY = "another process"
 
@@ -29,6 +29,28 @@ class DataDirectory:
         """What is written in, where somebody may have put a link to a larger disk."""
         originals, staging = self.images / "pending", self.images / ".staging"
         return self.path, self.catalogue, self.images, originals, staging, self.journal, self.exported
+
+    def require_catalogue(self) -> None:
+        """Make sure that there is a catalogue: to a mistyped folder all questions have the answer of a new one.
+
+        Raises:
+            CatalogueMissing: there is none; the text says what to do.
+            OSError: this user may not look.
+        """
+        try:
+            if self.catalogue.stat().st_size:
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        if self.journal.is_dir():
+            raise CatalogueMissing(
+                f"there is no catalogue in {self.path}, though there is a journal: put {self.catalogue.name} back, or"
+                f" a backup of it; else `modelkeep run` makes a new one"
+            )
+        raise CatalogueMissing(
+            f"there is no catalogue in {self.path}: if yours is elsewhere, name its folder with --data-dir;"
+            f" else `modelkeep import` or `modelkeep run` makes one"
+        )
 
     def lock(self, purpose: str) -> None:
         """Make the folder and take its lock, which ends with this process.

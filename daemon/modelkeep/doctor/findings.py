@@ -49,7 +49,9 @@ def fine(check: str, sentence: str) -> Finding:
     return Finding(check, Severity.OK, sentence)
 
 
-FIRST_START = "nothing to do: the daemon creates it when it first starts"
+FIRST_START = (
+    "nothing to do: the daemon creates it when it first starts; one that is elsewhere is named with --data-dir"
+)
 
 
 def note(check: str, sentence: str, remedy: str) -> Finding:

@@ -27,12 +27,76 @@ def rows(cli: Cli, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["pending", "list"], ["models", "list"], ["journal"]])
-def test_reading_creates_nothing(cli: Cli, config: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["status"], ["journal"], ["doctor"]])
+def test_what_may_come_before_the_first_start_creates_nothing(cli: Cli, config: Path, arguments: list[str]) -> None:
     before = sorted(config.parent.rglob("*"))
 
     assert cli(*arguments).exit_code == 0
     assert sorted(config.parent.rglob("*")) == before
+
+
+ABOUT_WHAT_IS_KNOWN = [
+    ["models", "list"],
+    ["models", "list", "--json"],
+    ["models", "find", "x"],
+    ["models", "show", "x"],
+    ["models", "purge", "x", "--yes"],
+    ["duplicates"],
+    ["tags", "list"],
+    ["tags", "rename", "x", "y"],
+    ["tag", "x", "y"],
+    ["pending", "list"],
+    ["pending", "show", "1"],
+    ["pending", "retry", "--all"],
+    ["pending", "drop", "1", "--yes"],
+    ["orphans", "list"],
+    ["orphans", "resolve", "1", "--drop"],
+    ["export", "json", "--dry-run"],
+    ["export", "archive", "all.zip"],
+]
+
+
+@pytest.mark.parametrize("arguments", ABOUT_WHAT_IS_KNOWN, ids=" ".join)
+@pytest.mark.parametrize("is_a_folder", [False, True])
+def test_a_folder_without_a_catalogue_is_told_and_left_as_it_is(
+    cli: Cli, imported: Path, arguments: list[str], is_a_folder: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistyped = imported.with_name("dada")
+    if is_a_folder:
+        mistyped.mkdir()
+    monkeypatch.chdir(imported.parent)
+    before = sorted(imported.parent.rglob("*"))
+
+    result = cli("--data-dir", str(mistyped), *arguments)
+
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert result.stderr.startswith(
+        f"modelkeep: there is no catalogue in {mistyped}: if yours is elsewhere, name its"
+    )
+    assert sorted(imported.parent.rglob("*")) == before
+
+
+def test_the_status_of_a_folder_without_a_catalogue_says_so(cli: Cli, imported: Path) -> None:
+    mistyped = imported.with_name("dada")
+
+    assert f"catalogue: there is no catalogue in {mistyped}: " in cli("--data-dir", str(mistyped), "status").stdout
+    (trouble,) = json.loads(cli("--data-dir", str(mistyped), "status", "--json").stdout)["troubles"]
+    assert trouble["part"] == "catalogue"
+    assert "troubles" not in json.loads(cli("status", "--json").stdout)
+
+
+def test_a_catalogue_that_is_gone_is_told_from_one_that_is_not_made_yet(cli: Cli, imported: Path) -> None:
+    (imported / "modelkeep.db").unlink()
+
+    result = cli("models", "list")
+
+    assert result.exit_code == 4
+    assert f"there is no catalogue in {imported}, though there is a journal: put modelkeep.db back" in result.stderr
+
+
+def test_tags_may_be_made_before_anything_else(cli: Cli, tmp_path: Path) -> None:
+    assert cli("tags", "add", "favourite").exit_code == 0
+    assert "favourite" in cli("tags", "list").stdout
 
 
 def test_the_status_says_stopped_and_what_waits(cli: Cli, imported: Path) -> None:
