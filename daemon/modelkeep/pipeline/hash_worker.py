@@ -125,6 +125,10 @@ class Lane:
         self.file, self.data = None, self.buffer[:0]
 
 
+Reading = tuple[Lane, FileBeingRead]
+"""A lane, and the file in it."""
+
+
 class Pace:
     """Whether it is the disk or the processor that is waited for, by what was measured last; neither at first."""
 
@@ -168,6 +172,7 @@ class HashWorker:
             *(Lane(self._soon) for _ in range(min(SOON_MAX, at_once))),
             *(Lane(self._large) for _ in range(at_once)),
         ]
+        self._together: list[Reading] = []
         self._one_by_one = False
         self._results: list[list[object]] = []
         self._told_at = self._gathered_at = time.perf_counter()
@@ -226,6 +231,8 @@ class HashWorker:
             else:  # whatever is wrong with the file is told by reading it
                 file.read_only()
                 lane.data = lane.buffer[:0]
+        if not turn[-1][0].data:
+            self._together = []
 
     def _leave_tensors(self, files: list[FileBeingRead]) -> None:
         """Leave tensors to idle times where files wait for the processor.
@@ -237,19 +244,30 @@ class HashWorker:
             for file in later:
                 file.leave_tensors()
 
-    def _turn(self, lanes: list[tuple[Lane, FileBeingRead]]) -> list[tuple[Lane, FileBeingRead, memoryview]]:
+    def _turn(self, lanes: list[Reading]) -> list[tuple[Lane, FileBeingRead, memoryview]]:
         """Choose whose bytes are hashed next, and how many: equally many of two files, fewer of a third one."""
         if self._is_one_enough:
             lanes = lanes[:1]
         elif len(lanes) > 2:
-            # Of large files those of which most is left come first, so that all are done at about the same time.
-            lanes.sort(key=lambda one: (not one[0].queue.is_soon, -one[1].bytes_left))
+            lanes = self._three_of(lanes)
         count = min(file.until_tensors(len(lane.data)) for lane, file in lanes[:2])
         turn = [(lane, file, lane.data[:count]) for lane, file in lanes[:2]]
         if self._sha256.streams == STREAMS_MAX and count >= THIRD_SHARE * THIRD_BYTES:
             for lane, file in lanes[2:3]:
                 turn.append((lane, file, lane.data[: file.until_tensors(min(count // THIRD_SHARE, len(lane.data)))]))
         return turn
+
+    def _three_of(self, lanes: list[Reading]) -> list[Reading]:
+        """Choose three; of large files those of which most is left, so that all are done at about the same time.
+
+        They stay together until the third has used up a piece: the others then have used up theirs. If places changed
+        at any other moment, what is left of pieces would become ever smaller.
+        """
+        together = [one for one in self._together if one in lanes]
+        if len(together) < 3 or lanes[0][0].queue.is_soon:
+            together = sorted(lanes, key=lambda one: (not one[0].queue.is_soon, -one[1].bytes_left))[:3]
+        self._together = together
+        return together
 
     def _hash(self, pieces: list[list[Piece]]) -> list[bool]:
         """Give the next bytes of each file to its streams, as many at once as can be; returns which were taken."""
