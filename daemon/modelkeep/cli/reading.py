@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from modelkeep.cli.client import DaemonClient, Json, connect
+from modelkeep.cli.exits import complain
+from modelkeep.disk.data_directory import DataDirectory
+from modelkeep.errors import CatalogueMissing
 
 if TYPE_CHECKING:
     from modelkeep.service.library import Library
@@ -40,16 +43,17 @@ class Reader:
 
 
 @contextmanager
-def open_reader(settings: "Settings", *, or_empty: bool = False) -> Iterator[Reader]:
+def open_reader(settings: "Settings", *, warns: bool = True) -> Iterator[Reader]:
     """Offer whoever can answer: the running daemon, else the files.
+
+    A catalogue that nobody has made yet answers as an empty one does.
 
     Args:
         settings: whose daemon and files.
-        or_empty: a catalogue that nobody has made yet is read as an empty one.
+        warns: say on standard error if there is no catalogue: a mistyped folder looks like a new one.
 
     Raises:
         DaemonError: the daemon runs for another user.
-        CatalogueMissing: the daemon is off, and there is no catalogue.
         CatalogueError: the daemon is off and the catalogue cannot be read.
     """
     client = connect(settings)
@@ -59,8 +63,17 @@ def open_reader(settings: "Settings", *, or_empty: bool = False) -> Iterator[Rea
         return
     from modelkeep.service.library import resting_library
 
-    with asyncio.Runner() as runner, resting_library(settings, or_empty=or_empty) as library:
+    if warns:
+        _warn_without_catalogue(DataDirectory(settings.data_dir))
+    with asyncio.Runner() as runner, resting_library(settings) as library:
         yield _files_reader(library, runner)
+
+
+def _warn_without_catalogue(directory: DataDirectory) -> None:
+    try:
+        directory.require_catalogue()
+    except CatalogueMissing as error:
+        complain(str(error))
 
 
 def daemon_reader(client: DaemonClient) -> Reader:

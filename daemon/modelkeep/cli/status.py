@@ -43,7 +43,7 @@ def _read(call: Invocation) -> dict[str, Any]:
     from modelkeep.cli.reading import open_reader
 
     # Opened anew each time: the daemon may be started or stopped while somebody watches.
-    with open_reader(call.settings, or_empty=True) as reader:
+    with open_reader(call.settings, warns=False) as reader:
         status: dict[str, Any] = reader.get("/api/status")
         return status
 

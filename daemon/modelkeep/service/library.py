@@ -285,20 +285,13 @@ class Library:
 
 
 @contextmanager
-def resting_library(settings: Settings, *, or_empty: bool = False) -> Iterator[Library]:
+def resting_library(settings: Settings) -> Iterator[Library]:
     """Open the library of a data folder that no daemon has open; creates and changes nothing.
 
-    Args:
-        settings: where it is.
-        or_empty: a catalogue that nobody has made yet is read as an empty one.
-
     Raises:
-        CatalogueMissing: there is none.
         CatalogueError: the catalogue cannot be read.
     """
     directory = DataDirectory(settings.data_dir)
-    if not or_empty:
-        directory.require_catalogue()
     catalogue = Catalogue(directory.catalogue, read_only=True)
 
     @cache

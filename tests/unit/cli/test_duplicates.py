@@ -62,6 +62,5 @@ def test_none_is_said_in_words(cli: Cli, daemon: Any) -> None:
     assert json.loads(cli("duplicates", "--json").stdout) == {"duplicates": [], "freeable_bytes": 0, "siblings": []}
 
 
-def test_without_a_daemon_and_a_model_there_are_none(cli: Cli) -> None:
-    assert cli("tags", "add", "x").exit_code == 0  # which makes a catalogue
+def test_without_a_daemon_and_a_catalogue_there_are_none(cli: Cli) -> None:
     assert cli("duplicates").stdout == "Every model has one copy only.\n"
