@@ -50,7 +50,7 @@ def open_reader(settings: "Settings", *, warns: bool = True) -> Iterator[Reader]
 
     Args:
         settings: whose daemon and files.
-        warns: say on standard error if there is no catalogue: a mistyped folder looks like a new one.
+        warns: say on standard error if there is no catalogue: its folder may be mistyped.
 
     Raises:
         DaemonError: the daemon runs for another user.

@@ -39,11 +39,11 @@ def status(
         out.print(status_view(_read(call), out, call.command))
 
 
-def _read(call: Invocation) -> dict[str, Any]:
+def _read(call: Invocation, *, again: bool = False) -> dict[str, Any]:
     from modelkeep.cli.reading import open_reader
 
     # Opened anew each time: the daemon may be started or stopped while somebody watches.
-    with open_reader(call.settings, warns=False) as reader:
+    with open_reader(call.settings, warns=not again) as reader:
         status: dict[str, Any] = reader.get("/api/status")
         return status
 
@@ -85,6 +85,6 @@ def _statuses(call: Invocation) -> Iterator[dict[str, Any] | str]:
     while True:
         time.sleep(_REDRAW_SECONDS)
         try:
-            yield _read(call)
+            yield _read(call, again=True)
         except (DaemonError, CatalogueError) as error:  # it may be starting, stopping, or busy
             yield str(error)

@@ -17,9 +17,7 @@ from typing import Any
 
 from modelkeep.api import shapes
 from modelkeep.api.shapes import Shape
-from modelkeep.base.clock import now_ms
 from modelkeep.base.patience import reached
-from modelkeep.base.troubles import Trouble
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.disk.files import leads_through_link, statuses_of
@@ -29,7 +27,7 @@ from modelkeep.domain.browsing import Order
 from modelkeep.domain.details import ModelDetails, PendingDetails
 from modelkeep.domain.duplicates import Duplicate, find_duplicates
 from modelkeep.domain.naming import Root
-from modelkeep.errors import CatalogueMissing, NotFound
+from modelkeep.errors import NotFound
 from modelkeep.images.paths import ImagePaths
 from modelkeep.journal.query import Query
 from modelkeep.journal.reader import read
@@ -57,7 +55,6 @@ class Library:
         activity: Callable[[], Activity | None] = lambda: None,
     ) -> None:
         self._catalogue = catalogue
-        self._directory = directory
         self._journal = directory.journal
         self._images = ImagePaths(directory.images)
         self._looks = looks
@@ -276,12 +273,7 @@ class Library:
         last = next(iter(read(self._journal, Query(limit=1))), {"seq": 0}) if segments else {"seq": 0}
         size_bytes = sum(segment.path.stat().st_size for segment in segments)
         journal = {"seq": int(str(last["seq"])), "segments": len(segments), "bytes": size_bytes}
-        troubles: list[Trouble] = []
-        try:
-            self._directory.require_catalogue()
-        except CatalogueMissing as error:
-            troubles.append(Trouble("catalogue", str(error), now_ms()))
-        return Activity("stopped", paused=await self._catalogue.is_paused(), journal=journal, troubles=troubles)
+        return Activity("stopped", paused=await self._catalogue.is_paused(), journal=journal)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def rows(cli: Cli, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["journal"], ["doctor"]])
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["journal"], ["doctor"]])
 def test_what_may_come_before_the_first_start_creates_nothing(cli: Cli, config: Path, arguments: list[str]) -> None:
     before = sorted(config.parent.rglob("*"))
 
@@ -36,6 +36,7 @@ def test_what_may_come_before_the_first_start_creates_nothing(cli: Cli, config: 
 
 
 ASKS = [
+    ["status"],
     ["models", "list"],
     ["models", "list", "--json"],
     ["duplicates"],
@@ -87,15 +88,6 @@ def test_a_folder_without_a_catalogue_is_told_and_left_as_it_is(
 
 def test_programs_get_an_empty_list_where_there_is_no_catalogue(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(cli("--data-dir", str(tmp_path / "new"), "models", "list", "--json").stdout) == []
-
-
-def test_the_status_of_a_folder_without_a_catalogue_says_so(cli: Cli, imported: Path) -> None:
-    mistyped = imported.with_name("dada")
-
-    assert f"catalogue: there is no catalogue in {mistyped}: " in cli("--data-dir", str(mistyped), "status").stdout
-    (trouble,) = json.loads(cli("--data-dir", str(mistyped), "status", "--json").stdout)["troubles"]
-    assert trouble["part"] == "catalogue"
-    assert "troubles" not in json.loads(cli("status", "--json").stdout)
 
 
 def test_a_catalogue_that_is_gone_is_told_from_one_that_is_not_made_yet(cli: Cli, imported: Path) -> None:
