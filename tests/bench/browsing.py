@@ -44,7 +44,7 @@ QUESTIONS: Mapping[str, Mapping[str, str | int]] = {
     "models of a tag": {"tag": "tag 7"},
 }
 VIEWS = ("/", "/decide", "/queue", "/library", "/library?q=zeppelin", "/model/{sha256}", "/duplicates", "/journal")
-_PAINTED = "performance.getEntriesByName('first-contentful-paint').length"
+_PAINTED = "() => performance.getEntriesByName('first-contentful-paint').length"
 _PAINT_MS = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
