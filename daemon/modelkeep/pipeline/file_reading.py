@@ -142,10 +142,15 @@ class FileBeingRead:
         return min(count, begin - self.bytes_done) if self.bytes_done < begin else count
 
     @property
+    def is_large(self) -> bool:
+        """Whether it is worth a second reading for the digest of its tensors."""
+        return self._before.size_bytes >= LATER_BYTES
+
+    @property
     def may_leave_tensors(self) -> bool:
         """Whether the digest of the tensors may be left to a later reading, and most of it is still to be done."""
         may_leave = self._with_tensors and self._leaves_tensors
-        return may_leave and self._before.size_bytes >= max(LATER_BYTES, 2 * self.bytes_done)
+        return may_leave and self.is_large and self._before.size_bytes >= 2 * self.bytes_done
 
     def leave_tensors(self) -> None:
         """Leave the digest of the tensors to a later reading."""

@@ -218,8 +218,7 @@ class HashWorker:
         lanes = [(lane, lane.file) for lane in self._lanes if self._fill(lane) and lane.file is not None]
         if not lanes:
             return
-        if len(lanes) > 1:
-            self._leave_tensors([file for _, file in lanes])
+        self._leave_tensors([file for _, file in lanes if file.is_large])
         turn = self._turn(lanes)
         began = time.perf_counter()
         taken = self._hash([[(stream, data) for stream in file.streams] for _, file, data in turn])
@@ -235,11 +234,11 @@ class HashWorker:
             self._together = []
 
     def _leave_tensors(self, files: list[FileBeingRead]) -> None:
-        """Leave tensors to idle times where files wait for the processor.
+        """Leave tensors to idle times where large files wait for the processor.
 
         Two files take as long as two streams of one: the digest of each is known sooner so.
         """
-        later = [file for file in files if file.may_leave_tensors]
+        later = [file for file in files if file.may_leave_tensors] if len(files) > 1 else []
         if later and (self._pace.waits_for_processor or all(file.is_in_memory for file in files)):
             for file in later:
                 file.leave_tensors()

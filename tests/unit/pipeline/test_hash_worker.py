@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.libraries import safetensors
 
 from modelkeep.disk.page_cache import cached_windows
 from modelkeep.pipeline import hash_worker
@@ -109,6 +110,13 @@ def test_tensors_are_read_at_once_where_nobody_may_be_waiting_for_the_processor(
     for path in two:
         forget(path)
     assert all(tensors(result) for result in read([(path, False) for path in two]))
+
+
+def test_a_small_file_beside_a_large_one_leaves_it_its_tensors(two: list[Path], tmp_path: Path) -> None:
+    small = tmp_path / "small.safetensors"
+    small.write_bytes(safetensors("small"))
+    results = read([(two[0], False), *[(small, False)] * 20], waits_for_processor=True)
+    assert all(tensors(result) for result in results)
 
 
 def test_tensors_that_are_asked_for_are_read_at_once(two: list[Path]) -> None:
