@@ -16,6 +16,7 @@ from tests.fakes import location_at
 
 from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.catalogue.dialect import writing_engine
 from modelkeep.catalogue.prepared import prepare_news
 from modelkeep.domain.claims import Judgement, Reading
 from modelkeep.domain.detection import Found
@@ -51,6 +52,16 @@ def catalogue(file: Path) -> Iterator[Catalogue]:
     opened = Catalogue(file)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def engine(fresh_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
+    """A catalogue to which nothing is ever committed."""
+    path = tmp_path_factory.mktemp("engine") / "modelkeep.db"
+    path.write_bytes(fresh_file.read_bytes())
+    made = writing_engine(path)
+    yield made
+    made.dispose()
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from tests.fakes import NOT_UTF8
 
 from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.catalogue.dialect import writing_engine
 from modelkeep.catalogue.prepared import TAKEN_BEFORE, Taken, prepare, prepare_news
 from modelkeep.catalogue.sqlite_files import attached
 from modelkeep.catalogue.store.import_survey import SCHEMA, survey
@@ -60,16 +59,6 @@ sources = st.lists(rows, max_size=9, unique_by=(lambda row: row.key, lambda row:
 on_disk = st.dictionaries(
     st.sampled_from(PATHS), st.builds(Fingerprint, *(st.sampled_from([1, 2**64 - 1, 2**63]),) * 2, *(st.just(7),) * 4)
 )
-
-
-@pytest.fixture(scope="module")
-def engine(fresh_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
-    """A catalogue to which nothing is ever committed."""
-    path = tmp_path_factory.mktemp("prepared") / "modelkeep.db"
-    path.write_bytes(fresh_file.read_bytes())
-    engine = writing_engine(path)
-    yield engine
-    engine.dispose()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +12,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelkeep.catalogue.bare_sqlite import storable_path
-from modelkeep.catalogue.dialect import writing_engine
 from modelkeep.catalogue.store import browsing, models, paging
 from modelkeep.catalogue.store.browsing import browsed_hashes, count_by_type
 from modelkeep.catalogue.store.contents import keep_contents
@@ -64,15 +62,6 @@ LIBRARIES = st.lists(
 )
 PAGES = st.tuples(st.integers(0, 4), st.integers(0, 11))
 REACHES = st.sampled_from([0, 1, 3, 1_000])
-
-
-@pytest.fixture(scope="module")
-def engine(fresh_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
-    file = tmp_path_factory.mktemp("pages") / "modelkeep.db"
-    file.write_bytes(fresh_file.read_bytes())
-    made = writing_engine(file)
-    yield made
-    made.dispose()
 
 
 @contextmanager
