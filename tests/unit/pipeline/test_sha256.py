@@ -127,6 +127,13 @@ def test_without_the_library_hashlib_does_it_and_says_why(monkeypatch: pytest.Mo
     assert stream.hexdigest() == hashlib.sha256(b"abc").hexdigest()
 
 
+def test_where_the_daemon_was_started_without_the_library_no_process_of_it_uses_one() -> None:
+    try:
+        assert isinstance(sha256.implementation(1), Hashlib)
+    finally:
+        sha256.implementation.cache_clear()
+
+
 def test_an_install_without_a_compiler_says_so(
     hatch_build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
