@@ -14,12 +14,12 @@ import select
 import socket
 import sys
 import time
-from collections import deque
 from contextlib import suppress
 from typing import Any
 
 from modelkeep.base.parent import tie_to
-from modelkeep.pipeline.file_reading import PIECE_BYTES, FileBeingRead, FileFailure
+from modelkeep.pipeline.file_reading import FileBeingRead, FileFailure
+from modelkeep.pipeline.hash_lanes import Lane, Pace, Queue, Reading
 from modelkeep.pipeline.sha256 import (
     FILES_AT_ONCE,
     STREAMS_MAX,
@@ -35,9 +35,6 @@ AHEAD_FILES = 3
 
 TELL_SECONDS = 0.1
 """How often it is said how far the reading is."""
-
-PACE_SECONDS = 0.2
-"""So long is measured whether the disk is what is waited for; a second file of it gains nothing then."""
 
 SOON_MAX = 2
 """So many files for soon are read at once, besides the large ones; with one stream at a time it is one."""
@@ -79,74 +76,6 @@ def _leave_disk() -> None:
     number = _SYS_IOPRIO_SET.get(os.uname().machine)
     if number is not None:
         ctypes.CDLL(None).syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_BEST_EFFORT_LOWEST)
-
-
-class Queue:
-    """Files of one kind that wait, in their order; the first of them are open.
-
-    Args:
-        is_soon: whether they are for soon: they go before the others.
-    """
-
-    def __init__(self, *, is_soon: bool) -> None:
-        self.is_soon = is_soon
-        self.waiting: deque[tuple[int, str, bool]] = deque()
-        self.opened: deque[FileBeingRead] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self.waiting or self.opened)
-
-    def cancel(self) -> list[int]:
-        """Forget all of them; returns their numbers."""
-        numbers = [*(file.number for file in self.opened), *(number for number, *_ in self.waiting)]
-        while self.opened:
-            self.opened.pop().close()
-        self.waiting.clear()
-        return numbers
-
-
-class Lane:
-    """A file that is being read, and what of it is not hashed yet.
-
-    Args:
-        queue: whence it comes.
-    """
-
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
-        self.buffer = memoryview(bytearray(PIECE_BYTES))
-        self.file: FileBeingRead | None = None
-        self.data = self.buffer[:0]
-
-    def leave(self) -> None:
-        """Close its file."""
-        if self.file is not None:
-            self.file.close()
-        self.file, self.data = None, self.buffer[:0]
-
-
-Reading = tuple[Lane, FileBeingRead]
-"""A lane, and the file in it."""
-
-
-class Pace:
-    """Whether it is the disk or the processor that is waited for, by what was measured last; neither at first."""
-
-    def __init__(self) -> None:
-        self.waits_for_disk = self.waits_for_processor = False
-        self._waited = self._hashed = 0.0
-
-    def waited(self, seconds: float) -> None:
-        """Note how long bytes were waited for."""
-        self._waited += seconds
-
-    def hashed(self, seconds: float) -> None:
-        """Note how long bytes were hashed; judges once that is enough to tell."""
-        self._hashed += seconds
-        if self._waited + self._hashed >= PACE_SECONDS:
-            self.waits_for_disk = self._waited > self._hashed
-            self.waits_for_processor = not self.waits_for_disk
-            self._waited = self._hashed = 0.0
 
 
 class HashWorker:

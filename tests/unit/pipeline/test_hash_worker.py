@@ -13,7 +13,7 @@ import pytest
 from tests.libraries import safetensors
 
 from modelkeep.disk.page_cache import cached_windows
-from modelkeep.pipeline import hash_worker
+from modelkeep.pipeline import hash_lanes
 from modelkeep.pipeline.file_reading import LATER_BYTES, WINDOW_BYTES
 from modelkeep.pipeline.hash_worker import HashWorker
 from modelkeep.pipeline.sha256 import implementation
@@ -77,7 +77,7 @@ def tensors(result: list[Any]) -> str | None:
 
 @pytest.fixture(autouse=True)
 def never_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hash_worker, "PACE_SECONDS", 1e9)
+    monkeypatch.setattr(hash_lanes, "PACE_SECONDS", 1e9)
 
 
 @pytest.fixture
