@@ -12,9 +12,10 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.store.locations import location_of
 from modelkeep.disk.roots import Roots, identity_at
 from modelkeep.domain.detection import Found
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.migration import MigrationOrder
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import Fingerprint, Location, Strategy
+from modelkeep.domain.values import Location, Strategy
 
 NOT_UTF8 = "caf\udce9 模型.safetensors"
 """A base name whose bytes are no UTF-8."""

@@ -22,9 +22,9 @@ from modelkeep.changes.tag_acts import TagActs
 from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.content_facts import ContentRow
 from modelkeep.domain.edits import Edit
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord, Text
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow
-from modelkeep.domain.values import Fingerprint
 from modelkeep.service.holdings import Holdings, open_holdings
 from modelkeep.settings.model import JournalSettings, Settings
 

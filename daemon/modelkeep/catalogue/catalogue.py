@@ -51,8 +51,8 @@ from modelkeep.catalogue.store import sources as recorded
 from modelkeep.catalogue.store import tags as tagging
 from modelkeep.catalogue.store.import_survey import SCHEMA
 from modelkeep.catalogue.upgrade import upgrade
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import StagedRow, Survey, TakenRows
-from modelkeep.domain.values import Fingerprint
 
 P = ParamSpec("P")
 T = TypeVar("T")

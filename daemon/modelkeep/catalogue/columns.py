@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeDecorator
 
 from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
-from modelkeep.domain.values import bounded_ns
+from modelkeep.domain.fingerprint import bounded_ns
 
 Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """An id of 64 bits that the database gives: SQLite numbers only what is declared INTEGER, which has 64 bits there."""

@@ -15,9 +15,10 @@ from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.archive import Archive
 from modelkeep.domain.archive_taking import SOURCE, TakenArchive
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.naming import PathMap
-from modelkeep.domain.values import Action, Fingerprint
+from modelkeep.domain.values import Action
 from modelkeep.errors import JournalError, ModelkeepError
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.archive_file import ArchiveFile

@@ -10,8 +10,9 @@ from modelkeep.changes.owner import OwnerActs
 from modelkeep.disk.files import open_and_see
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.details import ModelDetails
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.header_images import header_images
-from modelkeep.domain.values import Fingerprint, Location, LocationState, Record
+from modelkeep.domain.values import Location, LocationState, Record
 from modelkeep.errors import ImageError, ModelkeepError, RootSilent
 
 _AT_ONCE = 100

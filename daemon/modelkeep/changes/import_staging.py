@@ -15,8 +15,9 @@ from pathlib import Path
 
 from modelkeep.changes.ports import ImportImages
 from modelkeep.changes.protocol import to_the_end
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, TakenRows
-from modelkeep.domain.values import Fingerprint, RenderedImage
+from modelkeep.domain.values import RenderedImage
 from modelkeep.errors import ImageError
 
 _NOT_IN_A_STEM = re.compile(r"[^A-Za-z0-9_-]")

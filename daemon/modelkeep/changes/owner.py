@@ -22,7 +22,8 @@ from modelkeep.domain.acts import ActKind, ActOrder, ActPlan, published_names, r
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.faults import explained
-from modelkeep.domain.values import Fingerprint, LocationState, RenderedImage
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import LocationState, RenderedImage
 from modelkeep.errors import Busy, Conflict, ImageError, ModelkeepError, NotFound, StorageError
 from modelkeep.images.store import ImageStore
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import StagedRow, Survey, TakenRows
-from modelkeep.domain.values import Fingerprint, Record, RenderedImage, TierFile
+from modelkeep.domain.values import Record, RenderedImage, TierFile
 
 
 class Records(Protocol):

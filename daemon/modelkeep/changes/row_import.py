@@ -10,8 +10,8 @@ from modelkeep.changes.import_staging import Form, ImageStaging, Need, needs_of
 from modelkeep.changes.ports import ImportImages, Records, TakesRows
 from modelkeep.changes.protocol import Change, Changes, Planned
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyRow, StagedRow, Survey, TakenRow, TakenRows, Taking
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import ImportStopped, ModelkeepError
 from modelkeep.importers.base import SourceContent
 from modelkeep.importers.report import ImportReport, Progress, report_of

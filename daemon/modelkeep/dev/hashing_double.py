@@ -8,6 +8,7 @@ from dataclasses import replace
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import reading_error
 from modelkeep.disk.statx import see
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import (
     ActiveHash,
     Deliver,
@@ -18,7 +19,6 @@ from modelkeep.domain.hashing import (
     Hashing,
     HashOutcome,
 )
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import HashCancelled, HashError, NoWorkers
 
 

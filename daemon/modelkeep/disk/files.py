@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from modelkeep.base.patience import reached
 from modelkeep.disk.mounts import is_pseudo_file
 from modelkeep.disk.statx import Seen, see
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.formats import Completeness, judge
 from modelkeep.domain.naming import CONTROL_SUFFIX, Root, root_of
 from modelkeep.domain.settling import Look
-from modelkeep.domain.values import Fingerprint
 
 _ABSENCES = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 """The answers of a path at which there is no file; all others (no right to look, a failing disk) tell nothing."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from modelkeep.base.patience import reached
+from modelkeep.domain.fingerprint import Entry
 from modelkeep.domain.naming import TEMPORARY_SUFFIXES
-from modelkeep.domain.values import Entry
 
 LIBRARY = Path(__file__).with_name("_folder_listing.so")
 

@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 from modelkeep.base.patience import follow
 from modelkeep.disk.files import fingerprints_of, folders_there
 from modelkeep.disk.roots import Roots
-from modelkeep.domain.values import Fingerprint
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.errors import RootSilent
 
 P = ParamSpec("P")

@@ -8,8 +8,8 @@ from operator import itemgetter
 
 from modelkeep.disk.folder_listing import Packed
 from modelkeep.disk.walk import Listing
+from modelkeep.domain.fingerprint import Entry
 from modelkeep.domain.naming import Span
-from modelkeep.domain.values import Entry
 
 _PATH = itemgetter(0)
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from modelkeep.base.patience import reached
+from modelkeep.domain.fingerprint import Entry, Fingerprint
 from modelkeep.domain.frozen import frozen
-from modelkeep.domain.values import Entry, Fingerprint
 
 _AT_FDCWD, _AT_EMPTY_PATH = -100, 0x1000
 _BASIC_STATS, _BTIME = 0x7FF, 0x800

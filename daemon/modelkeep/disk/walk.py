@@ -13,8 +13,8 @@ from modelkeep.base.patience import reached
 from modelkeep.disk.folder_listing import Packed, PackedFolders, packed_folders
 from modelkeep.disk.mounts import file_system_of, is_pseudo_file, is_pseudo_file_system
 from modelkeep.disk.statx import Looks
+from modelkeep.domain.fingerprint import Entry, Fingerprint
 from modelkeep.domain.naming import Root, is_hidden_below, is_model_file
-from modelkeep.domain.values import Entry, Fingerprint
 
 LINKED_FOLDERS_MAX = 20_000
 """Folders behind links out of a root that are entered."""

@@ -6,8 +6,9 @@ from operator import attrgetter
 from typing import Self
 
 from modelkeep.domain.description import Description
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen
-from modelkeep.domain.values import CLAIM_SOURCE, Fingerprint, JsonObject, Location, PendingImport
+from modelkeep.domain.values import CLAIM_SOURCE, JsonObject, Location, PendingImport
 
 
 @frozen

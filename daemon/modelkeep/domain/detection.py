@@ -1,7 +1,7 @@
 """What detection found: files, and renames of files."""
 
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen
-from modelkeep.domain.values import Fingerprint
 
 
 @frozen

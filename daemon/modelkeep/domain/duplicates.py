@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from modelkeep.domain.values import Fingerprint, Location, LocationState, Model
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location, LocationState, Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import field
 from typing import Protocol
 
 from modelkeep.domain.content_facts import ContentFacts
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import HashError, NoWorkers
 
 

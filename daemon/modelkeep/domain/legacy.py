@@ -5,8 +5,9 @@ from dataclasses import field
 from enum import StrEnum
 
 from modelkeep.domain.description import Description
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen
-from modelkeep.domain.values import Fingerprint, RenderedImage, TierFile
+from modelkeep.domain.values import RenderedImage, TierFile
 
 
 @frozen

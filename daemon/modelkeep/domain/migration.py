@@ -5,9 +5,10 @@ from dataclasses import field
 from enum import StrEnum
 
 from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen
 from modelkeep.domain.planning import Decision
-from modelkeep.domain.values import Fingerprint, PendingImport, RenderedImage, Strategy, TierFile
+from modelkeep.domain.values import PendingImport, RenderedImage, Strategy, TierFile
 
 
 @frozen

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
-from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState, Record
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location, LocationState, PendingState, Record
 
 NAMING_NS = 250_000_000
 """By so much the times may differ that a rename gives to the file and to its folder: they are set one by one."""

@@ -8,9 +8,9 @@ proves to be cut off is not taken, however long it lies still.
 from dataclasses import replace
 from enum import StrEnum
 
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.formats import Completeness
 from modelkeep.domain.frozen import frozen
-from modelkeep.domain.values import Fingerprint
 
 
 class Verdict(StrEnum):

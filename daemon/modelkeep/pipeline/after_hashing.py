@@ -8,8 +8,9 @@ from modelkeep.base.troubles import Troubles
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import OF_THE_FILE, explained
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
-from modelkeep.domain.values import Fingerprint, Record
+from modelkeep.domain.values import Record
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, RootAway, RootSilent
 from modelkeep.pipeline.claims import Claims
 from modelkeep.pipeline.contents import Contents

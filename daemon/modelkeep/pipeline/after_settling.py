@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from modelkeep.catalogue.catalogue import Catalogue
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.settling import Verdict
-from modelkeep.domain.values import Fingerprint, Record
+from modelkeep.domain.values import Record
 from modelkeep.errors import HashError
 from modelkeep.pipeline.failures import Failures
 from modelkeep.pipeline.jobs import Job, Stage

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from modelkeep.disk.files import age_seconds, untouched_seconds
 from modelkeep.disk.reach import missing
 from modelkeep.domain.detection import Moved
-from modelkeep.domain.values import DueRow, Fingerprint, Location, PendingImport, Priority
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import DueRow, Location, PendingImport, Priority
 from modelkeep.errors import FileChanged
 from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.stages import Stages

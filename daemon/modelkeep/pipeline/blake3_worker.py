@@ -5,7 +5,7 @@ import os
 from modelkeep.disk.files import open_and_see
 from modelkeep.disk.page_cache import give_back
 from modelkeep.disk.statx import see
-from modelkeep.domain.values import Fingerprint
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.errors import HashError
 
 PIECE_BYTES = 1 << 20

@@ -8,7 +8,8 @@ from modelkeep.base.workers import END_SECONDS, WorkerPool
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.details import ModelDetails
-from modelkeep.domain.values import Fingerprint, Location, LocationState, Record
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location, LocationState, Record
 from modelkeep.errors import Conflict, HashCancelled, HashError, NotFound, OutsideRoots, WorkerDied
 from modelkeep.pipeline.blake3_worker import read_blake3
 

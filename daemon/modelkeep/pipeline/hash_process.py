@@ -17,8 +17,8 @@ from modelkeep.base.persistence import unforeseen
 from modelkeep.base.processes import START_SECONDS, start, why_none
 from modelkeep.disk.reach import reading_error
 from modelkeep.domain.content_facts import ContentFacts
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest, FileInRoot
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers
 from modelkeep.pipeline.sha256 import implementation
 

@@ -11,9 +11,10 @@ from functools import partial
 
 from modelkeep.disk.media import Medium, medium_of
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen
 from modelkeep.domain.hashing import Digest, FileToHash, HashBatch, Hashing, HashOutcome
-from modelkeep.domain.values import Fingerprint, Priority
+from modelkeep.domain.values import Priority
 from modelkeep.errors import FileVanished, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline.jobs import Job, Stage
 from modelkeep.pipeline.manners import Manners

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
-from modelkeep.domain.values import Action, DueRow, Fingerprint, PendingImport, Priority, Strategy
+from modelkeep.domain.values import Action, DueRow, PendingImport, Priority, Strategy
 from modelkeep.errors import ModelkeepError, NotFound
 
 MigratedRow = tuple[str, Action]

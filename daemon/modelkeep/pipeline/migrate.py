@@ -13,10 +13,11 @@ from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.content_facts import ContentFacts, ContentRow
 from modelkeep.domain.faults import why
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.planning import Decision
-from modelkeep.domain.values import Action, Fingerprint
+from modelkeep.domain.values import Action
 from modelkeep.errors import CatalogueError, ImageError, JournalError, NoWorkers
 from modelkeep.pipeline.inbox import Inbox
 from modelkeep.pipeline.jobs import Job, Stage

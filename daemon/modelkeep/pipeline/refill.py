@@ -15,7 +15,8 @@ from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import away, why_all_unseen
 from modelkeep.domain.claims import Marked
-from modelkeep.domain.values import DueRow, Fingerprint, Location, Priority
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import DueRow, Location, Priority
 from modelkeep.errors import HashError
 from modelkeep.pipeline.arrivals import IN_HAND_MAX, Arrivals
 from modelkeep.pipeline.contents import Contents

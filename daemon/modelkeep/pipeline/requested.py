@@ -8,10 +8,10 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import unseen
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.naming import Root, root_of
 from modelkeep.domain.requested import NamedFile, name_file, plain_path, require_model_name
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import FileChanged, NotAModel, OutsideRoots
 
 

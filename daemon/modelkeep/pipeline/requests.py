@@ -12,9 +12,10 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.files import fingerprint_of, look_at
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.reach import unseen
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.settling import Verdict, judge_asked
-from modelkeep.domain.values import Fingerprint, PendingImport, Priority, Record, Strategy
+from modelkeep.domain.values import PendingImport, Priority, Record, Strategy
 from modelkeep.errors import Busy, FileChanged, HashCancelled, HashError, ModelkeepError, NotAModel, NotFound
 from modelkeep.pipeline.jobs import Job, MigratedRow, Stage
 from modelkeep.pipeline.migrate import Hashed

@@ -17,9 +17,10 @@ from modelkeep.changes.protocol import Changes
 from modelkeep.changes.successions import Successions
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Moved
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest, Hashing
 from modelkeep.domain.naming import suggested_type
-from modelkeep.domain.values import Fingerprint, PendingImport, Priority, Strategy
+from modelkeep.domain.values import PendingImport, Priority, Strategy
 from modelkeep.images.store import ImageStore
 from modelkeep.pipeline.after_hashing import AfterHashing, Readings
 from modelkeep.pipeline.after_migrating import AfterMigrating

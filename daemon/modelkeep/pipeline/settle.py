@@ -9,8 +9,8 @@ from dataclasses import replace
 from modelkeep.disk.files import look_at_all
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain import settling
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.settling import Look, Verdict, Watched
-from modelkeep.domain.values import Fingerprint
 from modelkeep.pipeline.jobs import Job, Stage
 
 MOST_LOOKS = 500

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.values import Fingerprint, Priority
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Priority
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.jobs import Job, Jobs, Stage
 

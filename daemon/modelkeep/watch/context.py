@@ -8,9 +8,10 @@ from modelkeep.base.clock import now_ms
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.naming import is_hidden_below
 from modelkeep.domain.reconcile import missing_records, returned_records
-from modelkeep.domain.values import Fingerprint, Location, Record
+from modelkeep.domain.values import Location, Record
 from modelkeep.watch.disk import Disk
 from modelkeep.watch.line import Line
 

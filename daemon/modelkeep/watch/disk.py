@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection
 
 from modelkeep.disk.files import fingerprint_of
-from modelkeep.domain.values import Fingerprint
+from modelkeep.domain.fingerprint import Fingerprint
 
 TRUSTED_MAX = 50_000
 TRUSTED_SECONDS = 60.0

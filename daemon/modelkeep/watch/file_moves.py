@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.domain.events import FileMoved
-from modelkeep.domain.values import Fingerprint, Location
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location
 from modelkeep.watch.context import Context
 from modelkeep.watch.renames import RENAMES_MAX, Followed, Renames, is_in_place
 from modelkeep.watch.sightings import Sightings

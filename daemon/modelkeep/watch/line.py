@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from modelkeep.domain.detection import Moved
-from modelkeep.domain.values import Fingerprint, PendingImport, Priority
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import PendingImport, Priority
 
 
 class Line(Protocol):

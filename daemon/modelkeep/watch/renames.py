@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.domain.detection import Moved, Rename, between
-from modelkeep.domain.values import Fingerprint, Location, Record
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location, Record
 from modelkeep.watch.context import Concerned, Context
 
 RENAMES_MAX = 500

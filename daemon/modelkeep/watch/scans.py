@@ -11,8 +11,9 @@ from modelkeep.catalogue.store.scanning import Compared
 from modelkeep.disk.files import statuses_of
 from modelkeep.disk.portions import portions
 from modelkeep.disk.walk import Listing, walk
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.reconcile import Differences, Tally, compare, is_touched
-from modelkeep.domain.values import Fingerprint, Location, LocationState, Priority
+from modelkeep.domain.values import Location, LocationState, Priority
 from modelkeep.errors import RootSilent
 from modelkeep.watch.blame import Blame
 from modelkeep.watch.context import Context

@@ -13,11 +13,12 @@ from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.walk import Tour
 from modelkeep.domain.adopting import Arrival
 from modelkeep.domain.encodings import FALLBACK_ENCODING
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.naming import is_hidden_below
 from modelkeep.domain.source_images import KeptFile, RefusedFile
-from modelkeep.domain.values import Fingerprint, Record
+from modelkeep.domain.values import Record
 from modelkeep.errors import RootSilent
 from modelkeep.importers.sidecars.finding import is_download_folder
 from modelkeep.importers.sidecars.looking import FolderLook, SeenSidecar, look_into, read_all

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.domain.detection import Found
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.reconcile import is_touched
-from modelkeep.domain.values import Fingerprint, Location, LocationState, Priority
+from modelkeep.domain.values import Location, LocationState, Priority
 from modelkeep.watch.absence import Absences
 from modelkeep.watch.context import Concerned, Context, chunks
 from modelkeep.watch.renames import Aftermath, Renames, is_in_place

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from modelkeep.disk.files import fingerprints_of
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.reconcile import is_explained, is_touched
-from modelkeep.domain.values import Fingerprint, Location
+from modelkeep.domain.values import Location
 from modelkeep.watch.context import ROWS_MAX, Context, chunks
 from modelkeep.watch.renames import is_in_place
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from modelkeep.disk.files import statuses_of
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.reconcile import Twin, find_twin
-from modelkeep.domain.values import Fingerprint, Location, LocationState, Record
+from modelkeep.domain.values import Location, LocationState, Record
 from modelkeep.errors import RootSilent
 from modelkeep.watch.context import Context
 from modelkeep.watch.disk import Disk

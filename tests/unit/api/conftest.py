@@ -21,6 +21,7 @@ from modelkeep.domain.browsing import Order, TypeCount, Wanted
 from modelkeep.domain.details import ModelDetails, PendingDetails, RefusedImage
 from modelkeep.domain.duplicates import Duplicate
 from modelkeep.domain.edits import Edit, edited
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.notices import Notice
@@ -29,7 +30,6 @@ from modelkeep.domain.sources import ModelSources
 from modelkeep.domain.tag_acts import CarriedTag
 from modelkeep.domain.values import (
     Action,
-    Fingerprint,
     ImageRow,
     Location,
     LocationState,

@@ -20,18 +20,11 @@ from modelkeep.catalogue.dialect import writing_engine
 from modelkeep.catalogue.prepared import prepare_news
 from modelkeep.domain.claims import Judgement, Reading
 from modelkeep.domain.detection import Found
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRow, TakenRows, Taking
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import (
-    Fingerprint,
-    Location,
-    LocationState,
-    Model,
-    PendingImport,
-    RenderedImage,
-    Strategy,
-)
+from modelkeep.domain.values import Location, LocationState, Model, PendingImport, RenderedImage, Strategy
 
 A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 NOW = 1_735_689_600_000

@@ -8,7 +8,8 @@ from tests.fakes import location_at
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.claims import Judgement, Marked
 from modelkeep.domain.detection import Rename
-from modelkeep.domain.values import Fingerprint, Location, LocationState
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location, LocationState
 
 from .conftest import NOW, A, B, C, hashed, legacy, paths_of, print_of, read, take, the_model, the_row
 

@@ -23,8 +23,8 @@ from modelkeep.catalogue.store.importing import import_rows
 from modelkeep.catalogue.store.pending import detect, drop_pending, get_pending_imports
 from modelkeep.catalogue.tables import metadata, pending_import
 from modelkeep.domain.detection import Found
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, StagedRow, TakenRows, Taking
-from modelkeep.domain.values import Fingerprint
 
 from .conftest import NOW, ROOTS, in_order, rows_of
 

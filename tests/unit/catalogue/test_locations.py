@@ -9,7 +9,8 @@ from tests.fakes import location_at
 
 from modelkeep.catalogue.bare_sqlite import storable_path
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport, PendingState
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location, LocationState, PendingImport, PendingState
 
 from .conftest import (
     NOW,

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from modelkeep.catalogue.bare_sqlite import restored_path, storable_path
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.browsing import Wanted
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.json_text import json_text
-from modelkeep.domain.values import Fingerprint, JsonObject, LocationState, PendingState, Tag
+from modelkeep.domain.values import JsonObject, LocationState, PendingState, Tag
 
 from .conftest import (
     NOT_UTF8,

@@ -7,10 +7,11 @@ import pytest
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.store import scanning
 from modelkeep.domain.detection import Found
+from modelkeep.domain.fingerprint import Entry, Fingerprint
 from modelkeep.domain.naming import Span
 from modelkeep.domain.parking import Parked
 from modelkeep.domain.reconcile import compare
-from modelkeep.domain.values import Entry, Fingerprint, Location, LocationState, PendingState
+from modelkeep.domain.values import Location, LocationState, PendingState
 
 from .conftest import NOT_UTF8, NOW, ROOTS, A, hashed
 

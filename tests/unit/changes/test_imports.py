@@ -17,8 +17,9 @@ from tests.waiting import wait_until_async
 from modelkeep.changes.imports import ImportReport, Progress, StageOne
 from modelkeep.changes.protocol import Changes
 from modelkeep.disk.files import fingerprint_of
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyRow, Refusal, StagedRow, Survey, TakenRow, TakenRows, Taking
-from modelkeep.domain.values import Fingerprint, RenderedImage, TierFile
+from modelkeep.domain.values import RenderedImage, TierFile
 from modelkeep.errors import CatalogueError, ImageError, JournalError, SourceError
 from modelkeep.importers.base import SourceContent, SourceOptions
 

@@ -23,9 +23,10 @@ from modelkeep.changes.publishing import Publisher
 from modelkeep.changes.recovery import recover
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.acts import ActOrder, ActPlan
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.migration import Committed
-from modelkeep.domain.values import Fingerprint, TierFile
+from modelkeep.domain.values import TierFile
 from modelkeep.errors import Busy, CatalogueError, Conflict, ImageError, JournalError, NotFound, StorageError
 from modelkeep.images.store import ImageStore
 from modelkeep.images.tiers import render_tiers

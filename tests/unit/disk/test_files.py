@@ -19,9 +19,9 @@ from modelkeep.disk.files import (
 )
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.statx import Seen, see
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.formats import Completeness
 from modelkeep.domain.settling import Look
-from modelkeep.domain.values import Fingerprint
 
 
 @pytest.fixture

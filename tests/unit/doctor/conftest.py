@@ -19,9 +19,10 @@ from modelkeep.disk.data_directory import DataDirectory
 from modelkeep.doctor.examination import Examination, examine
 from modelkeep.doctor.findings import Finding, Severity
 from modelkeep.doctor.repair import RepairReport, repair
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyRow, StagedRow, TakenRows
 from modelkeep.domain.migration import MigrationOrder, MigrationResult, Outcome
-from modelkeep.domain.values import Fingerprint, Strategy
+from modelkeep.domain.values import Strategy
 from modelkeep.images.render import render
 from modelkeep.images.store import ImageStore
 from modelkeep.journal.reader import read

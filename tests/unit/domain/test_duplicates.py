@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelkeep.domain.duplicates import Duplicate, find_duplicates, total_freeable_bytes
-from modelkeep.domain.values import Fingerprint, Location, LocationState, Model
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location, LocationState, Model
 
 SHA = "ab" * 32
 MODEL = Model(SHA, path="/m/a.pt", name="a.pt", size_bytes=100)

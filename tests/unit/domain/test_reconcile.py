@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.reconcile import Differences, Twin, compare, find_twin, is_explained, looks_unmounted
-from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
+from modelkeep.domain.values import Location, LocationState, PendingState
 
 SHA = "ab" * 32
 PRINT = Fingerprint(device=1, inode=10, size_bytes=100, mtime_ns=1000)

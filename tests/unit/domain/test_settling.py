@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.formats import Completeness
 from modelkeep.domain.settling import Look, Verdict, Watched, first_sight, next_look_at, observe, settle
-from modelkeep.domain.values import Fingerprint
 
 SETTLE_SECONDS = 4.0
 PATH = "/m/a.safetensors"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from modelkeep.domain.values import Fingerprint, normalise_sha256
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import normalise_sha256
 
 SHA = "0123456789abcdef" * 4
 

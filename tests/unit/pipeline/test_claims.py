@@ -5,9 +5,10 @@ from pathlib import Path
 
 from modelkeep.disk.roots import Roots
 from modelkeep.domain.claims import ClaimedImage, Judgement, Reading
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import Fingerprint, PendingImport, Priority
+from modelkeep.domain.values import PendingImport, Priority
 from modelkeep.errors import ImageError
 from modelkeep.pipeline.claims import Claims
 from modelkeep.pipeline.jobs import Job

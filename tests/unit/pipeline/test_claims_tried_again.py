@@ -12,9 +12,9 @@ from tests.waiting import wait_until_async
 
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.detection import Moved, Rename
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.legacy import LegacyRow, StagedRow
-from modelkeep.domain.values import Fingerprint
 from modelkeep.errors import HashError
 from modelkeep.pipeline import refill
 

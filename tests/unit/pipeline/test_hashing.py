@@ -10,8 +10,9 @@ from tests.waiting import wait_until_async
 from modelkeep.dev.hashing_double import GatedHashing
 from modelkeep.disk.media import FAST, ROTATING
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Deliver, Digest, HashBatch
-from modelkeep.domain.values import Fingerprint, Priority
+from modelkeep.domain.values import Priority
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, WorkerDied
 from modelkeep.pipeline import hashing
 from modelkeep.pipeline.hashing import BATCH_BYTES, DEATHS_MAX, HashStage, Read

@@ -19,9 +19,10 @@ from tests.libraries import safetensors
 from modelkeep.base.workers import WorkerPool
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.domain.detection import Found, Rename
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.naming import Root
-from modelkeep.domain.values import Fingerprint, Priority, Strategy
+from modelkeep.domain.values import Priority, Strategy
 from modelkeep.errors import FileChanged, FileVanished, HashError, ModelkeepError, WorkerDied
 from modelkeep.pipeline.jobs import Stage
 

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
-from modelkeep.domain.values import Action, Fingerprint, PendingImport, Priority, Strategy
+from modelkeep.domain.values import Action, PendingImport, Priority, Strategy
 from modelkeep.errors import HashError, NotFound
 from modelkeep.pipeline.jobs import Job, Jobs, Stage
 

@@ -11,8 +11,9 @@ from tests.waiting import wait_until_async
 from modelkeep.dev.hashing_double import GatedHashing
 from modelkeep.disk.pressure import look_at_pressure
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.pressure import Pressure
-from modelkeep.domain.values import Fingerprint, Priority
+from modelkeep.domain.values import Priority
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.manners import Manners

@@ -17,8 +17,9 @@ from tests.waiting import wait_until_async
 from modelkeep.disk.files import fingerprint_of
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.disk.roots import Roots
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.settling import Verdict
-from modelkeep.domain.values import Fingerprint, Priority
+from modelkeep.domain.values import Priority
 from modelkeep.pipeline.jobs import Job
 from modelkeep.pipeline.settle import MOST_LOOKS, Refused, SettleStage, Taken
 

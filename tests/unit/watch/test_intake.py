@@ -30,19 +30,11 @@ from modelkeep.domain.events import (
     FolderMoved,
     WatchEvent,
 )
+from modelkeep.domain.fingerprint import Entry, Fingerprint
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.naming import Root, Span
 from modelkeep.domain.parking import Parked
-from modelkeep.domain.values import (
-    Entry,
-    Fingerprint,
-    Location,
-    LocationState,
-    PendingImport,
-    PendingState,
-    Priority,
-    Record,
-)
+from modelkeep.domain.values import Location, LocationState, PendingImport, PendingState, Priority, Record
 from modelkeep.watch import scans
 from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake

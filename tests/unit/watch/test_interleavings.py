@@ -22,7 +22,8 @@ from modelkeep.domain.events import (
     FolderMoved,
     WatchEvent,
 )
-from modelkeep.domain.values import Fingerprint, Location, PendingState, Priority
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import Location, PendingState, Priority
 from modelkeep.watch.context import Context
 
 

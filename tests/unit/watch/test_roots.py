@@ -21,17 +21,11 @@ from modelkeep.disk.roots import Roots
 from modelkeep.disk.walk import Listing, walk
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.events import FileClosed, WatchEvent
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyRow, StagedRow
 from modelkeep.domain.naming import Root
 from modelkeep.domain.parking import Parked
-from modelkeep.domain.values import (
-    Fingerprint,
-    LocationState,
-    PendingImport,
-    PendingState,
-    Priority,
-    Record,
-)
+from modelkeep.domain.values import LocationState, PendingImport, PendingState, Priority, Record
 from modelkeep.errors import RootSilent
 from modelkeep.watch import reach, roots, scans
 from modelkeep.watch.context import Context

@@ -14,7 +14,8 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.disk.looks import DiskLooks
 from modelkeep.domain.detection import Moved
 from modelkeep.domain.events import FileClosed
-from modelkeep.domain.values import Fingerprint, PendingImport, PendingState, Priority, Record
+from modelkeep.domain.fingerprint import Fingerprint
+from modelkeep.domain.values import PendingImport, PendingState, Priority, Record
 from modelkeep.errors import CatalogueError
 from modelkeep.watch.context import Context
 from modelkeep.watch.intake import Intake

@@ -44,9 +44,10 @@ from modelkeep.domain.archive_taking import (
     take_new,
 )
 from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.naming import PathMap
-from modelkeep.domain.values import Fingerprint, ImageRow, Location, LocationState
+from modelkeep.domain.values import ImageRow, Location, LocationState
 from modelkeep.errors import Busy
 
 CONTENTS_AT_ONCE = 1_000

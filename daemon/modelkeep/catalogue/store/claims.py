@@ -28,9 +28,10 @@ from modelkeep.catalogue.store.tags import tag_pending
 from modelkeep.catalogue.tables import contents, locations, models, tags
 from modelkeep.domain.claims import ClaimedImage, Judgement, Marked, Reading, Statement
 from modelkeep.domain.detection import Found
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.naming import Root
 from modelkeep.domain.planning import join
-from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingImport
+from modelkeep.domain.values import Location, LocationState, PendingImport
 
 BeforeCommit = Callable[[PendingImport], None]
 

@@ -31,8 +31,9 @@ from modelkeep.catalogue.tables import (
     pending_import,
     pending_model_tags,
 )
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import LegacyTag, PlainRow, StagedRow
-from modelkeep.domain.values import Fingerprint, LocationState, PendingState
+from modelkeep.domain.values import LocationState, PendingState
 
 _FINGERPRINT = ("device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "birth_ns")
 

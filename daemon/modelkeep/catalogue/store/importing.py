@@ -28,8 +28,8 @@ from modelkeep.catalogue.store.import_run import (
 from modelkeep.catalogue.store.locations import location_values
 from modelkeep.catalogue.store.models import model_values
 from modelkeep.catalogue.store.statements import said_json
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import StagedRow, TakenRow, TakenRows, Taking
-from modelkeep.domain.values import Fingerprint
 
 BeforeCommit = Callable[[TakenRows], None]
 

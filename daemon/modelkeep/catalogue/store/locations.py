@@ -13,8 +13,9 @@ from modelkeep.catalogue.store.models import choose_main_paths
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.statements import carry_over, statements_at
 from modelkeep.catalogue.tables import locations, pending_import
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.naming import Span
-from modelkeep.domain.values import Fingerprint, Location, LocationState, PendingState
+from modelkeep.domain.values import Location, LocationState, PendingState
 
 _ROWS = RowsOf(locations, Location)
 _FINGERPRINTS = RowsOf(locations, Fingerprint)

@@ -9,8 +9,9 @@ from modelkeep.catalogue.bare_sqlite import restored_path
 from modelkeep.catalogue.dialect import raw_rows, within
 from modelkeep.catalogue.store.locations import locations_at, locations_within, queued_within
 from modelkeep.catalogue.tables import locations
+from modelkeep.domain.fingerprint import Entry
 from modelkeep.domain.naming import Span
-from modelkeep.domain.values import Entry, Location, LocationState, PendingState
+from modelkeep.domain.values import Location, LocationState, PendingState
 
 KEPT_MAX = 200
 """So many differences are kept until the next scan."""

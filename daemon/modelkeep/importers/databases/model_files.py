@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelkeep.disk.walk import walk
-from modelkeep.domain.values import Fingerprint
+from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.importers.databases.facts import stem_of
 
 EXTENSIONS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".sft")
