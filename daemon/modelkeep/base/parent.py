@@ -2,14 +2,17 @@
 
 import ctypes
 import os
-import signal
 
 _PR_SET_PDEATHSIG = 1
+_SIGKILL, _SIGTERM = 9, 15
+_SIG_DFL = None
+"""As the C library has them: `signal` makes classes of all that there are, a tenth of the start of a process."""
 
 
 def tie_to(parent: int) -> None:
     """Tie this process's life to its parent's."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    library = ctypes.CDLL(None)
+    library.prctl(_PR_SET_PDEATHSIG, _SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    library.signal(_SIGTERM, _SIG_DFL)

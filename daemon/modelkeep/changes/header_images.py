@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from modelkeep.base.persistence import PASSING
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.owner import OwnerActs
-from modelkeep.disk.files import open_and_see
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.opening import open_and_see
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.header_images import header_images

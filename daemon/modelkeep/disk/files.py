@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from modelkeep.base.patience import reached
-from modelkeep.disk.mounts import is_pseudo_file
-from modelkeep.disk.statx import Seen, see
+from modelkeep.disk.opening import is_kernels, open_and_see
+from modelkeep.disk.statx import see
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.formats import Completeness, judge
 from modelkeep.domain.naming import CONTROL_SUFFIX, Root, root_of
@@ -25,12 +25,7 @@ def fingerprint_of(path: str) -> Fingerprint | None:
         seen = see(path)
     except (OSError, ValueError, OverflowError):
         return None
-    return seen.fingerprint if seen.is_file and not _is_kernels(seen, path) else None
-
-
-def _is_kernels(seen: Seen, path_or_descriptor: str | int) -> bool:
-    """Return whether a file is none of anybody's, but made up by the kernel (/proc, /sys): those take no space."""
-    return not (seen.takes_space or os.major(seen.fingerprint.device)) and is_pseudo_file(path_or_descriptor)
+    return seen.fingerprint if seen.is_file and not is_kernels(seen, path) else None
 
 
 def statuses_of(paths: Iterable[str]) -> dict[str, Fingerprint | None]:
@@ -90,36 +85,6 @@ def leads_through_link(path: str, roots: Sequence[Root]) -> bool:
     root = root_of(path, roots)
     base = root.path.rstrip("/") if root is not None else os.path.dirname(path)
     return os.path.realpath(path) != os.path.realpath(base) + path[len(base) :]
-
-
-def open_for_reading(path: str) -> int:
-    """Open a regular file, see `open_and_see`."""
-    return open_and_see(path)[0]
-
-
-def open_and_see(path: str) -> tuple[int, Seen]:
-    """Open a regular file without following it into a pipe or device, and without touching its access time.
-
-    Raises:
-        OSError: it cannot be opened, or is no regular file (EINVAL).
-    """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags | os.O_NOATIME)
-    except PermissionError:
-        descriptor = os.open(path, flags)  # only the owner may leave the access time alone
-    try:
-        return descriptor, _see_file(descriptor, path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _see_file(descriptor: int, path: str) -> Seen:
-    seen = see(descriptor)
-    if not seen.is_file or _is_kernels(seen, descriptor):
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    return seen
 
 
 def look_at(path: str) -> Look | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from modelkeep.base.patience import reached
 from modelkeep.disk.folder_listing import Packed, PackedFolders, packed_folders
-from modelkeep.disk.mounts import file_system_of, is_pseudo_file, is_pseudo_file_system
+from modelkeep.disk.mounts import file_system_of, is_pseudo_file_system
+from modelkeep.disk.pseudo_files import is_pseudo_file
 from modelkeep.disk.statx import Looks
 from modelkeep.domain.fingerprint import Entry, Fingerprint
 from modelkeep.domain.naming import Root, is_hidden_below, is_model_file

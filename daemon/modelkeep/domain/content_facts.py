@@ -5,17 +5,15 @@ AutoV3 that of the digest of everything behind the header of a safetensors file 
 `sshs_model_hash` of kohya's sd-scripts in full).
 """
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import field, fields
-from typing import Self
+from typing import Any, Self
 
 from modelkeep.domain import gguf
-from modelkeep.domain.formats import HEADER_BYTES_MAX
 from modelkeep.domain.frozen import frozen
 from modelkeep.domain.header import CutShort, ReadAt, Unprovable
 from modelkeep.domain.header_keys import HeaderKeys
-from modelkeep.domain.safetensors_metadata import read_metadata
-from modelkeep.domain.values import JsonObject
+from modelkeep.domain.safetensors_metadata import HEADER_BYTES_MAX, read_metadata
 
 AUTOV1_BEGIN, AUTOV1_BYTES, AUTOV1_DIGITS = 0x100000, 0x10000, 8
 SAFETENSORS, GGUF = "safetensors", "gguf"
@@ -31,7 +29,7 @@ class FileHeader:
 
     format: str = ""
     data_begin: int = 0
-    keys: JsonObject = field(default_factory=dict)
+    keys: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     has_image: bool = False
 
@@ -48,15 +46,15 @@ class ContentFacts:
     tensors: str | None = ""
     autov1: str = ""
 
-    def as_json(self) -> JsonObject:
+    def as_json(self) -> dict[str, Any]:
         """Return the shape in which a hashing process tells it: most files have no header to be told of."""
-        told: JsonObject = {"tensors": self.tensors, "autov1": self.autov1}
+        told: dict[str, Any] = {"tensors": self.tensors, "autov1": self.autov1}
         if self.header != _NO_HEADER:
             told["header"] = {known.name: getattr(self.header, known.name) for known in fields(self.header)}
         return told
 
     @classmethod
-    def from_json(cls, value: JsonObject) -> Self:
+    def from_json(cls, value: dict[str, Any]) -> Self:
         """Return what a hashing process told."""
         header = FileHeader(**value["header"]) if "header" in value else _NO_HEADER
         return cls(header, value["tensors"], value["autov1"])
@@ -75,7 +73,7 @@ class ContentRow:
 
     sha256: str
     format: str = ""
-    header: JsonObject = field(default_factory=dict)
+    header: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     tensors: str | None = ""
     autov1: str = ""
@@ -109,10 +107,16 @@ def read_header(size_bytes: int, read_at: ReadAt) -> FileHeader:
     return _header(SAFETENSORS, 8 + length, size_bytes, keys, problem)
 
 
-def autov1(size_bytes: int, read_at: ReadAt) -> str:
-    """Return the AutoV1 of a file; of one that is shorter, that of the bytes which are there."""
+def autov1(size_bytes: int, read_at: ReadAt, sha256: Callable[[bytes], str]) -> str:
+    """Return the AutoV1 of a file; of one that is shorter, that of the bytes which are there.
+
+    Args:
+        size_bytes: the file's size.
+        read_at: reads it.
+        sha256: returns the digest of bytes.
+    """
     data = read_at(AUTOV1_BEGIN, AUTOV1_BYTES) if size_bytes > AUTOV1_BEGIN else b""
-    return hashlib.sha256(data).hexdigest()[:AUTOV1_DIGITS]
+    return sha256(data)[:AUTOV1_DIGITS]
 
 
 def _of_gguf(size_bytes: int, read_at: ReadAt) -> FileHeader:

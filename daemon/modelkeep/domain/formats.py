@@ -11,11 +11,9 @@ from enum import StrEnum
 from modelkeep.domain import gguf, zip_archive
 from modelkeep.domain.header import CutShort, ReadAt, Unprovable
 from modelkeep.domain.safetensors import tensors_extent
+from modelkeep.domain.safetensors_metadata import HEADER_BYTES_MAX
 
 SAFETENSORS_SUFFIXES = (".safetensors", ".sft")
-HEADER_BYTES_MAX = 100_000_000
-"""The format's own bound on the header's length."""
-
 LFS_POINTER_START = b"version https://git-lfs.github.com/spec/"
 LFS_POINTER_BYTES_MAX = 1024
 

@@ -6,9 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 
-from modelkeep.domain.formats import HEADER_BYTES_MAX
 from modelkeep.domain.header import ReadAt
-from modelkeep.domain.safetensors_metadata import read_metadata
+from modelkeep.domain.safetensors_metadata import HEADER_BYTES_MAX, read_metadata
 
 IMAGES_MAX = 8
 """More are not looked at until one can be used."""

@@ -4,8 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from modelkeep.domain.values import JsonObject
+from typing import Any
 
 KEYS_MAX = 4_096
 KEY_CHARACTERS_MAX = 256
@@ -33,7 +32,7 @@ class Summary:
     length: int
     begins: str = ""
 
-    def as_json(self) -> JsonObject:
+    def as_json(self) -> dict[str, Any]:
         """Return the shape in which it is kept."""
         return {"summary": self.kind, "length": self.length, **({"begins": self.begins} if self.begins else {})}
 
@@ -42,7 +41,7 @@ class HeaderKeys:
     """What is kept of a header, key by key."""
 
     def __init__(self) -> None:
-        self.keys: JsonObject = {}
+        self.keys: dict[str, Any] = {}
         self.problem = ""
         self.has_image = False
         self._left = ALL_CHARACTERS_MAX
@@ -58,7 +57,7 @@ class HeaderKeys:
         self._left -= len(name)
         self.keys[name] = self._picture(value) if _is_picture(name, value) else self._kept(value, 0)
 
-    def _picture(self, value: object) -> JsonObject:
+    def _picture(self, value: object) -> dict[str, Any]:
         self.has_image = True
         return Summary("picture", len(str(value))).as_json()
 

@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 from modelkeep.domain.header_keys import KEYS_MAX
 
+HEADER_BYTES_MAX = 100_000_000
+"""The format's own bound on the header's length."""
+
 HEADER_READ_MAX = 1 << 25
 """It is looked for no further; nearly all who write it put it first."""
 

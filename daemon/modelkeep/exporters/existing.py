@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from modelkeep.disk.files import open_for_reading
+from modelkeep.disk.opening import open_for_reading
 from modelkeep.domain.values import JsonObject
 
 BYTES_MAX = 32 * 2**20

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from modelkeep.disk.files import open_for_reading
+from modelkeep.disk.opening import open_for_reading
 from modelkeep.domain.images import SOURCE_BYTES
 from modelkeep.errors import ImageError, ImageTooLarge
 

@@ -2,7 +2,7 @@
 
 import os
 
-from modelkeep.disk.files import open_and_see
+from modelkeep.disk.opening import open_and_see
 from modelkeep.disk.page_cache import give_back
 from modelkeep.disk.statx import see
 from modelkeep.domain.fingerprint import Fingerprint

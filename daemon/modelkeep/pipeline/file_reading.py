@@ -8,7 +8,7 @@ import mmap
 import os
 import time
 
-from modelkeep.disk.files import open_and_see
+from modelkeep.disk.opening import open_and_see
 from modelkeep.disk.page_cache import cached_windows, give_back, is_told
 from modelkeep.disk.statx import see
 from modelkeep.domain.content_facts import AUTOV1_BEGIN, AUTOV1_BYTES, ContentFacts, FileHeader, autov1, read_header
@@ -193,10 +193,15 @@ class FileBeingRead:
             if self._with_tensors and self._header.data_begin:
                 self._tensors = self._implementation.new()
         if self._autov1 is None and self.bytes_done >= min(_AUTOV1_END, self._before.size_bytes):
-            self._autov1 = autov1(self._before.size_bytes, self._read_at)
+            self._autov1 = autov1(self._before.size_bytes, self._read_at, self._sha256_of)
 
     def _read_at(self, offset: int, length: int) -> bytes:
         return os.pread(self._descriptor, length, offset)
+
+    def _sha256_of(self, data: bytes) -> str:
+        stream = self._implementation.new()
+        self._implementation.update((stream, memoryview(bytearray(data))))  # the library takes what could be written
+        return stream.hexdigest()
 
     def _facts(self) -> ContentFacts:
         header = self._header or FileHeader()

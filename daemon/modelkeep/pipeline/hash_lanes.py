@@ -1,5 +1,6 @@
 """What a hashing process has in hand: files that wait, those that are being read, and whether the disk keeps up."""
 
+import mmap
 from collections import deque
 
 from modelkeep.pipeline.file_reading import PIECE_BYTES, FileBeingRead
@@ -41,7 +42,8 @@ class Lane:
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
-        self.buffer = memoryview(bytearray(PIECE_BYTES))
+        # It takes memory when something is read into it: what is mapped needs none.
+        self.buffer = memoryview(mmap.mmap(-1, PIECE_BYTES, mmap.MAP_PRIVATE))
         self.file: FileBeingRead | None = None
         self.data = self.buffer[:0]
 

@@ -11,7 +11,6 @@ import ctypes
 import json
 import os
 import select
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -45,6 +44,9 @@ THIRD_BYTES = 64 << 10
 GATHER_SECONDS = 0.005
 """So long what was read of small files may wait to be said together with what comes next."""
 
+_STANDARD_INPUT = 0
+_HEARD_BYTES_MAX = 1 << 18
+
 _IOPRIO_WHO_PROCESS, _IOPRIO_BEST_EFFORT_LOWEST = 1, (2 << 13) | 7
 _SYS_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _BEHIND_THE_DAEMON, _BEHIND_OTHERS = 5, 10
@@ -68,7 +70,7 @@ def main() -> None:
     with suppress(BrokenPipeError, ConnectionResetError):  # the daemon is gone
         # A second stream in the same core costs half of the first; without that it is left to idle times.
         with_tensors = bool(with_tensors) and sha256.streams > 1
-        HashWorker(socket.socket(fileno=os.dup(0)), sha256, with_tensors=with_tensors).serve()
+        HashWorker(_STANDARD_INPUT, sha256, with_tensors=with_tensors).serve()
 
 
 def _leave_disk() -> None:
@@ -82,12 +84,12 @@ class HashWorker:
     """Reads the files that the daemon names, in the order in which it names them, those for soon before the others.
 
     Args:
-        connection: to the daemon.
+        connection: descriptor of the socket to the daemon.
         sha256: computes the digests.
         with_tensors: whether the tensors of every file get a digest of their own, where nobody waits for it.
     """
 
-    def __init__(self, connection: socket.socket, sha256: Implementation, *, with_tensors: bool) -> None:
+    def __init__(self, connection: int, sha256: Implementation, *, with_tensors: bool) -> None:
         self._sha256 = sha256
         self._with_tensors = with_tensors
         self._pace = Pace()
@@ -119,7 +121,7 @@ class HashWorker:
         if is_idle:
             self._tell_results()
         while is_idle or self._poll.poll(0):
-            data = self._connection.recv(1 << 18)
+            data = os.read(self._connection, _HEARD_BYTES_MAX)
             if not data:
                 return False
             *lines, self._partial = (self._partial + data).split(b"\n")
@@ -276,7 +278,9 @@ class HashWorker:
             self._say("done", results)
 
     def _say(self, kind: str, items: list[Any]) -> None:
-        self._connection.sendall(json.dumps([kind, items]).encode() + b"\n")
+        said = memoryview(json.dumps([kind, items]).encode() + b"\n")
+        while said:
+            said = said[os.write(self._connection, said) :]
 
 
 def _failure(error: Exception) -> list[object]:

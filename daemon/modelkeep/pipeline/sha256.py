@@ -5,14 +5,14 @@ goes as fast as with OpenSSL.
 """
 
 import ctypes
-import hashlib
+import os
 import struct
 import time
+from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
-LIBRARY = Path(__file__).with_name("_sha256_streams.so")
+LIBRARY = os.path.join(os.path.dirname(__file__), "_sha256_streams.so")
 
 STREAMS_MAX = 3
 """So many streams are taken at once at the most."""
@@ -77,7 +77,8 @@ class StreamsLibrary:
 
     Args:
         path: of it.
-        streams: how many are taken at once, as another process has found out; 0: as many as gain anything.
+        streams: how many are taken at once, as another process has found out that has compared its digests, too;
+            0: as many as gain anything.
 
     Raises:
         OSError: it cannot be loaded.
@@ -87,8 +88,8 @@ class StreamsLibrary:
     reason = ""
     survives_cuts = False
 
-    def __init__(self, path: Path, streams: int = 0) -> None:
-        self.functions = ctypes.CDLL(str(path))
+    def __init__(self, path: str | os.PathLike[str], streams: int = 0) -> None:
+        self.functions = ctypes.CDLL(os.fspath(path))
         self.functions.sha256_stream_bytes.restype = ctypes.c_size_t
         self.streams = int(self.functions.sha256_streams())
         if not self.streams:
@@ -97,10 +98,10 @@ class StreamsLibrary:
         self.functions.sha256_update.argtypes = (pointer, pointer, size) * STREAMS_MAX
         self.functions.sha256_finish.argtypes = (pointer, pointer)
         self.stream_bytes = self.functions.sha256_stream_bytes()
-        if not _is_right(self):
-            raise RuntimeError("its digests are not those of hashlib")
         if streams:
             self.streams = streams
+        elif not _is_right(self):
+            raise RuntimeError("its digests are not those of hashlib")
         elif self.streams == STREAMS_MAX and not any(_third_pays(self) for _ in range(_GAUGED_TRIALS)):
             self.streams = 2
         self.name = f"SHA-NI, {'two' if self.streams == 2 else 'three'} files at once"
@@ -150,11 +151,14 @@ class Hashlib:
     streams, survives_cuts = 1, False
 
     def __init__(self, reason: str) -> None:
+        import hashlib  # with a tenth of what a process takes to begin, for OpenSSL: only where there is no library
+
         self.reason = reason
+        self._new: Callable[[], Sha256] = hashlib.sha256
 
     def new(self) -> Sha256:
         """Begin a stream."""
-        return hashlib.sha256()
+        return self._new()
 
     def update(self, *pieces: Piece) -> bool:
         """Take the next bytes, see `Implementation.update`."""
@@ -172,7 +176,7 @@ def implementation(streams: int = 0) -> Implementation:
     """
     if streams == 1:
         return Hashlib("the daemon was started without the library")
-    if not LIBRARY.exists():
+    if not os.path.exists(LIBRARY):
         return Hashlib("the library for SHA-NI was not built when modelkeep was installed")
     try:
         return StreamsLibrary(LIBRARY, streams)
@@ -186,6 +190,8 @@ def _address(data: memoryview) -> object:
 
 def _is_right(library: StreamsLibrary) -> bool:
     """Compare digests with those of hashlib: of lengths around the ends of blocks, side by side."""
+    import hashlib
+
     data = memoryview(bytearray(range(251)) * 5)
     lengths = (0, 3, 55, 56, 63, 64, 65, 119, 120, 128, 700, 1200)
     for turn in range(len(lengths)):

@@ -1,5 +1,6 @@
 """What a process has loaded says what its start costs, and what it holds in memory while it is idle."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -93,3 +94,13 @@ def test_a_command_that_asks_the_daemon_loads_nothing_that_serves(config: Path, 
 )
 def test_only_a_command_line_that_means_the_daemon_alone_is_taken_for_one(words: str, is_it: bool) -> None:
     assert is_run(words.split()) is is_it
+
+
+def test_a_hashing_process_loads_little_besides_what_hashing_needs() -> None:
+    program = "import sys, modelkeep.pipeline.hash_worker; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-S", "-c", program], env=environment, stdout=subprocess.PIPE, check=True)
+    loaded = {name.removeprefix("modelkeep.") for name in done.stdout.decode().split()}
+
+    assert "pipeline.file_reading" in loaded
+    assert not loaded & {"hashlib", "pathlib", "signal", "socket", "disk.mounts", "domain.formats", "domain.values"}

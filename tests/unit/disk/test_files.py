@@ -15,9 +15,9 @@ from modelkeep.disk.files import (
     fingerprints_of,
     look_at,
     look_at_all,
-    open_for_reading,
 )
 from modelkeep.disk.looks import DiskLooks
+from modelkeep.disk.opening import open_for_reading
 from modelkeep.disk.statx import Seen, see
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.formats import Completeness
@@ -86,7 +86,7 @@ class TestOpening:
         def refuse(_: object) -> Seen:
             raise OSError(errno.ESTALE, "Stale file handle")
 
-        monkeypatch.setattr("modelkeep.disk.files.see", refuse)
+        monkeypatch.setattr("modelkeep.disk.opening.see", refuse)
         before = open_descriptors()
         with pytest.raises(OSError, match="Stale file handle"):
             open_for_reading(str(model))

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from modelkeep.domain.formats import HEADER_BYTES_MAX, Completeness, judge
+from modelkeep.domain.formats import Completeness, judge
 from modelkeep.domain.safetensors import PIECE_BYTES, tensors_extent
+from modelkeep.domain.safetensors_metadata import HEADER_BYTES_MAX
 
 LFS_POINTER = b"""version https://git-lfs.github.com/spec/v1
 oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393

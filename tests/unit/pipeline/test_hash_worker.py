@@ -49,7 +49,7 @@ def read(
     Whether it is the processor that is waited for is as given, and never measured.
     """
     ours, theirs = socket.socketpair()
-    worker = HashWorker(theirs, implementation(), with_tensors=True)
+    worker = HashWorker(theirs.fileno(), implementation(), with_tensors=True)
     worker._pace.waits_for_processor = waits_for_processor
     serving = threading.Thread(target=worker.serve)
     serving.start()

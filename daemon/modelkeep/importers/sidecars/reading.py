@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from modelkeep.disk.files import open_for_reading
+from modelkeep.disk.opening import open_for_reading
 from modelkeep.domain.encodings import FALLBACK_ENCODING, REPLACEMENT, decode_loosely
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.values import JsonObject
