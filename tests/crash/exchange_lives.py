@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from tests.archives import write_archive
 from tests.crash.job import Job
 from tests.crash.lives import Acknowledge
 
@@ -21,7 +22,7 @@ from modelkeep.domain.archive_taking import SOURCE
 from modelkeep.domain.knowledge import ImageFile, SourceRecord
 from modelkeep.domain.legacy import ImportOrder
 from modelkeep.domain.naming import Root
-from modelkeep.exporters.archive import write_archive
+from modelkeep.exporters.archive import NewArchive
 from modelkeep.exporters.exporting import CHANGED, CREATED, FAILED, Export, ExportOptions
 from modelkeep.exporters.registry import EXPORTERS
 from modelkeep.service.holdings import open_holdings
@@ -82,7 +83,7 @@ async def export(job: Job, acknowledge: Acknowledge) -> None:
     for outcome in (CHANGED, CREATED):
         acknowledge(_exported(places, outcome))
     everything = Archive(pending=(ArchivedRow("/models/a.safetensors", image="a.png"),))
-    write_archive(places.archive, everything, lambda _: b"", lambda _: bytes(100_000), "a test", 1)
+    write_archive(places.archive, everything, lambda _: b"", lambda _: bytes(100_000))
     acknowledge("archived")
 
 
@@ -110,15 +111,15 @@ def _details(sidecar: Path) -> dict[str, Any]:
 async def make_archive(job: Job, acknowledge: Acknowledge) -> None:
     """Write all that a data folder holds into an archive."""
     async with open_holdings(Settings(data_dir=Path(job.data_dir)), "a test") as kept:
-        everything, images = await kept.catalogue.archived(), kept.directory.images
-        lost = write_archive(
-            Path(job.source),
-            everything,
-            lambda name: (images / name).read_bytes(),
-            lambda name: kept.images.pending_path(name).read_bytes(),
-            "a test",
-            1,
-        )
+        published, stored = kept.directory.images, kept.images
+        with NewArchive(Path(job.source)) as archive:
+            await kept.catalogue.archived(archive.keep)
+            lost = archive.write(
+                lambda name: (published / name).read_bytes(),
+                lambda name: stored.pending_path(name).read_bytes(),
+                "a test",
+                1,
+            )
         assert not lost
     acknowledge("archived")
 

@@ -220,6 +220,7 @@ class Catalogue:
     source_folders_below = _reads(source_images.folders_below)
 
     # Archives
+    archived_images = _reads(archived.archived_images)
     archived = _reads(archived.archived)
     wanted_of_archive = _reads(archive_taking.wanted_images)
     kept_of_archive = _reads(archive_records.kept_wanted)

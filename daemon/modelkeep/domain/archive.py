@@ -20,7 +20,7 @@ read it.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -40,6 +40,8 @@ TAGS, MODELS, PENDING, SOURCES, CONTENTS = (
     f"{name}.jsonl" for name in ("tags", "models", "pending", "sources", "contents")
 )
 MEMBERS = (TAGS, MODELS, PENDING, SOURCES, CONTENTS)
+Members = Mapping[str, Iterable[Any]]
+"""What an archive holds of each member, in their order: values as `Archive` has them."""
 IMAGES_FOLDER, PENDING_FOLDER = "images/", "pending/"
 
 
@@ -169,20 +171,32 @@ class Archive:
     contents: Collection[ArchivedContent] = ()
 
 
+@frozen
+class ArchivedImages:
+    """Which images of models and rows there are, to tell whether they changed: how many of models, and a digest."""
+
+    count: int
+    digest: str
+
+
 def digest_of(value: object) -> str:
     """Return what changes when anything changes that an archive says of a model or a row."""
     return hashlib.sha256(json_text(as_json(value), encoding="ascii").encode("ascii")).hexdigest()
 
 
+_PLAIN = frozenset((str, int, float, bool, type(None), dict))
+"""Kinds of values that are JSON already: all objects in an archive are."""
+
+
 def as_json(value: Any) -> Any:
     """Return a value of an archive as JSON."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, ArchivedRecord):
         return _record_as_json(value)
     if hasattr(value, "__dataclass_fields__"):
         return {name: as_json(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, Mapping):
-        return {str(key): as_json(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple):
         return [as_json(item) for item in value]
     return value
 

@@ -1,15 +1,19 @@
 """What other tools said comes out of an archive as it went in, whatever is known of the models by then."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.archives import known_to
+from tests.libraries import sha256_of
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.store import archive_records
-from modelkeep.domain.archive import Archive
+from modelkeep.catalogue.store import archived as store_archived
+from modelkeep.domain.archive import MODELS, PENDING, SOURCES, Archive, Members
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.knowledge import Meaning
 from modelkeep.domain.naming import PathMap
@@ -38,7 +42,7 @@ async def archived(catalogue: Catalogue) -> Archive:
     await adopt(catalogue, record(Meaning(title="Second"), digest="2" * 64, claims=[claim(B)]))
     await adopt(catalogue, record(Meaning(title="Lost"), key="/m/lost.json", models=(), digest="3" * 64))
     await edit(catalogue, B, Edit(meta={"notes": "said of the second"}))
-    return await catalogue.archived()
+    return await known_to(catalogue)
 
 
 async def take(catalogue: Catalogue, archive: Archive) -> tuple[int, int]:
@@ -59,9 +63,32 @@ async def test_records_of_one_place_come_back_apart_each_with_its_content(
     archive = await archived(catalogue)
     assert [(each.record.key, each.gone) for each in archive.sources][:2] == [(SIDECAR, True), (SIDECAR, False)]
     assert await take(other, archive) == (2, 3)
-    assert said(await other.archived()) == said(archive)
+    assert said(await known_to(other)) == said(archive)
     assert await take(other, archive) == (0, 0)
-    assert said(await other.archived()) == said(archive)
+    assert said(await known_to(other)) == said(archive)
+
+
+async def test_an_archive_is_of_one_moment_whatever_is_written_while_it_is_read(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = await archived(catalogue)
+    monkeypatch.setattr(store_archived, "AT_ONCE", 1)
+    loop, read = asyncio.get_running_loop(), dict[str, list[object]]()
+
+    def keep(members: Members) -> None:
+        for name, values in members.items():
+            read[name] = [next(iter(values))] if name == MODELS else []
+            asyncio.run_coroutine_threadsafe(
+                hashed(catalogue, f"/m/{name}.pt", sha256_of(name.encode())), loop
+            ).result()
+            read[name] += values
+
+    before = await catalogue.archived(keep)
+
+    assert read[MODELS] == list(expected.models)
+    assert [read[SOURCES], read[PENDING]] == [list(expected.sources), list(expected.pending)]
+    assert before == await catalogue.archived_images()
+    assert len((await known_to(catalogue)).models) == len(expected.models) + 5
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["the models first", "the archive first"])

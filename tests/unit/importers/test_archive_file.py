@@ -1,7 +1,8 @@
+import errno
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.archives import write_archive
 
 from modelkeep.domain.archive import (
     MEMBERS,
@@ -37,8 +39,8 @@ from modelkeep.domain.knowledge import (
     Weight,
 )
 from modelkeep.domain.legacy import LegacyTag
-from modelkeep.errors import ImageError, SourceError
-from modelkeep.exporters.archive import write_archive
+from modelkeep.errors import ImageError, SourceError, StorageError
+from modelkeep.exporters.archive import NewArchive
 from modelkeep.importers import archive_file
 from modelkeep.importers.archive_file import ArchiveFile
 
@@ -89,7 +91,7 @@ def picture(name: str) -> bytes:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    write_archive(tmp_path / "a.zip", ARCHIVE, picture, picture, "modelkeep test", 1)
+    write_archive(tmp_path / "a.zip", ARCHIVE, picture, picture)
     return tmp_path / "a.zip"
 
 
@@ -144,15 +146,28 @@ def test_an_image_that_is_gone_is_left_out_and_nothing_is_overwritten(tmp_path: 
     def gone(name: str) -> bytes:
         raise FileNotFoundError(name)
 
-    lost = write_archive(tmp_path / "a.zip", ARCHIVE, gone, gone, "m", 1)
+    lost = write_archive(tmp_path / "a.zip", ARCHIVE, gone, gone)
 
     assert len(lost) == 4
     assert not read(tmp_path / "a.zip").models[0].images[0].is_whole
     before = (tmp_path / "a.zip").read_bytes()
     with pytest.raises(FileExistsError):
-        write_archive(tmp_path / "a.zip", ARCHIVE, gone, gone, "m", 1)
+        write_archive(tmp_path / "a.zip", ARCHIVE, gone, gone)
     assert [file.name for file in tmp_path.iterdir()] == ["a.zip"]
     assert (tmp_path / "a.zip").read_bytes() == before
+
+
+def test_lines_on_their_way_have_no_name_and_what_fails_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> Iterator[object]:
+        yield ARCHIVE.models[0]
+        assert not list(tmp_path.iterdir())
+        raise OSError(errno.ENOSPC, "no room")
+
+    with NewArchive(tmp_path / "a.zip") as archive, pytest.raises(StorageError, match="no room"):
+        archive.keep({MODELS: broken()})
+    with pytest.raises(StorageError, match="cannot be written"):
+        NewArchive(tmp_path / "none" / "a.zip")
+    assert not list(tmp_path.iterdir())
 
 
 def manifest(**values: Any) -> bytes:
@@ -227,7 +242,7 @@ def test_a_record_that_is_too_long_is_left_out_by_name_and_the_others_are_taken(
     (known,) = ARCHIVE.sources
     long = replace(known, record=replace(RECORD, key=key, raw={"text": "x" * 10_000}))
     path = tmp_path / "long.zip"
-    write_archive(path, replace(ARCHIVE, sources=(long, known, long)), picture, picture, "modelkeep test", 1)
+    write_archive(path, replace(ARCHIVE, sources=(long, known, long)), picture, picture)
     monkeypatch.setattr(archive_file, "LINE_BYTES_MAX", 4_000)
     with ArchiveFile(path) as packed:
         archive = packed.read()
@@ -255,7 +270,7 @@ def test_a_name_that_is_there_twice_is_refused(path: Path) -> None:
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=8))
 def test_damaged_bytes_are_told_or_do_no_harm(tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes) -> None:
     folder = tmp_path_factory.mktemp("damaged")
-    write_archive(folder / "a.zip", ARCHIVE, picture, picture, "m", 1)
+    write_archive(folder / "a.zip", ARCHIVE, picture, picture)
     data = bytearray((folder / "a.zip").read_bytes())
     at %= len(data)
     data[at : at + len(junk)] = junk

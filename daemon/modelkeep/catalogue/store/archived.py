@@ -1,32 +1,42 @@
-"""All that is known, as an archive holds it."""
+"""All that is known, as an archive holds it: read in portions, for there may be gigabytes of it."""
 
+import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.dialect import among
 from modelkeep.catalogue.store.bulk import all_rows
 from modelkeep.catalogue.store.contents import contents_of
 from modelkeep.catalogue.store.images import images_of_all
 from modelkeep.catalogue.store.locations import locations_of_all
 from modelkeep.catalogue.store.models import get_models
-from modelkeep.catalogue.store.pending import get_pending_imports
+from modelkeep.catalogue.store.pending import get_pendings
 from modelkeep.catalogue.store.records import kept_records
 from modelkeep.catalogue.store.tags import list_tags
 from modelkeep.catalogue.tables import (
     contents,
+    images,
     knowledge,
     models,
+    pending_import,
     record_images,
     record_targets,
     source_records,
     taken_images,
 )
 from modelkeep.domain.archive import (
-    Archive,
+    CONTENTS,
+    MODELS,
+    PENDING,
+    SOURCES,
+    TAGS,
     ArchivedContent,
     ArchivedImage,
+    ArchivedImages,
     ArchivedKept,
     ArchivedLocation,
     ArchivedModel,
@@ -34,56 +44,106 @@ from modelkeep.domain.archive import (
     ArchivedRow,
     ArchivedTaking,
     ArchivedTarget,
+    Members,
 )
+from modelkeep.domain.json_text import json_text
 from modelkeep.domain.legacy import LegacyTag
+from modelkeep.domain.values import JsonObject
+
+T = TypeVar("T")
+
+AT_ONCE = 500
+"""Of each kind that are in memory together."""
 
 
-def archived(connection: sa.Connection) -> Archive:
-    """Return everything that is known, images without their files."""
-    return Archive(
-        tuple(LegacyTag(tag.name, tag.color, tag.created_at) for tag in list_tags(connection)),
-        _models(connection),
-        _rows(connection),
-        _records(connection),
-        _contents(connection),
+def archived(connection: sa.Connection, keep: Callable[[Members], None]) -> ArchivedImages:
+    """Hand over everything that is known, images without their files.
+
+    Args:
+        connection: a connection in a transaction.
+        keep: goes through all of it, once and in its order.
+
+    Returns:
+        Which images there are.
+    """
+    keep(
+        {
+            TAGS: (LegacyTag(tag.name, tag.color, tag.created_at) for tag in list_tags(connection)),
+            MODELS: _in_portions(connection, models.c.sha256, _models),
+            PENDING: _in_portions(connection, pending_import.c.id, _rows),
+            SOURCES: _in_portions(connection, source_records.c.id, _records),
+            CONTENTS: _in_portions(connection, contents.c.sha256, _contents),
+        }
     )
+    return archived_images(connection)
 
 
-def _models(connection: sa.Connection) -> tuple[ArchivedModel, ...]:
-    hashes = [sha256 for (sha256,) in all_rows(connection, sa.select(models.c.sha256).order_by(models.c.sha256))]
-    known, images = get_models(connection, hashes), images_of_all(connection, hashes)
+def archived_images(connection: sa.Connection) -> ArchivedImages:
+    """Return which images an archive that is made now has to hold."""
+    count, digest = 0, hashlib.sha256()
+    of_models = sa.select(images.c.sha256, images.c.seq, images.c.source_digest).order_by(*images.primary_key)
+    of_rows = sa.select(pending_import.c.path, pending_import.c.image).where(pending_import.c.image != "")
+    for row in all_rows(connection, of_models):
+        count += 1
+        digest.update(json_text(row).encode())
+    for row in all_rows(connection, of_rows.order_by(pending_import.c.id)):
+        digest.update(json_text(row).encode())
+    return ArchivedImages(count, digest.hexdigest())
+
+
+def _in_portions(
+    connection: sa.Connection, key: sa.Column[Any], values: Callable[[sa.Connection, Sequence[Any]], Iterator[T]]
+) -> Iterator[T]:
+    """Yield the values of all rows of a table in the order of a key, few of them at a time."""
+    keys = (row[0] for row in all_rows(connection, sa.select(key).order_by(key)))
+    while some := list(islice(keys, AT_ONCE)):
+        yield from values(connection, some)
+
+
+def _models(connection: sa.Connection, hashes: Sequence[str]) -> Iterator[ArchivedModel]:
+    known, stored = get_models(connection, hashes), images_of_all(connection, hashes)
     locations = locations_of_all(connection, hashes)
-    said: Mapping[str, str] = dict(all_rows(connection, sa.select(knowledge.c.sha256, knowledge.c.base_json)))
-    taken: dict[str, list[ArchivedTaking]] = {}
-    for row in connection.execute(sa.select(taken_images).order_by(*taken_images.primary_key)):
-        taking = ArchivedTaking(row.path, row.record_digest, row.digest, row.reason)
-        taken.setdefault(row.sha256, []).append(taking)
-    return tuple(
-        ArchivedModel(
+    said, taken = _said(connection, hashes), _taken(connection, hashes)
+    for sha256 in hashes:
+        model = known[sha256]
+        yield ArchivedModel(
             sha256,
-            known[sha256].path,
-            **known[sha256].description,
-            size_bytes=known[sha256].size_bytes,
-            last_used_at=known[sha256].last_used_at,
-            tags=tuple(sorted(tag.name for tag in known[sha256].tags)),
+            model.path,
+            **model.description,
+            size_bytes=model.size_bytes,
+            last_used_at=model.last_used_at,
+            tags=tuple(sorted(tag.name for tag in model.tags)),
             locations=tuple(
                 ArchivedLocation(each.path, each.state, each.claimed, each.first_seen, each.last_seen)
                 for each in locations.get(sha256, [])
             ),
             images=tuple(
                 ArchivedImage(image.seq, image.width, image.height, image.source_digest)
-                for image in images.get(sha256, ())
+                for image in stored.get(sha256, ())
             ),
-            said=json.loads(said.get(sha256, "{}")),
+            said=said.get(sha256, {}),
             taken=tuple(taken.get(sha256, ())),
         )
-        for sha256 in hashes
-    )
 
 
-def _rows(connection: sa.Connection) -> tuple[ArchivedRow, ...]:
-    return tuple(
-        ArchivedRow(
+def _said(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, JsonObject]:
+    query = sa.select(knowledge.c.sha256, knowledge.c.base_json).where(among(knowledge.c.sha256, hashes))
+    return {sha256: json.loads(base) for sha256, base in connection.execute(query)}
+
+
+def _taken(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, list[ArchivedTaking]]:
+    taken: dict[str, list[ArchivedTaking]] = {}
+    query = sa.select(taken_images).where(among(taken_images.c.sha256, hashes))
+    for row in connection.execute(query.order_by(*taken_images.primary_key)):
+        taking = ArchivedTaking(row.path, row.record_digest, row.digest, row.reason)
+        taken.setdefault(row.sha256, []).append(taking)
+    return taken
+
+
+def _rows(connection: sa.Connection, ids: Sequence[int]) -> Iterator[ArchivedRow]:
+    found = get_pendings(connection, ids)
+    for row in map(found.__getitem__, ids):
+        yield ArchivedRow(
             row.path,
             row.sha256,
             **row.description,
@@ -95,28 +155,13 @@ def _rows(connection: sa.Connection) -> tuple[ArchivedRow, ...]:
             tags=tuple(sorted(tag.name for tag in row.tags)),
             image=row.image,
         )
-        for row in get_pending_imports(connection)
-    )
 
 
-def _records(connection: sa.Connection) -> tuple[ArchivedRecord, ...]:
-    ids = list(connection.execute(sa.select(source_records.c.id).order_by(source_records.c.id)).scalars())
-    targets: dict[int, list[ArchivedTarget]] = {}
-    query = sa.select(record_targets).order_by(*record_targets.primary_key)
-    for row in connection.execute(query):
-        targets.setdefault(row.record_id, []).append(ArchivedTarget(row.path, row.sha256, row.how))
-    facts = {
-        row.id: row
-        for row in connection.execute(
-            sa.select(source_records.c.id, source_records.c.file_bytes, source_records.c.file_mtime_ns)
-        )
-    }
-    kept_images: dict[int, list[ArchivedKept]] = {}
-    held = sa.select(record_images).where(record_images.c.kept != "").order_by(*record_images.primary_key)
-    for row in connection.execute(held):
-        kept_images.setdefault(row.record_id, []).append(ArchivedKept(row.rank, row.kept))
-    return tuple(
-        ArchivedRecord(
+def _records(connection: sa.Connection, ids: Sequence[int]) -> Iterator[ArchivedRecord]:
+    found, targets, copies = kept_records(connection, ids), _targets(connection, ids), _copies(connection, ids)
+    facts = {row.id: row for row in connection.execute(_FACTS.where(among(source_records.c.id, ids)))}
+    for kept in map(found.__getitem__, ids):
+        yield ArchivedRecord(
             kept.record,
             tuple(targets.get(kept.id, ())),
             kept.gone,
@@ -126,17 +171,33 @@ def _records(connection: sa.Connection) -> tuple[ArchivedRecord, ...]:
             kept.asked,
             facts[kept.id].file_bytes,
             facts[kept.id].file_mtime_ns,
-            tuple(kept_images.get(kept.id, ())),
+            tuple(copies.get(kept.id, ())),
         )
-        for kept in kept_records(connection, ids).values()
-    )
 
 
-def _contents(connection: sa.Connection) -> tuple[ArchivedContent, ...]:
-    hashes = list(connection.execute(sa.select(contents.c.sha256).order_by(contents.c.sha256)).scalars())
-    return tuple(
-        ArchivedContent(
+_FACTS = sa.select(source_records.c.id, source_records.c.file_bytes, source_records.c.file_mtime_ns)
+
+
+def _targets(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[ArchivedTarget]]:
+    targets: dict[int, list[ArchivedTarget]] = {}
+    query = sa.select(record_targets).where(among(record_targets.c.record_id, ids))
+    for row in connection.execute(query.order_by(*record_targets.primary_key)):
+        targets.setdefault(row.record_id, []).append(ArchivedTarget(row.path, row.sha256, row.how))
+    return targets
+
+
+def _copies(connection: sa.Connection, ids: Sequence[int]) -> dict[int, list[ArchivedKept]]:
+    """Return the images of records without a model."""
+    copies: dict[int, list[ArchivedKept]] = {}
+    held = sa.select(record_images).where(among(record_images.c.record_id, ids), record_images.c.kept != "")
+    for row in connection.execute(held.order_by(*record_images.primary_key)):
+        copies.setdefault(row.record_id, []).append(ArchivedKept(row.rank, row.kept))
+    return copies
+
+
+def _contents(connection: sa.Connection, hashes: Sequence[str]) -> Iterator[ArchivedContent]:
+    found = contents_of(connection, hashes)
+    for row in map(found.__getitem__, hashes):
+        yield ArchivedContent(
             row.sha256, row.format, dict[str, Any](row.header), row.problem, row.tensors, row.autov1, row.blake3
         )
-        for row in contents_of(connection, hashes).values()
-    )
