@@ -20,7 +20,7 @@ from modelkeep.changes.adoption import Adoption
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.changes.tag_acts import TagActs
 from modelkeep.domain.adopting import Arrival
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord, Text

@@ -12,7 +12,7 @@ from modelkeep.api.sides import texts_of
 from modelkeep.domain import values
 from modelkeep.domain.adopting import KeptRecord
 from modelkeep.domain.browsing import TypeCount
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.details import ModelDetails, PendingDetails, Sibling
 from modelkeep.domain.duplicates import Duplicate, total_freeable_bytes
 from modelkeep.domain.header_meaning import header_meaning

@@ -11,11 +11,10 @@ import struct
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelkeep.base.patience import reached
 from modelkeep.domain.fingerprint import Entry, Fingerprint
-from modelkeep.domain.frozen import frozen
 
 _AT_FDCWD, _AT_EMPTY_PATH = -100, 0x1000
 _BASIC_STATS, _BTIME = 0x7FF, 0x800
@@ -29,8 +28,7 @@ _STATX = struct.Struct("=I 24x H 2x Q Q Q 8x 16x qI4x qI4x qI4x 8x II 112x")
 """mask, mode, inode, size, blocks, then made, changed and modified in seconds and nanoseconds, then the device."""
 
 
-@frozen
-class Seen:
+class Seen(NamedTuple):
     """What lies somewhere: whether it is a regular file, its fingerprint, and whether it takes space."""
 
     is_file: bool

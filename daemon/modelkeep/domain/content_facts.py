@@ -6,11 +6,9 @@ AutoV3 that of the digest of everything behind the header of a safetensors file 
 """
 
 from collections.abc import Callable
-from dataclasses import field, fields
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 from modelkeep.domain import gguf
-from modelkeep.domain.frozen import frozen
 from modelkeep.domain.header import CutShort, ReadAt, Unprovable
 from modelkeep.domain.header_keys import HeaderKeys
 from modelkeep.domain.safetensors_metadata import HEADER_BYTES_MAX, read_metadata
@@ -19,8 +17,7 @@ AUTOV1_BEGIN, AUTOV1_BYTES, AUTOV1_DIGITS = 0x100000, 0x10000, 8
 SAFETENSORS, GGUF = "safetensors", "gguf"
 
 
-@frozen
-class FileHeader:
+class FileHeader(NamedTuple):
     """What the header of a file says.
 
     `format` is empty where none is known, `data_begin` is where the data of its tensors begin and 0 where they have
@@ -29,13 +26,12 @@ class FileHeader:
 
     format: str = ""
     data_begin: int = 0
-    keys: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
     problem: str = ""
     has_image: bool = False
 
 
-@frozen
-class ContentFacts:
+class ContentFacts(NamedTuple):
     """What is known of a content's bytes.
 
     `tensors` is the SHA-256 of all that follows the header: empty where there is no such part, None where it was not
@@ -50,43 +46,17 @@ class ContentFacts:
         """Return the shape in which a hashing process tells it: most files have no header to be told of."""
         told: dict[str, Any] = {"tensors": self.tensors, "autov1": self.autov1}
         if self.header != _NO_HEADER:
-            told["header"] = {known.name: getattr(self.header, known.name) for known in fields(self.header)}
+            told["header"] = self.header._asdict()
         return told
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
+    def from_json(cls, value: dict[str, Any]) -> "ContentFacts":
         """Return what a hashing process told."""
         header = FileHeader(**value["header"]) if "header" in value else _NO_HEADER
         return cls(header, value["tensors"], value["autov1"])
 
 
 _NO_HEADER = FileHeader()
-
-
-@frozen
-class ContentRow:
-    """What is kept of a content's bytes.
-
-    `header` are the keys, `image_waits` says that an image in it was not looked at yet, `heir` is the content that
-    has taken over what is known of the model.
-    """
-
-    sha256: str
-    format: str = ""
-    header: dict[str, Any] = field(default_factory=dict)
-    problem: str = ""
-    tensors: str | None = ""
-    autov1: str = ""
-    blake3: str = ""
-    image_waits: bool = False
-    heir: str = ""
-
-    @classmethod
-    def of(cls, sha256: str, facts: ContentFacts) -> Self:
-        """Return what is kept of what was read."""
-        header = facts.header
-        known = header.format, header.keys, header.problem, facts.tensors, facts.autov1
-        return cls(sha256, *known, image_waits=header.has_image)
 
 
 def read_header(size_bytes: int, read_at: ReadAt) -> FileHeader:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.values import ImageRow, Location, LocationState, Model, PendingImport
 
 

@@ -1,9 +1,7 @@
 """What tells one file from another without reading it: hashing processes load this, and little else."""
 
 import os
-from typing import Self
-
-from modelkeep.domain.frozen import frozen
+from typing import NamedTuple
 
 _EARLIEST_NS = -3_000_000_000_000_000_000
 """The year 1874; the oldest date that most file systems can hold is in 1901."""
@@ -21,8 +19,7 @@ Entry = tuple[str, int, int, int, int, int, int | None]
 """A path and what a file system tells of the file there: device, inode, size, mtime, ctime and birth."""
 
 
-@frozen
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """What tells without reading that a file is the one already hashed.
 
     `ctime_ns` is when anything of the file changed last: its content, its rights or its names. `birth_ns` is when it
@@ -39,13 +36,13 @@ class Fingerprint:
     @classmethod
     def of(
         cls, device: int, inode: int, size_bytes: int, mtime_ns: int, ctime_ns: int, birth_ns: int | None = None
-    ) -> Self:
+    ) -> "Fingerprint":
         """Make one of what a file system tells, however absurd its times are."""
         birth_ns = None if birth_ns is None else bounded_ns(birth_ns)
         return cls(device, inode, size_bytes, bounded_ns(mtime_ns), bounded_ns(ctime_ns), birth_ns)
 
     @classmethod
-    def from_stat(cls, status: os.stat_result) -> Self:
+    def from_stat(cls, status: os.stat_result) -> "Fingerprint":
         """Take the fingerprint out of a stat result, which does not tell when the file was made."""
         return cls.of(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 

@@ -3,8 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 KEYS_MAX = 4_096
 KEY_CHARACTERS_MAX = 256
@@ -24,8 +23,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _PICTURE_KEYS = frozenset({"modelspec.thumbnail", "ssmd_cover_images"})
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """Stands for a value that is not kept: it is a `text`, `list`, `object` or `picture`, so long, and begins so."""
 
     kind: str

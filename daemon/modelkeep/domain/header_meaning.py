@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Iterable
 
-from modelkeep.domain.content_facts import GGUF, ContentRow
+from modelkeep.domain.content_facts import GGUF
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.knowledge import (
     Grade,

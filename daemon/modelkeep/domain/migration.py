@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen
 from modelkeep.domain.planning import Decision

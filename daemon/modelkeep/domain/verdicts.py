@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from modelkeep.domain.content_facts import SAFETENSORS, ContentRow
+from modelkeep.domain.content_facts import SAFETENSORS
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.knowledge import HashClaim, HashKind
 
 AUTOV2_DIGITS, AUTOV3_DIGITS = 10, 12

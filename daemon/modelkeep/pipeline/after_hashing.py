@@ -234,7 +234,7 @@ def _seen(item: Read, path: str, status: Fingerprint | None) -> Digest | HashErr
 
 def _on_device(digest: Digest, device: int) -> Digest:
     """Return a digest with the number by which this process knows the disk."""
-    return replace(digest, fingerprint=replace(digest.fingerprint, device=device))
+    return replace(digest, fingerprint=digest.fingerprint._replace(device=device))
 
 
 def _facts(item: Read, digest: Digest) -> dict[str, object]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.successions import Successions
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.values import Location
 from modelkeep.errors import CatalogueError

@@ -11,7 +11,8 @@ from modelkeep.changes.migration_records import failed, planned
 from modelkeep.changes.protocol import Change, Changes, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.content_facts import ContentFacts, ContentRow
+from modelkeep.domain.content_facts import ContentFacts
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.faults import why
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.frozen import frozen

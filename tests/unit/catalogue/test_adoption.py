@@ -13,7 +13,8 @@ from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.store import sources
 from modelkeep.domain.acts import ActKind, ActOrder
 from modelkeep.domain.adopting import Adopted, Arrival, How, RecordTaking
-from modelkeep.domain.content_facts import SAFETENSORS, ContentRow
+from modelkeep.domain.content_facts import SAFETENSORS
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.detection import Rename
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.knowledge import (

@@ -5,7 +5,7 @@ import pytest
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.domain.acts import ActKind, ActOrder
 from modelkeep.domain.adopting import Arrival
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, SourceRecord
 from modelkeep.domain.values import LocationState

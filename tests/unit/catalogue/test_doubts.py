@@ -32,7 +32,7 @@ async def doubted(catalogue: Catalogue) -> Location:
 def touched(place: Location) -> Fingerprint:
     """Return the fingerprint of a file of which the ctime is another than it was known with."""
     assert place.fingerprint is not None
-    return replace(place.fingerprint, ctime_ns=7)
+    return place.fingerprint._replace(ctime_ns=7)
 
 
 async def judged(catalogue: Catalogue, place: Location, found: str) -> Judgement:

@@ -74,7 +74,7 @@ class TestFingerprints:
     async def test_what_is_known_anew_of_a_path_is_not_lost_with_what_was(self, catalogue: Catalogue) -> None:
         before = await hashed(catalogue, "/m/a.pt", A)
         assert before.fingerprint is not None
-        await catalogue.see_again({"/m/a.pt": replace(before.fingerprint, ctime_ns=7)}, NOW + 9)
+        await catalogue.see_again({"/m/a.pt": before.fingerprint._replace(ctime_ns=7)}, NOW + 9)
         place = await location_at(catalogue, "/m/a.pt")
         assert await catalogue.lose_content([before]) == []
         assert await location_at(catalogue, "/m/a.pt") == place
@@ -121,7 +121,7 @@ class TestTwins:
     async def test_every_part_of_the_fingerprint_counts(self, catalogue: Catalogue, other: dict[str, int]) -> None:
         place = await hashed(catalogue, "/m/a.pt", A)
         assert place.fingerprint is not None
-        assert await catalogue.twins_of({replace(place.fingerprint, **other)}) == {}
+        assert await catalogue.twins_of({place.fingerprint._replace(**other)}) == {}
 
     async def test_a_claim_is_nobodys_twin(self, catalogue: Catalogue) -> None:
         await take(catalogue, legacy("a", claim=A, on_disk=print_of(1)))

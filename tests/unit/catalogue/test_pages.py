@@ -19,7 +19,7 @@ from modelkeep.catalogue.store.finding import find_models
 from modelkeep.catalogue.store.models import list_hashes, upsert_models
 from modelkeep.catalogue.store.tags import create_tag, tag_model
 from modelkeep.domain.browsing import Order, Wanted
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.values import JsonObject, Model
 
 TEXTS = st.one_of(

@@ -20,7 +20,7 @@ from modelkeep.catalogue.store.siblings import siblings_of, successions
 from modelkeep.catalogue.store.sources import claiming, contents_of_sizes
 from modelkeep.catalogue.tables import models
 from modelkeep.domain.browsing import Order, Wanted
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind
 
 from .conftest import NOW, A, B, transaction

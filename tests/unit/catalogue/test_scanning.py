@@ -1,6 +1,6 @@
 """A scan asks only for what differs, and is told all that it would be told of everything."""
 
-from dataclasses import astuple, replace
+from dataclasses import astuple
 
 import pytest
 
@@ -19,8 +19,8 @@ STATES = list(LocationState)
 SAME = Fingerprint(1, 7, 10, 7, 7, 7)
 NUMBERS = {
     "same": SAME,
-    "touched": replace(SAME, ctime_ns=8),
-    "other": replace(SAME, inode=8),
+    "touched": SAME._replace(ctime_ns=8),
+    "other": SAME._replace(inode=8),
     "of far away": Fingerprint(2**64 - 1, 2**63, 7, -(10**15), 5, None),
     "unknown": None,
 }
@@ -46,7 +46,7 @@ async def fill(catalogue: Catalogue) -> set[Entry]:
                         on_disk.add(entry(path, after))
                     if is_queued:
                         queued.append(Found(path, 7))
-    on_disk |= {entry(f"/m/new {number}.pt", replace(SAME, inode=100 + number)) for number in range(3)}
+    on_disk |= {entry(f"/m/new {number}.pt", SAME._replace(inode=100 + number)) for number in range(3)}
     queued += [Found("/m/new 1.pt", 7), Found("/m/gone.pt", 7)]
     await catalogue.put_locations(known, NOW)
     rows = [row for row, _ in await catalogue.detect(queued, ROOTS, NOW)]
@@ -81,7 +81,7 @@ async def test_what_differs_says_as_much_as_everything(
 
 async def test_of_a_tree_that_did_not_change_nothing_is_fetched(catalogue: Catalogue) -> None:
     await hashed(catalogue, "/elsewhere/a.pt", A)
-    prints = {f"/m/{number}.pt": replace(SAME, inode=number) for number in range(3)}
+    prints = {f"/m/{number}.pt": SAME._replace(inode=number) for number in range(3)}
     await catalogue.put_locations(
         [Location(path, A, LocationState.PRESENT, known) for path, known in prints.items()], NOW
     )

@@ -103,4 +103,13 @@ def test_a_hashing_process_loads_little_besides_what_hashing_needs() -> None:
     loaded = {name.removeprefix("modelkeep.") for name in done.stdout.decode().split()}
 
     assert "pipeline.file_reading" in loaded
-    assert not loaded & {"hashlib", "pathlib", "signal", "socket", "disk.mounts", "domain.formats", "domain.values"}
+    assert not loaded & {
+        "hashlib",
+        "pathlib",
+        "signal",
+        "socket",
+        "disk.mounts",
+        "domain.formats",
+        "domain.values",
+        "inspect",
+    }

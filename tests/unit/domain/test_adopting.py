@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelkeep.domain import orphans
 from modelkeep.domain.adopting import How, KeptRecord, Target, choose_targets, speaking
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, SourceRecord
 from modelkeep.domain.orphans import Candidate, Neighbourhood, OfferedBy, offers, the_clear_one
 from modelkeep.domain.verdicts import Verdict, known_digests, verdict

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.header_meaning import header_meaning, header_record
 from modelkeep.domain.knowledge import Grade, HashClaim, HashKind, Meaning, Origin, Standing, Text, TextFormat, Weight
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from modelkeep.domain.acts import ActKind, ActOrder, ActPlan
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.images import QUALITIES, image_name
 from modelkeep.domain.inheriting import plan_inheritance

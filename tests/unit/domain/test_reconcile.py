@@ -35,9 +35,9 @@ class TestCompare:
     @pytest.mark.parametrize(
         "now",
         [
-            replace(PRINT, inode=12),
-            replace(PRINT, size_bytes=101),
-            replace(PRINT, mtime_ns=1001),
+            PRINT._replace(inode=12),
+            PRINT._replace(size_bytes=101),
+            PRINT._replace(mtime_ns=1001),
         ],
     )
     def test_other_content_at_a_known_path_is_a_change(self, now: Fingerprint) -> None:
@@ -52,7 +52,7 @@ class TestCompare:
         assert compare({PATH: OTHER}, [place(state=state)], {}) == Differences(changed={PATH: OTHER})
 
     def test_another_device_number_after_a_mount_is_no_change_of_content(self) -> None:
-        now = replace(PRINT, device=99)
+        now = PRINT._replace(device=99)
         found = compare({PATH: now}, [place()], {})
         assert (found.changed, found.appeared, found.missing) == ({}, {}, [])
 
@@ -139,8 +139,8 @@ class Disk:
         return path in self.removed
 
 
-BORN = replace(PRINT, ctime_ns=1_000_000_000, birth_ns=7)
-TOUCHED = replace(BORN, ctime_ns=5_000_000_000)
+BORN = PRINT._replace(ctime_ns=1_000_000_000, birth_ns=7)
+TOUCHED = BORN._replace(ctime_ns=5_000_000_000)
 NEW = "/m/b.pt"
 
 
@@ -153,17 +153,17 @@ class TestTouched:
         assert compare({PATH: TOUCHED}, [known], {}) == Differences(unchanged=1)
 
     def test_another_birth_is_another_file(self) -> None:
-        now = replace(BORN, birth_ns=8)
+        now = BORN._replace(birth_ns=8)
         assert compare({PATH: now}, [place(fingerprint=BORN)], {}) == Differences(changed={PATH: now})
 
     def test_times_that_were_not_known_are_learnt(self) -> None:
         assert compare({PATH: TOUCHED}, [place()], {}) == Differences(returned={PATH: TOUCHED})
 
     def test_a_file_with_another_birth_is_no_twin(self) -> None:
-        assert find_twin(NEW, replace(TOUCHED, birth_ns=8), [place(fingerprint=BORN)], Disk({})) is None
+        assert find_twin(NEW, TOUCHED._replace(birth_ns=8), [place(fingerprint=BORN)], Disk({})) is None
 
     def test_a_touched_file_is_no_twin_where_nobody_knows_when_files_are_made(self) -> None:
-        known, now = replace(BORN, birth_ns=None), replace(TOUCHED, birth_ns=None)
+        known, now = BORN._replace(birth_ns=None), TOUCHED._replace(birth_ns=None)
         assert find_twin(NEW, now, [place(fingerprint=known)], Disk({})) is None
         assert find_twin(NEW, known, [place(fingerprint=known)], Disk({})) is not None
 
@@ -182,7 +182,7 @@ class TestTouched:
         assert twin == Twin(place(fingerprint=BORN), moved=True, is_doubtful=is_doubtful)
 
     def test_of_a_file_that_was_read_to_hold_one_content_and_then_another_a_new_name_is_doubted(self) -> None:
-        before, later = place(fingerprint=BORN), place("/m/c.pt", fingerprint=replace(BORN, ctime_ns=4_000_000_000))
+        before, later = place(fingerprint=BORN), place("/m/c.pt", fingerprint=BORN._replace(ctime_ns=4_000_000_000))
         since = replace(later, sha256="f" * 64)
         for known in ([before, since], [since, before]):
             twin = find_twin(NEW, TOUCHED, known, Disk({}))
@@ -207,7 +207,7 @@ class TestTouched:
         assert not is_explained(known, TOUCHED, [replace(other, doubted=True)], Disk({}, removed=(NEW,)))
 
     def test_a_name_that_was_taken_away_before_the_last_look_explains_nothing(self) -> None:
-        other, known = place(NEW, fingerprint=BORN), place(fingerprint=replace(BORN, ctime_ns=2_000_000_000))
+        other, known = place(NEW, fingerprint=BORN), place(fingerprint=BORN._replace(ctime_ns=2_000_000_000))
         assert not is_explained(known, TOUCHED, [other], Disk({}, removed=(NEW,)))
 
     def test_a_missing_file_that_got_its_name_back_is_explained(self) -> None:

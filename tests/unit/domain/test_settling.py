@@ -1,7 +1,5 @@
 """When a file is taken: as a machine that is fed with every order of events, changes and looks."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -65,14 +63,14 @@ class TestSingleLooks:
         assert settle(watched, look(), SETTLE_SECONDS - 0.01, SETTLE_SECONDS) is Verdict.WAIT
         assert settle(watched, look(), SETTLE_SECONDS, SETTLE_SECONDS) is Verdict.TAKE
 
-    @pytest.mark.parametrize("grown", [replace(PRINT, size_bytes=101), replace(PRINT, mtime_ns=1001)])
+    @pytest.mark.parametrize("grown", [PRINT._replace(size_bytes=101), PRINT._replace(mtime_ns=1001)])
     def test_a_change_of_size_or_mtime_starts_the_quiet_time_anew(self, grown: Fingerprint) -> None:
         watched = observe(seen_by_event(), look(), 0.0)
         assert verdict(watched, look(fingerprint=grown), SETTLE_SECONDS + 1) is Verdict.WAIT
 
     def test_a_change_takes_back_that_the_file_was_closed(self) -> None:
         watched = observe(seen_by_event(), look(), 0.0)
-        grown = look(Completeness.WHOLE, being_written=None, fingerprint=replace(PRINT, size_bytes=101))
+        grown = look(Completeness.WHOLE, being_written=None, fingerprint=PRINT._replace(size_bytes=101))
         assert verdict(watched, grown, 1.0) is Verdict.WAIT
 
     def test_a_change_before_the_first_look_counts_as_a_change(self) -> None:
@@ -136,7 +134,7 @@ class Settling(RuleBasedStateMachine):
         self.watched = seen_by_event(self.now)
 
     def look(self) -> Look:
-        print_ = replace(PRINT, size_bytes=self.size_bytes)
+        print_ = PRINT._replace(size_bytes=self.size_bytes)
         return Look(print_, self.completeness, self.being_written, self.now - self.changed_at, self.has_control_file)
 
     def event_seen(self, *, closed: bool) -> None:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -248,7 +247,7 @@ class TestTheWayOfAFile:
         await line.hashing(row.path)
         status = fingerprint_of(row.path)
         assert status is not None
-        line.pool.end(row.path, digest=Digest("a" * 64, replace(status, device=status.device + 1)))
+        line.pool.end(row.path, digest=Digest("a" * 64, status._replace(device=status.device + 1)))
         await wait_until_async(lambda: line.pipeline.is_idle)
         assert (await line.catalogue.locations_at([row.path]))[row.path].fingerprint == status
         assert line.pool.begun == [row.path]
@@ -352,7 +351,7 @@ class TestTheWayOfAFile:
             there = fingerprint_of(path)
             assert there is not None
             changed_ns = time.time_ns() - int(untouched_seconds * 1e9)
-            told = replace(there, ctime_ns=changed_ns)  # nothing but time makes a file's ctime an old one
+            told = there._replace(ctime_ns=changed_ns)  # nothing but time makes a file's ctime an old one
             line.pipeline.enqueue([(rows[name], told)], Priority.NEW, closed=False)
         await line.read(rows["lay.bin"].path)
         await wait_until_async(lambda: bool(line.records("migration.finished")))

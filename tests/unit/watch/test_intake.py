@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -586,7 +586,7 @@ class TestScans:
         path = await bench.hashed("a.pt", A)
         fingerprint = fingerprint_of(path)
         assert fingerprint is not None
-        await bench.catalogue.see_again({path: replace(fingerprint, device=4711)}, NOW)
+        await bench.catalogue.see_again({path: fingerprint._replace(device=4711)}, NOW)
         await bench.intake.scans.scan(str(bench.root), Priority.SWEEP)
         place = await location_at(bench.catalogue, path)
         assert place is not None
@@ -695,7 +695,7 @@ async def test_a_file_that_is_migrated_while_another_one_is_seen_at_its_path_is_
         os.utime(path, ns=(known.mtime_ns, known.mtime_ns))
     else:  # it was away, and is back
         await bench.catalogue.set_missing([path], "", NOW)
-    before = replace(known, inode=known.inode + 1)
+    before = known._replace(inode=known.inode + 1)
     write = getattr(bench.catalogue, way)
 
     async def migrate_and_write(*arguments: Any) -> Any:

@@ -264,7 +264,7 @@ async def test_what_is_migrated_while_a_smaller_file_is_seen_there_is_not_lost(
     (before,) = await bench.locations()
     assert before.fingerprint is not None
     bench.put("a.pt", b"1")
-    after = replace(before, sha256=B, fingerprint=replace(before.fingerprint, inode=1))
+    after = replace(before, sha256=B, fingerprint=before.fingerprint._replace(inode=1))
     await bench.hashed("b.pt", B, b"b")
     first(monkeypatch, bench.catalogue, "lose_content", lambda: bench.catalogue.put_locations([after], NOW))
     await bench.apply(FileAppeared(path))

@@ -126,7 +126,7 @@ class Bench:
         fingerprint = fingerprint_of(str(path))
         assert fingerprint is not None
         if device is not None:
-            fingerprint = replace(fingerprint, device=device)
+            fingerprint = fingerprint._replace(device=device)
         await put_into_catalogue(self.catalogue, str(path), sha256, fingerprint)
         return str(path)
 

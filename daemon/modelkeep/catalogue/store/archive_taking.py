@@ -43,7 +43,7 @@ from modelkeep.domain.archive_taking import (
     take_known,
     take_new,
 )
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.naming import PathMap

@@ -9,7 +9,7 @@ from modelkeep.catalogue.dialect import among, begins_with, holds, insert_missin
 from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.tables import contents, locations, models
-from modelkeep.domain.content_facts import ContentRow
+from modelkeep.domain.content_row import ContentRow
 from modelkeep.domain.values import LocationState
 
 OTHER_DIGITS_MIN = 8

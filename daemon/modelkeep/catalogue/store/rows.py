@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -26,22 +26,20 @@ class RowsOf(Generic[V]):
 
     Args:
         table: where the rows stand.
-        kind: a dataclass.
+        kind: a dataclass, or a named tuple.
     """
 
     def __init__(self, table: sa.Table, kind: type[V]) -> None:
         self._kind = kind
-        held = [field for field in fields(kind) if _JSON.get(field.name, field.name) in table.c]  # type: ignore[arg-type]
-        self._fields = tuple(field.name for field in held)
+        held = {name: hint for name, hint in _fields_of(kind) if _JSON.get(name, name) in table.c}
+        self._fields = tuple(held)
         self.columns: tuple[sa.Column[Any], ...] = tuple(table.c[_JSON.get(name, name)] for name in self._fields)
         """In the order of the fields."""
         self._names = [column.name for column in self.columns]
         self._values_of = attrgetter(*self._fields)
         self._nothing = (None,) * len(held)
         self._json = [_JSON[name] for name in self._fields if name in _JSON]
-        self._readings = {
-            field.name: read for field in held if (read := _reading(field.name, field.type)) is not None
-        }
+        self._readings = {name: read for name, hint in held.items() if (read := _reading(name, hint)) is not None}
 
     def row(self, value: V) -> dict[str, Any]:
         """Return the columns of a value."""
@@ -71,6 +69,13 @@ class RowsOf(Generic[V]):
         """Return the values that have these values of each field."""
         names = tuple(held)
         return [self._kind(**dict(zip(names, row, strict=True))) for row in zip(*held.values(), strict=True)]
+
+
+def _fields_of(kind: type) -> list[tuple[str, object]]:
+    """Return the names and types of a kind's fields."""
+    if is_dataclass(kind):
+        return [(field.name, field.type) for field in fields(kind)]
+    return list(kind.__annotations__.items())
 
 
 def _reading(name: str, kind: object) -> _Read | None:
