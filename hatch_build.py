@@ -23,7 +23,7 @@ LIBRARIES = {
 }
 """Sources, and what is so without them; each becomes `_NAME.so` beside its source."""
 
-FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared")
+FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-fPIC", "-shared")
 
 BUILD_SECONDS = 120
 

@@ -14,7 +14,7 @@ from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, checkpoint, put, safetensors, sha256_of
 from tests.waiting import wait_until
 
-from modelkeep.pipeline.sha256 import FILES_AT_ONCE
+from modelkeep.pipeline.sha256 import STREAMS_MAX
 
 PAUSE_SECONDS = 2.5 * float(str(FAST["watch"]["settle_seconds"]))
 """Longer than a file has to lie still."""
@@ -248,7 +248,7 @@ def test_a_small_file_and_one_that_is_asked_for_do_not_wait_for_large_ones_that_
     models: Path, make_daemon: DaemonMaker
 ) -> None:
     daemon = make_daemon(tables={"hashing": {"workers": 1}}).start()
-    for number in range(max(FILES_AT_ONCE.values()) + 1):
+    for number in range(STREAMS_MAX + 1):
         os.truncate(put(models / "checkpoints" / f"takes_minutes{number}.ckpt", b""), 1 << 40)
     wait_until(lambda: daemon.status()["hashing"]["queued"], what="no room to be left for a large file")
     assert daemon.wait_model(put(models / "loras" / "small.safetensors", safetensors("small")))

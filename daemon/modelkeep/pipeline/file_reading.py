@@ -127,11 +127,6 @@ class FileBeingRead:
         return [self.sha256, self._tensors]
 
     @property
-    def bytes_left(self) -> int:
-        """How much of it is still to be hashed."""
-        return self._before.size_bytes - self.bytes_done
-
-    @property
     def is_in_memory(self) -> bool:
         """Whether all of it that was asked about is known to have been in memory."""
         return all(self._was_cached) and is_told(self._descriptor)

@@ -11,7 +11,7 @@ from modelkeep.disk.looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS
 from modelkeep.domain.hashing import ActiveHash, Deliver, Digest, FileToHash, HashBatch, HashOutcome
 from modelkeep.errors import HashCancelled, HashError, NoWorkers, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_process import HashProcess, Message, result_of
-from modelkeep.pipeline.sha256 import FILES_AT_ONCE, implementation
+from modelkeep.pipeline.sha256 import implementation
 
 MOST_WORKERS = 8
 """By default no more than this: beyond it disks are the bound, not processors."""
@@ -42,7 +42,7 @@ def default_workers() -> int:
 
 def large_files() -> int:
     """Return how many large files a process has in hand: those that it reads at once."""
-    return max(FILES_AT_ONCE[implementation().streams], LARGE_FILES_MIN)
+    return max(implementation().streams, LARGE_FILES_MIN)
 
 
 @dataclass(slots=True)

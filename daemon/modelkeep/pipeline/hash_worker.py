@@ -14,20 +14,13 @@ import select
 import sys
 import time
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from modelkeep.base.parent import tie_to
 from modelkeep.pipeline.file_reading import FileBeingRead, FileFailure
 from modelkeep.pipeline.hash_lanes import Lane, Pace, Queue, Reading
-from modelkeep.pipeline.sha256 import (
-    FILES_AT_ONCE,
-    STREAMS_MAX,
-    THIRD_SHARE,
-    Implementation,
-    Piece,
-    StreamsLibrary,
-    implementation,
-)
+from modelkeep.pipeline.sha256 import Implementation, Piece, StreamsLibrary, implementation
 
 AHEAD_FILES = 3
 """Files that are opened before it is their turn: what of them is not in memory is being read by then."""
@@ -37,9 +30,6 @@ TELL_SECONDS = 0.1
 
 SOON_MAX = 2
 """So many files for soon are read at once, besides the large ones; with one stream at a time it is one."""
-
-THIRD_BYTES = 64 << 10
-"""A third file is taken along where it gets so many bytes at once: fewer are not worth the call."""
 
 GATHER_SECONDS = 0.005
 """So long what was read of small files may wait to be said together with what comes next."""
@@ -98,12 +88,10 @@ class HashWorker:
         self._poll.register(connection, select.POLLIN)
         self._partial = b""
         self._soon, self._large = Queue(is_soon=True), Queue(is_soon=False)
-        at_once = FILES_AT_ONCE[sha256.streams]
         self._lanes = [
-            *(Lane(self._soon) for _ in range(min(SOON_MAX, at_once))),
-            *(Lane(self._large) for _ in range(at_once)),
+            *(Lane(self._soon) for _ in range(min(SOON_MAX, sha256.streams))),
+            *(Lane(self._large) for _ in range(sha256.streams)),
         ]
-        self._together: list[Reading] = []
         self._one_by_one = False
         self._results: list[list[object]] = []
         self._told_at = self._gathered_at = time.perf_counter()
@@ -161,13 +149,11 @@ class HashWorker:
             else:  # whatever is wrong with the file is told by reading it
                 file.read_only()
                 lane.data = lane.buffer[:0]
-        if not turn[-1][0].data:
-            self._together = []
 
     def _leave_tensors(self, files: list[FileBeingRead]) -> None:
         """Leave tensors to idle times where large files wait for the processor.
 
-        Two files take as long as two streams of one: the digest of each is known sooner so.
+        They take as long as another file: the digest of each is known sooner so.
         """
         later = [file for file in files if file.may_leave_tensors] if len(files) > 1 else []
         if later and (self._pace.waits_for_processor or all(file.is_in_memory for file in files)):
@@ -175,35 +161,25 @@ class HashWorker:
                 file.leave_tensors()
 
     def _turn(self, lanes: list[Reading]) -> list[tuple[Lane, FileBeingRead, memoryview]]:
-        """Choose whose bytes are hashed next, and how many: equally many of two files, fewer of a third one."""
-        if self._is_one_enough:
-            lanes = lanes[:1]
-        elif len(lanes) > 2:
-            lanes = self._three_of(lanes)
-        count = min(file.until_tensors(len(lane.data)) for lane, file in lanes[:2])
-        turn = [(lane, file, lane.data[:count]) for lane, file in lanes[:2]]
-        if self._sha256.streams == STREAMS_MAX and count >= THIRD_SHARE * THIRD_BYTES:
-            for lane, file in lanes[2:3]:
-                turn.append((lane, file, lane.data[: file.until_tensors(min(count // THIRD_SHARE, len(lane.data)))]))
-        return turn
-
-    def _three_of(self, lanes: list[Reading]) -> list[Reading]:
-        """Choose three; of large files those of which most is left, so that all are done at about the same time.
-
-        They stay together until the third has used up a piece: the others then have used up theirs. If places changed
-        at any other moment, what is left of pieces would become ever smaller.
-        """
-        together = [one for one in self._together if one in lanes]
-        if len(together) < 3 or lanes[0][0].queue.is_soon:
-            together = sorted(lanes, key=lambda one: (not one[0].queue.is_soon, -one[1].bytes_left))[:3]
-        self._together = together
-        return together
+        """Choose whose bytes are hashed next, and how many: equally many of each."""
+        turn = lanes[: 1 if self._is_one_enough else self._sha256.streams]
+        count = min(file.until_tensors(len(lane.data)) for lane, file in turn)
+        return [(lane, file, lane.data[:count]) for lane, file in turn]
 
     def _hash(self, pieces: list[list[Piece]]) -> list[bool]:
         """Give the next bytes of each file to its streams, as many at once as can be; returns which were taken."""
-        if all(len(of_file) == 1 for of_file in pieces):
-            return [self._sha256.update(*(piece for of_file in pieces for piece in of_file))] * len(pieces)
-        return [self._sha256.update(*of_file) for of_file in pieces]
+        taken: list[bool] = []
+        together: list[list[Piece]] = []
+        for of_file in pieces:
+            if sum(map(len, together)) + len(of_file) > self._sha256.streams:
+                taken += self._update(together)
+                together = []
+            together.append(of_file)
+        return taken + self._update(together)
+
+    def _update(self, pieces: list[list[Piece]]) -> list[bool]:
+        """Have bytes of some files taken at once; of all or of none."""
+        return [self._sha256.update(*chain.from_iterable(pieces))] * len(pieces)
 
     def _fill(self, lane: Lane) -> bool:
         """Have bytes of a file in a lane, of the next one when one is read; returns whether there are any."""

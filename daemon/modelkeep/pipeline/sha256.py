@@ -1,7 +1,6 @@
 """SHA-256 of files: by the library built from `sha256_streams.c`, or by Python's `hashlib` where that cannot be.
 
-The library takes two streams in the time of little more than one, and a quarter of a third one along; a single stream
-goes as fast as with OpenSSL.
+The library takes some streams at once, each nearly as fast as a single one, which goes as fast as with OpenSSL.
 """
 
 import ctypes
@@ -14,26 +13,14 @@ from typing import Protocol
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "_sha256_streams.so")
 
-STREAMS_MAX = 3
+STREAMS_MAX = 4
 """So many streams are taken at once at the most."""
 
-THIRD_SHARE = 4
-"""The third stream takes one byte while each of the others takes so many."""
-
-FILES_AT_ONCE = {1: 1, 2: 2, STREAMS_MAX: 4}
-"""How many large files one process reads, by how many streams it takes at once.
-
-With three of them four files have their turns at being the slow one: so all come forward equally, and when few files
-are left, none is left alone early.
-"""
-
 _GAUGED_BYTES, _GAUGED_TIMES = 16 << 10, 30
-"""What is hashed to see whether a third stream pays, and how often; takes a millisecond."""
+"""What is hashed of each stream to see how many of them pay, and how often; takes two milliseconds."""
 
 _GAUGED_TRIALS = 10
-"""So often it is looked until it pays: what shares the core with us may take those units for a moment."""
-
-_NO_PIECE = (None, None, 0)
+"""So often it is looked until all of them pay: what shares the core with us may take its units for a moment."""
 
 _FIRST_STATE = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)
 """FIPS 180-4, 5.3.3."""
@@ -94,17 +81,12 @@ class StreamsLibrary:
         self.streams = int(self.functions.sha256_streams())
         if not self.streams:
             raise RuntimeError("this processor has no SHA-NI")
-        pointer, size = ctypes.c_void_p, ctypes.c_size_t
-        self.functions.sha256_update.argtypes = (pointer, pointer, size) * STREAMS_MAX
-        self.functions.sha256_finish.argtypes = (pointer, pointer)
+        self.functions.sha256_finish.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
         self.stream_bytes = self.functions.sha256_stream_bytes()
-        if streams:
-            self.streams = streams
-        elif not _is_right(self):
+        if not streams and not _is_right(self):
             raise RuntimeError("its digests are not those of hashlib")
-        elif self.streams == STREAMS_MAX and not any(_third_pays(self) for _ in range(_GAUGED_TRIALS)):
-            self.streams = 2
-        self.name = f"SHA-NI, {'two' if self.streams == 2 else 'three'} files at once"
+        self.streams = streams or _paying_streams(self)
+        self.name = f"SHA-NI, {('two', 'three', 'four')[self.streams - 2]} files at once"
 
     def new(self) -> "LibraryStream":
         """Begin a stream."""
@@ -117,12 +99,17 @@ class StreamsLibrary:
     def update(self, *pieces: Piece) -> bool:
         """Take the next bytes, see `Implementation.update`."""
         assert len(pieces) <= self.streams  # noqa: S101 - the library would use instructions that are not there
-        arguments: list[object] = []
-        for stream, data in pieces:
+        asked = (_Asked * len(pieces))()
+        for one, (stream, data) in zip(asked, pieces, strict=True):
             assert isinstance(stream, LibraryStream)  # noqa: S101 - made by `new`
-            arguments += stream.memory, _address(data), len(data)
-        arguments += _NO_PIECE * (STREAMS_MAX - len(pieces))
-        return bool(self.functions.sha256_update(*arguments) == 0)
+            one.to, one.data, one.length = stream.address, _address(data), len(data)
+        return bool(self.functions.sha256_update(asked, len(pieces)) == 0)
+
+
+class _Asked(ctypes.Structure):
+    """A piece as the library takes it."""
+
+    _fields_ = (("to", ctypes.c_void_p), ("data", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
 class LibraryStream:
@@ -130,13 +117,14 @@ class LibraryStream:
 
     def __init__(self, library: StreamsLibrary) -> None:
         self._functions = library.functions
-        self.memory = ctypes.create_string_buffer(library.stream_bytes)
-        struct.pack_into("=8I", self.memory, 0, *_FIRST_STATE)
+        self._memory = ctypes.create_string_buffer(library.stream_bytes)
+        self.address = ctypes.addressof(self._memory)
+        struct.pack_into("=8I", self._memory, 0, *_FIRST_STATE)
 
     def hexdigest(self) -> str:
         """Return the digest of all bytes; nothing is taken afterwards."""
         digest = ctypes.create_string_buffer(32)
-        self._functions.sha256_finish(self.memory, digest)
+        self._functions.sha256_finish(self._memory, digest)
         return digest.raw.hex()
 
 
@@ -184,8 +172,8 @@ def implementation(streams: int = 0) -> Implementation:
         return Hashlib(str(error))
 
 
-def _address(data: memoryview) -> object:
-    return ctypes.byref(ctypes.c_char.from_buffer(data)) if data else None
+def _address(data: memoryview) -> int | None:
+    return ctypes.addressof(ctypes.c_char.from_buffer(data)) if data else None
 
 
 def _is_right(library: StreamsLibrary) -> bool:
@@ -206,17 +194,21 @@ def _is_right(library: StreamsLibrary) -> bool:
     return True
 
 
-def _third_pays(library: StreamsLibrary) -> bool:
-    """Return whether more bytes are taken in the same time with a third stream, which slows down the others."""
+def _paying_streams(library: StreamsLibrary) -> int:
+    """Return with how many streams the most bytes are taken in the same time."""
     data = memoryview(bytearray(_GAUGED_BYTES))
-    lengths = (_GAUGED_BYTES, _GAUGED_BYTES, _GAUGED_BYTES // THIRD_SHARE)
 
-    def bytes_per_second(streams: int) -> float:
-        pieces = [(library.new(), data[:length]) for length in lengths[:streams]]
+    def bytes_per_second(count: int) -> float:
+        pieces = [(library.new(), data) for _ in range(count)]
         began = time.perf_counter()
         library.update(*pieces)
-        return sum(lengths[:streams]) / (time.perf_counter() - began)
+        return count * _GAUGED_BYTES / (time.perf_counter() - began)
 
-    # In turn, and the best of each: others are at work on the same processor.
-    speeds = [(bytes_per_second(2), bytes_per_second(3)) for _ in range(_GAUGED_TIMES)]
-    return max(three for _, three in speeds) > max(two for two, _ in speeds)
+    counts = range(2, library.streams + 1)
+    for _ in range(_GAUGED_TRIALS):
+        # In turn, and the best of each: others are at work on the same processor.
+        speeds = [[bytes_per_second(count) for count in counts] for _ in range(_GAUGED_TIMES)]
+        best = max(zip(map(max, zip(*speeds, strict=True)), counts, strict=True))[1]
+        if best == library.streams:
+            break
+    return best

@@ -1,8 +1,10 @@
-/* SHA-256 by the processor's own instructions (SHA-NI), of one stream of bytes or of two or three at the same time.
+/* SHA-256 by the processor's own instructions (SHA-NI), of one stream of bytes or of up to four at the same time.
  *
- * The result of sha256rnds2 can be used after four cycles, and the next one can begin earlier: a single stream waits
- * for itself all the time, two in one thread fill the gaps of each other. They keep one unit of the processor busy. Those
- * that compute with general registers are idle meanwhile: they take a third stream, at a quarter of the speed.
+ * The result of sha256rnds2 can be used after four cycles, and the unit that computes it can begin another after two: a
+ * single stream waits for itself all the time, two in one thread could fill the gaps of each other. But then every delay
+ * of one, by whatever else the unit's neighbours do, is lost for good; of three or four there is always one that can go
+ * on. For the same reason what goes into the rounds of a block, the sums of its message schedule and the constants, is
+ * computed while those of the block before it are at work, and waits in memory.
  *
  * FIPS 180-4 has the algorithm, Intel's "Intel SHA Extensions" (2013) the instructions. Nothing here allocates memory,
  * keeps anything between calls, or reads beyond the lengths that it is given. `sha256.py` is what calls it.
@@ -23,14 +25,11 @@
 #include <immintrin.h>
 
 #define SHA_NI __attribute__((target("sha,sse4.1,ssse3")))
-#define SHA_NI_AND_BMI __attribute__((target("sha,sse4.1,ssse3,bmi,bmi2")))
 #define INLINE static inline __attribute__((always_inline))
 #define BLOCK_BYTES 64
 #define LENGTH_BYTES 8
-#define STREAMS 3
-
-/* While the third stream takes a block, each of the others takes so many. */
-#define SLOWER 4
+#define STREAMS_MAX 4
+#define STEPS 16
 
 /* So far ahead the bytes of a stream are called for: the processor does not do so by itself beyond a page. */
 #define AHEAD_BYTES 512
@@ -85,15 +84,6 @@ INLINE SHA_NI schedule load_block(const uint8_t *block)
     return loaded;
 }
 
-/* Four rounds; `step` counts them in fours from 0 to 15. */
-INLINE SHA_NI void four_rounds(lane *held, const schedule *block, int step)
-{
-    __m128i constants = _mm_load_si128((const __m128i *)(ROUND_CONSTANTS + 4 * step));
-    __m128i sum = _mm_add_epi32(block->words[step % 4], constants);
-    held->cdgh = _mm_sha256rnds2_epu32(held->cdgh, held->abef, sum);
-    held->abef = _mm_sha256rnds2_epu32(held->abef, held->cdgh, _mm_shuffle_epi32(sum, 0x0E));
-}
-
 /* Replace the four words that were just used by those which are used sixteen rounds later. */
 INLINE SHA_NI void extend(schedule *block, int step)
 {
@@ -121,149 +111,71 @@ INLINE void call_for(const uint8_t *data)
     STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7)                                                    \
     STEP(8) STEP(9) STEP(10) STEP(11) STEP(12) STEP(13) STEP(14) STEP(15)
 
-/* Take whole blocks of one stream. */
-SHA_NI static void blocks_of_one(uint32_t state[8], const uint8_t *data, size_t blocks)
+/* The words of a schedule and their constants, added: four for each step of four rounds. */
+typedef __m128i sums[STEPS];
+
+/* The upper two words of a sum; from memory they cost the units for rounds nothing. */
+INLINE SHA_NI __m128i upper_half(const __m128i *sum)
 {
-    lane held = load_state(state);
-    for (; blocks > 0; blocks--, data += BLOCK_BYTES) {
-        lane before = held;
-        schedule block = load_block(data);
-        call_for(data);
-#define STEP(step)                                                                                                     \
-    four_rounds(&held, &block, step);                                                                                  \
-    if (step < 12)                                                                                                     \
-        extend(&block, step);
+    return _mm_loadl_epi64((const __m128i *)((const uint8_t *)sum + 8));
+}
+
+/* Note the sum of a step, and extend the schedule. */
+INLINE SHA_NI void prepare(sums to, schedule *block, int step)
+{
+    to[step] = _mm_add_epi32(block->words[step % 4], _mm_load_si128((const __m128i *)(ROUND_CONSTANTS + 4 * step)));
+    if (step < STEPS - 4)
+        extend(block, step);
+}
+
+/* Take equally many whole blocks, at least one, of each of some streams. */
+INLINE SHA_NI void blocks_of_each(int count, uint32_t *const states[], const uint8_t *const data[], size_t blocks)
+{
+    lane held[STREAMS_MAX], before[STREAMS_MAX];
+    schedule following[STREAMS_MAX];
+    sums both[2][STREAMS_MAX];
+    for (int of = 0; of < count; of++) {
+        held[of] = load_state(states[of]);
+        schedule first = load_block(data[of]);
+#define STEP(step) prepare(both[0][of], &first, step);
         SIXTEEN(STEP)
 #undef STEP
-        held = add(held, before);
     }
-    store_state(state, held);
-}
-
-/* Take equally many whole blocks of two streams. */
-SHA_NI static void blocks_of_two(uint32_t one_state[8], const uint8_t *one_data, uint32_t other_state[8],
-                                 const uint8_t *other_data, size_t blocks)
-{
-    lane one = load_state(one_state), other = load_state(other_state);
-    for (; blocks > 0; blocks--, one_data += BLOCK_BYTES, other_data += BLOCK_BYTES) {
-        lane one_before = one, other_before = other;
-        schedule one_block = load_block(one_data), other_block = load_block(other_data);
-        call_for(one_data);
-        call_for(other_data);
+    for (size_t block = 0; block < blocks; block++) {
+        sums *now = both[block % 2], *then = both[(block + 1) % 2];
+        size_t next = block + 1 < blocks ? block + 1 : block; /* after the last one there is nothing that may be read */
+        for (int of = 0; of < count; of++) {
+            before[of] = held[of];
+            following[of] = load_block(data[of] + next * BLOCK_BYTES);
+            call_for(data[of] + next * BLOCK_BYTES);
+        }
 #define STEP(step)                                                                                                     \
-    four_rounds(&one, &one_block, step);                                                                               \
-    four_rounds(&other, &other_block, step);                                                                           \
-    if (step < 12) {                                                                                                   \
-        extend(&one_block, step);                                                                                      \
-        extend(&other_block, step);                                                                                    \
-    }
+    for (int of = 0; of < count; of++)                                                                                 \
+        held[of].cdgh = _mm_sha256rnds2_epu32(held[of].cdgh, held[of].abef, now[of][step]);                            \
+    for (int of = 0; of < count; of++)                                                                                 \
+        held[of].abef = _mm_sha256rnds2_epu32(held[of].abef, held[of].cdgh, upper_half(&now[of][step]));               \
+    for (int of = 0; of < count; of++)                                                                                 \
+        prepare(then[of], &following[of], step);
         SIXTEEN(STEP)
 #undef STEP
-        one = add(one, one_before);
-        other = add(other, other_before);
+        for (int of = 0; of < count; of++)
+            held[of] = add(held[of], before[of]);
     }
-    store_state(one_state, one);
-    store_state(other_state, other);
+    for (int of = 0; of < count; of++)
+        store_state(states[of], held[of]);
 }
 
-/* The eight words of a state in general registers. */
-typedef struct {
-    uint32_t a, b, c, d, e, f, g, h;
-} words;
-
-INLINE uint32_t rotate(uint32_t word, int count)
-{
-    return word >> count | word << (32 - count);
-}
-
-INLINE SHA_NI_AND_BMI void one_round(words *held, uint32_t word_and_constant)
-{
-    uint32_t sum1 = rotate(held->e, 6) ^ rotate(held->e, 11) ^ rotate(held->e, 25);
-    uint32_t choice = held->g ^ (held->e & (held->f ^ held->g));
-    uint32_t sum0 = rotate(held->a, 2) ^ rotate(held->a, 13) ^ rotate(held->a, 22);
-    uint32_t majority = (held->a & held->b) ^ (held->c & (held->a ^ held->b));
-    uint32_t rest = held->h + word_and_constant + sum1 + choice;
-    words next = {rest + sum0 + majority, held->a, held->b, held->c, held->d + rest, held->e, held->f, held->g};
-    *held = next;
-}
-
-/* Replace a word of the message schedule that was just used by the one which is used sixteen rounds later. */
-INLINE SHA_NI_AND_BMI void extend_word(uint32_t schedule[16], int round)
-{
-    uint32_t second = schedule[(round + 1) % 16], newest = schedule[(round + 14) % 16];
-    uint32_t sum0 = rotate(second, 7) ^ rotate(second, 18) ^ second >> 3;
-    uint32_t sum1 = rotate(newest, 17) ^ rotate(newest, 19) ^ newest >> 10;
-    schedule[round % 16] += sum0 + schedule[(round + 9) % 16] + sum1;
-}
-
-INLINE void load_words(uint32_t schedule[16], const uint8_t *block)
-{
-    memcpy(schedule, block, BLOCK_BYTES);
-    for (int word = 0; word < 16; word++)
-        schedule[word] = __builtin_bswap32(schedule[word]);
-}
-
-/* Three streams: the first two by SHA-NI, the third in general registers. */
-typedef struct {
-    lane one, other;
-    words third;
-} trio;
-
-/* Take a block of the first two streams, and the next sixteen rounds of the third, whose schedule is extended unless
- * they are its last. */
-INLINE SHA_NI_AND_BMI void quarter(trio *held, const uint8_t *one_data, const uint8_t *other_data,
-                                   uint32_t third_schedule[16], const uint32_t *constants, int is_last)
-{
-    lane one_before = held->one, other_before = held->other;
-    schedule one_block = load_block(one_data), other_block = load_block(other_data);
-    call_for(one_data);
-    call_for(other_data);
-#define STEP(step)                                                                                                     \
-    four_rounds(&held->one, &one_block, step);                                                                         \
-    four_rounds(&held->other, &other_block, step);                                                                     \
-    if (step < 12) {                                                                                                   \
-        extend(&one_block, step);                                                                                      \
-        extend(&other_block, step);                                                                                    \
-    }                                                                                                                  \
-    one_round(&held->third, third_schedule[step] + constants[step]);                                                   \
-    if (!is_last)                                                                                                      \
-        extend_word(third_schedule, step);
-    SIXTEEN(STEP)
-#undef STEP
-    held->one = add(held->one, one_before);
-    held->other = add(held->other, other_before);
-}
-
-/* Take whole blocks of three streams: so many of the third, and SLOWER times as many of each of the others. */
-SHA_NI_AND_BMI static void blocks_of_three(uint32_t one_state[8], const uint8_t *one_data, uint32_t other_state[8],
-                                           const uint8_t *other_data, uint32_t third_state[8],
-                                           const uint8_t *third_data, size_t blocks)
-{
-    trio held = {load_state(one_state), load_state(other_state), {0}};
-    memcpy(&held.third, third_state, sizeof held.third);
-    for (; blocks > 0; blocks--, third_data += BLOCK_BYTES) {
-        words before = held.third;
-        uint32_t third_schedule[16];
-        load_words(third_schedule, third_data);
-        call_for(third_data);
-        for (int turn = 0; turn < SLOWER; turn++, one_data += BLOCK_BYTES, other_data += BLOCK_BYTES)
-            if (turn < SLOWER - 1)
-                quarter(&held, one_data, other_data, third_schedule, ROUND_CONSTANTS + 16 * turn, 0);
-            else
-                quarter(&held, one_data, other_data, third_schedule, ROUND_CONSTANTS + 16 * turn, 1);
-        held.third.a += before.a;
-        held.third.b += before.b;
-        held.third.c += before.c;
-        held.third.d += before.d;
-        held.third.e += before.e;
-        held.third.f += before.f;
-        held.third.g += before.g;
-        held.third.h += before.h;
+/* What is indexed by a constant stays in registers: so each count has its own. */
+#define BLOCKS_OF(count)                                                                                               \
+    SHA_NI static void blocks_of_##count(uint32_t *const states[], const uint8_t *const data[], size_t blocks)         \
+    {                                                                                                                  \
+        blocks_of_each(count, states, data, blocks);                                                                   \
     }
-    store_state(one_state, held.one);
-    store_state(other_state, held.other);
-    memcpy(third_state, &held.third, sizeof held.third);
-}
+BLOCKS_OF(1) BLOCKS_OF(2) BLOCKS_OF(3) BLOCKS_OF(4)
+#undef BLOCKS_OF
+
+static void (*const BLOCKS_OF_COUNT[])(uint32_t *const[], const uint8_t *const[], size_t) = {
+    NULL, blocks_of_1, blocks_of_2, blocks_of_3, blocks_of_4};
 
 /* A stream of which some bytes have been taken; `sha256.py` sets its first state. */
 typedef struct {
@@ -272,96 +184,81 @@ typedef struct {
     uint8_t partial[BLOCK_BYTES];
 } stream;
 
+/* A stream, and the bytes that it takes next. */
 typedef struct {
+    stream *to;
     const uint8_t *data;
     size_t length;
-} bytes;
+} piece;
 
 static size_t partial_length(const stream *of)
 {
     return of->length % BLOCK_BYTES;
 }
 
-/* Take bytes into the block that is not full yet; returns those that are left. */
-static bytes fill_partial(stream *to, bytes from)
+static void skip(piece *of, size_t bytes)
 {
+    of->to->length += bytes;
+    of->data += bytes;
+    of->length -= bytes;
+}
+
+static void take_block(uint32_t state[8], const uint8_t block[BLOCK_BYTES])
+{
+    blocks_of_1(&state, &block, 1);
+}
+
+/* Take bytes into the block that is not full yet. */
+static void fill_partial(piece *of)
+{
+    stream *to = of->to;
     size_t held = partial_length(to);
-    size_t taken = BLOCK_BYTES - held < from.length ? BLOCK_BYTES - held : from.length;
-    if (taken > 0)
-        memcpy(to->partial + held, from.data, taken);
-    to->length += taken;
-    if (taken > 0 && partial_length(to) == 0)
-        blocks_of_one(to->state, to->partial, 1);
-    bytes left = {from.data + taken, from.length - taken};
-    return left;
+    size_t taken = BLOCK_BYTES - held < of->length ? BLOCK_BYTES - held : of->length;
+    if (taken == 0)
+        return;
+    memcpy(to->partial + held, of->data, taken);
+    skip(of, taken);
+    if (partial_length(to) == 0)
+        take_block(to->state, to->partial);
 }
 
-/* A stream, and the bytes that it takes next. */
-typedef struct {
-    stream *to;
-    bytes from;
-} piece;
-
-static size_t whole_blocks(const piece *of)
+/* Take as many whole blocks as all have that have any; returns whether there were some. */
+static int take_blocks(piece pieces[], int count)
 {
-    return of->from.length / BLOCK_BYTES;
-}
-
-static size_t smaller(size_t one, size_t other)
-{
-    return one < other ? one : other;
-}
-
-static void skip(piece *of, size_t blocks)
-{
-    size_t taken = blocks * BLOCK_BYTES;
-    of->from.data += taken;
-    of->from.length -= taken;
-    of->to->length += taken;
-}
-
-static void take_three(piece pieces[STREAMS])
-{
-    size_t blocks = smaller(whole_blocks(&pieces[0]), whole_blocks(&pieces[1])) / SLOWER;
-    blocks = smaller(blocks, whole_blocks(&pieces[2]));
-    blocks_of_three(pieces[0].to->state, pieces[0].from.data, pieces[1].to->state, pieces[1].from.data,
-                    pieces[2].to->state, pieces[2].from.data, blocks);
-    skip(&pieces[0], SLOWER * blocks);
-    skip(&pieces[1], SLOWER * blocks);
-    skip(&pieces[2], blocks);
-}
-
-static void take_two(piece pieces[2])
-{
-    size_t blocks = smaller(whole_blocks(&pieces[0]), whole_blocks(&pieces[1]));
-    blocks_of_two(pieces[0].to->state, pieces[0].from.data, pieces[1].to->state, pieces[1].from.data, blocks);
-    skip(&pieces[0], blocks);
-    skip(&pieces[1], blocks);
-}
-
-/* Take what is left: whole blocks, and the beginning of another. */
-static void take_rest(piece *of)
-{
-    size_t blocks = whole_blocks(of);
-    blocks_of_one(of->to->state, of->from.data, blocks);
-    skip(of, blocks);
-    of->from = fill_partial(of->to, of->from);
+    piece *taking[STREAMS_MAX];
+    uint32_t *states[STREAMS_MAX];
+    const uint8_t *data[STREAMS_MAX];
+    size_t blocks = SIZE_MAX;
+    int found = 0;
+    for (int number = 0; number < count; number++) {
+        size_t whole = pieces[number].length / BLOCK_BYTES;
+        if (whole == 0)
+            continue;
+        taking[found] = &pieces[number];
+        states[found] = pieces[number].to->state;
+        data[found++] = pieces[number].data;
+        blocks = whole < blocks ? whole : blocks;
+    }
+    if (found == 0)
+        return 0;
+    BLOCKS_OF_COUNT[found](states, data, blocks);
+    for (int number = 0; number < found; number++)
+        skip(taking[number], blocks * BLOCK_BYTES);
+    return 1;
 }
 
 static void take(piece pieces[], int count)
 {
     for (int number = 0; number < count; number++) /* complete the blocks that are begun */
         if (partial_length(pieces[number].to) > 0)
-            pieces[number].from = fill_partial(pieces[number].to, pieces[number].from);
-    if (count == STREAMS)
-        take_three(pieces);
-    if (count >= 2)
-        take_two(pieces);
+            fill_partial(&pieces[number]);
+    while (take_blocks(pieces, count))
+        ;
     for (int number = 0; number < count; number++)
-        take_rest(&pieces[number]);
+        fill_partial(&pieces[number]);
 }
 
-/* Tell how many streams at once gain anything on this processor; none if it lacks the instructions. */
+/* Tell how many streams are taken at once at the most; none if this processor lacks the instructions. */
 int sha256_streams(void)
 {
     unsigned int eax, ebx, ecx, edx;
@@ -369,7 +266,7 @@ int sha256_streams(void)
         return 0;
     if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !(ebx & (1u << 29))) /* SHA */
         return 0;
-    return ebx & (1u << 3) && ebx & (1u << 8) ? STREAMS : 2; /* BMI, BMI2 */
+    return STREAMS_MAX;
 }
 
 /* So large is a stream. */
@@ -398,26 +295,25 @@ int sha256_survive_cuts(void)
     return sigaction(SIGBUS, &action, NULL);
 }
 
-/* Take the next bytes of streams, not more than `sha256_streams` says; where there are fewer than three, the last pointers
- * are NULL. The third is best given a quarter of the bytes of the others. Returns 0, or -1 if they could not be had: all
- * are as before then. */
-int sha256_update(stream *one, const uint8_t *one_data, size_t one_length, stream *other, const uint8_t *other_data,
-                  size_t other_length, stream *third, const uint8_t *third_data, size_t third_length)
+/* Take the next bytes of so many streams, of which none is there twice. It is best if they are equally many of each.
+ * Returns 0, or -1 if they could not be had: all are as before then. */
+int sha256_update(const piece asked[], int count)
 {
-    stream *const streams[STREAMS] = {one, other, third};
-    const int count = third != NULL ? 3 : other != NULL ? 2 : 1;
-    stream before[STREAMS];
-    for (int number = 0; number < count; number++)
-        before[number] = *streams[number];
+    piece pieces[STREAMS_MAX];
+    stream before[STREAMS_MAX];
+    if (count < 0 || count > STREAMS_MAX)
+        return -1;
+    for (int number = 0; number < count; number++) {
+        pieces[number] = asked[number];
+        before[number] = *asked[number].to;
+    }
     if (sigsetjmp(way_out, 0)) {
         is_taking = 0;
         for (int number = 0; number < count; number++)
-            *streams[number] = before[number];
+            *asked[number].to = before[number];
         return -1;
     }
     is_taking = 1;
-    piece pieces[STREAMS] = {
-        {one, {one_data, one_length}}, {other, {other_data, other_length}}, {third, {third_data, third_length}}};
     take(pieces, count);
     is_taking = 0;
     return 0;
@@ -431,12 +327,12 @@ void sha256_finish(stream *of, uint8_t digest[32])
     memset(of->partial + held, 0, BLOCK_BYTES - held);
     of->partial[held] = 0x80;
     if (held >= BLOCK_BYTES - LENGTH_BYTES) {
-        blocks_of_one(of->state, of->partial, 1);
+        take_block(of->state, of->partial);
         memset(of->partial, 0, BLOCK_BYTES);
     }
     for (int place = 0; place < LENGTH_BYTES; place++)
         of->partial[BLOCK_BYTES - 1 - place] = (uint8_t)(bits >> (8 * place));
-    blocks_of_one(of->state, of->partial, 1);
+    take_block(of->state, of->partial);
     for (int place = 0; place < 32; place++)
         digest[place] = (uint8_t)(of->state[place / 4] >> (24 - 8 * (place % 4)));
 }
