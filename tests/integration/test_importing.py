@@ -64,7 +64,9 @@ def test_importing_while_the_daemon_runs_and_again_changes_nothing_more(
 
 
 def test_a_dry_run_tells_what_would_be_done_and_changes_nothing(sample: Path, sample_daemon: DaemonProcess) -> None:
+    next(sample.glob("data/images/model_7_*")).write_text("no image")
     offline = import_sample(sample_daemon, sample, "--dry-run")
+    assert offline["image_errors"] == 1
     assert not any(rows for name, rows in dump(sample_daemon.data_dir).items() if name != "alembic_version")
     sample_daemon.start()
     sample_daemon.pause()

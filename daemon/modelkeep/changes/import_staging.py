@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -84,13 +84,28 @@ class ImageStaging:
             needs: what is to be made, of the images of which rows.
             on_done: called with the number of images that are done, after each.
         """
+        await self._each(needs, self._stage_one, on_done)
+
+    async def check(self, needs: Mapping[Need, LegacyRow], on_done: Callable[[int], None]) -> None:
+        """Record images in `errors` as `stage` would, and make nothing; the arguments are as there."""
+        await self._each(needs, self._check_one, on_done)
+
+    async def _each(
+        self,
+        needs: Mapping[Need, LegacyRow],
+        step: Callable[[LegacyRow, Form], Awaitable[None]],
+        on_done: Callable[[int], None],
+    ) -> None:
         waiting = iter(needs.items())
         done = 0
 
         async def work() -> None:
             nonlocal done
             for (_, form), row in waiting:
-                await self._stage_one(row, form)
+                try:
+                    await step(row, form)
+                except ImageError as error:
+                    self.errors.append(Refusal(row.key, row.image, str(error)))
                 done += 1
                 on_done(done)
 
@@ -123,9 +138,12 @@ class ImageStaging:
             else:
                 await to_the_end(self._copy(staged, source, stem))
                 await self._images.check_copy(staged.copied, source)
-        except ImageError as error:
+        except ImageError:
             staged.copied = "" if form is Form.COPY else staged.copied
-            self.errors.append(Refusal(row.key, row.image, str(error)))
+            raise
+
+    async def _check_one(self, row: LegacyRow, _: Form) -> None:
+        await self._images.check(Path(row.image))
 
     async def _copy(self, staged: StagedImage, source: Path, stem: str) -> None:
         # A thread cannot be called off: what it makes has to be known, or nobody would discard it.

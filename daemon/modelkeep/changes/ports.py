@@ -69,6 +69,9 @@ class ImportImages(Protocol):
     def stage_copy(self, source: Path, stem: str) -> str:
         """Copy an image byte for byte into the staging folder and return its name there; raises ImageError."""
 
+    async def check(self, source: Path) -> None:
+        """Raise ImageError when a file does not decode as an image within the limits."""
+
     async def check_copy(self, staged: str, source: Path) -> None:
         """Delete a staged copy that does not decode as an image within the limits, and raise ImageError."""
 

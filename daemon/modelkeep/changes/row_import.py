@@ -1,6 +1,6 @@
 """One import of the rows of a source: what is asked, made ready and taken; `imports.py` has these steps in order."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -84,11 +84,13 @@ class RowImport:
             self._survey = await self._catalogue.survey(*about, content.prepared, again=self._again)
 
     async def rehearse(self, now_ms: int) -> ImportReport:
-        """Return what would become of the rows."""
+        """Return what would become of the rows; their images are looked at, and nothing is made of them."""
         await self.survey()
         await self._look_at_all()
         taken = await self._ask(self._survey.rows, now_ms, self._content.prepared)
-        return await self._report(taken, len(needs_of(taken)), dry_run=True)
+        needs = self._images_of(needs_of(taken))
+        await self._staging.check(needs, lambda done: self._progress(Progress("images", done, len(needs))))
+        return await self._report(taken, len(needs) - len(self._staging.errors), dry_run=True)
 
     async def needs(self, now_ms: int) -> set[Need]:
         """Return what the catalogue would want of the rows' images."""
@@ -101,11 +103,14 @@ class RowImport:
     async def make_ready(self, needs: set[Need]) -> None:
         """Make images ready."""
         self._asked |= needs
-        asked = self._survey.rows.values() if needs else ()
-        rows = {(row.key, form): row for row in asked for form in Form if (row.key, form) in needs}
+        rows = self._images_of(needs)
         if rows:
             self._progress(Progress("images", 0, len(rows)))
             await self._staging.stage(rows, lambda done: self._progress(Progress("images", done, len(rows))))
+
+    def _images_of(self, needs: Set[Need]) -> dict[Need, LegacyRow]:
+        asked = self._survey.rows.values() if needs else ()
+        return {(row.key, form): row for row in asked for form in Form if (row.key, form) in needs}
 
     async def take(self, now_ms: int) -> ImportReport:
         """Take the rows into the catalogue, publish their images, and tell the journal."""

@@ -107,6 +107,14 @@ class ImageStore(ImagePaths):
         write_durably(self._staging / staged, image_chunks(str(source)))
         return staged
 
+    async def check(self, source: Path) -> None:
+        """Make sure that a file decodes as an image within the limits; nothing is written.
+
+        Raises:
+            ImageError: it does not, or it cannot be read.
+        """
+        await self._in_worker(source, check_image, str(source), shown_name(str(source)))
+
     async def check_copy(self, staged: str, source: Path) -> None:
         """Make sure that a staged copy decodes as an image within the limits: what is none is shown to nobody.
 

@@ -178,6 +178,11 @@ class _ImportedImages:
         with _faults_explained():
             return self._images.stage_copy(source, stem)
 
+    async def check(self, source: Path) -> None:
+        """Make sure that a file is an image."""
+        with _faults_explained():
+            await self._images.check(source)
+
     async def check_copy(self, staged: str, source: Path) -> None:
         """Make sure that a staged copy is an image."""
         with _faults_explained():

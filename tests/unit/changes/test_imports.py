@@ -130,6 +130,9 @@ class ImageShelf:
         self.staging.add(name)
         return name
 
+    async def check(self, source: Path) -> None:
+        self._check(source)
+
     async def check_copy(self, staged: str, source: Path) -> None:
         if source.name.startswith("fake"):
             self.staging.remove(staged)
@@ -407,6 +410,14 @@ async def test_a_dry_run_asks_and_changes_nothing() -> None:
     assert (world.shelf.staging, world.shelf.most_at_once) == (set(), 0)
 
 
+async def test_a_dry_run_foretells_which_images_cannot_be_used() -> None:
+    rows = (row("1", claim=HASHES[0], image="bad.png"), row("2", image="bad.gif"), row("3", image="b.png"))
+    rehearsed, report = await World().run(*rows, dry_run=True), await World().run(*rows)
+    assert rehearsed.images_processed == 1
+    assert rehearsed.image_errors == report.image_errors
+    assert rehearsed.counts() == report.counts()
+
+
 async def test_a_image_that_cannot_be_used_keeps_no_row_back() -> None:
     world = World()
     report = await world.run(row("1", claim=HASHES[0], image="bad.png"), row("2", image="bad.gif"))
@@ -592,8 +603,9 @@ def test_every_row_is_counted_once_and_every_usable_image_is_kept(
     assert report.migrated + report.pending + report.updated + report.unchanged + len(report.refusals) == report.rows
     if dry_run:
         assert world.log == []
-        return
     usable = sum(1 for _, image, _ in rows if image and not image.startswith("bad"))
     assert report.images_processed == usable
+    if dry_run:
+        return
     assert len(world.shelf.pending) + len(world.shelf.published) // 3 == usable
     assert world.shelf.staging == set()
