@@ -1,10 +1,11 @@
 """Checks of the catalogue's file: is it whole, and can this version read it?"""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import sqlalchemy as sa
 
+from modelkeep.catalogue.tables import metadata
 from modelkeep.catalogue.upgrade import known_revisions, recorded_revision
 from modelkeep.doctor.findings import FIRST_START, Finding, counted, examples, fine, note, problem, warning
 from modelkeep.doctor.knowledge import size_of, wal_of
@@ -57,7 +58,8 @@ def judge_absence(premises: Premises) -> Finding:
 
 def check_revision(connection: sa.Connection, premises: Premises) -> Finding | None:
     """Return what is to be said when the catalogue is empty, of another version or another program, else None."""
-    tables = set(sa.inspect(connection).get_table_names())
+    inspector = sa.inspect(connection)
+    tables = set(inspector.get_table_names())
     if not tables:
         return judge_absence(premises)
     if "alembic_version" not in tables:
@@ -65,12 +67,24 @@ def check_revision(connection: sa.Connection, premises: Premises) -> Finding | N
         return problem("catalogue", sentence, "move it away, or set another data_dir")
     current, known = recorded_revision(connection), known_revisions()
     if current == known[-1]:
-        return None
+        lacking = list(_lacking(inspector, tables))
+        sentence = f"it lacks {examples(lacking)}, which this version reads: something else has changed it"
+        return problem("catalogue", sentence, _RESTORE) if lacking else None
     if current in known:
         sentence = f"it was written by an older modelkeep (schema {current}); its content is not checked"
         return note("catalogue", sentence, "the next start of the daemon upgrades it, after a backup copy")
     sentence = f"it was written by a newer modelkeep (schema {current})"
     return problem("catalogue", sentence, "install that version, or restore the backup copy beside it")
+
+
+def _lacking(inspector: sa.Inspector, tables: Collection[str]) -> Iterator[str]:
+    """Yield the tables and columns that the code knows and the file has not."""
+    for table in metadata.sorted_tables:
+        if table.name not in tables:
+            yield table.name
+            continue
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        yield from (f"{table.name}.{column.name}" for column in table.columns if column.name not in there)
 
 
 def check_integrity(connection: sa.Connection, size_bytes: int) -> Iterator[Finding]:

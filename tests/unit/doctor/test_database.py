@@ -67,6 +67,18 @@ def test_a_catalogue_of_an_older_modelkeep_is_a_note(house: House, monkeypatch: 
     assert house.wrong() == []
 
 
+def test_what_a_catalogue_lacks_of_its_schema_is_told(house: House) -> None:
+    house.execute(
+        "DROP INDEX ix_contents_image_waits; ALTER TABLE contents DROP COLUMN image_waits; DROP TABLE taken_images"
+    )
+
+    finding = house.the_wrong("catalogue")
+
+    assert finding.severity is Severity.PROBLEM
+    assert "contents.image_waits" in finding.sentence
+    assert "taken_images" in finding.sentence
+
+
 @pytest.mark.parametrize("content", [b"", None])
 def test_a_catalogue_that_is_gone_is_a_problem_only_when_the_journal_knows_of_one(
     house: House, content: bytes | None
