@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelkeep.cli.output import named, plain
-from modelkeep.cli.wording import count, size
+from modelkeep.cli.wording import called, count, size
 
 _NAME_COLUMNS = 100
 _HASH_DIGITS = 12
@@ -27,7 +27,10 @@ def duplicates_view(found: Mapping[str, Any]) -> RenderableType:
 
 def _relative(model: Mapping[str, Any]) -> Text:
     return Text.assemble(
-        plain(f"  {model['sha256'][:_HASH_DIGITS]}  ", "dim"), named(model["name"]), "  ", plain(model["path"])
+        plain(f"  {model['sha256'][:_HASH_DIGITS]}  ", "dim"),
+        named(called(model["name"], model["path"])),
+        "  ",
+        plain(model["path"]),
     )
 
 
@@ -36,7 +39,8 @@ def _headline(row: Mapping[str, Any]) -> Text:
     counts = ", ".join(
         filter(None, [size(row["size_bytes"]), count(len(row["copies"]), "copy", "copies"), _links(row)])
     )
-    return Text.assemble(named(row["name"], "bold", _NAME_COLUMNS), f"  {counts}{freeable}")
+    first = next((path for names in row["copies"] for path in names), "")
+    return Text.assemble(named(called(row["name"], first), "bold", _NAME_COLUMNS), f"  {counts}{freeable}")
 
 
 def _places(row: Mapping[str, Any]) -> Iterator[Text]:

@@ -10,7 +10,7 @@ from rich.text import Text
 from modelkeep.api.sides import comparable
 from modelkeep.cli.output import facts, named, plain, table
 from modelkeep.cli.sources_view import sources_parts
-from modelkeep.cli.wording import count, local_time, size
+from modelkeep.cli.wording import called, count, local_time, size
 
 _HASH_DIGITS = 12
 _HASH_DIGITS_MIN = 8
@@ -37,7 +37,7 @@ def models_table(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
     for row in rows:
         made.add_row(
             plain(row["sha256"][: _HASH_DIGITS if is_wide else _HASH_DIGITS_MIN], "dim"),
-            named(row["name"], columns=_NAME_COLUMNS),
+            named(called(row["name"], row["path"]), columns=_NAME_COLUMNS),
             named(row["type"], columns=_TYPE_COLUMNS),
             size(row["size_bytes"]),
             *([str(row.get("images_count", ""))] if is_wide else []),
@@ -50,9 +50,9 @@ def model_view(details: Mapping[str, Any]) -> RenderableType:
     """Return everything that is known about a model."""
     model = details["model"]
     known = comparable({**details, **model})
-    name = known.pop("name", "")
+    known.pop("name", None)
     parts: list[RenderableType] = [
-        named(name, "bold"),
+        named(called(model["name"], model["path"]), "bold"),
         facts(
             [
                 ("sha256", model["sha256"]),
@@ -113,7 +113,7 @@ def _siblings(details: Mapping[str, Any]) -> list[RenderableType]:
             state.append(", taken over from", style="dim")
         made.add_row(
             plain(sibling["sha256"][:_HASH_DIGITS], "dim"),
-            named(sibling["name"], columns=_NAME_COLUMNS),
+            named(called(sibling["name"], sibling["path"]), columns=_NAME_COLUMNS),
             plain(sibling["path"]),
             state,
         )
@@ -147,7 +147,7 @@ def purge_table(known: Sequence[Mapping[str, Any]]) -> Table:
         model = details["model"]
         made.add_row(
             plain(model["sha256"][:_HASH_DIGITS], "dim"),
-            named(model["name"], columns=_NAME_COLUMNS),
+            named(called(model["name"], model["path"]), columns=_NAME_COLUMNS),
             str(len(details["images"])),
             str(len(model["tags"])),
             named(model["path"]),
@@ -159,7 +159,7 @@ def purged_lines(purged: Sequence[Mapping[str, Any]]) -> list[Text]:
     """Return a line about each model that was forgotten."""
     return [
         Text.assemble(
-            named(details["model"]["name"] or details["model"]["path"]),
+            named(called(details["model"]["name"], details["model"]["path"])),
             " is forgotten, with ",
             count(len(details["images"]), "image"),
             " and ",

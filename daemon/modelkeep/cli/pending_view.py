@@ -10,7 +10,7 @@ from rich.text import Text
 from modelkeep.api.sides import comparable
 from modelkeep.cli.outcomes import effects
 from modelkeep.cli.output import facts, named, plain, table
-from modelkeep.cli.wording import count, moment, shortened, size
+from modelkeep.cli.wording import called, count, moment, shortened, size
 from modelkeep.domain.naming import in_brief
 
 _STATE_STYLES = {"conflict": "yellow", "failed": "red", "missing": "yellow"}
@@ -28,7 +28,7 @@ def pending_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         made.add_row(
             str(row["id"]),
             plain(row["state"], _STATE_STYLES.get(row["state"], "")),
-            named(row["name"] or base_name(row["path"]), columns=_NAME_COLUMNS),
+            named(called(row["name"], row["path"]), columns=_NAME_COLUMNS),
             named(row["type"], columns=_TYPE_COLUMNS),
             size(row["size_bytes"]) if row["size_bytes"] else "",
             # What tells rows apart comes last in it: which file, what differs.
@@ -70,11 +70,6 @@ def how_to_resolve(details: Mapping[str, Any], command: Callable[..., str]) -> R
         facts([(f"  {strategy}", plain(effect)) for strategy, effect in effects(details).items()]),
         Text(f"Choose one: {resolve}", style="cyan"),
     )
-
-
-def base_name(path: str) -> str:
-    """Return the last part of a path."""
-    return path.rsplit("/", 1)[-1]
 
 
 def _facts(pending: Mapping[str, Any], now_ms: int) -> list[tuple[str, RenderableType]]:

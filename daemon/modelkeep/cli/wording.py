@@ -28,6 +28,11 @@ def shortened(text: str, length: int) -> str:
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
+def called(name: str, path: str) -> str:
+    """Return what tells a model or a row from others: its name, or its file's if that is blank."""
+    return name if name.strip() else path.rsplit("/", 1)[-1]
+
+
 def size(size_bytes: float) -> str:
     """Return a number of bytes in decimal units, as disks are sold and as file managers show it."""
     if size_bytes < 1000:

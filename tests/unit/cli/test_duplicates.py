@@ -46,6 +46,14 @@ def test_each_content_is_a_row_with_its_places_and_the_total_stands_last(cli: Cl
     )
 
 
+def test_a_content_whose_name_is_blank_goes_by_its_first_file(cli: Cli, daemon: Any) -> None:
+    daemon.answer(
+        "GET", "/api/duplicates", shapes.duplicates([Duplicate(Model(SHA), copies=(("/m/l.pt", "/m/k.pt"),))])
+    )
+
+    assert cli("duplicates").stdout.splitlines()[0] == "l.pt  0 B, 1 copy, 1 hard link"
+
+
 def test_json_is_what_the_daemon_says(cli: Cli, daemon: Any) -> None:
     daemon.answer("GET", "/api/duplicates", shapes.duplicates(FOUND))
 

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def test_one_model_is_shown_with_all_that_is_known(cli: Cli, daemon: Any) -> Non
     assert "missing, hash not confirmed yet" in result.stdout
     assert daemon.asked[0] == ("GET", "/api/models/find", {"q": "a.ckpt"})
     assert json.loads(cli("models", "show", "a.ckpt", "--json").stdout) == shapes.model_details(DETAILS)
+
+
+def test_a_model_whose_name_is_blank_goes_by_its_file(cli: Cli, daemon: Any) -> None:
+    nameless = replace(DETAILS, model=MODEL.evolve(name=" "))
+    daemon.answer("GET", "/api/models", {"models": [shapes.model_listed(nameless.model, 1)]})
+    daemon.answer("GET", "/api/models/find", {"models": [shapes.model_found(nameless.model)]})
+    daemon.answer("GET", f"/api/models/{SHA}/details", shapes.model_details(nameless))
+    file_name = MODEL.path.rpartition("/")[2]
+
+    assert file_name in cli("models", "list").stdout
+    assert cli("models", "show", SHA).stdout.splitlines()[0] == file_name
 
 
 def test_a_relative_path_is_made_absolute(

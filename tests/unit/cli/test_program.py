@@ -120,7 +120,15 @@ def test_the_daemon_tells_where_it_is_and_stops_when_asked(config: Path) -> None
 
 @pytest.mark.parametrize("arguments", [["status"], ["models", "list"], ["pending", "list"], ["journal"]])
 def test_names_reach_a_terminal_that_knows_only_ascii(config: Path, arguments: list[str], daemon: Any) -> None:
-    model = {"sha256": "a" * 64, "name": "水彩\udcff", "type": "", "size_bytes": 1, "images_count": 0, "tags": []}
+    model = {
+        "sha256": "a" * 64,
+        "name": "水彩\udcff",
+        "path": "/m/a.pt",
+        "type": "",
+        "size_bytes": 1,
+        "images_count": 0,
+        "tags": [],
+    }
     daemon.answer("GET", "/api/models", {"models": [model]})
     daemon.answer("GET", "/api/pending", {"pending": []})
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}

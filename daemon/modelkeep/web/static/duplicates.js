@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { copyButton } from "./copying.js";
 import { carryOut, el, empty, fill } from "./dom.js";
 import { onConnection } from "./events.js";
-import { counted, size } from "./format.js";
+import { called, counted, size } from "./format.js";
 
 const SHOWN_AT_ONCE = 100;
 
@@ -44,7 +44,7 @@ const shownFamily = (models) =>
           "li",
           { class: "file" },
           el("span", { class: "small number soft" }, size(size_bytes)),
-          el("span", { dir: "auto" }, el("a", { href: `/model/${sha256}` }, name || "Without a name"), el("span", { class: "small soft path" }, ` ${path}`)),
+          el("span", { dir: "auto" }, el("a", { href: `/model/${sha256}` }, called({ name, path })), el("span", { class: "small soft path" }, ` ${path}`)),
           copyButton("the path", () => path),
         ),
       ),
@@ -80,7 +80,7 @@ function shownDuplicate(item) {
     el(
       "div",
       { class: "row" },
-      el("h2", { dir: "auto" }, el("a", { href: `/model/${item.sha256}` }, item.name.trim() || "Without a name")),
+      el("h2", { dir: "auto" }, el("a", { href: `/model/${item.sha256}` }, called({ name: item.name, path: item.copies.flat().at(0) ?? "" }))),
       item.type && el("span", { class: "mark" }, item.type),
       el("p", { class: "end" }, freeable(item)),
     ),
