@@ -46,6 +46,9 @@ class StandInHashing:
         """Return how many more files of a device it takes now, see `Hashing.room`."""
         return 0 if self._looking else self._earnest.room(device, soon=soon)
 
+    def make_ready(self, files: int) -> None:
+        """Prepare for nothing: which files are stand-ins is not known yet."""
+
     def submit(self, batch: HashBatch, deliver: Deliver) -> None:
         """Hash files, see `Hashing.submit`."""
         self._looking.add(asyncio.ensure_future(self._submit(batch, deliver)))
@@ -94,12 +97,17 @@ class GatedHashing:
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
+        self.expected: list[int] = []
         self.begun: list[str] = []
         self.running: dict[str, Callable[[Digest | HashError | NoWorkers], None]] = {}
 
     def room(self, device: int, *, soon: bool) -> int:  # noqa: ARG002 - the port's
         """Return how many more files it takes now."""
         return self.workers - len(self.running)
+
+    def make_ready(self, files: int) -> None:
+        """Note for how many files one is to be prepared."""
+        self.expected.append(files)
 
     def submit(self, batch: HashBatch, deliver: Deliver) -> None:
         """Hold files until the test ends the reading of each.

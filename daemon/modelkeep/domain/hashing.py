@@ -108,6 +108,9 @@ class Hashing(Protocol):
     def room(self, device: int, *, soon: bool) -> int:
         """Return how many more files of a device it takes now, of those that are for soon or of others."""
 
+    def make_ready(self, files: int) -> None:
+        """Prepare for so many files at once, which will probably be submitted soon."""
+
     def submit(self, batch: HashBatch, deliver: Deliver) -> None:
         """Hash files; every one of them is delivered exactly once."""
 

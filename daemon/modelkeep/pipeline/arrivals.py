@@ -33,10 +33,16 @@ class Arrivals:
         self, rows: Sequence[tuple[PendingImport | DueRow, Fingerprint]], priority: Priority, *, closed: bool
     ) -> None:
         """Settle rows that were found by an event (priority `NEW`), by a scan or by the sweep."""
+        expected: list[tuple[str, Fingerprint]] = []
         for row, fingerprint in rows:
+            is_new = row.id not in self.jobs.rows
             job = self._job_of(row, priority)
             if job is not None:
                 self._stages.settling.put(job, closed=closed, age_seconds=_age_seconds(fingerprint, priority))
+                # What has failed before may do so again; what is still being written is read when that has an end.
+                if not job.attempts and (is_new or closed):
+                    expected.append((job.path, fingerprint))
+        self._stages.hashing.expect(expected)
 
     def _job_of(self, row: PendingImport | DueRow, priority: Priority) -> Job | None:
         """Return the job of a row, if it is to settle now."""

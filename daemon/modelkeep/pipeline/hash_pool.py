@@ -72,6 +72,10 @@ class _Slot:
         self.came_on_at = 0.0
         self.idle: asyncio.TimerHandle | None = None
 
+    def unreadiness(self) -> int:
+        """Return how far it is from reading: 0 where its process has begun, 2 where that is still to be started."""
+        return 2 - (self.process is not None) - self.has_begun
+
     def room(self, device: int, *, soon: bool) -> int:
         """Return for how many more files of a device it has room."""
         if self.files and self.device != device:
@@ -141,6 +145,15 @@ class HashPool:
         """Return how many more files of a device are taken now, see `Hashing.room`."""
         return max(slot.room(device, soon=soon) for slot in self._slots)
 
+    def make_ready(self, files: int) -> None:
+        """Start processes, see `Hashing.make_ready`; without work they stay as long as after it."""
+        idle = sorted((slot for slot in self._slots if not slot.files), key=_Slot.unreadiness)
+        for slot in idle[:files]:
+            if slot.process is None:
+                self._start(slot)
+            elif slot.has_begun:
+                self._rest(slot)
+
     def submit(self, batch: HashBatch, deliver: Deliver) -> None:
         """Hash files, see `Hashing.submit`."""
         slot = self._slot_for(batch)
@@ -162,13 +175,21 @@ class HashPool:
     def _slot_for(self, batch: HashBatch) -> _Slot:
         """Choose who reads files: a process that has nothing to do first, then the one with the least in hand.
 
+        Of those that have nothing to do one that is there comes before one that is still to be started.
+
         Where no two files may be read at once, what is for soon goes to the one that would else read on.
         """
         goes_along = batch.soon and batch.one_by_one
 
-        def rank(slot: _Slot) -> tuple[bool, bool, int, int]:
+        def rank(slot: _Slot) -> tuple[bool, bool, int, int, int]:
             is_apart = goes_along and not (slot.large and slot.device == batch.device)
-            return not slot.room(batch.device, soon=batch.soon), is_apart, slot.bytes, len(slot.files)
+            return (
+                not slot.room(batch.device, soon=batch.soon),
+                is_apart,
+                slot.bytes,
+                len(slot.files),
+                slot.unreadiness(),
+            )
 
         return min(self._slots, key=rank)
 
@@ -253,6 +274,8 @@ class HashPool:
             self._rest(slot)
 
     def _rest(self, slot: _Slot) -> None:
+        if slot.idle is not None:
+            slot.idle.cancel()
         slot.idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._end, slot)
 
     def _end(self, slot: _Slot) -> None:

@@ -5,7 +5,7 @@ import heapq
 import itertools
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -131,6 +131,21 @@ class HashStage:
     def hashing(self) -> Collection[Job]:
         """The files that the hasher has in hand."""
         return self._hashing.keys()
+
+    def expect(self, files: Iterable[tuple[str, Fingerprint]]) -> None:
+        """Have processes start for files that will be queued soon, unless their reading has to wait for anything.
+
+        Args:
+            files: paths, and what lies there.
+        """
+        if self._resting or self.stopping or self.paused or self.stepped_back or self._suspects:
+            return
+        readers: Counter[int] = Counter()
+        for path, fingerprint in files:
+            if readers[fingerprint.device] < medium_of(fingerprint.device, os.path.dirname(path)).readers:
+                readers[fingerprint.device] += 1
+        if readers:
+            self._hasher.make_ready(readers.total())
 
     def put(self, job: Job, fingerprint: Fingerprint) -> None:
         """Queue a file; one that is queued already gets its new priority."""

@@ -227,6 +227,25 @@ async def test_workers_that_have_nothing_to_do_end_and_come_back(model: Path) ->
     await pool.close()
 
 
+async def test_workers_are_made_ready_for_as_many_files_as_they_are_and_end_when_none_comes() -> None:
+    pool = HashPool(WORKERS, step_back=False, idle_seconds=0.1)
+    before = set(workers())
+    pool.make_ready(WORKERS + 1)
+    await wait_until_async(lambda: len(set(workers()) - before) == WORKERS, what="all workers to be started")
+    await wait_until_async(lambda: set(workers()) <= before, what="the workers to end")
+    await pool.close()
+
+
+async def test_a_worker_that_was_made_ready_is_the_one_that_reads(model: Path) -> None:
+    pool = HashPool(WORKERS, step_back=False)
+    before = set(workers())
+    for _ in range(WORKERS + 1):
+        pool.make_ready(1)
+        await digest_of(pool, file(model), 300_000)
+    assert len(set(workers()) - before) == 1
+    await pool.close()
+
+
 async def test_many_small_files_go_to_one_worker_and_come_back_together(tmp_path: Path) -> None:
     pool = HashPool(1, step_back=False)
     names = [f"{number}.pt" for number in range(100)]

@@ -97,6 +97,20 @@ def rotating_disks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "medium_of", lambda device, _: ROTATING if device in (DISK, OTHER_DISK) else FAST)
 
 
+class TestExpecting:
+    @pytest.mark.usefixtures("rotating_disks")
+    async def test_it_is_prepared_for_no_more_files_than_their_disks_bear_readers(self, bench: Bench) -> None:
+        bench.stage.expect([(path, print_of(path, device)) for path in "abc" for device in (DISK, OTHER_DISK)])
+        bench.stage.expect([(path, print_of(path)) for path in "abc"])
+        assert bench.pool.expected == [2, 3]
+
+    async def test_nothing_is_prepared_where_nothing_would_be_begun(self, bench: Bench) -> None:
+        bench.stage.expect([])
+        bench.stage.paused = True
+        bench.stage.expect([("a", print_of("a"))])
+        assert bench.pool.expected == []
+
+
 class TestOrder:
     async def test_the_more_urgent_goes_first_and_of_equals_the_one_that_came_first(self, bench: Bench) -> None:
         bench.put("running")

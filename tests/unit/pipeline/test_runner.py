@@ -286,6 +286,18 @@ class TestTheWayOfAFile:
         assert line.touched == [row.path]
         assert not line.pipeline.will_look_again
 
+    async def test_its_reading_is_prepared_when_it_is_seen_first_and_when_its_writer_is_done(
+        self, make_line: MakeLine
+    ) -> None:
+        line = make_line(60.0)
+        row = await line.found("a.pt", b"proves nothing")
+        fingerprint = fingerprint_of(row.path)
+        assert fingerprint is not None
+        assert line.pool.expected == [1]
+        for closed in (False, False, True):
+            line.pipeline.enqueue([(row, fingerprint)], Priority.NEW, closed=closed)
+        assert line.pool.expected == [1, 1]
+
     async def test_a_file_that_waits_to_be_read_is_looked_at_then(self, make_line: MakeLine) -> None:
         line = make_line(60.0)
         row = await line.found("a.ckpt", b"a")
