@@ -15,6 +15,12 @@ def write_archive(path: Path, archive: Archive, image: ReadFile, pending_image: 
         return new.write(image, pending_image, "a test", 1)
 
 
+def whole(archive: Archive) -> Archive:
+    """Return an archive of which all is in memory."""
+    models, pending = tuple(archive.models), tuple(archive.pending)
+    return Archive(archive.tags, models, pending, tuple(archive.sources), tuple(archive.contents))
+
+
 async def known_to(catalogue: Catalogue) -> Archive:
     """Return what an archive would hold of all that a catalogue knows."""
     read: list[Archive] = []

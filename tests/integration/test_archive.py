@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.archives import whole
 from tests.daemon_process import DaemonProcess
 from tests.image_files import png
 from tests.integration.conftest import DaemonMaker
@@ -47,8 +48,7 @@ def fill(daemon: DaemonProcess, models: Path) -> str:
 def archived(daemon: DaemonProcess, path: Path) -> Archive:
     daemon.must("export", "archive", str(path))
     with ArchiveFile(path) as packed:
-        archive = packed.read()
-        return replace(archive, sources=tuple(archive.sources), contents=tuple(archive.contents))
+        return whole(packed.read())
 
 
 def without_the_machine(archive: Archive) -> Archive:

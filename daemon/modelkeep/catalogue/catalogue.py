@@ -224,7 +224,7 @@ class Catalogue:
     archived = _reads(archived.archived)
     wanted_of_archive = _reads(archive_taking.wanted_images)
     kept_of_archive = _reads(archive_records.kept_wanted)
-    fresh_rows_of_archive = _reads(archive_rows.fresh_rows)
+    rows_of_archive = _reads(archive_rows.wanted_rows)
     take_archive = _writes(archive_taking.take_archive)
 
     # Questions

@@ -9,18 +9,17 @@ from modelkeep.domain.values import Action, Record
 def planned(taken: TakenArchive) -> Planned:
     """Return what an import of an archive does: each model with images to publish can be resumed by itself."""
     plans: list[Record] = []
-    records: list[Record] = []
     committed: list[Committed] = []
     failed: list[Record] = []
     for model in taken.models:
-        facts = _facts(model)
         if not model.migration:
-            records.append((_ending(model), facts))
             continue
+        facts = _facts(model)
         files = [dict(file.as_json()) for file in model.files]
         plans.append(("migration.planned", {**facts, "strategy": "auto", "files": files}))
         failed.append(("migration.failed", facts))
         committed.append(Committed(model.migration, model.sha256, model.files, ending=[(_ending(model), facts)]))
+    records = ((_ending(model), _facts(model)) for model in taken.models if not model.migration)
     return Planned(plans, records, committed, failed)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,7 @@ class ArchiveStaging:
         self.staged = Staged()
 
     async def stage(
-        self, models: Sequence[ArchivedModel], wanted: WantedImages, on_done: Callable[[int], None]
+        self, models: Iterable[ArchivedModel], wanted: WantedImages, on_done: Callable[[int], None]
     ) -> None:
         """Make images ready; one that is damaged is recorded as an error and left out.
 
@@ -93,10 +93,10 @@ class ArchiveStaging:
         self._images.discard(self._made)
 
     def _works(
-        self, models: Sequence[ArchivedModel], wanted: WantedImages, scratch: Path
+        self, models: Iterable[ArchivedModel], wanted: WantedImages, scratch: Path
     ) -> Iterator[Coroutine[Any, Any, None]]:
         staged = self.staged
-        for model in models:
+        for model in models if wanted.numbers else ():
             for seq in wanted.numbers.get(model.sha256, ()):
                 yield self._stage_image(model, seq, scratch)
         for row in wanted.rows:

@@ -13,7 +13,7 @@ from modelkeep.changes.ports import Records
 from modelkeep.changes.protocol import Change, Changes, Planned, to_the_end
 from modelkeep.disk.files import fingerprints_of
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.domain.archive import Archive
+from modelkeep.domain.archive import Archive, ArchivedModel, ArchivedRow
 from modelkeep.domain.archive_taking import SOURCE, TakenArchive
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.legacy import Refusal
@@ -21,7 +21,7 @@ from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import Action
 from modelkeep.errors import JournalError, ModelkeepError
 from modelkeep.images.store import ImageStore
-from modelkeep.importers.archive_file import ArchiveFile
+from modelkeep.importers.archive_file import ArchiveFile, Reread
 from modelkeep.importers.report import ImportReport, Progress
 
 
@@ -80,11 +80,10 @@ class ArchiveImports:
         progress(Progress("reading"))
         with await asyncio.to_thread(ArchiveFile, source) as packed:
             try:
-                archive = await asyncio.to_thread(packed.read)
+                archive, paths = await asyncio.to_thread(_read, packed, path_map)
             except asyncio.CancelledError:
                 packed.call_off()
                 raise
-            paths = {path_map.apply(path) for path in _paths(archive)}
             on_disk = await self._looks.found(fingerprints_of, paths)
             read = _Read(source, packed, archive, path_map, on_disk)
             if dry_run:
@@ -123,10 +122,9 @@ class ArchiveImports:
         return _report(whole, taken, len(staging.staged), staging.staged.errors)
 
     async def _wanted(self, read: _Read) -> WantedImages:
-        rows = await self._catalogue.fresh_rows_of_archive(read.archive, read.path_map)
         return WantedImages(
             await self._catalogue.wanted_of_archive(read.archive),
-            [row for row in rows if row.image],
+            await self._catalogue.rows_of_archive(read.archive, read.path_map),
             await self._catalogue.kept_of_archive(read.archive, read.path_map),
         )
 
@@ -153,30 +151,33 @@ class ArchiveImports:
             self._images.sync_pending()
 
 
-def _paths(archive: Archive) -> set[str]:
-    located = {location.path for model in archive.models for location in model.locations}
-    return located | {row.path for row in archive.pending}
+def _read(packed: ArchiveFile, path_map: PathMap) -> tuple[Archive, set[str]]:
+    """Return what an archive says, and the paths here at which its files may lie."""
+    paths: set[str] = set()
+
+    def see(value: ArchivedModel | ArchivedRow) -> None:
+        located = value.locations if isinstance(value, ArchivedModel) else (value,)
+        paths.update(path_map.apply(each.path) for each in located)
+
+    return packed.read(see), paths
 
 
 def _without_damaged(archive: Archive, staged: Staged) -> Archive:
     """Return an archive without the images that turned out to be damaged."""
     damaged = {refusal.key for refusal in staged.errors}
-    models = tuple(
-        replace(
-            model,
-            images=tuple(image for image in model.images if (model.sha256, image.seq) in staged.images),
-        )
-        if model.sha256 in damaged
-        else model
-        for model in archive.models
-    )
-    return replace(archive, models=models)
+
+    def whole(model: ArchivedModel) -> ArchivedModel:
+        if model.sha256 not in damaged:
+            return model
+        images = tuple(image for image in model.images if (model.sha256, image.seq) in staged.images)
+        return replace(model, images=images)
+
+    return replace(archive, models=Reread(lambda: map(whole, archive.models), len(archive.models)))
 
 
 def _report(
     read: _Read, taken: TakenArchive, images: int, errors: Sequence[Refusal] = (), *, dry_run: bool = False
 ) -> ImportReport:
-    asked = sum(1 for model in taken.models if model.asks is not None)
     held = [
         Refusal("", path, "what the archive says otherwise of its model is not taken: another row waits there")
         for path in taken.held
@@ -184,14 +185,14 @@ def _report(
     archive, refusals = read.archive, read.packed.refusals
     rows = len(archive.models) + len(archive.pending) + len(archive.sources)
     migrated = sum(1 for model in taken.models if model.action is not Action.CONFLICTED)
-    others = rows - migrated - asked - taken.rows - taken.records
+    others = rows - migrated - taken.asked - taken.rows - taken.records
     return ImportReport(
         SOURCE,
         str(read.source),
         dry_run,
         rows=rows + len(refusals),
         migrated=migrated,
-        pending=taken.rows + asked,
+        pending=taken.rows + taken.asked,
         updated=taken.records,
         unchanged=max(0, others),
         images_processed=images,

@@ -162,11 +162,11 @@ class ArchivedContent:
 
 @frozen
 class Archive:
-    """All of it but the bytes of images; `sources` and `contents` may be read anew whenever they are gone through."""
+    """All of it but the bytes of images; whatever but tags may be read anew whenever it is gone through."""
 
     tags: tuple[LegacyTag, ...] = ()
-    models: tuple[ArchivedModel, ...] = ()
-    pending: tuple[ArchivedRow, ...] = ()
+    models: Collection[ArchivedModel] = ()
+    pending: Collection[ArchivedRow] = ()
     sources: Collection[ArchivedRecord] = ()
     contents: Collection[ArchivedContent] = ()
 

@@ -1,7 +1,7 @@
 """What an archive changes in a catalogue that may know some of it already: decided without a database. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modelkeep.domain.archive import ArchivedImage, ArchivedModel
 from modelkeep.domain.images import QUALITIES, image_name
@@ -47,13 +47,21 @@ class TakenModel:
     migration: str = ""
     differing: tuple[str, ...] = ()
 
+    @property
+    def as_told(self) -> "TakenModel":
+        """The same without what only the catalogue is told: of an archive all of these are in memory."""
+        return replace(self, model=None, tags=(), rows=(), asks=None)
+
 
 @dataclass(frozen=True, slots=True)
 class TakenArchive:
-    """What an archive changed: its models, and how much of the rest; at paths in `held` another row waits already."""
+    """What an archive changed: its models, as they are told, and how much of the rest.
+
+    The owner is `asked` about so many of the models; at paths in `held` another row waits already.
+    """
 
     models: tuple[TakenModel, ...] = ()
-    unchanged: int = 0
+    asked: int = 0
     rows: int = 0
     records: int = 0
     pending_images: Mapping[str, str] = field(default_factory=dict)

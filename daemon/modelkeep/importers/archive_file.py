@@ -22,20 +22,22 @@ from modelkeep.domain.archive import (
     TAGS,
     VERSION,
     Archive,
+    ArchivedModel,
+    ArchivedRow,
 )
 from modelkeep.domain.archive_lines import NotAnArchive, content_of, model_of, record_of, row_of, tag_of
 from modelkeep.domain.images import SOURCE_BYTES
 from modelkeep.domain.legacy import Refusal
 from modelkeep.domain.values import JsonObject
 from modelkeep.errors import ImageError, SourceError
-from modelkeep.importers.loose_json import is_deep
+from modelkeep.importers.loose_json import DEPTH_MAX, is_deep
 from modelkeep.importers.sqlite_copy import unreadable
 
-TEXT_BYTES_MAX = 512 * 2**20
-"""Of all lines together of the members that are in memory."""
+TAGS_BYTES_MAX = 512 * 2**20
+"""Of the lines of the one member that is in memory."""
 
-SOURCES_BYTES_MAX = 8 * 2**30
-"""Of all lines of another member: these are in memory a few at a time."""
+MEMBER_BYTES_MAX = 8 * 2**30
+"""Of the lines of another member: these are in memory a few at a time."""
 
 LINE_BYTES_MAX = 64 * 2**20
 MANIFEST_BYTES_MAX = 2**20
@@ -44,6 +46,10 @@ _KEY_WITHIN_BYTES = 2**16
 MEMBERS_MAX = 3_000_000
 
 T = TypeVar("T")
+
+
+def _see_nothing(_: object) -> None:
+    """Look at nothing."""
 
 
 class ArchiveFile:
@@ -56,7 +62,7 @@ class ArchiveFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._packed = self._opened()
-        self._left = TEXT_BYTES_MAX
+        self._left = TAGS_BYTES_MAX
         self._is_called_off = False
         self._too_long: dict[int, Refusal] = {}
 
@@ -66,18 +72,21 @@ class ArchiveFile:
     def __exit__(self, *_: object) -> None:
         self._packed.close()
 
-    def read(self) -> Archive:
-        """Return what it says, all of it looked at; what other tools say is read anew whenever it is gone through.
+    def read(self, see: Callable[[ArchivedModel | ArchivedRow], None] = _see_nothing) -> Archive:
+        """Return what it says, all of it looked at; whatever but tags is read anew whenever it is gone through.
+
+        Args:
+            see: called with each model and each row while they are looked at.
 
         Raises:
             SourceError: it is no archive of a version that is known, or not as it was made.
         """
         digests = self._manifest()
-        self._left = TEXT_BYTES_MAX
+        self._left = TAGS_BYTES_MAX
         return Archive(
             tuple(self._values(TAGS, digests, tag_of)),
-            tuple(self._values(MODELS, digests, model_of)),
-            tuple(self._values(PENDING, digests, row_of)),
+            self._reread(MODELS, digests, model_of, see),
+            self._reread(PENDING, digests, row_of, see),
             self._reread(SOURCES, digests, record_of),
             self._reread(CONTENTS, digests, content_of),
         )
@@ -87,12 +96,22 @@ class ArchiveFile:
         """What it says of one thing another tool knows at such length that it is left out."""
         return list(self._too_long.values())
 
-    def _reread(self, name: str, digests: Mapping[str, Any], make: Callable[[JsonObject], T]) -> "Reread[T]":
+    def _reread(
+        self,
+        name: str,
+        digests: Mapping[str, Any],
+        make: Callable[[JsonObject], T],
+        see: Callable[[T], None] = _see_nothing,
+    ) -> "Reread[T]":
         def values() -> Iterator[T]:
-            self._left = SOURCES_BYTES_MAX
+            self._left = MEMBER_BYTES_MAX
             return self._values(name, digests, make)
 
-        return Reread(values)
+        count = 0
+        for value in values():
+            see(value)
+            count += 1
+        return Reread(values, count)
 
     def call_off(self) -> None:
         """Have whoever reads it in another thread end with its next line."""
@@ -209,11 +228,12 @@ class Reread(Collection[T]):
 
     Args:
         values: reads them.
+        count: how many they are.
     """
 
-    def __init__(self, values: Callable[[], Iterator[T]]) -> None:
+    def __init__(self, values: Callable[[], Iterator[T]], count: int) -> None:
         self._values = values
-        self._count = sum(1 for _ in values())
+        self._count = count
 
     def __iter__(self) -> Iterator[T]:
         return self._values()
@@ -247,7 +267,8 @@ def _too_long(beginning: bytes, place: str) -> Refusal:
 
 def _object(line: bytes) -> JsonObject:
     value = json.loads(line, parse_constant=_refuse)
-    if not isinstance(value, dict) or is_deep(value):
+    may_be_deep = line.count(b"{") + line.count(b"[") > DEPTH_MAX
+    if not isinstance(value, dict) or (may_be_deep and is_deep(value)):
         raise NotAnArchive("it is no object, or nested too deep")
     return value
 

@@ -11,12 +11,14 @@ from tests.archives import known_to
 from tests.libraries import sha256_of
 
 from modelkeep.catalogue.catalogue import Catalogue
-from modelkeep.catalogue.store import archive_records
+from modelkeep.catalogue.store import archive_records, archive_taking
 from modelkeep.catalogue.store import archived as store_archived
-from modelkeep.domain.archive import MODELS, PENDING, SOURCES, Archive, Members
+from modelkeep.domain.archive import MODELS, PENDING, SOURCES, Archive, ArchivedModel, Members
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.knowledge import Meaning
 from modelkeep.domain.naming import PathMap
+from modelkeep.errors import SourceError
+from modelkeep.importers.archive_file import Reread
 
 from .conftest import NOW, A, B, hashed, the_model
 from .test_adoption import HERO, SIDECAR, adopt, attach, claim, edit, record
@@ -26,8 +28,14 @@ OTHER = "/other/hero.safetensors"
 
 @pytest.fixture
 def other(tmp_path: Path, fresh_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
-    """The catalogue of another machine, which takes records in one by one."""
-    monkeypatch.setattr(archive_records, "RECORDS_AT_ONCE", 1)
+    """The catalogue of another machine, which takes everything in one by one."""
+    for module, name in (
+        (archive_records, "RECORDS_AT_ONCE"),
+        (archive_taking, "MODELS_AT_ONCE"),
+        (archive_taking, "ROWS_AT_ONCE"),
+        (archive_taking, "CONTENTS_AT_ONCE"),
+    ):
+        monkeypatch.setattr(module, name, 1)
     opened = Catalogue(Path(shutil.copy(fresh_file, tmp_path / "other.db")))
     yield opened
     opened.close()
@@ -66,6 +74,21 @@ async def test_records_of_one_place_come_back_apart_each_with_its_content(
     assert said(await known_to(other)) == said(archive)
     assert await take(other, archive) == (0, 0)
     assert said(await known_to(other)) == said(archive)
+
+
+async def test_an_archive_that_cannot_be_read_to_its_end_any_more_leaves_nothing(
+    catalogue: Catalogue, other: Catalogue
+) -> None:
+    archive = await archived(catalogue)
+
+    def cut() -> Iterator[ArchivedModel]:
+        yield next(iter(archive.models))
+        raise SourceError("it was cut meanwhile")
+
+    with pytest.raises(SourceError, match="cut"):
+        await take(other, replace(archive, models=Reread(cut, 2)))
+    assert said(await known_to(other)) == [[], []]
+    assert not await other.tags()
 
 
 async def test_an_archive_is_of_one_moment_whatever_is_written_while_it_is_read(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among, insert_missing, next_ids
 from modelkeep.catalogue.store.attaching import attach_at
-from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.bulk import Bulk, in_portions
 from modelkeep.catalogue.store.knowing import apply_records
 from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.store.recording import RANKS, restore_records
@@ -46,16 +45,15 @@ def take_records(
     count, named, unused = 0, dict[str, str](), dict(staged)
     concerned: set[str] = set()
     withdrawn: list[Withdrawal] = []
-    left, news = iter(archive.sources), _News(next_ids(connection, source_records, 1)[0])
-    while some := list(islice(left, RECORDS_AT_ONCE)):
+    news = _News(next_ids(connection, source_records, 1)[0])
+    for some in in_portions(archive.sources, RECORDS_AT_ONCE):
         fresh = _fresh(connection, some, path_map, news)
         numbered, known = _keep(connection, fresh, now_ms)
         named |= _keep_images(connection, numbered, unused)
         withdrawn += attach_at(connection, sorted({path for each in fresh for path in each.record.models}))[1]
         count, concerned = count + len(fresh), concerned | known
-    hashes = sorted(concerned)
-    for start in range(0, len(hashes), RECORDS_AT_ONCE):
-        apply_records(connection, hashes[start : start + RECORDS_AT_ONCE], now_ms)
+    for hashes in in_portions(sorted(concerned), RECORDS_AT_ONCE):
+        apply_records(connection, hashes, now_ms)
     apply_records(connection, (), now_ms, withdrawn)
     return count, named
 

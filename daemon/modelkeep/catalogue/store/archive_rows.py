@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from modelkeep.catalogue.dialect import insert_missing
-from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.dialect import among, insert_missing
+from modelkeep.catalogue.store.bulk import Bulk, in_portions
 from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
 from modelkeep.catalogue.tables import imported_rows, pending_import, pending_model_tags
@@ -16,14 +16,32 @@ from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import PendingImport, PendingState
 
 _ROW_TAG = Bulk(insert_missing(pending_model_tags))
+ROWS_AT_ONCE = 500
+"""Rows of an archive that are in memory together."""
 
 
-def fresh_rows(connection: sa.Connection, archive: Archive, path_map: PathMap) -> list[ArchivedRow]:
-    """Return the rows of an archive's queue that no earlier import of an archive brought, with their paths here."""
-    held = remembered(connection)
-    rows = [replace(row, path=path_map.apply(row.path)) for row in archive.pending]
-    waiting = get_pendings_at(connection, [row.path for row in rows])
-    return [row for row in rows if held.get(row_key(row)) != digest_of(row) and row.path not in waiting]
+def wanted_rows(connection: sa.Connection, archive: Archive, path_map: PathMap) -> list[ArchivedRow]:
+    """Return the rows whose images are to be made ready, with their paths here."""
+    portions = in_portions(archive.pending, ROWS_AT_ONCE)
+    fresh = (row for some in portions for row in fresh_rows(connection, some, path_map))
+    return [row for row in fresh if row.image]
+
+
+def fresh_rows(
+    connection: sa.Connection, rows: Sequence[ArchivedRow], path_map: PathMap, asked: Collection[str] = ()
+) -> list[ArchivedRow]:
+    """Return those rows of an archive's queue that no earlier import of an archive brought, with their paths here.
+
+    Args:
+        connection: a connection in a transaction.
+        rows: of the archive.
+        path_map: what the owner wants rewritten of their paths.
+        asked: where this import put questions: what waits there is no reason to leave a row out for good.
+    """
+    mapped = [replace(row, path=path_map.apply(row.path)) for row in rows]
+    held = remembered(connection, list(map(row_key, mapped)))
+    waiting = get_pendings_at(connection, [row.path for row in mapped]).keys() - set(asked)
+    return [row for row in mapped if held.get(row_key(row)) != digest_of(row) and row.path not in waiting]
 
 
 def queue_rows(
@@ -82,11 +100,11 @@ def _pending_of(row: ArchivedRow, known: set[str], *, is_there: bool, now_ms: in
     )
 
 
-def remembered(connection: sa.Connection) -> dict[str, str]:
-    """Return by its key what earlier imports of archives took, as its digest."""
+def remembered(connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Return what earlier imports of archives took under these keys, as its digest."""
     columns = imported_rows.c
     query = sa.select(columns.row_key, columns.digest).where(columns.kind == SOURCE, columns.source == "")
-    return {row.row_key: row.digest for row in connection.execute(query)}
+    return {row.row_key: row.digest for row in connection.execute(query.where(among(columns.row_key, keys)))}
 
 
 def row_key(row: ArchivedRow) -> str:

@@ -1,20 +1,19 @@
 """Take an archive in: all of it in one transaction, and what is known here stays."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from itertools import islice
 from uuid import uuid4
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import insert_missing, upsert
 from modelkeep.catalogue.store.archive_records import take_records
-from modelkeep.catalogue.store.archive_rows import fresh_rows, queue_rows, remembered, row_key
-from modelkeep.catalogue.store.bulk import Bulk
+from modelkeep.catalogue.store.archive_rows import ROWS_AT_ONCE, fresh_rows, queue_rows, remembered, row_key
+from modelkeep.catalogue.store.bulk import Bulk, in_portions
 from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.images import images_of_all, put_image_rows
 from modelkeep.catalogue.store.locations import location_values, locations_of_all
-from modelkeep.catalogue.store.models import get_models, upsert_models
+from modelkeep.catalogue.store.models import get_models, known_hashes, upsert_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
 from modelkeep.catalogue.store.rows import RowsOf
 from modelkeep.catalogue.store.tags import create_tag
@@ -50,8 +49,9 @@ from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import ImageRow, Location, LocationState
 from modelkeep.errors import Busy
 
+MODELS_AT_ONCE = 500
 CONTENTS_AT_ONCE = 1_000
-"""What headers say that is in memory together."""
+"""Of an archive that are in memory together."""
 
 BeforeCommit = Callable[[TakenArchive], None]
 
@@ -66,10 +66,13 @@ _CONTENT = Bulk(insert_missing(contents))
 
 def wanted_images(connection: sa.Connection, archive: Archive) -> dict[str, list[int]]:
     """Return the numbers of the images that an archive brings and nobody has here, by content."""
-    fresh = _fresh_models(connection, archive)
-    known = images_of_all(connection, [model.sha256 for model in fresh])
-    missing = {model.sha256: missing_images(model, known.get(model.sha256, ())) for model in fresh}
-    return {sha256: [image.seq for image in images] for sha256, images in missing.items() if images}
+    wanted: dict[str, list[int]] = {}
+    for some in in_portions(archive.models, MODELS_AT_ONCE):
+        fresh = _fresh_models(connection, [model for model in some if model.images])
+        known = images_of_all(connection, [model.sha256 for model in fresh])
+        missing = {model.sha256: missing_images(model, known.get(model.sha256, ())) for model in fresh}
+        wanted |= {sha256: [image.seq for image in images] for sha256, images in missing.items() if images}
+    return wanted
 
 
 def take_archive(
@@ -136,36 +139,49 @@ class _Taking:
         self._map = path_map
         self._on_disk = on_disk
         self._now_ms = now_ms
+        self._colours = {tag.name: tag for tag in archive.tags}
+        self._tags: dict[str, int] = {}
+        self._told: list[TakenModel] = []
+        self._asked: set[str] = set()
+        self._held: list[str] = []
 
     def take(self, staged: StagedFiles, staged_rows: Mapping[str, str], staged_kept: StagedCopies) -> TakenArchive:
         """Write everything, and return what was done."""
-        fresh = _fresh_models(self._connection, self._archive)
-        rows = fresh_rows(self._connection, self._archive, self._map)
-        tags = self._make_tags(fresh, rows)
-        models, held = self._take_models(fresh, staged, tags)
-        self._put_locations(fresh)
-        pending_images = queue_rows(self._connection, rows, staged_rows, tags, self._on_disk.keys(), self._now_ms)
+        asked = 0
+        for models in in_portions(self._archive.models, MODELS_AT_ONCE):
+            fresh = _fresh_models(self._connection, models)
+            taken = self._take_models(fresh, staged)
+            self._put_locations(fresh)
+            self._remember((model.sha256, model) for model in fresh)
+            asked += sum(1 for each in taken if each.asks is not None)
+            self._told += (each.as_told for each in taken)
+        rows, pending_images = self._take_rows(staged_rows)
         self._keep_contents()
         records, kept = take_records(self._connection, self._archive, self._map, staged_kept, self._now_ms)
-        self._remember(fresh, rows)
-        unchanged = len(self._archive.models) - len(fresh)
-        return TakenArchive(tuple(models), unchanged, len(rows), records, pending_images | kept, tuple(held))
+        return TakenArchive(tuple(self._told), asked, rows, records, pending_images | kept, tuple(self._held))
 
-    def _make_tags(self, fresh: Sequence[ArchivedModel], rows: Sequence[ArchivedRow]) -> dict[str, int]:
-        colours = {tag.name: tag for tag in self._archive.tags}
-        carried = {tag for model in fresh for tag in model.tags} | {tag for row in rows for tag in row.tags}
-        # A tag that nobody carries is somebody's too, until it was removed here.
-        names = sorted(carried | (colours.keys() if fresh else set()))
-        made: dict[str, int] = {}
-        for name in names:
-            known = colours.get(name)
+    def _take_rows(self, staged: Mapping[str, str]) -> tuple[int, dict[str, str]]:
+        """Put rows into the queue; returns how many, and the staged copies of their images by their names."""
+        count, named = 0, dict[str, str]()
+        for some in in_portions(self._archive.pending, ROWS_AT_ONCE):
+            rows = fresh_rows(self._connection, some, self._map, self._asked)
+            self._make_tags({tag for row in rows for tag in row.tags})
+            known = self._tags, self._on_disk.keys(), self._now_ms
+            named |= queue_rows(self._connection, rows, staged, *known)
+            self._remember((row_key(row), row) for row in rows)
+            count += len(rows)
+        return count, named
+
+    def _make_tags(self, names: Set[str]) -> None:
+        """Have these tags here, and know their ids."""
+        for name in sorted(names - self._tags.keys()):
+            known = self._colours.get(name)
             colour, created_at = (known.color, known.created_at) if known else ("", self._now_ms)
-            made[name] = create_tag(self._connection, name, colour, created_at).id
-        return made
+            self._tags[name] = create_tag(self._connection, name, colour, created_at).id
 
-    def _take_models(
-        self, fresh: Sequence[ArchivedModel], staged: StagedFiles, tags: Mapping[str, int]
-    ) -> tuple[list[TakenModel], list[str]]:
+    def _take_models(self, fresh: Sequence[ArchivedModel], staged: StagedFiles) -> list[TakenModel]:
+        if fresh:  # a tag that nobody carries is somebody's too, until it was removed here
+            self._make_tags({tag for model in fresh for tag in model.tags} | self._colours.keys())
         hashes = [model.sha256 for model in fresh]
         known, images = get_models(self._connection, hashes), images_of_all(self._connection, hashes)
         paths = locations_of_all(self._connection, hashes)
@@ -198,31 +214,31 @@ class _Taking:
             ],
         )
         put_image_rows(self._connection, [row for each in taken for row in each.rows])
-        carried = [{"model_hash": each.sha256, "tag_id": tags[tag]} for each in taken for tag in each.tags]
+        carried = [{"model_hash": each.sha256, "tag_id": self._tags[tag]} for each in taken for tag in each.tags]
         _TAG.run(self._connection, carried)
         published = [each for each in taken if each.files]
         add_migrations(
             self._connection, [migration_values(each.migration, self._now_ms, each.files) for each in published]
         )
-        return taken, self._ask(taken)
+        self._ask(taken)
+        return taken
 
     def _require_staged(self, model: ArchivedModel, known: Sequence[ImageRow], staged: StagedFiles) -> None:
         needed = missing_images(model, known)
         if staged and any((model.sha256, image.seq) not in staged for image in needed):
             raise Busy(f"what is known of {model.name or model.sha256[:12]} changed meanwhile; import again")
 
-    def _ask(self, taken: Sequence[TakenModel]) -> list[str]:
-        """Put questions to the owner into the queue; returns the paths at which another row waits already."""
+    def _ask(self, taken: Sequence[TakenModel]) -> None:
+        """Put questions to the owner into the queue, but where another row waits already."""
         asked = [each.asks for each in taken if each.asks is not None]
         waiting = set(get_pendings_at(self._connection, [row.path for row in asked])) if asked else set()
-        held: list[str] = []
         for row in asked:
             if not row.path or row.path in waiting:
-                held.append(row.path or row.sha256)
+                self._held.append(row.path or row.sha256)
                 continue
             waiting.add(row.path)
+            self._asked.add(row.path)
             insert_pending(self._connection, row)
-        return held
 
     def _put_locations(self, fresh: Sequence[ArchivedModel]) -> None:
         """Have contents lie where the archive says, until their files are read; known paths stay as they are."""
@@ -244,17 +260,16 @@ class _Taking:
 
     def _keep_contents(self) -> None:
         """Keep what headers say; digests are computed from the bytes of a file, whatever an archive says."""
-        known = {model.sha256 for model in self._archive.models}
-        rows = (
-            ContentRow(each.sha256, each.format, each.header, each.problem, tensors=None)
-            for each in self._archive.contents
-            if each.sha256 in known
-        )
-        while some := [_CONTENTS.row(row) for row in islice(rows, CONTENTS_AT_ONCE)]:
-            _CONTENT.run(self._connection, some)
+        for some in in_portions(self._archive.contents, CONTENTS_AT_ONCE):
+            known = known_hashes(self._connection, [each.sha256 for each in some])
+            rows = [
+                ContentRow(each.sha256, each.format, each.header, each.problem, tensors=None)
+                for each in some
+                if each.sha256 in known
+            ]
+            _CONTENT.run_columns(self._connection, _CONTENTS.columns_of(rows))
 
-    def _remember(self, models: Sequence[ArchivedModel], rows: Sequence[ArchivedRow]) -> None:
-        known = [(model.sha256, model) for model in models] + [(row_key(row), row) for row in rows]
+    def _remember(self, known: Iterable[tuple[str, ArchivedModel | ArchivedRow]]) -> None:
         _REMEMBER.run(
             self._connection,
             [
@@ -264,10 +279,8 @@ class _Taking:
         )
 
 
-def _fresh_models(connection: sa.Connection, archive: Archive) -> list[ArchivedModel]:
+def _fresh_models(connection: sa.Connection, archived: Sequence[ArchivedModel]) -> list[ArchivedModel]:
     """Return the models that no earlier import of an archive brought as they are, or that are not known any more."""
-    held = remembered(connection)
-    known = set(get_models(connection, [model.sha256 for model in archive.models]))
-    return [
-        model for model in archive.models if held.get(model.sha256) != digest_of(model) or model.sha256 not in known
-    ]
+    hashes = [model.sha256 for model in archived]
+    held, known = remembered(connection, hashes), known_hashes(connection, hashes)
+    return [model for model in archived if held.get(model.sha256) != digest_of(model) or model.sha256 not in known]

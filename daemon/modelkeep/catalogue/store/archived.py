@@ -3,13 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from modelkeep.catalogue.dialect import among
-from modelkeep.catalogue.store.bulk import all_rows
+from modelkeep.catalogue.store.bulk import all_rows, in_portions
 from modelkeep.catalogue.store.contents import contents_of
 from modelkeep.catalogue.store.images import images_of_all
 from modelkeep.catalogue.store.locations import locations_of_all
@@ -69,10 +68,10 @@ def archived(connection: sa.Connection, keep: Callable[[Members], None]) -> Arch
     keep(
         {
             TAGS: (LegacyTag(tag.name, tag.color, tag.created_at) for tag in list_tags(connection)),
-            MODELS: _in_portions(connection, models.c.sha256, _models),
-            PENDING: _in_portions(connection, pending_import.c.id, _rows),
-            SOURCES: _in_portions(connection, source_records.c.id, _records),
-            CONTENTS: _in_portions(connection, contents.c.sha256, _contents),
+            MODELS: _by_portions(connection, models.c.sha256, _models),
+            PENDING: _by_portions(connection, pending_import.c.id, _rows),
+            SOURCES: _by_portions(connection, source_records.c.id, _records),
+            CONTENTS: _by_portions(connection, contents.c.sha256, _contents),
         }
     )
     return archived_images(connection)
@@ -91,12 +90,12 @@ def archived_images(connection: sa.Connection) -> ArchivedImages:
     return ArchivedImages(count, digest.hexdigest())
 
 
-def _in_portions(
+def _by_portions(
     connection: sa.Connection, key: sa.Column[Any], values: Callable[[sa.Connection, Sequence[Any]], Iterator[T]]
 ) -> Iterator[T]:
     """Yield the values of all rows of a table in the order of a key, few of them at a time."""
     keys = (row[0] for row in all_rows(connection, sa.select(key).order_by(key)))
-    while some := list(islice(keys, AT_ONCE)):
+    for some in in_portions(keys, AT_ONCE):
         yield from values(connection, some)
 
 

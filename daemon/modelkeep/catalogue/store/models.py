@@ -51,6 +51,11 @@ def get_models(connection: sa.Connection, hashes: Sequence[str]) -> dict[str, Mo
     return {model.sha256: model for model in _with_tags(connection, query)}
 
 
+def known_hashes(connection: sa.Connection, hashes: Sequence[str]) -> set[str]:
+    """Return those of these contents that are models."""
+    return set(connection.execute(sa.select(models.c.sha256).where(among(models.c.sha256, hashes))).scalars())
+
+
 def list_models(
     connection: sa.Connection,
     *,
