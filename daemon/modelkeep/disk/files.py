@@ -81,10 +81,15 @@ def why_unseen(path: str) -> str:
 
 
 def leads_through_link(path: str, roots: Sequence[Root]) -> bool:
-    """Return whether a path leads to its file by a symbolic link, its own or that of a folder below its root."""
-    root = root_of(path, roots)
+    """Return whether a path leads to its file by a symbolic link, its own or that of a folder below its root.
+
+    A root that is itself a link into another one counts, too: the file is known there by the name that it has.
+    """
+    root, real = root_of(path, roots), os.path.realpath(path)
+    if real == path:
+        return False
     base = root.path.rstrip("/") if root is not None else os.path.dirname(path)
-    return os.path.realpath(path) != os.path.realpath(base) + path[len(base) :]
+    return real != os.path.realpath(base) + path[len(base) :] or root_of(real, roots) not in (None, root)
 
 
 def look_at(path: str) -> Look | None:

@@ -13,6 +13,7 @@ from modelkeep.disk import files
 from modelkeep.disk.files import (
     fingerprint_of,
     fingerprints_of,
+    leads_through_link,
     look_at,
     look_at_all,
 )
@@ -21,6 +22,7 @@ from modelkeep.disk.opening import open_for_reading
 from modelkeep.disk.statx import Seen, see
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.formats import Completeness
+from modelkeep.domain.naming import Root
 from modelkeep.domain.settling import Look
 
 
@@ -237,3 +239,13 @@ async def test_very_many_files_are_looked_at_as_each_is(model: Path, monkeypatch
     monkeypatch.setattr(files, "fingerprint_of", note)
     assert await DiskLooks().files(paths) == expected
     assert f"{folder}/none/a.pt" not in asked
+
+
+def test_a_file_of_a_root_that_is_a_link_into_another_root_is_led_to(tmp_path: Path) -> None:
+    drive, home, other = (Root(str(tmp_path / name)) for name in ("drive", "home", "other"))
+    (tmp_path / "drive" / "loras").mkdir(parents=True)
+    (tmp_path / "home").symlink_to("drive/loras")
+    (tmp_path / "other").symlink_to("drive")
+    paths = ("drive/loras/a.pt", "home/a.pt", "other/loras/a.pt")
+    assert [leads_through_link(str(tmp_path / path), [drive, home, other]) for path in paths] == [False, True, True]
+    assert not leads_through_link(f"{home.path}/a.pt", [home]), "nobody watches it by another name"
