@@ -16,6 +16,7 @@ from modelkeep.api.access import (
     is_owner,
     too_large,
 )
+from modelkeep.api.head import answer_without_body
 from modelkeep.api.responses import failure
 
 _POLICY_VIOLATION = 1008
@@ -120,7 +121,10 @@ class _Bounded:
         self._cut_off = False
 
     async def run(self, app: ASGIApp) -> None:
-        await app(self._scope, self._receive, self._send)
+        if self._asked.method == "HEAD":
+            await answer_without_body(app, self._scope, self._receive, self._send)
+        else:
+            await app(self._scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
         if self._cut_off:

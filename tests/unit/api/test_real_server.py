@@ -177,3 +177,13 @@ def test_a_caller_who_leaves_in_the_middle_stops_nothing(
             next(answer.iter_bytes())
         assert client.get("/api/status").status_code == 200
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_head_is_answered_as_get_without_a_body(served: Served) -> None:
+    with served.on_unix() as client:
+        for path in ("/healthz", "/api/models", "/api/nothing", "/docs"):
+            got, head = client.get(path), client.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert {**head.headers, "date": ""} == {**got.headers, "date": ""}
+        assert client.head("/api/events").headers["content-type"].startswith("text/event-stream"), "it ends"
+        assert client.head("/api/tags_add").status_code == 405
