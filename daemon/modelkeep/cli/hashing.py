@@ -1,5 +1,7 @@
 """`modelkeep hash`: the SHA-256 of files, through the daemon's catalogue and hashing processes."""
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from modelkeep.cli.client import DaemonClient
 
 EXAMPLES = examples("modelkeep hash model.safetensors", "modelkeep hash *.safetensors --json")
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
+"""A line with any of them begins with a backslash; all else stands as it is (coreutils, "md5sum invocation")."""
 
 _AT_ONCE = 8
 """Files that are asked for side by side; the daemon hashes as many as it has processes."""
@@ -44,11 +49,18 @@ def hash_(
     else:
         for path, answer in zip(paths, answers, strict=True):
             if isinstance(answer, str):
-                print(f"{answer}  {clean(path)}")
+                typer.echo(f"{answer}  {clean(path)}" if sys.stdout.isatty() else _checkable(answer, path))
     for error in errors[:-1]:
         complain(str(error))
     if errors:
         raise errors[-1]
+
+
+def _checkable(digest: str, path: Path) -> bytes:
+    """Return a line that `sha256sum -c` takes, whatever the name."""
+    escaped = str(path).translate(_ESCAPES)
+    mark = "" if escaped == str(path) else "\\"
+    return os.fsencode(f"{mark}{digest}  {escaped}")
 
 
 def _ask(client: "DaemonClient", path: Path) -> str | ModelkeepError:
