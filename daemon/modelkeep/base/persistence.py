@@ -30,16 +30,20 @@ CATALOGUE = "catalogue"
 async def persist(step: Callable[[], Awaitable[T]], troubles: Troubles) -> T:
     """Do a step that may be done twice, again and again until it succeeds."""
     wait_seconds = FIRST_WAIT_SECONDS
-    while True:
-        try:
-            result = await step()
-        except PASSING as error:
-            troubles.report(CATALOGUE, error)
-            await asyncio.sleep(wait_seconds)
-            wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
-        else:
-            troubles.clear(CATALOGUE)
-            return result
+    this = object()
+    try:
+        while True:
+            try:
+                result = await step()
+            except PASSING as error:
+                troubles.report(CATALOGUE, error, this)
+                await asyncio.sleep(wait_seconds)
+                wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
+            else:
+                troubles.clear(CATALOGUE, this)
+                return result
+    finally:
+        troubles.leave(CATALOGUE, this)
 
 
 async def do_for_all(

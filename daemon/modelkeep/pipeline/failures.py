@@ -33,6 +33,7 @@ class Failures:
         self._parking = parking
         self._troubles = troubles
         self._ask = ask
+        self._leaving: asyncio.TimerHandle | None = None
 
     async def guard(
         self, step: Callable[[Sequence[T]], Awaitable[object]], items: Sequence[T], job_of: Callable[[T], Job]
@@ -54,16 +55,25 @@ class Failures:
         try:
             yield
         except PASSING as error:
-            self._troubles.report(CATALOGUE, error)
+            self._report(error)
             for job in jobs:
                 self._stages.end(job, error if isinstance(error, ModelkeepError) else CatalogueError(str(error)))
-            asyncio.get_running_loop().call_later(LONGEST_WAIT_SECONDS, self._ask)
         except Exception as error:
             _log.exception("a defect of modelkeep: %s", [job.path for job in jobs])
             for job in jobs:
                 await self._park_unforeseen(job, error)
         else:
-            self._troubles.clear(CATALOGUE)
+            self._troubles.clear(CATALOGUE, self)
+
+    def _report(self, error: Exception) -> None:
+        """Have the queue looked at again soon, and the trouble stay until that shows whether it is over."""
+        loop = asyncio.get_running_loop()
+        self._troubles.report(CATALOGUE, error, self)
+        loop.call_later(LONGEST_WAIT_SECONDS, self._ask)
+        if self._leaving is not None:
+            self._leaving.cancel()
+        # There may be nothing left to take up then, whose success would show it.
+        self._leaving = loop.call_later(2 * LONGEST_WAIT_SECONDS, self._troubles.leave, CATALOGUE, self)
 
     async def _park_unforeseen(self, job: Job, error: Exception) -> None:
         self._stages.withdraw(job)
