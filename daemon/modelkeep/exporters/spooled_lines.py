@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -28,7 +29,9 @@ class SpooledLines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        # What its disk did not take is tried once more: that fails for the reason that was told already.
+        with suppress(OSError):
+            self._file.close()
 
     def put(self, name: str, lines: Iterable[bytes]) -> None:
         """Keep the lines of a member, behind those that are there."""
