@@ -69,7 +69,8 @@ def test_a_terminal_of_80_columns_is_not_exceeded_and_no_colour_is_used_where_no
     codes = {code for codes in _STYLE.findall(shown) for code in codes.split(";")}
     assert codes <= {"", "0", "1", "2", "4"}  # bold, dim and underlined are no colours
     too_long = [line for line in _STYLE.sub("", shown).splitlines() if cell_len(line) > 80]
-    assert [line for line in too_long if "modelkeep" not in line] == []  # a command line to copy is not broken
+    # A command line to copy is not broken, nor is a folder, which is as long as those that the tests are run in.
+    assert [line for line in too_long if "modelkeep" not in line and not line.startswith("in /")] == []
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
