@@ -82,6 +82,7 @@ class StreamsLibrary:
         if not self.streams:
             raise RuntimeError("this processor has no SHA-NI")
         self.functions.sha256_finish.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+        self._take = self.functions.sha256_take
         self.stream_bytes = self.functions.sha256_stream_bytes()
         if not streams and not _is_right(self):
             raise RuntimeError("its digests are not those of hashlib")
@@ -103,7 +104,7 @@ class StreamsLibrary:
         for one, (stream, data) in zip(asked, pieces, strict=True):
             assert isinstance(stream, LibraryStream)  # noqa: S101 - made by `new`
             one.to, one.data, one.length = stream.address, _address(data), len(data)
-        return bool(self.functions.sha256_update(asked, len(pieces)) == 0)
+        return bool(self._take(asked, len(pieces)) == 0)
 
 
 class _Asked(ctypes.Structure):
@@ -168,7 +169,9 @@ def implementation(streams: int = 0) -> Implementation:
         return Hashlib("the library for SHA-NI was not built when modelkeep was installed")
     try:
         return StreamsLibrary(LIBRARY, streams)
-    except (OSError, AttributeError, RuntimeError) as error:
+    except AttributeError:
+        return Hashlib("the library for SHA-NI was built from another version of modelkeep: install modelkeep again")
+    except (OSError, RuntimeError) as error:
         return Hashlib(str(error))
 
 

@@ -296,8 +296,10 @@ int sha256_survive_cuts(void)
 }
 
 /* Take the next bytes of so many streams, of which none is there twice. It is best if they are equally many of each.
- * Returns 0, or -1 if they could not be had: all are as before then. */
-int sha256_update(const piece asked[], int count)
+ * Returns 0, or -1 if they could not be had: all are as before then.
+ *
+ * Whenever the arguments change, the name does: a library that was built before is refused then, and not called. */
+int sha256_take(const piece asked[], int count)
 {
     piece pieces[STREAMS_MAX];
     stream before[STREAMS_MAX];

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelkeep.disk import folder_listing
 from modelkeep.pipeline import sha256
 from modelkeep.pipeline.sha256 import STREAMS_MAX, Hashlib, Implementation, Piece, StreamsLibrary
 
@@ -122,6 +123,19 @@ def test_without_the_library_hashlib_does_it_and_says_why(monkeypatch: pytest.Mo
     stream = found.new()
     assert found.update((stream, buffer(b"abc")))
     assert stream.hexdigest() == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_library_that_was_built_for_other_code_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not folder_listing.LIBRARY.exists():
+        pytest.skip("no library was built")
+    monkeypatch.setattr(sha256, "LIBRARY", folder_listing.LIBRARY)
+    try:
+        for streams in (0, 2):
+            sha256.implementation.cache_clear()
+            found = sha256.implementation(streams)
+            assert (found.name, "another version" in found.reason) == ("hashlib", True)
+    finally:
+        sha256.implementation.cache_clear()
 
 
 def test_where_the_daemon_was_started_without_the_library_no_process_of_it_uses_one() -> None:
