@@ -10,6 +10,8 @@ from modelkeep.watch.context import Context
 from modelkeep.watch.coverage import Coverage
 from modelkeep.watch.watched_root import RootState, WatchedRoot
 
+NOT_THERE = "the folder is not there"
+
 
 class Reach:
     """Knows which roots are within reach.
@@ -49,6 +51,8 @@ class Reach:
         try:
             if await looks.run(path, _has_entries, path):
                 return ""
+        except FileNotFoundError:  # it went since its identity was asked
+            return NOT_THERE
         except OSError as error:
             return f"it cannot be read: {error.strerror or error}"
         known, _ = await self._context.catalogue.known_below(path)

@@ -17,7 +17,7 @@ from modelkeep.domain.reconcile import Tally
 from modelkeep.errors import RootSilent
 from modelkeep.watch.context import Context
 from modelkeep.watch.coverage import Coverage
-from modelkeep.watch.reach import Reach
+from modelkeep.watch.reach import NOT_THERE, Reach
 from modelkeep.watch.rescans import Rescans
 from modelkeep.watch.scans import Scans
 from modelkeep.watch.watched_root import WatchedRoot
@@ -154,7 +154,7 @@ class RootKeeper:
     async def _check(self, watched: WatchedRoot, identity: Identity | None) -> None:
         path = watched.root.path
         if identity is None:
-            await self._reach.lose(watched, "the folder is not there")
+            await self._reach.lose(watched, NOT_THERE)
         elif self.roots.identity(path) != identity:
             await self._follow(watched, identity)
         else:

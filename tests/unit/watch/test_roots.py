@@ -329,6 +329,16 @@ class TestComingAndGoing:
         await bench.keeper.start()
         assert bench.state("models") is RootState.UNREACHABLE
 
+    async def test_a_root_that_goes_while_it_is_looked_at_is_not_there(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def go(path: str) -> bool:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
+
+        monkeypatch.setattr(reach, "_has_entries", go)
+        await bench.keeper.start()
+        assert bench.events("root.unreachable")[0]["cause"] == "the folder is not there"
+
     async def test_what_was_asked_to_be_rescanned_is_rescanned_soon_and_once(self, bench: Bench) -> None:
         await bench.keeper.start()
         for _ in range(5):
