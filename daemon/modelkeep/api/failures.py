@@ -148,6 +148,12 @@ def _problem(detail: dict[str, Any]) -> str:
     if detail["type"] == "json_invalid":
         return f"The body is not valid JSON (at character {location[-1]})"
     place = _PLACES.get(str(location[0]), str(location[0]))
-    name = ".".join(map(str, location[1:]))
-    what = str(detail["msg"]).removeprefix("Value error, ").rstrip(".")
+    name = ".".join(str(part) for part in location[1:] if not _is_branch(part))
+    is_empty = detail["type"] == "too_short" and detail["ctx"]["actual_length"] == 0
+    what = "it is empty" if is_empty else str(detail["msg"]).removeprefix("Value error, ").rstrip(".")
     return f"{name} in {place}: {what}" if name else f"In {place}: {what}"
+
+
+def _is_branch(part: str | int) -> bool:
+    """Return whether a part of a place is none of the body, but which of several shapes was tried there."""
+    return isinstance(part, str) and (part == "constrained-int" or part[:1].isupper())

@@ -122,7 +122,7 @@ async def test_half_an_answer_never_passes_for_a_whole_one(backend: "FakeBackend
     ("path", "body", "field"),
     [
         ("/api/models/sha256", {}, "path in the body"),
-        ("/api/models/sha256", {"path": ""}, "path in the body"),
+        ("/api/models/sha256", {"path": ""}, "path in the body: it is empty"),
         ("/api/models/sha256", {"path": "/x\0y"}, "path in the body"),
         ("/api/models/sha256", {"path": "/x", "pending_status": "soon"}, "pending_status in the body"),
         ("/api/pending/retry", {"ids": [1, "x"]}, "ids.1 in the body"),
@@ -141,6 +141,14 @@ async def test_what_does_not_fit_names_the_field(
     assert answer.status_code == 422
     assert answer.json()["error"].startswith(field)
     assert backend.changes == []
+
+
+async def test_where_several_shapes_fit_none_of_their_names_is_told(client: httpx.AsyncClient) -> None:
+    answer = await client.patch(f"/api/models/{'a' * 64}", json={"tags": [1, {"id": "x"}]})
+    assert [said.partition(":")[0] for said in answer.json()["error"].split("; ")] == [
+        "tags.1 in the body",
+        "tags.1.id in the body",
+    ]
 
 
 async def test_a_character_that_no_path_can_have_is_refused(client: httpx.AsyncClient) -> None:
