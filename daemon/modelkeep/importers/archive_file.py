@@ -6,6 +6,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -41,6 +42,7 @@ MEMBER_BYTES_MAX = 8 * 2**30
 
 LINE_BYTES_MAX = 64 * 2**20
 MANIFEST_BYTES_MAX = 2**20
+_LOCAL_HEADER = b"PK\x03\x04"
 _KEY = re.compile(rb'"key": ?("(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")')
 _KEY_WITHIN_BYTES = 2**16
 MEMBERS_MAX = 3_000_000
@@ -135,12 +137,18 @@ class ArchiveFile:
         except OSError as error:
             raise unreadable(self._path, error) from error
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise SourceError(f"{self._path} is no archive of modelkeep: {error}") from error
+            what = "is cut off or damaged" if self._begins_like_zip() else "is no archive of modelkeep"
+            raise SourceError(f"{self._path} {what}: {error}") from error
         names = packed.namelist()
         if len(names) > MEMBERS_MAX or len(names) != len(set(names)):
             packed.close()
             raise SourceError(f"{self._path} is no archive of modelkeep: it has too many members, or some twice")
         return packed
+
+    def _begins_like_zip(self) -> bool:
+        with suppress(OSError), self._path.open("rb") as file:
+            return file.read(len(_LOCAL_HEADER)) == _LOCAL_HEADER
+        return False
 
     def _manifest(self) -> Mapping[str, Any]:
         try:

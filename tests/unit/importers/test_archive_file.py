@@ -263,6 +263,14 @@ def test_members_that_nobody_asks_for_are_never_looked_at(path: Path) -> None:
     assert read(changed(path, {"../../evil": b"x", "/etc/passwd": b"x"})).tags == ARCHIVE.tags
 
 
+def test_an_archive_that_was_copied_in_part_is_told_apart_from_what_is_none(path: Path) -> None:
+    whole = path.read_bytes()
+    for content, said in ((whole[: len(whole) // 2], "is cut off"), (b"a letter", "is no archive")):
+        path.write_bytes(content)
+        with pytest.raises(SourceError, match=said), ArchiveFile(path):
+            pass
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_is_there_twice_is_refused(path: Path) -> None:
     with zipfile.ZipFile(path, "a") as packed:
