@@ -3,8 +3,8 @@
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -52,18 +52,26 @@ def read_set(path: Path, query: str, parameters: Sequence[str]) -> set[tuple[Any
         return set()
 
 
-def write_tables(path: Path, tables: Mapping[str, tuple[Sequence[str], Iterable[tuple[Any, ...]]]]) -> None:
-    """Make a file that need not last, and nobody writes again.
+@contextmanager
+def new_tables(path: Path, tables: Mapping[str, Sequence[str]]) -> Iterator[sqlite3.Connection]:
+    """Make a file that need not last, and nobody writes again once the `with` block is left.
 
     Args:
         path: of the file.
-        tables: columns and rows of each, one after the other; a column `number` is the key.
+        tables: the columns of each; a column `number` is the key.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "BEGIN"):
             connection.execute(statement)
-        for name, (columns, rows) in tables.items():
+        for name, columns in tables.items():
             keyed = (f"{column} INTEGER PRIMARY KEY" if column == "number" else column for column in columns)
             connection.execute(f"CREATE TABLE {name} ({', '.join(keyed)})")
-            connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608
+        yield connection
         connection.execute("COMMIT")
+
+
+def insert(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    """Put rows into a table that has these columns."""
+    connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)  # noqa: S608

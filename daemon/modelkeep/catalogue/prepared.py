@@ -1,17 +1,18 @@
 """Rows of a legacy source in a file of their own, as the tables will hold them.
 
-Whoever reads the source makes the file, in its own process; stage 1 takes the rows into the tables by a few
-statements (`store/import_prepared.py`). Nobody but the daemon that had it made reads it, and it need not last.
+Whoever reads the source makes the file while it is read, in its own process; stage 1 takes the rows into the tables
+by a few statements (`store/import_prepared.py`). Nobody but the daemon that had it made reads it; it need not last.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import fields
+from itertools import islice
 from json.encoder import encode_basestring_ascii as _in_ascii
 from pathlib import Path
 from typing import Any
 
-from modelkeep.catalogue.bare_sqlite import read_set, storable_path, write_tables
+from modelkeep.catalogue.bare_sqlite import insert, new_tables, read_set, storable_path
 from modelkeep.domain.claims import Statement
 from modelkeep.domain.json_text import json_text
 from modelkeep.domain.legacy import LegacyRow, LegacyTag
@@ -37,7 +38,7 @@ Taken = Set[tuple[str, str, str]]
 """Of rows that are taken already: key, digest and path, as the tables hold them."""
 
 
-def prepare_news(path: Path, kind: str, source: str, rows: Sequence[LegacyRow], *, catalogue: Path) -> None:
+def prepare_news(path: Path, kind: str, source: str, rows: Iterable[LegacyRow], *, catalogue: Path) -> None:
     """Make the file of the rows of a source, with no more than their paths of those that a catalogue has taken.
 
     What was dropped since is none of these, and neither is what lies elsewhere than the source says now.
@@ -58,8 +59,8 @@ TAKEN_BEFORE = """SELECT row_key, digest, path FROM imported_rows
 """Asks for `Taken` of a source."""
 
 
-def prepare(path: Path, kind: str, rows: Sequence[LegacyRow], taken: Taken = frozenset()) -> None:
-    """Make the file of the rows of a source.
+def prepare(path: Path, kind: str, rows: Iterable[LegacyRow], taken: Taken = frozenset()) -> None:
+    """Make the file of the rows of a source; few of them are in memory at a time.
 
     Args:
         path: of the file.
@@ -67,14 +68,20 @@ def prepare(path: Path, kind: str, rows: Sequence[LegacyRow], taken: Taken = fro
         rows: all of them, in its order.
         taken: what need not be handed over again.
     """
-    sets, unchanged = _TagSets(), list[tuple[str]]()
-    tables = {
-        "rows": (ROWS, _values(kind, rows, sets, taken, unchanged)),
-        "taken": (TAKEN, unchanged),
-        "further": (FURTHER, _further(rows)),
-        "tags": (TAGS, sets.values()),
-    }
-    write_tables(path, tables)
+    form, numbered = _Form(kind, taken), enumerate(rows, start=1)
+    with new_tables(path, {"rows": ROWS, "taken": TAKEN, "further": FURTHER, "tags": TAGS}) as file:
+        while some := list(islice(numbered, _ROWS_AT_ONCE)):
+            insert(file, "rows", ROWS, form.values(some))
+            insert(file, "further", FURTHER, _further(some))
+            insert(file, "taken", TAKEN, form.pop_unchanged())
+        insert(file, "tags", TAGS, form.sets.values())
+        if form.late:
+            file.execute(_SHARED_LATER, (json.dumps(list(form.late)),))
+
+
+_ROWS_AT_ONCE = 50
+"""So few that they stay in the processor's cache: with a thousand, each row takes a sixth longer."""
+_SHARED_LATER = "UPDATE rows SET is_careful = 1 WHERE claim IN (SELECT value FROM json_each(?))"
 
 
 class _TagSets:
@@ -98,32 +105,53 @@ class _TagSets:
                 yield number, storable_path(tag.name), storable_path(tag.color), tag.created_at
 
 
-def _values(
-    kind: str, rows: Sequence[LegacyRow], sets: _TagSets, taken: Taken, unchanged: list[tuple[str]]
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows as the tables will hold them; of those that are taken only the paths are noted."""
-    shared: Collection[str] = {row.claim for row in rows if row.image and row.claim}
-    seen, places = set[str](), set[str]()
-    said = _statement(kind)
-    for number, row in enumerate(rows, start=1):
-        claim, name, type_, base = row.claim, row.name, row.type, row.base
-        is_careful = bool(row.image) or claim in shared or claim in seen or row.path in places
-        places.add(row.path)
-        if claim:
-            seen.add(claim)
-        if taken and (known := (storable_path(row.key), row.digest, storable_path(row.path))) in taken:
-            unchanged.append(known[2:])
-            continue
-        meta = json_text(row.meta) if row.meta else "{}"
-        texts = row.key, row.path, name, "" if name else suggested_name(row.path), type_, base
-        key, path, stored_name, file_name, stored_type, stored_base = (
-            texts if "".join(texts).isascii() else map(storable_path, texts)
-        )
-        yield (
-            *(number, key, row.digest, path, claim, is_careful, row.is_mapped, sets.number(row.tags)),
-            *(stored_name, file_name, stored_type, stored_base, row.size_bytes, row.created_at, meta),
-            _said(said, row, meta) if claim else "",
-        )
+class _Form:
+    """Gives rows the form in which the tables will hold them.
+
+    Args:
+        kind: of the source.
+        taken: what need not be handed over again.
+    """
+
+    def __init__(self, kind: str, taken: Taken) -> None:
+        self.sets = _TagSets()
+        self.late: set[str] = set()
+        """Hashes of rows with an image that rows before them have too."""
+        self._said = _statement(kind)
+        self._taken = taken
+        self._unchanged: list[tuple[str]] = []
+        self._claims: set[str] = set()
+        self._places: set[str] = set()
+
+    def pop_unchanged(self) -> list[tuple[str]]:
+        """Return the paths of rows that are taken already, since this was last asked."""
+        unchanged, self._unchanged = self._unchanged, []
+        return unchanged
+
+    def values(self, rows: Iterable[tuple[int, LegacyRow]]) -> Iterator[tuple[Any, ...]]:
+        """Yield numbered rows as the tables will hold them; of those that are taken only the paths are noted."""
+        sets, claims, places, taken = self.sets, self._claims, self._places, self._taken
+        for number, row in rows:
+            claim, name, type_, base = row.claim, row.name, row.type, row.base
+            is_careful = bool(row.image) or claim in claims or row.path in places
+            places.add(row.path)
+            if claim:
+                if row.image and claim in claims:
+                    self.late.add(claim)
+                claims.add(claim)
+            if taken and (known := (storable_path(row.key), row.digest, storable_path(row.path))) in taken:
+                self._unchanged.append(known[2:])
+                continue
+            meta = json_text(row.meta) if row.meta else "{}"
+            texts = row.key, row.path, name, "" if name else suggested_name(row.path), type_, base
+            key, path, stored_name, file_name, stored_type, stored_base = (
+                texts if "".join(texts).isascii() else map(storable_path, texts)
+            )
+            yield (
+                *(number, key, row.digest, path, claim, is_careful, row.is_mapped, sets.number(row.tags)),
+                *(stored_name, file_name, stored_type, stored_base, row.size_bytes, row.created_at, meta),
+                _said(self._said, row, meta) if claim else "",
+            )
 
 
 def _statement(kind: str) -> str:
@@ -154,8 +182,8 @@ def _said(form: str, row: LegacyRow, meta: str) -> str:
     }
 
 
-def _further(rows: Sequence[LegacyRow]) -> Iterator[tuple[Any, ...]]:
-    for number, row in enumerate(rows, start=1):
+def _further(rows: Iterable[tuple[int, LegacyRow]]) -> Iterator[tuple[Any, ...]]:
+    for number, row in rows:
         if row.image or row.remarks or row.original_path != row.path:
             yield number, storable_path(row.original_path), storable_path(row.image), json.dumps(row.remarks)
 

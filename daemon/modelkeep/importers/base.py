@@ -1,6 +1,7 @@
 """What every importer is: something that reads a legacy source, read-only, into rows of one shape."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,8 @@ class SourceOptions:
     roots: tuple[Path, ...] = ()
     extensions: tuple[str, ...] = MODEL_EXTENSIONS
     fallback_encoding: str = FALLBACK_ENCODING
+    hand_over: "HandOver | None" = None
+    """Takes rows while they are read; None: all of them are returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,51 @@ class RowSummary:
     paths: tuple[str, ...] = ()
 
 
-def summed_up(rows: Sequence[LegacyRow]) -> RowSummary:
+def summed_up(rows: Iterable[LegacyRow]) -> RowSummary:
     """Return what is told of rows."""
-    odd = (Refusal(row.key, row.path, remark) for row in rows for remark in row.remarks)
-    some = rows[:: len(rows) // PATHS_TOLD + 1]
-    return RowSummary(len(rows), tuple(odd), tuple(row.original_path for row in some))
+    summing = Summing(rows)
+    deque(summing, maxlen=0)
+    return summing.summary
+
+
+class Summing:
+    """Rows on their way, of which is noted what is told of them.
+
+    Args:
+        rows: gone through once.
+    """
+
+    def __init__(self, rows: Iterable[LegacyRow]) -> None:
+        self._rows = rows
+        self._count = 0
+        self._odd: list[Refusal] = []
+        self._paths: list[str] = []
+
+    def __iter__(self) -> Iterator[LegacyRow]:
+        step = 1
+        for row in self._rows:
+            if row.remarks:
+                self._odd += (Refusal(row.key, row.path, remark) for remark in row.remarks)
+            if self._count % step == 0:
+                self._paths.append(row.original_path)
+                if len(self._paths) > PATHS_TOLD:  # every other one of them is as much all through the rows
+                    self._paths, step = self._paths[::2], 2 * step
+            self._count += 1
+            yield row
+
+    @property
+    def summary(self) -> RowSummary:
+        """What is told of the rows that went through."""
+        return RowSummary(self._count, tuple(self._odd), tuple(self._paths))
+
+
+HandOver = Callable[[str, str, Iterable[LegacyRow]], SourceContent]
+"""Takes the rows of a source, of whose kind and name it is told; returns the content of a source that has them."""
+
+
+def content_of(kind: str, source: str, rows: Iterable[LegacyRow], hand_over: HandOver | None = None) -> SourceContent:
+    """Return the content of a source that has these rows, which are gone through once."""
+    return SourceContent(kind, source, tuple(rows)) if hand_over is None else hand_over(kind, source, rows)
 
 
 class Importer(Protocol):

@@ -1,7 +1,7 @@
 """Hikaze Model Manager v1: its database and the images beside it."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from modelkeep.base.collector import collector_paused
 from modelkeep.domain.legacy import LegacyRow, LegacyTag, Refusal
 from modelkeep.domain.naming import PathMap
 from modelkeep.domain.values import normalise_sha256
-from modelkeep.importers.base import SourceContent, SourceOptions
+from modelkeep.importers.base import SourceContent, SourceOptions, content_of
 from modelkeep.importers.hikaze_meta import HikazeMeta, read_meta
 from modelkeep.importers.hikaze_source import HikazeRecord, find_database, read_records
 from modelkeep.importers.image_folder import ImageFolder
@@ -34,10 +34,10 @@ class HikazeImporter:
         database = find_database(options.source)
         composer = RowComposer(_image_folder(options, database), options.path_map)
         with opened_copy(database, options.scratch) as connection, collector_paused():
-            composed = [composer.compose(record) for record in read_records(connection, database)]
-        rows, refusals = _without_doubles(composed)
-        remarks = _remarks(options.source, database)
-        return SourceContent(self.kind, str(database), tuple(rows), tuple(refusals), remarks)
+            source = _Distinct(lambda: map(composer.compose, read_records(connection, database)))
+            content = content_of(self.kind, str(database), source.rows(), options.hand_over)
+            refusals = source.refusals()
+        return replace(content, refusals=tuple(refusals), remarks=_remarks(options.source, database))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +115,47 @@ def _remarks(source: Path, database: Path) -> tuple[Refusal, ...]:
     return (Refusal("", str(source), f"the database that was read is {database}"),)
 
 
-def _without_doubles(composed: Iterable[LegacyRow | Refusal]) -> tuple[list[LegacyRow], list[Refusal]]:
-    """Refuse every row whose id or path another row has taken before it."""
-    rows: dict[str, LegacyRow] = {}
-    keys: set[str] = set()
-    refusals = []
-    for row in composed:
-        if isinstance(row, Refusal):
-            refusals.append(row)
-        elif row.key in keys:
-            refusals.append(Refusal(row.key, row.original_path, f"another row has the id {row.key!r} too"))
-        elif (first := rows.setdefault(row.path, row)) is not row:
-            refusals.append(Refusal(row.key, row.original_path, _double(row, first)))
-        keys.add(row.key)
-    return list(rows.values()), refusals
+class _Distinct:
+    """The rows of a source, but those whose id or path another row has taken before them; these are refused.
+
+    Args:
+        compose: reads all rows, the same whenever it is asked.
+    """
+
+    def __init__(self, compose: Callable[[], Iterable[LegacyRow | Refusal]]) -> None:
+        self._compose = compose
+        self._refused: list[Refusal | LegacyRow] = []
+        self._takers: dict[str, str] = {}
+
+    def rows(self) -> Iterator[LegacyRow]:
+        """Yield each row that is taken; they are gone through once."""
+        takers, keys = self._takers, set[str]()
+        for row in self._compose():
+            if isinstance(row, Refusal):
+                self._refused.append(row)
+            elif row.key in keys:
+                self._refused.append(Refusal(row.key, row.original_path, f"another row has the id {row.key!r} too"))
+            elif takers.setdefault(row.path, row.key) != row.key:
+                self._refused.append(row)
+            else:
+                yield row
+            keys.add(row.key)
+
+    def refusals(self) -> list[Refusal]:
+        """Return why the others are not taken, once all rows were gone through."""
+        firsts = self._firsts({row.path for row in self._refused if isinstance(row, LegacyRow)})
+        return [
+            Refusal(row.key, row.original_path, _double(row, firsts[row.path])) if isinstance(row, LegacyRow) else row
+            for row in self._refused
+        ]
+
+    def _firsts(self, paths: Set[str]) -> dict[str, LegacyRow]:
+        """Read the rows again that have taken paths at which there are others: to keep all takes gigabytes."""
+        firsts: dict[str, LegacyRow] = {}
+        for row in self._compose() if paths else ():
+            if isinstance(row, LegacyRow) and row.path in paths and row.key == self._takers[row.path]:
+                firsts.setdefault(row.path, row)
+        return firsts
 
 
 def _double(row: LegacyRow, first: LegacyRow) -> str:

@@ -5,9 +5,9 @@ Format: `models(id, path, name, type, size_bytes, hash_hex, created_at, meta_jso
 """
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,11 +135,14 @@ def _read_tags(connection: sqlite3.Connection) -> dict[Any, tuple[LegacyTag, ...
         for tag_id, name, color, created_at in connection.execute(f"SELECT {selected} FROM tags")  # noqa: S608
     }
     named = {tag_id: tag for tag_id, tag in tags.items() if tag.name}
-    by_model: dict[Any, list[Any]] = defaultdict(list)
-    for model_id, tag_id in connection.execute("SELECT model_id, tag_id FROM model_tags ORDER BY model_id, tag_id"):
-        by_model[model_id].append(tag_id)
     borne: dict[tuple[Any, ...], tuple[LegacyTag, ...]] = {}
-    return {model_id: _borne_together(tuple(ids), named, borne) for model_id, ids in by_model.items()}
+    by_model: dict[Any, tuple[LegacyTag, ...]] = {}
+    links = connection.execute("SELECT model_id, tag_id FROM model_tags ORDER BY model_id, tag_id")
+    for model_id, some in groupby(links, itemgetter(0)):
+        together = _borne_together(tuple([tag_id for _, tag_id in some]), named, borne)
+        # A database may take ids for the same that are not, and have their links in turn.
+        by_model[model_id] = by_model.get(model_id, ()) + together
+    return by_model
 
 
 def _borne_together(

@@ -4,8 +4,9 @@ import pickle
 import resource
 import signal
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from modelkeep.base.collector import collector_paused
@@ -13,7 +14,7 @@ from modelkeep.domain.faults import FULL
 from modelkeep.domain.knowledge import SourceRecord
 from modelkeep.domain.legacy import LegacyRow
 from modelkeep.errors import SourceError
-from modelkeep.importers.base import Importer, SourceContent, SourceOptions
+from modelkeep.importers.base import Importer, SourceContent, SourceOptions, Summing
 from modelkeep.importers.sqlite_copy import unreadable
 
 PREPARED_NAME = "rows.sqlite3"
@@ -21,10 +22,10 @@ PREPARED_NAME = "rows.sqlite3"
 COMPUTING_SECONDS_MAX = 600
 MEMORY_BYTES_MAX = 4 * 2**30
 FILE_BYTES_MAX = 64 * 2**30
-"""What reading may take; a hundred thousand rows take two seconds and 300 MB."""
+"""What reading may take; a hundred thousand rows take two seconds and 100 MB."""
 
 
-Prepares = Callable[[Path, str, str, Sequence[LegacyRow]], None]
+Prepares = Callable[[Path, str, str, Iterable[LegacyRow]], None]
 """Makes a file of the rows of a source, of whose kind and name it is told; can be pickled."""
 
 
@@ -41,11 +42,12 @@ def read(importer: Importer, options: SourceOptions, prepare: Prepares) -> tuple
         SourceError: it cannot be read.
     """
     try:
+        if options.scratch is not None:
+            options = replace(options, hand_over=partial(_hand_over, options.scratch / PREPARED_NAME, prepare))
         content = importer.read(options)
-        if content.rows and options.scratch is not None:
-            path = options.scratch / PREPARED_NAME
-            prepare(path, content.kind, content.source, content.rows)
-            content = replace(content, rows=(), prepared=path, summary=content.told)
+        if content.rows and options.hand_over is not None:
+            told = options.hand_over(content.kind, content.source, content.rows)
+            content = replace(content, rows=(), prepared=told.prepared, summary=told.summary)
         return replace(content, records=()), _packed(content.records)
     except MemoryError as error:
         raise took_too_much(options.source) from error
@@ -53,8 +55,33 @@ def read(importer: Importer, options: SourceOptions, prepare: Prepares) -> tuple
         if error.errno in FULL:
             raise
         raise unreadable(Path(error.filename or options.source), error) from error
+
+
+def _hand_over(path: Path, prepare: Prepares, kind: str, source: str, rows: Iterable[LegacyRow]) -> SourceContent:
+    """Make the file of rows while they are read."""
+    summing = Summing(_read_from(rows))
+    try:
+        prepare(path, kind, source, summing)
+    except _ReadingFailed as error:
+        raise error.error from None
     except sqlite3.Error as error:
-        raise SourceError(f"the rows of {options.source} could not be prepared: {error}") from error
+        raise SourceError(f"the rows of {source} could not be prepared: {error}") from error
+    return SourceContent(kind, source, (), prepared=path if summing.summary.count else None, summary=summing.summary)
+
+
+class _ReadingFailed(Exception):
+    """Rows could not be read: that is another's failure than not to be able to write them, of the same kind."""
+
+    def __init__(self, error: sqlite3.Error) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _read_from(rows: Iterable[LegacyRow]) -> Iterator[LegacyRow]:
+    try:
+        yield from rows
+    except sqlite3.Error as error:
+        raise _ReadingFailed(error) from error
 
 
 _RECORDS_AT_ONCE = 100
