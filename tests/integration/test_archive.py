@@ -165,7 +165,9 @@ def test_a_model_that_is_known_keeps_its_words_and_the_owner_is_asked_about_othe
 
     fresh = make_daemon(tmp_path / "none", name="fresh")
     damaged = rewritten(archive, tmp_path / "damaged.zip", image, b"RIFF0000WEBP no picture")
+    foretold = fresh.must("import", "archive", str(damaged), "--dry-run", "--json").json
     part = fresh.must("import", "archive", str(damaged), "--json").json
+    assert foretold == {**part, "dry_run": True}
     assert (part["migrated"], part["images_processed"], len(part["image_errors"])) == (2, 2, 1)
     lines = rewritten(archive, tmp_path / "lines.zip", "models.jsonl", b'{"sha256": "x"}\n')
     assert "is not as it has to be" in fresh.command("import", "archive", str(lines)).err

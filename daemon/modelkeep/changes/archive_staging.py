@@ -66,7 +66,17 @@ class ArchiveStaging:
         self._packed = packed
         self._folder = folder
         self._made: list[str] = []
+        self._is_rehearsal = False
         self.staged = Staged()
+
+    async def rehearse(
+        self, models: Iterable[ArchivedModel], wanted: WantedImages, on_done: Callable[[int], None]
+    ) -> None:
+        """Find out by their digests which images can be made ready, and make none; arguments are as of `stage`."""
+        self._is_rehearsal = True
+        for done, work in enumerate(self._works(models, wanted, self._folder), start=1):
+            await work
+            on_done(done)
 
     async def stage(
         self, models: Iterable[ArchivedModel], wanted: WantedImages, on_done: Callable[[int], None]
@@ -114,7 +124,8 @@ class ArchiveStaging:
                 data = await asyncio.to_thread(self._packed.image, name, image.files[quality])
                 tiers[quality] = await self._staged(data, scratch / f"{stem}_{quality}.webp")
         except ImageError as error:
-            await asyncio.to_thread(self._images.discard, tiers.values())
+            if not self._is_rehearsal:
+                await asyncio.to_thread(self._images.discard, tiers.values())
             self.staged.errors.append(Refusal(model.sha256, model.path, str(error)))
             return
         self.staged.images[model.sha256, seq] = tiers
@@ -131,6 +142,8 @@ class ArchiveStaging:
         """Stage an image once it is known to be one, and return its base name."""
         if unpacked.suffix == ".webp" and not (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
             raise ImageError(f"{unpacked.name} is no WebP")
+        if self._is_rehearsal:
+            return unpacked.name
         # A thread cannot be called off: what it makes has to be known, or nobody would discard it.
         name = await to_the_end(asyncio.to_thread(self._copy, data, unpacked))
         await self._images.check_copy(name, unpacked)

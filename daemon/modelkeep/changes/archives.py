@@ -87,7 +87,7 @@ class ArchiveImports:
             on_disk = await self._looks.found(fingerprints_of, paths)
             read = _Read(source, packed, archive, path_map, on_disk)
             if dry_run:
-                return await self._rehearse(read)
+                return await self._rehearse(read, progress)
             about = {"kind": SOURCE, "source": str(source)}
             self._journal.write("import.started", **about, rows=len(archive.models), refused=len(packed.refusals))
             try:
@@ -100,12 +100,17 @@ class ArchiveImports:
         progress(Progress("done", report.rows, report.rows))
         return report
 
-    async def _rehearse(self, read: _Read) -> ImportReport:
+    async def _rehearse(self, read: _Read, progress: Callable[[Progress], None]) -> ImportReport:
         wanted = await self._wanted(read)
-        taken = await self._catalogue.take_archive(
-            read.archive, read.path_map, read.on_disk, {}, {}, {}, (), self._clock_ms(), lambda _: None, dry_run=True
+        staging = ArchiveStaging(self._images, read.packed, self._scratch)
+        await staging.rehearse(
+            read.archive.models, wanted, lambda done: progress(Progress("images", done, len(wanted)))
         )
-        return _report(read, taken, len(wanted), dry_run=True)
+        whole = replace(read, archive=_without_damaged(read.archive, staging.staged))
+        taken = await self._catalogue.take_archive(
+            whole.archive, read.path_map, read.on_disk, {}, {}, {}, (), self._clock_ms(), lambda _: None, dry_run=True
+        )
+        return _report(whole, taken, len(staging.staged), staging.staged.errors, dry_run=True)
 
     async def _take(self, read: _Read, progress: Callable[[Progress], None]) -> ImportReport:
         wanted = await self._wanted(read)
