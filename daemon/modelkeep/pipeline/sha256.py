@@ -99,7 +99,7 @@ class StreamsLibrary:
 
     def update(self, *pieces: Piece) -> bool:
         """Take the next bytes, see `Implementation.update`."""
-        assert len(pieces) <= self.streams  # noqa: S101 - the library would use instructions that are not there
+        assert len(pieces) <= self.streams  # noqa: S101 - whoever calls knows how many there are
         asked = (_Asked * len(pieces))()
         for one, (stream, data) in zip(asked, pieces, strict=True):
             assert isinstance(stream, LibraryStream)  # noqa: S101 - made by `new`
