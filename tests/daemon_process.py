@@ -44,6 +44,9 @@ FAST: Tables = {
 }
 """Settings that keep the tests short."""
 
+WITH_TENSORS: Tables = {"hashing": {"tensor_digests": True}}
+"""For tests that are about the digests of tensors."""
+
 _OWN_FRAME = re.compile(r'File ".*/(daemon|site-packages)/modelkeep/')
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """httpx would read all certificates of the system anew for each client."""

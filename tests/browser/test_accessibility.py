@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from tests.browser.person import needs_browser, serious_faults, somebody
-from tests.daemon_process import DaemonProcess
+from tests.daemon_process import WITH_TENSORS, DaemonProcess
 from tests.libraries import put, safetensors
 
 from modelkeep.dev.demo import make_demo
@@ -41,7 +41,7 @@ def full_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonPro
         put(demo.models / "loras" / name, safetensors("twice"))
     # The same weights under another header.
     put(demo.models / "loras" / "twin.safetensors", safetensors("twice").replace(b"twice", b"again", 1))
-    daemon = DaemonProcess(folder / "daemon", [demo.models], {"api": {"token": TOKEN}})
+    daemon = DaemonProcess(folder / "daemon", [demo.models], {"api": {"token": TOKEN}, **WITH_TENSORS})
     try:
         daemon.must("import", "hikaze", str(demo.database))
         daemon.start()

@@ -12,7 +12,7 @@ import numpy
 import pytest
 from blake3 import blake3
 from safetensors.numpy import save
-from tests.daemon_process import DaemonProcess
+from tests.daemon_process import WITH_TENSORS, DaemonProcess
 from tests.image_files import png, text_as_image
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import LegacyLibrary, put, sha256_of
@@ -25,8 +25,6 @@ def with_title(title: str, **said: str) -> bytes:
     """Return the same weights under a header with another title, as the format's own library writes them."""
     return save({"weight": WEIGHTS}, metadata={"modelspec.title": title, **said})
 
-
-WITH_DIGESTS: dict[str, dict[str, object]] = {"hashing": {"tensor_digests": True}}
 
 OLD, NEW = with_title("One title"), with_title("Two title")
 LONG = with_title("A title", more="x" * 5_000)
@@ -51,7 +49,7 @@ def known(tmp_path: Path, models: Path, make_daemon: DaemonMaker) -> DaemonProce
     path = put(models / "x.safetensors", OLD)
     library = LegacyLibrary()
     library.add(path, (".png", png()), name="Chosen name", extra={"description": "of X"}, tags=["liked"])
-    daemon = make_daemon(tables=WITH_DIGESTS)
+    daemon = make_daemon(tables=WITH_TENSORS)
     daemon.must("import", "hikaze", str(library.write(tmp_path / "data")))
     daemon.start()
     assert daemon.wait_model(path) == sha256_of(OLD)
@@ -158,7 +156,7 @@ def test_an_image_in_a_header_becomes_the_models_if_it_has_none_and_can_be_used(
         )
 
     good, bad = titled("good", png(3)), titled("broken", text_as_image())
-    daemon = make_daemon(tables=WITH_DIGESTS)
+    daemon = make_daemon(tables=WITH_TENSORS)
     daemon.start()
     for name, content in (("good", good), ("bad", bad)):
         daemon.wait_model(put(models / f"{name}.safetensors", content))

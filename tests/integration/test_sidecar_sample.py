@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.daemon_process import DaemonProcess
+from tests.daemon_process import WITH_TENSORS, DaemonProcess
 from tests.integration.conftest import DaemonMaker
 from tests.libraries import snapshot
 from tests.sidecar_library import KINDS, OTHER_SOURCES, SAYS, TRUTH, copied_sidecar_sample, expected_of
@@ -18,7 +18,7 @@ def test_what_lies_beside_the_models_is_imported_and_finds_its_content(
 ) -> None:
     models = copied_sidecar_sample(tmp_path / "library") / "models"
     before = snapshot(models)
-    daemon = make_daemon(models)
+    daemon = make_daemon(models, tables=WITH_TENSORS)
     rehearsed = daemon.must("import", "sidecars", str(models), "--dry-run", "--json").json
     report = daemon.must("import", "sidecars", str(models), "--json").json
     assert _outcomes(rehearsed) == _outcomes(report)

@@ -31,6 +31,7 @@ class AfterMigrating:
         failures: lets go of jobs.
         record: appends records to the journal.
         ask: says that there is room for more.
+        read_again: has files read again when nothing else is to do, whatever was tried at their paths before.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class AfterMigrating:
         failures: Failures,
         record: Callable[[Sequence[Record]], object],
         ask: Callable[[], object],
+        read_again: Callable[[Sequence[str]], object],
     ) -> None:
         self._catalogue = catalogue
         self._stages = stages
@@ -52,6 +54,7 @@ class AfterMigrating:
         self._failures = failures
         self._record = record
         self._ask = ask
+        self._read_again = read_again
 
     async def take(self, done: Sequence[Migrated]) -> None:
         """Deal with what became of a batch."""
@@ -76,6 +79,8 @@ class AfterMigrating:
         kept = [result.order.content for result in results if result.order.content is not None]
         self._contents.kept(kept, [result.order.sha256 for result in results if result.is_recognised])
         self._contents.migrated()
+        lacking = {row.sha256 for row in kept if self._contents.lacks(row)}
+        self._read_again([result.order.path for result in results if result.order.sha256 in lacking])
 
     def _conclude(self, item: Migrated) -> None:
         """End the job of a row that has been decided about, and tell those who wait."""

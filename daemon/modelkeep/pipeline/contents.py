@@ -34,6 +34,7 @@ class Contents:
         self._wants_tensors = wants_tensors
         # At first it may be anything: what an older modelkeep has read, or one that computed less.
         self._may_lack = wants_tensors
+        self._lacking_kept = 0
 
     async def keep(self, read: Sequence[Digest]) -> None:
         """Keep what was read; what cannot be written now is read again later."""
@@ -47,11 +48,17 @@ class Contents:
 
     def kept(self, rows: Sequence[ContentRow], recognised: Sequence[str]) -> None:
         """Take note of what was kept, and of those contents whose tensors another has too."""
-        self._may_lack |= self._wants_tensors and any(row.tensors is None for row in rows)
+        lacking = sum(map(self.lacks, rows))
+        self._may_lack |= lacking > 0
+        self._lacking_kept += lacking
         if self._successions is not None:
             self._successions.recognised(recognised)
             if any(row.image_waits for row in rows):
                 self._successions.pictured()
+
+    def lacks(self, row: ContentRow) -> bool:
+        """Return whether a file of this content is to be read again."""
+        return self._wants_tensors and row.tensors is None
 
     def migrated(self) -> None:
         """Have what was kept looked at: it may have become models."""
@@ -62,6 +69,7 @@ class Contents:
         """Return locations of which something is to be read; asks the catalogue only while there may be some."""
         if not self._may_lack:
             return []
+        before = self._lacking_kept
         found = await self._catalogue.unread_contents(limit, without_paths, folders)
-        self._may_lack = bool(found)
+        self._may_lack = bool(found) or self._lacking_kept > before  # that came while this was answered
         return found

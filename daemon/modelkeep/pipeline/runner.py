@@ -129,6 +129,7 @@ class Pipeline:
             failures,
             record,
             room.set,
+            self._refill.doubted,
         )
 
     # Running

@@ -11,12 +11,15 @@ from tests.libraries import safetensors, sha256_of
 from tests.waiting import wait_until_async
 
 from modelkeep.disk.files import fingerprint_of
+from modelkeep.domain.content_facts import ContentFacts
 from modelkeep.domain.detection import Moved, Rename
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.hashing import Digest
 from modelkeep.domain.legacy import LegacyRow, StagedRow
+from modelkeep.domain.values import Location
 from modelkeep.errors import HashError
 from modelkeep.pipeline import refill
+from modelkeep.pipeline.contents import Contents
 
 from .test_judging import line as line  # a fixture
 from .test_judging import workers as workers
@@ -128,6 +131,37 @@ async def test_a_doubt_is_read_when_the_last_file_in_hand_has_failed(line: Line)
     await line.hashing(path)
     line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path)))
     await wait_until_async(lambda: line.pipeline.is_idle)
+
+
+@pytest.mark.parametrize("names", [("one",), ("one", "other")])
+async def test_tensors_that_were_left_out_are_read_though_another_content_was_read_so_before(
+    line: Line, names: tuple[str, ...]
+) -> None:
+    for content in names:
+        path = (await line.found("a.safetensors", safetensors(content))).path
+        for tensors in (None, "7e" * 32):
+            await line.hashing(path)
+            line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path), facts=ContentFacts(tensors=tensors)))
+        await wait_until_async(lambda: line.pipeline.is_idle)
+
+
+async def test_what_lacks_its_tensors_is_asked_again_when_some_is_kept_before_the_answer(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await known(line)
+    contents = Contents(line.catalogue, wants_tensors=True, successions=None, on_read=lambda _: None)
+    asked: list[object] = []
+
+    async def answer_late(*_: object) -> list[Location]:
+        asked.append(_)
+        if len(asked) == 1:
+            await contents.keep([Digest(sha256_of(Path(path)), seen(path), facts=ContentFacts(tensors=None))])
+        return []
+
+    monkeypatch.setattr(line.catalogue, "unread_contents", answer_late)
+    for _ in range(4):
+        assert await contents.unread(1, [], [str(line.root)]) == []
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("why", ["outside", "absent"])
