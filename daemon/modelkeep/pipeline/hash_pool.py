@@ -7,11 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from modelkeep.base.log import get_logger
 from modelkeep.disk.looks import SILENCE_SECONDS, STOP_SILENCE_SECONDS
 from modelkeep.domain.hashing import ActiveHash, Deliver, Digest, FileToHash, HashBatch, HashOutcome
 from modelkeep.errors import HashCancelled, HashError, NoWorkers, RootSilent, WorkerDied
 from modelkeep.pipeline.hash_process import HashProcess, Message, result_of
 from modelkeep.pipeline.sha256 import implementation
+
+_log = get_logger("hashing")
 
 MOST_WORKERS = 8
 """By default no more than this: beyond it disks are the bound, not processors."""
@@ -135,6 +138,7 @@ class HashPool:
         self._silence_seconds = silence_seconds
         self._idle_seconds = idle_seconds
         self._is_called_off = False
+        self._why_slow = ""
         self._on_silent = on_silent
         self._last_number = 0
         self._looking: asyncio.TimerHandle | None = None
@@ -255,7 +259,7 @@ class HashPool:
     async def _begin(self, slot: _Slot, process: HashProcess) -> None:
         """Start a process; files are given to it when it has begun: one that dies earlier says nothing about them."""
         try:
-            await process.start(step_back=self._step_back, with_tensors=self._with_tensors)
+            reason = await process.start(step_back=self._step_back, with_tensors=self._with_tensors)
         except Exception as error:  # whatever it is: nobody waits for ever for a process that does not come
             refused = (
                 error if isinstance(error, NoWorkers) else NoWorkers(f"a worker process cannot be started: {error!r}")
@@ -267,11 +271,17 @@ class HashPool:
         if slot.process is not process:
             process.kill()
             return
+        self._tell_why_slow(reason)
         slot.has_begun, slot.came_on_at = True, time.monotonic()
         for soon in (True, False):
             self._send(slot, [number for number, file in slot.files.items() if file.soon is soon], soon=soon)
         if not slot.files:
             self._rest(slot)
+
+    def _tell_why_slow(self, reason: str) -> None:
+        if reason and reason != self._why_slow:
+            _log.info("hashing.not_fastest", reason=reason)
+        self._why_slow = reason
 
     def _rest(self, slot: _Slot) -> None:
         if slot.idle is not None:

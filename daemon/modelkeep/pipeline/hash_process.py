@@ -41,7 +41,7 @@ class HashProcess(asyncio.Protocol):
     def __init__(self, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
         self._on_message = on_message
         self._on_end = on_end
-        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._begun: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._process: subprocess.Popen[bytes] | None = None
         self._transport: asyncio.Transport | None = None
         self._partial = b""
@@ -49,8 +49,8 @@ class HashProcess(asyncio.Protocol):
         self.ended = asyncio.Event()
         self.ended.set()
 
-    async def start(self, *, step_back: bool, with_tensors: bool) -> None:
-        """Start it, and wait until it can be given work.
+    async def start(self, *, step_back: bool, with_tensors: bool) -> str:
+        """Start it, and wait until it can be given work; returns why it does not hash in the fastest way, if so.
 
         Raises:
             NoWorkers: it cannot be started, with the reason and what helps.
@@ -63,7 +63,7 @@ class HashProcess(asyncio.Protocol):
             self.ended.clear()
             self._reap_at_end(self._process)
             self._transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
-            await asyncio.wait_for(asyncio.shield(self._begun), START_SECONDS)
+            _, reason = await asyncio.wait_for(asyncio.shield(self._begun), START_SECONDS)
         except (OSError, TimeoutError) as error:
             ours.close()
             self.kill()
@@ -72,6 +72,7 @@ class HashProcess(asyncio.Protocol):
             ours.close()
             self.kill()
             raise
+        return implementation().reason or str(reason)
 
     def send(self, message: Message) -> None:
         """Send it a message."""
@@ -102,7 +103,7 @@ class HashProcess(asyncio.Protocol):
             if self._begun.done():
                 self._on_message(json.loads(line))
             else:
-                self._begun.set_result(None)
+                self._begun.set_result(json.loads(line))
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Notice that it has ended."""

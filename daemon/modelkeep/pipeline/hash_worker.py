@@ -1,7 +1,7 @@
 """What runs in a hashing process. Loads nothing but what hashing needs: it starts often, and stays small.
 
 The daemon says `["read", one by one?, for soon?, [[number, path, with tensors?], ...]]` and `["cancel"]`. It says
-`["begun", []]` once, then `["at", [[number, bytes, seconds], ...]]` of what it is reading, and
+`["begun", why not the fastest way]` once, then `["at", [[number, bytes, seconds], ...]]` of what it is reading, and
 `["done", [[number, seconds, result], ...]]` with small files by the hundred. A result is
 `["digest", sha256, fingerprint, untouched?, facts]`, `["error", errno, text]`, `["unforeseen", text]`, or the kind of
 a `FileFailure` with its sentence. It ends when the daemon closes the socket.
@@ -101,7 +101,7 @@ class HashWorker:
 
     def serve(self) -> None:
         """Work until the daemon closes the connection."""
-        self._say("begun", [])
+        self._say("begun", self._sha256.reason)
         while self._listen():
             self._read_on()
             self._tell()
@@ -256,7 +256,7 @@ class HashWorker:
         if results:
             self._say("done", results)
 
-    def _say(self, kind: str, items: list[Any]) -> None:
+    def _say(self, kind: str, items: list[Any] | str) -> None:
         said = memoryview(json.dumps([kind, items]).encode() + b"\n")
         while said:
             said = said[os.write(self._connection, said) :]

@@ -22,6 +22,7 @@ from modelkeep.disk.reach import reading_error
 from modelkeep.disk.statx import see
 from modelkeep.domain.hashing import Digest, FileInRoot, FileToHash, HashBatch, HashOutcome
 from modelkeep.errors import FileVanished, HashCancelled, HashError, NoWorkers, RootSilent, WorkerDied
+from modelkeep.pipeline import sha256
 from modelkeep.pipeline.hash_pool import MOST_WORKERS, HashPool, default_workers, large_files
 from modelkeep.pipeline.sha256 import implementation
 
@@ -315,6 +316,25 @@ async def test_what_is_for_soon_does_not_wait_for_large_files(endless: Path, mod
     assert {*workers()} <= before
     assert ended == []
     await pool.close()
+
+
+async def test_why_hashing_is_slower_than_it_could_be_is_said_once(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "modelkeep.hashing")
+    monkeypatch.setattr(sha256, "LIBRARY", tmp_path / "missing.so")
+    implementation.cache_clear()
+    pool, ended = HashPool(2, step_back=False), list[HashOutcome]()
+    try:
+        for _ in range(2):
+            pool.submit(HashBatch([FileToHash(file(model), 300_000)]), ended.extend)
+        await wait_until_async(lambda: len(ended) == 2)
+    finally:
+        implementation.cache_clear()
+        await pool.close()
+    reason = "the library for SHA-NI was not built when modelkeep was installed"
+    said = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    assert [(entry["event"], entry["reason"]) for entry in said] == [("hashing.not_fastest", reason)]
 
 
 async def test_the_number_of_workers_suits_the_machine() -> None:
