@@ -27,6 +27,9 @@ FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-fPIC", "-shared")
 
 BUILD_SECONDS = 120
 
+X86_ONLY = (Path(SOURCE).name,)
+"""Sources that name instructions of one kind of processor; the others are for any Linux."""
+
 
 class LibraryHook(BuildHookInterface[Any]):
     """Puts the library into the wheel, or beside its source for an editable install."""
@@ -66,8 +69,10 @@ def build(source: Path, library: Path, *flags: str) -> str:
         library: to be made; one that is there is replaced, also under processes that use it.
         flags: for the compiler, after our own.
     """
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        return f"it is for Linux on x86-64, and this is {platform.system()} on {platform.machine()}"
+    if platform.system() != "Linux":
+        return f"it is for Linux, and this is {platform.system()}"
+    if source.name in X86_ONLY and platform.machine() != "x86_64":
+        return f"it is for x86-64, and this is {platform.machine()}"
     problem = "there is no C compiler"
     for compiler in _compilers():
         new = library.with_name(f"{library.name}.new")

@@ -58,8 +58,8 @@ contents = st.dictionaries(
 
 @pytest.fixture(scope="module")
 def library(hatch_build: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("cc") is None or os.uname().machine != "x86_64":
-        pytest.skip("there is no C compiler for x86-64")
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
     (source,) = (name for name in hatch_build.LIBRARIES if name.endswith("folder_listing.c"))
     built = tmp_path_factory.mktemp("library") / "folder_listing.so"
     assert hatch_build.build(TOP / source, built, "-Werror") == ""

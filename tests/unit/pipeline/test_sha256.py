@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import mmap
 import os
+import platform
 import shutil
 import sysconfig
 import time
@@ -143,6 +144,18 @@ def test_where_the_daemon_was_started_without_the_library_no_process_of_it_uses_
         assert isinstance(sha256.implementation(1), Hashlib)
     finally:
         sha256.implementation.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("machine", "problems"), [("x86_64", ["", ""]), ("aarch64", ["it is for x86-64, and this is aarch64", ""])]
+)
+def test_only_the_library_for_sha_ni_is_for_one_kind_of_processor(
+    hatch_build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, problems: list[str]
+) -> None:
+    if shutil.which("cc") is None or os.uname().machine != "x86_64":
+        pytest.skip("there is no C compiler for x86-64")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert [hatch_build.build(TOP / source, tmp_path / "library.so") for source in hatch_build.LIBRARIES] == problems
 
 
 def test_an_install_without_a_compiler_says_so(
