@@ -31,6 +31,14 @@ settings.load_profile("unhurried")
 gc.disable()
 
 
+def pytest_configure() -> None:
+    """Refuse to try another modelkeep than this one: what tests start would load it from where PYTHONPATH says."""
+    ours = TESTS.parent / "daemon"
+    for folder in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+        if Path(folder, "modelkeep").exists() and not ours.samefile(folder):
+            pytest.exit(f"PYTHONPATH leads to the modelkeep in {folder}, and these tests are of {ours}: unset it", 4)
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage again, but not in what is there now."""
     gc.freeze()
