@@ -145,15 +145,33 @@ async def test_tensors_that_were_left_out_are_read_though_another_content_was_re
         await wait_until_async(lambda: line.pipeline.is_idle)
 
 
+async def test_where_a_file_cannot_be_read_for_its_tensors_another_of_the_same_content_is(line: Line) -> None:
+    def digest(path: str, tensors: str | None) -> Digest:
+        return Digest(sha256_of(Path(path)), seen(path), facts=ContentFacts(tensors=tensors))
+
+    line.pipeline.pause()
+    one, other = [(await line.found(f"{name}.safetensors", safetensors("a"))).path for name in "ab"]
+    line.pipeline.resume()
+    for path in (one, other):
+        await line.hashing(path)
+        line.pool.end(path, digest=digest(path, None))
+    await line.hashing(one)
+    line.pool.end(one, error=HashError("its disk fails"))
+    await line.hashing(other)
+    line.pool.end(other, digest=digest(other, "7e" * 32))
+    await wait_until_async(lambda: line.pipeline.is_idle)
+
+
 async def test_what_lacks_its_tensors_is_asked_again_when_some_is_kept_before_the_answer(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = await known(line)
     contents = Contents(line.catalogue, wants_tensors=True, successions=None, on_read=lambda _: None)
-    asked: list[object] = []
+    asked: list[int] = []
 
-    async def answer_late(*_: object) -> list[Location]:
-        asked.append(_)
+    async def answer_late(limit: int, *_: object) -> list[Location]:
+        if limit == 1:  # it is not the pipeline that asks
+            asked.append(limit)
         if len(asked) == 1:
             await contents.keep([Digest(sha256_of(Path(path)), seen(path), facts=ContentFacts(tensors=None))])
         return []

@@ -50,7 +50,14 @@ def claims(
 def unread_contents(
     connection: sa.Connection, limit: int, without_paths: Collection[str] = (), folders: Collection[str] = ("/",)
 ) -> list[Location]:
-    """Return present locations below folders, one for each content of which something was not read yet."""
+    """Return present locations below folders, one for each content of which something was not read yet.
+
+    Args:
+        connection: any.
+        limit: no more than so many.
+        without_paths: those that were tried; another location of the same content is returned then.
+        folders: these, and all below them.
+    """
     incomplete = sa.or_(contents.c.sha256.is_(None), contents.c.tensors.is_(None))
     query = (
         _present(folders)
@@ -65,7 +72,7 @@ def unread_contents(
         for path, sha256 in found:
             if sha256 not in seen and path not in without_paths:
                 paths.append(path)
-            seen.add(sha256)
+                seen.add(sha256)
             if len(paths) == limit:
                 break
     places = locations_at(connection, paths)
