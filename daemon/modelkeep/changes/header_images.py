@@ -1,14 +1,14 @@
 """An image in the header of a model's file becomes the model's first, if it has none: checked as any other."""
 
 import io
-import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from modelkeep.base.persistence import PASSING
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.owner import OwnerActs
 from modelkeep.disk.looks import DiskLooks
-from modelkeep.disk.opening import open_and_see
+from modelkeep.disk.opening import close_file, open_and_see, read_at
 from modelkeep.domain.details import ModelDetails
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.header_images import header_images
@@ -91,6 +91,6 @@ def _images_in(path: str, known: Fingerprint | None) -> list[bytes] | None:
     try:
         if not seen.fingerprint.is_untouched_since(known):
             return None
-        return header_images(seen.fingerprint.size_bytes, lambda offset, length: os.pread(descriptor, length, offset))
+        return header_images(seen.fingerprint.size_bytes, partial(read_at, descriptor))
     finally:
-        os.close(descriptor)
+        close_file(descriptor)

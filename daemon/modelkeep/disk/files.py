@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from modelkeep.base.patience import reached
-from modelkeep.disk.opening import is_kernels, open_and_see
+from modelkeep.disk.opening import close_file, is_kernels, open_and_see, read_at
 from modelkeep.disk.statx import see
 from modelkeep.domain.fingerprint import Fingerprint
 from modelkeep.domain.formats import Completeness, judge
@@ -117,12 +117,12 @@ def look_at(path: str) -> Look | None:
     except OSError:
         return None
     finally:
-        os.close(descriptor)
+        close_file(descriptor)
 
 
 def _read_at(path: str, descriptor: int, offset: int, length: int) -> bytes:
     reached(path)
-    return os.pread(descriptor, length, offset)
+    return read_at(descriptor, offset, length)
 
 
 def look_at_all(paths: Iterable[str]) -> dict[str, Look | None]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 
 from modelkeep.disk.pseudo_files import is_pseudo_file
 from modelkeep.disk.statx import Seen, see
@@ -28,6 +29,23 @@ def open_and_see(path: str) -> tuple[int, Seen]:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Return bytes of a file; fewer only at its end, though some file systems give fewer than they are asked for."""
+    found = os.pread(descriptor, length, offset)
+    while 0 < len(found) < length:
+        more = os.pread(descriptor, length - len(found), offset + len(found))
+        if not more:
+            break
+        found += more
+    return found
+
+
+def close_file(descriptor: int) -> None:
+    """Close a file that was only read: its server may be gone, and say so here (FUSE); it is closed all the same."""
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 def _see_file(descriptor: int, path: str) -> Seen:

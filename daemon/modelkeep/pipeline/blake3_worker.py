@@ -2,7 +2,7 @@
 
 import os
 
-from modelkeep.disk.opening import open_and_see
+from modelkeep.disk.opening import close_file, open_and_see
 from modelkeep.disk.page_cache import give_back
 from modelkeep.disk.statx import see
 from modelkeep.domain.fingerprint import Fingerprint
@@ -36,10 +36,10 @@ def _read(path: str) -> tuple[str, Fingerprint]:
             done += count
             if done % WINDOW_BYTES < PIECE_BYTES:
                 give_back(descriptor, max(0, done - WINDOW_BYTES), WINDOW_BYTES)
-        if see(descriptor).fingerprint != seen.fingerprint:
+        if see(descriptor).fingerprint != seen.fingerprint or done != seen.fingerprint.size_bytes:
             raise _unreadable(path, "it changed while it was read")
     finally:
-        os.close(descriptor)
+        close_file(descriptor)
     return hasher.hexdigest(), seen.fingerprint
 
 

@@ -8,7 +8,7 @@ import mmap
 import os
 import time
 
-from modelkeep.disk.opening import open_and_see
+from modelkeep.disk.opening import close_file, open_and_see, read_at
 from modelkeep.disk.page_cache import cached_windows, give_back, is_told
 from modelkeep.disk.statx import see
 from modelkeep.domain.content_facts import AUTOV1_BEGIN, AUTOV1_BYTES, ContentFacts, FileHeader, autov1, read_header
@@ -89,6 +89,7 @@ class FileBeingRead:
         _await_other_times(self._before.ctime_ns or 0)
         size_bytes = self._before.size_bytes
         self._has_names = size_bytes >= CHECK_BYTES and os.fstat(self._descriptor).st_nlink > 0
+        self._is_told = self.is_large and is_told(self._descriptor)
         self._next_check = CHECK_BYTES
         self._was_cached = bytearray()
         self._look_ahead()
@@ -128,8 +129,8 @@ class FileBeingRead:
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether all of it that was asked about is known to have been in memory."""
-        return all(self._was_cached) and is_told(self._descriptor)
+        """Whether all of it that was asked about is known to have been in memory; not known of a small file."""
+        return self._is_told and all(self._was_cached)
 
     def until_tensors(self, count: int) -> int:
         """Return how many of so many next bytes come before the tensors begin, or all of them."""
@@ -179,7 +180,7 @@ class FileBeingRead:
         window = self.bytes_done // WINDOW_BYTES
         if window < len(self._was_cached):
             self._give_back(window)
-        os.close(self._descriptor)
+        close_file(self._descriptor)
 
     def _look_inside(self) -> None:
         """Read what is told of the content besides its digest, while it is in memory anyway."""
@@ -191,7 +192,7 @@ class FileBeingRead:
             self._autov1 = autov1(self._before.size_bytes, self._read_at, self._sha256_of)
 
     def _read_at(self, offset: int, length: int) -> bytes:
-        return os.pread(self._descriptor, length, offset)
+        return read_at(self._descriptor, offset, length)
 
     def _sha256_of(self, data: bytes) -> str:
         stream = self._implementation.new()

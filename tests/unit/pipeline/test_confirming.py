@@ -20,6 +20,7 @@ from modelkeep.disk.statx import see
 from modelkeep.domain.naming import Root
 from modelkeep.domain.values import Location, LocationState, Model, Record
 from modelkeep.errors import Conflict, HashCancelled, HashError, ModelkeepError, NotFound, OutsideRoots
+from modelkeep.pipeline.blake3_worker import read_blake3
 from modelkeep.pipeline.confirming import Confirming
 
 
@@ -100,6 +101,15 @@ async def test_what_cannot_be_read_as_it_was_is_refused(
     with pytest.raises(refused):
         await scene.confirming.confirm(scene.sha256)
     assert not scene.records
+
+
+def test_a_file_that_ends_before_its_size_has_no_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a server may tell it of which the kernel remembers an older size."""
+    path, told = tmp_path / "a.pt", iter([3, 0])
+    path.write_bytes(b"whole")
+    monkeypatch.setattr(os, "readv", lambda *_: next(told))
+    with pytest.raises(HashError, match="changed while it was read"):
+        read_blake3(str(path))
 
 
 async def test_a_model_without_a_file_is_not_read(scene: Scene) -> None:

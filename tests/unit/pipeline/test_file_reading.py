@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -15,7 +16,14 @@ from modelkeep.disk.page_cache import cached_windows
 from modelkeep.disk.statx import see
 from modelkeep.domain.content_facts import ContentFacts
 from modelkeep.domain.values import JsonObject
-from modelkeep.pipeline.file_reading import CHECK_BYTES, PIECE_BYTES, WINDOW_BYTES, FileBeingRead, FileFailure
+from modelkeep.pipeline.file_reading import (
+    CHECK_BYTES,
+    LATER_BYTES,
+    PIECE_BYTES,
+    WINDOW_BYTES,
+    FileBeingRead,
+    FileFailure,
+)
 from modelkeep.pipeline.sha256 import Hashlib, Implementation, StreamsLibrary, implementation
 
 
@@ -77,6 +85,47 @@ def test_the_digest_is_that_of_all_bytes(tmp_path: Path, sha256: Implementation,
     path = tmp_path / NOT_UTF8
     path.write_bytes(os.urandom(size))
     assert read(path, sha256) == expected(path)
+
+
+def test_a_file_system_that_gives_less_than_was_asked_for_is_asked_for_the_rest(
+    tmp_path: Path, sha256: Implementation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.safetensors"
+    header = json.dumps({"__metadata__": {"key": "x" * 9000}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + os.urandom(WINDOW_BYTES - 1))
+    whole, pread, preadv = read_all(path, sha256), os.pread, os.preadv
+    monkeypatch.setattr(os, "pread", lambda file, length, offset: pread(file, min(length, 5000), offset))
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, offset: preadv(file, [buffers[0][:5000]], offset))
+    assert read_all(path, sha256) == whole
+
+
+def test_a_file_that_its_server_does_not_let_close_in_peace_is_read_like_others(
+    model: Path, sha256: Implementation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FUSE asks its server at each close; the descriptor is gone nevertheless."""
+    was, close = expected(model), os.close
+
+    def close_without_server(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    monkeypatch.setattr(os, "close", close_without_server)
+    assert read(model, sha256) == was
+
+
+def test_whether_a_file_is_in_memory_is_known_without_its_server(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    os.truncate(model, LATER_BYTES)
+    file = FileBeingRead(1, str(model), Hashlib(""))
+    with monkeypatch.context() as server_gone:
+        server_gone.setattr(os, "fstat", fail)
+        is_in_memory = file.is_in_memory
+    assert not is_in_memory
+    file.close()
 
 
 @pytest.mark.parametrize("header_bytes", [2, 100, PIECE_BYTES - 8, PIECE_BYTES + 5, WINDOW_BYTES + 1])
