@@ -170,9 +170,9 @@ class Catalogue:
     forget_migrations = _writes(control.forget_migrations)
 
     async def survey(self, kind: str, source: str, prepared: Path, *, again: bool = False) -> Survey:
-        """Return what is known of the rows of a source that a file holds."""
+        """Return what is known of the rows of a source that a file holds; most of it lies beside that file."""
         about = kind, source
-        return await self.database.write_from(prepared, SCHEMA, import_survey.survey, *about, again=again)
+        return await self.database.write_from(prepared, SCHEMA, import_survey.survey, *about, prepared, again=again)
 
     async def import_rows(
         self,
@@ -201,7 +201,8 @@ class Catalogue:
             dry_run=dry_run,
             again=again,
             finished=finished,
-            on_disk=on_disk if prepared is not None else None,
+            prepared=prepared,
+            on_disk=on_disk,
         )
 
     # What other tools know

@@ -1,7 +1,6 @@
 """One import of the rows of a source: what is asked, made ready and taken; `imports.py` has these steps in order."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -133,7 +132,7 @@ class RowImport:
     async def _look_at_all(self) -> None:
         self._on_disk = await self._found(row.path for row in self._survey.rows.values())
         self._files.clear()
-        plain = iter(self._survey.plain.items())
+        plain = iter(self._survey.plain)
         while some := dict(islice(plain, _LOOKED_AT_ONCE)):
             found = await self._found(some.values())
             self._files.update((number, found[path]) for number, path in some.items() if path in found)
@@ -162,9 +161,10 @@ class RowImport:
         are_found = bool(self._on_disk or self._files) or await self._is_any_there(self._survey.unchanged)
         return report_of(self._content, taken, images, errors, files_found=are_found, dry_run=dry_run)
 
-    async def _is_any_there(self, paths: Sequence[str]) -> bool:
-        for start in range(0, len(paths), _LOOKED_AT_ONCE):
-            if await self._found(paths[start : start + _LOOKED_AT_ONCE]):
+    async def _is_any_there(self, paths: Iterable[str]) -> bool:
+        remaining = iter(paths)
+        while some := list(islice(remaining, _LOOKED_AT_ONCE)):
+            if await self._found(some):
                 return True
         return False
 
@@ -172,7 +172,6 @@ class RowImport:
         while True:
             self._progress(Progress("writing", 0, self._content.told.count))
             await self._look_at_all()
-            self._survey = replace(self._survey, plain={})  # of a million rows these are many texts
             found = self._on_disk
             rows = self._survey.rows.items()
             staged = [self._staging.staged_row(row, found.get(row.path), number) for number, row in rows]

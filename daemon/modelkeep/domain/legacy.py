@@ -1,6 +1,6 @@
 """What an importer hands over: one value per row of a legacy source, whatever the source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 
@@ -143,7 +143,7 @@ class TakenRows:
     """
 
     rows: Sequence[TakenRow] = ()
-    plain: Sequence[PlainRow] = ()
+    plain: Collection[PlainRow] = ()
     models: int = 0
     unchanged: int = 0
     dropped: int = 0
@@ -154,10 +154,10 @@ class Survey:
     """What the catalogue knows of prepared rows before they are taken.
 
     `rows` are those that need to be taken one by one, each where it should be in view of earlier runs, by their
-    numbers; `plain` the paths of those that meet nothing known, `unchanged` those of the rows that were taken as they
-    are, where an earlier run put them.
+    numbers; `plain` the numbers and paths of those that meet nothing known, `unchanged` the paths of the rows that
+    were taken as they are, where an earlier run put them. Both may be read anew whenever they are gone through.
     """
 
     rows: Mapping[int, LegacyRow] = field(default_factory=dict)
-    plain: Mapping[int, str] = field(default_factory=dict)
-    unchanged: Sequence[str] = ()
+    plain: Collection[tuple[int, str]] = ()
+    unchanged: Collection[str] = ()

@@ -240,7 +240,7 @@ async def take(
         prepare_news(prepared, kind, source, [staged.row for staged in rows], catalogue=catalogue.database.path)
         survey = await catalogue.survey(kind, source, prepared, again=again)
         singly = [replace(numbered[number], row=row) for number, row in survey.rows.items()]
-        on_disk = {number: numbered[number].on_disk for number in survey.plain}
+        on_disk = {number: numbered[number].on_disk for number, _ in survey.plain}
         taken = await catalogue.import_rows(
             *(kind, source, singly, NOW, before_commit),
             dry_run=dry_run,
@@ -248,7 +248,7 @@ async def take(
             prepared=prepared,
             on_disk={number: found for number, found in on_disk.items() if found is not None},
         )
-    told = in_order([staged.row for staged in rows], taken, before)
+        told = in_order([staged.row for staged in rows], taken, before)
     assert sum(row.is_dropped for row in told) == taken.dropped + sum(row.is_dropped for row in taken.rows)
     return told
 

@@ -95,7 +95,7 @@ class Runs:
             take_with_care(file)
         with beside(engine, file) as connection:
             self._take_first(connection)
-            return _held(connection, self._take_second(connection), self.second)
+            return _held(connection, self._take_second(connection, file), self.second)
 
     def _taken(self, engine: sa.Engine) -> Taken:
         """Return what the process that reads the second source finds of the first."""
@@ -111,13 +111,14 @@ class Runs:
         for row in get_pending_imports(connection)[:1]:
             drop_pending(connection, row.id)
 
-    def _take_second(self, connection: sa.Connection) -> TakenRows:
-        known = survey(connection, "hikaze", SOURCE, again=self.again)
+    def _take_second(self, connection: sa.Connection, file: Path) -> TakenRows:
+        known = survey(connection, "hikaze", SOURCE, file, again=self.again)
         assert len(known.rows) + len(known.plain) + len(known.unchanged) == len(self.second)
         rows = [StagedRow(row, on_disk=self.found.get(row.path), number=n) for n, row in known.rows.items()]
-        on_disk = {number: self.found[path] for number, path in known.plain.items() if path in self.found}
+        on_disk = {number: self.found[path] for number, path in known.plain if path in self.found}
         told: list[TakenRows] = []
-        taken = import_rows(connection, "hikaze", SOURCE, rows, NOW, told.append, again=self.again, on_disk=on_disk)
+        about = connection, "hikaze", SOURCE, rows, NOW, told.append
+        taken = import_rows(*about, again=self.again, prepared=file, on_disk=on_disk)
         assert told == [taken]
         return taken
 
@@ -154,7 +155,7 @@ def test_a_row_comes_back_from_the_file_as_it_was(engine: sa.Engine, source: Seq
         prepare(file, "hikaze", source)
         take_with_care(file)
         with beside(engine, file) as connection:
-            assert survey(connection, "hikaze", SOURCE).rows == dict(enumerate(source, start=1))
+            assert survey(connection, "hikaze", SOURCE, file).rows == dict(enumerate(source, start=1))
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -184,7 +185,7 @@ async def test_what_became_known_after_the_question_is_taken_with_care_neverthel
 ) -> None:
     rows = [LegacyRow(key="1", digest="1", path="/m/a.pt", original_path="/m/a.pt", name="Theirs", tags=(X,))]
     prepare(tmp_path / "rows", "hikaze", rows)
-    assert (await catalogue.survey("hikaze", "/old", tmp_path / "rows")).plain == {1: "/m/a.pt"}
+    assert list((await catalogue.survey("hikaze", "/old", tmp_path / "rows")).plain) == [(1, "/m/a.pt")]
     await catalogue.detect([Found("/m/a.pt", 7)], ROOTS, NOW)
     taken = await catalogue.import_rows("hikaze", "/old", [], NOW, lambda _: None, prepared=tmp_path / "rows")
     assert [(row.row.key, row.taking) for row in taken.rows] == [("1", Taking.PENDING)]
@@ -198,7 +199,7 @@ async def test_a_row_that_an_earlier_map_placed_is_looked_for_where_it_is(
     prepare(tmp_path / "first", "hikaze", [row])
     await catalogue.import_rows("hikaze", "/old", [], NOW, lambda _: None, prepared=tmp_path / "first")
     prepare(tmp_path / "again", "hikaze", [replace(row, path="/srv/a.pt", is_mapped=False)])
-    assert (await catalogue.survey("hikaze", "/old", tmp_path / "again")).unchanged == ["/m/a.pt"]
+    assert list((await catalogue.survey("hikaze", "/old", tmp_path / "again")).unchanged) == ["/m/a.pt"]
 
 
 async def test_of_rows_that_are_taken_only_the_paths_are_handed_over(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ async def test_of_rows_that_are_taken_only_the_paths_are_handed_over(catalogue: 
     taken = await catalogue.import_rows("hikaze", SOURCE, [], NOW, lambda _: None, prepared=tmp_path / "again3")
     assert (taken.unchanged, taken.dropped) == (2, 1)
     assert sorted(row.row.key for row in taken.rows) == ["changed", "moved"]
-    assert (await catalogue.survey("hikaze", SOURCE, tmp_path / "again3")).unchanged[-1] == rows[0].path
+    assert list((await catalogue.survey("hikaze", SOURCE, tmp_path / "again3")).unchanged)[-1] == rows[0].path
 
 
 def test_a_catalogue_that_cannot_be_asked_now_has_all_rows_handed_over(tmp_path: Path) -> None:

@@ -1,19 +1,22 @@
 """Stage 1 for rows that were prepared as the tables hold them: each table by one statement for all of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from modelkeep.base.set_aside import SetAside
 from modelkeep.catalogue.columns import PathText
 from modelkeep.catalogue.dialect import next_ids, upsert
 from modelkeep.catalogue.prepared import SAID_AFTER
-from modelkeep.catalogue.store.bulk import Bulk, all_rows
+from modelkeep.catalogue.store.bulk import Bulk, all_rows, in_portions
 from modelkeep.catalogue.store.import_run import make_tags
 from modelkeep.catalogue.store.import_survey import (
     IS_PLAIN,
     Way,
+    beside,
     careful_rows,
     prepared_rows,
     stand,
@@ -36,6 +39,8 @@ from modelkeep.domain.legacy import LegacyTag, PlainRow, StagedRow
 from modelkeep.domain.values import LocationState, PendingState
 
 _FINGERPRINT = ("device", "inode", "size_bytes", "mtime_ns", "ctime_ns", "birth_ns")
+
+_FOUND_AT_ONCE = 2000
 
 _passing = sa.MetaData()
 _found = sa.Table(
@@ -61,7 +66,7 @@ _set_ids = sa.Table(
 class TakenAtOnce:
     """What became of prepared rows: `left` are those that have to be taken one by one."""
 
-    plain: Sequence[PlainRow] = ()
+    plain: Collection[PlainRow] = ()
     models: int = 0
     unchanged: int = 0
     dropped: int = 0
@@ -71,6 +76,7 @@ class TakenAtOnce:
 def take_prepared(
     connection: sa.Connection,
     about: tuple[str, str],
+    prepared: Path,
     now_ms: int,
     singly: Sequence[StagedRow],
     on_disk: Mapping[int, Fingerprint],
@@ -82,6 +88,7 @@ def take_prepared(
     Args:
         connection: has their file attached.
         about: the kind of the source, and which it is.
+        prepared: that file; what is told of most rows lies beside it.
         now_ms: the time.
         singly: those of them that are to be taken one by one, as far as that was known before.
         on_disk: files that are there, by the numbers of the rows.
@@ -90,24 +97,26 @@ def take_prepared(
     counts = stand(connection, *about, again=again)
     missed = careful_rows(connection, *about, known={staged.number for staged in singly})
     since = [StagedRow(row, on_disk=on_disk.get(number), number=number) for number, row in missed.items()]
-    plain = _take_plain(connection, about, now_ms, on_disk) if {Way.AS_MODEL, Way.WAITING} & counts.keys() else []
+    is_any_plain = bool({Way.AS_MODEL, Way.WAITING} & counts.keys())
+    plain = _take_plain(connection, about, prepared, now_ms, on_disk) if is_any_plain else ()
     standing.drop(connection, checkfirst=False)
     dropped = counts[Way.DROPPED]
     return TakenAtOnce(plain, counts[Way.AS_MODEL], counts[Way.UNCHANGED] + dropped, dropped, [*singly, *since])
 
 
 def _take_plain(
-    connection: sa.Connection, about: tuple[str, str], now_ms: int, on_disk: Mapping[int, Fingerprint]
-) -> list[PlainRow]:
+    connection: sa.Connection, about: tuple[str, str], prepared: Path, now_ms: int, on_disk: Mapping[int, Fingerprint]
+) -> Collection[PlainRow]:
     _passing.create_all(connection, checkfirst=False)
-    found = [{"number": number, **fingerprint_values(fingerprint)} for number, fingerprint in on_disk.items()]
-    _FOUND.run(connection, found)
+    for some in in_portions(on_disk.items(), _FOUND_AT_ONCE):
+        found = ({"number": number, **fingerprint_values(fingerprint)} for number, fingerprint in some)
+        _FOUND.run(connection, list(found))
     _name_tags(connection)
     # Ids may have gaps: so the number of a row that waits says which is its own.
     id_ = standing.c.number + (next_ids(connection, pending_import, 0).start - 1)
     for statement in (*_of_models(now_ms), *_of_queue(id_, about[0], now_ms), _remembered(id_, *about)):
         connection.execute(statement)
-    plain = _told(connection, id_)
+    plain = SetAside(beside(prepared, "taken"), _told(connection, id_))
     _passing.drop_all(connection, checkfirst=False)
     return plain
 
@@ -138,11 +147,10 @@ def _name_tags(connection: sa.Connection) -> None:
     _SET_IDS.run(connection, list(texts))
 
 
-def _told(connection: sa.Connection, id_: _Id) -> list[PlainRow]:
+def _told(connection: sa.Connection, id_: _Id) -> Iterator[Any]:
     row = prepared_rows.c
     columns = (row.path, row.row_key, row.claim, _id_or_none(id_))
-    found: Iterator[Any] = all_rows(connection, sa.select(*columns).select_from(standing_rows).where(IS_PLAIN))
-    return list(found)
+    return all_rows(connection, sa.select(*columns).select_from(standing_rows).where(IS_PLAIN))
 
 
 def _id_or_none(id_: _Id) -> _Id:

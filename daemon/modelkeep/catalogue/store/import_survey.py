@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from modelkeep.base.collector import collector_paused
+from modelkeep.base.set_aside import SetAside
 from modelkeep.catalogue.columns import PathText
 from modelkeep.catalogue.dialect import among
 from modelkeep.catalogue.prepared import FURTHER, ROWS, TAGS, TAKEN, row_of
@@ -60,6 +62,11 @@ class Way(IntEnum):
     WAITING = 4
 
 
+def beside(prepared: Path, name: str) -> Path:
+    """Return where that is set aside which is asked about a file of prepared rows; it goes with its folder."""
+    return prepared.with_name(f"{prepared.name}-{name}")
+
+
 def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> Counter[Way]:
     """Note of each prepared row how it is to be taken, in a temporary table; returns how many rows there are of each.
 
@@ -92,12 +99,12 @@ def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> 
 
 
 @collector_paused()
-def survey(connection: sa.Connection, kind: str, source: str, *, again: bool = False) -> Survey:
-    """Return what is known of prepared rows before they are taken."""
+def survey(connection: sa.Connection, kind: str, source: str, prepared: Path, *, again: bool = False) -> Survey:
+    """Return what is known of prepared rows before they are taken; most of it lies beside their file."""
     stand(connection, kind, source, again=again)
     held = careful_rows(connection, kind, source)
-    plain = _plain_paths(connection)
-    unchanged = _unchanged_paths(connection, kind, source)
+    plain = SetAside(beside(prepared, "plain"), _plain_paths(connection))
+    unchanged = SetAside(beside(prepared, "unchanged"), _unchanged_paths(connection, kind, source))
     standing.drop(connection, checkfirst=False)
     return Survey(held, plain, unchanged)
 
@@ -177,17 +184,17 @@ def _kept_places(connection: sa.Connection, kind: str, source: str) -> dict[int,
     }
 
 
-def _plain_paths(connection: sa.Connection) -> dict[int, str]:
+def _plain_paths(connection: sa.Connection) -> Iterator[Any]:
     row = prepared_rows.c
-    return dict(all_rows(connection, sa.select(row.number, row.path).select_from(standing_rows).where(IS_PLAIN)))
+    return all_rows(connection, sa.select(row.number, row.path).select_from(standing_rows).where(IS_PLAIN))
 
 
-def _unchanged_paths(connection: sa.Connection, kind: str, source: str) -> list[str]:
-    """Return where an earlier run put the rows that it took as they are."""
+def _unchanged_paths(connection: sa.Connection, kind: str, source: str) -> Iterator[str]:
+    """Yield where an earlier run put the rows that it took as they are."""
     row, before, joined = _with_earlier(connection, kind, source)
     there = joined.join(standing, standing.c.number == row.number)
     query = sa.select(before.path).select_from(there).where(standing.c.way < Way.CAREFULLY)
-    return [path for held in (query, sa.select(_taken.c.path)) for (path,) in all_rows(connection, held)]
+    return (path for held in (query, sa.select(_taken.c.path)) for (path,) in all_rows(connection, held))
 
 
 def _loaded(connection: sa.Connection, numbers: Collection[int]) -> Iterator[tuple[int, LegacyRow]]:

@@ -5,6 +5,8 @@ afterwards, by the same decision as a migration (`planning.decide`), so that not
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -46,25 +48,27 @@ def import_rows(
     dry_run: bool = False,
     again: bool = False,
     finished: Sequence[str] = (),
-    on_disk: Mapping[int, Fingerprint] | None = None,
+    prepared: Path | None = None,
+    on_disk: Mapping[int, Fingerprint] = MappingProxyType({}),
 ) -> TakenRows:
     """Take the rows of a source; see `domain.legacy` for what is handed in and what comes back.
 
     `before_commit` gets what was done with the rows before anything is visible to anybody; when it raises, nothing
     has happened. `dry_run`: it is not called, and everything is rolled back. `again`: rows that an earlier run took
     and the owner dropped since are taken as if they were new. `finished`: ids of earlier migrations whose end is in
-    the journal; dropped once `before_commit` made it durable. `on_disk`: the files of prepared rows by their numbers;
-    their file is attached then, and `rows` are those of them that are to be taken one by one.
+    the journal; dropped once `before_commit` made it durable. `prepared`: a file of prepared rows that is attached;
+    `rows` are those of them that are to be taken one by one, and `on_disk` the files of all others by their numbers.
     """
     if dry_run:
         savepoint = connection.begin_nested()
         try:
-            return import_rows(connection, kind, source, rows, now_ms, lambda _: None, again=again, on_disk=on_disk)
+            told = kind, source, rows, now_ms, lambda _: None
+            return import_rows(connection, *told, again=again, prepared=prepared, on_disk=on_disk)
         finally:
             savepoint.rollback()
     at_once = TakenAtOnce(left=rows)
-    if on_disk is not None:
-        at_once = take_prepared(connection, (kind, source), now_ms, rows, on_disk, again=again)
+    if prepared is not None:
+        at_once = take_prepared(connection, (kind, source), prepared, now_ms, rows, on_disk, again=again)
     singly = _take_singly(begin(connection, kind, source, at_once.left, now_ms, again=again), at_once.left)
     taken = TakenRows(singly, at_once.plain, at_once.models, at_once.unchanged, at_once.dropped)
     before_commit(taken)
