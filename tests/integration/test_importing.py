@@ -67,6 +67,9 @@ def test_a_dry_run_tells_what_would_be_done_and_changes_nothing(sample: Path, sa
     next(sample.glob("data/images/model_7_*")).write_text("no image")
     offline = import_sample(sample_daemon, sample, "--dry-run")
     assert offline["image_errors"] == 1
+    assert not sample_daemon.data_dir.exists()
+    sample_daemon.data_dir.mkdir()
+    assert import_sample(sample_daemon, sample, "--dry-run") == offline
     assert not any(rows for name, rows in dump(sample_daemon.data_dir).items() if name != "alembic_version")
     sample_daemon.start()
     sample_daemon.pause()

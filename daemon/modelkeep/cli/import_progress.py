@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from modelkeep.cli.client import DaemonClient, connect
@@ -65,10 +67,21 @@ def _through_daemon(client: DaemonClient, order: ImportOrder, receive: Receive) 
 async def _on_files(settings: "Settings", order: ImportOrder, receive: Receive) -> None:
     from modelkeep.service.offline import OfflineWriter
 
-    async with OfflineWriter(settings) as writer:
-        values: AsyncIterator[Json] = writer.import_source(order)
-        async for value in values:
-            receive(value)
+    with _data_folder_for(settings, order) as chosen:
+        async with OfflineWriter(chosen) as writer:
+            values: AsyncIterator[Json] = writer.import_source(order)
+            async for value in values:
+                receive(value)
+
+
+@contextmanager
+def _data_folder_for(settings: "Settings", order: ImportOrder) -> Iterator["Settings"]:
+    """Have a dry run use an empty data folder that goes away again, where there is none yet."""
+    if not order.dry_run or settings.data_dir.exists():
+        yield settings
+        return
+    with TemporaryDirectory(prefix="modelkeep-") as folder:
+        yield settings.model_copy(update={"data_dir": Path(folder)})
 
 
 @contextmanager
