@@ -34,7 +34,6 @@ class Contents:
         self._wants_tensors = wants_tensors
         # At first it may be anything: what an older modelkeep has read, or one that computed less.
         self._may_lack = wants_tensors
-        self._lacking_kept = 0
 
     async def keep(self, read: Sequence[Digest]) -> None:
         """Keep what was read; what cannot be written now is read again later."""
@@ -44,13 +43,15 @@ class Contents:
                 self.kept(list(rows.values()), await self._catalogue.keep_contents(list(rows.values())))
                 self._on_read(list(rows))
         except CatalogueError:
-            self._may_lack = self._wants_tensors
+            self.try_again()
+
+    def try_again(self) -> None:
+        """Have files asked for again that could not be read."""
+        self._may_lack = self._wants_tensors
 
     def kept(self, rows: Sequence[ContentRow], recognised: Sequence[str]) -> None:
         """Take note of what was kept, and of those contents whose tensors another has too."""
-        lacking = sum(map(self.lacks, rows))
-        self._may_lack |= lacking > 0
-        self._lacking_kept += lacking
+        self._may_lack |= any(map(self.lacks, rows))
         if self._successions is not None:
             self._successions.recognised(recognised)
             if any(row.image_waits for row in rows):
@@ -69,7 +70,11 @@ class Contents:
         """Return locations of which something is to be read; asks the catalogue only while there may be some."""
         if not self._may_lack:
             return []
-        before = self._lacking_kept
-        found = await self._catalogue.unread_contents(limit, without_paths, folders)
-        self._may_lack = bool(found) or self._lacking_kept > before  # that came while this was answered
+        self._may_lack = False  # unless something comes while this is answered
+        try:
+            found = await self._catalogue.unread_contents(limit, without_paths, folders)
+        except BaseException:
+            self._may_lack = True
+            raise
+        self._may_lack |= bool(found)
         return found

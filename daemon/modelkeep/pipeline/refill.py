@@ -76,8 +76,8 @@ class Refill:
         self._asked.set()
 
     def sweep(self) -> None:
-        """Take up what is due, and try again the claims that could not be looked at."""
-        self._claims_tried.clear()
+        """Take up what is due, and try again the files that could not be read."""
+        self.doubted(list(self._claims_tried))
         self._asked.set()
 
     def doubted(self, paths: Sequence[str]) -> None:
@@ -85,8 +85,10 @@ class Refill:
 
         Something happened to them: they may not have been there, or by another name, when they were tried.
         """
-        if paths:
+        if not self._claims_tried.isdisjoint(paths):
             self._claims_tried.difference_update(paths)
+            self._contents.try_again()
+        if paths:
             self._asked.set()
 
     async def run(self) -> None:

@@ -1,6 +1,7 @@
 """Claims and doubts are read as soon as they can be: no sweep has to come for what was not there for a moment."""
 
 import os
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,32 @@ async def test_tensors_that_were_left_out_are_read_though_another_content_was_re
             await line.hashing(path)
             line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path), facts=ContentFacts(tensors=tensors)))
         await wait_until_async(lambda: line.pipeline.is_idle)
+
+
+@pytest.mark.parametrize("told", ["a sweep", "looked at"])
+async def test_a_file_that_cannot_be_read_for_its_tensors_is_tried_again(
+    line: Line, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    unread, answers = line.catalogue.unread_contents, deque[list[Location]]()
+
+    async def answer(*asked: Any) -> list[Location]:
+        answers.append(await unread(*asked))
+        return answers[-1]
+
+    monkeypatch.setattr(line.catalogue, "unread_contents", answer)
+    path = (await line.found("a.safetensors", safetensors("a"))).path
+    await line.hashing(path)
+    line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path), facts=ContentFacts(tensors=None)))
+    await line.hashing(path)
+    line.pool.end(path, error=HashError("its disk fails"))
+    await wait_until_async(lambda: answers and not answers[-1], what="nothing else to be left to do")
+    if told == "a sweep":
+        line.pipeline.sweep()
+    else:
+        line.pipeline.looked_at([path])
+    await line.hashing(path)
+    line.pool.end(path, digest=Digest(sha256_of(Path(path)), seen(path), facts=ContentFacts(tensors="7e" * 32)))
+    await wait_until_async(lambda: line.pipeline.is_idle)
 
 
 async def test_where_a_file_cannot_be_read_for_its_tensors_another_of_the_same_content_is(line: Line) -> None:
