@@ -92,6 +92,7 @@ class Sidecars:
     def hear_records(self, records: Iterable[Record]) -> None:
         """Look where records of the journal say that contents are known now; from any thread."""
         trees: set[str] = set()
+        imported: set[str] = set()
         paths: dict[str, str] = {}
         for event, fields in records:
             if event == "rescan.finished":
@@ -99,10 +100,14 @@ class Sidecars:
             elif (
                 "sha256" in fields and "path" in fields and "image" not in fields and not event.startswith("source.")
             ):
-                paths[str(fields["path"])] = str(fields["sha256"])
-        if trees or paths:
+                path = str(fields["path"])
+                if "source_row" in fields:  # of an import, which may have brought a million
+                    imported.add(_folder_of(path))
+                else:
+                    paths[path] = str(fields["sha256"])
+        if trees or imported or paths:
             with suppress(RuntimeError):  # the loop is closed: the daemon has stopped
-                self._loop.call_soon_threadsafe(self._note, trees, paths)
+                self._loop.call_soon_threadsafe(self._note, trees, imported, paths)
 
     def hear_contents(self, hashes: Iterable[str]) -> None:
         """Have contents speak of which something was read: a header, or a digest by which they are known."""
@@ -115,12 +120,14 @@ class Sidecars:
         self._everywhere = True
         self._asked.set()
 
-    def _note(self, trees: set[str], paths: Mapping[str, str]) -> None:
+    def _note(self, trees: set[str], imported: set[str], paths: Mapping[str, str]) -> None:
         new = paths.keys() - self._paths  # each is told of again with every step of its migration
         self._trees |= trees
+        self._folders |= imported
+        self._everywhere = self._everywhere or bool(imported)
         self._paths |= new
         self._contents.update(paths.values())
-        self._folders.update({path.rpartition("/")[0] or "/" for path in new})
+        self._folders.update(map(_folder_of, new))
         self._asked.set()
 
     # What is done
@@ -172,3 +179,7 @@ class Sidecars:
                 chosen = slice(start, start + PATHS_AT_ONCE)
                 await self._adoption.attach(known[chosen], read[chosen])
         await self._take_images()
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0] or "/"
