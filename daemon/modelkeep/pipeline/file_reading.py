@@ -1,6 +1,6 @@
 """One file that is being read in a hashing process: its bytes, its digest, and whether it changed meanwhile.
 
-What the kernel has in memory already is mapped, which saves a copy, where SHA-256 survives that a mapped file is cut
+What is known to be in memory already is mapped, which saves a copy, where SHA-256 survives that a mapped file is cut
 off; all else is read into a buffer, and given back behind the reader: it was in nobody's memory before.
 """
 
@@ -89,11 +89,12 @@ class FileBeingRead:
         _await_other_times(self._before.ctime_ns or 0)
         size_bytes = self._before.size_bytes
         self._has_names = size_bytes >= CHECK_BYTES and os.fstat(self._descriptor).st_nlink > 0
-        self._is_told = self.is_large and is_told(self._descriptor)
+        self._is_told = size_bytes >= PIECE_BYTES and is_told(self._descriptor)
         self._next_check = CHECK_BYTES
         self._was_cached = bytearray()
         self._look_ahead()
-        self._maps = implementation.survives_cuts and size_bytes >= PIECE_BYTES
+        # Where nobody tells, waiting for the disk in a mapped file would pass for hashing.
+        self._maps = implementation.survives_cuts and self._is_told
         # Read-ahead, and that these pages do not push out those of other programs (Linux 6.3).
         for advice in (os.POSIX_FADV_SEQUENTIAL, os.POSIX_FADV_NOREUSE):
             os.posix_fadvise(self._descriptor, 0, 0, advice)

@@ -16,6 +16,7 @@ from modelkeep.disk.page_cache import cached_windows
 from modelkeep.disk.statx import see
 from modelkeep.domain.content_facts import ContentFacts
 from modelkeep.domain.values import JsonObject
+from modelkeep.pipeline import file_reading
 from modelkeep.pipeline.file_reading import (
     CHECK_BYTES,
     LATER_BYTES,
@@ -111,6 +112,21 @@ def test_a_file_that_its_server_does_not_let_close_in_peace_is_read_like_others(
 
     monkeypatch.setattr(os, "close", close_without_server)
     assert read(model, sha256) == was
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_only_a_file_of_which_it_is_told_what_is_in_memory_is_mapped(
+    model: Path, monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    """Of others a slow disk would be waited for while they are hashed: the processor would seem to be the bound."""
+    library = implementation()
+    if not isinstance(library, StreamsLibrary):
+        pytest.skip(library.reason)
+    library.survive_cuts()
+    monkeypatch.setattr(file_reading, "is_told", lambda _: is_told)
+    file, buffer = FileBeingRead(1, str(model), library), memoryview(bytearray(PIECE_BYTES))
+    assert (file.next_piece(buffer).obj is not buffer.obj) is is_told
+    file.close()
 
 
 def test_whether_a_file_is_in_memory_is_known_without_its_server(
