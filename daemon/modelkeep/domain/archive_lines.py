@@ -40,8 +40,8 @@ class NotAnArchive(ValueError):
 
 def tag_of(value: Mapping[str, Any]) -> LegacyTag:
     """Return the tag of a line."""
-    name = _text(value, "name").strip()
-    if not name:
+    name = _text(value, "name")  # as models and rows bear it, blanks around it included
+    if not name.strip():
         raise NotAnArchive("a tag has no name")
     return LegacyTag(name, _text(value, "color"), _number(value, "created_at"))
 

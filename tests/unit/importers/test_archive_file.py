@@ -57,7 +57,7 @@ RECORD = SourceRecord(
     images=(ImageFile("/m/a.png"),),
 )
 ARCHIVE = Archive(
-    (LegacyTag("style", "#fff", 5),),
+    (LegacyTag(" style", "#fff", 5),),
     (
         ArchivedModel(
             SHA256,
