@@ -192,6 +192,34 @@ async def test_what_became_known_after_the_question_is_taken_with_care_neverthel
     assert [(row.path, row.name) for row in await catalogue.pending_imports()] == [("/m/a.pt", "Theirs")]
 
 
+async def test_what_another_import_took_after_the_question_is_told_once(catalogue: Catalogue, tmp_path: Path) -> None:
+    rows = [
+        LegacyRow(key=str(n), digest="1", path=f"/m/{n}.pt", original_path="/old", image="/images/x.png")
+        for n in (1, 2)
+    ]
+    prepare(tmp_path / "rows", "hikaze", rows)
+    known = (await catalogue.survey("hikaze", "/old", tmp_path / "rows")).rows
+    singly = [StagedRow(row, number=number) for number, row in known.items()]
+    assert len(singly) == 2
+    for expected in ((2, 0), (0, 2)):
+        taken = await catalogue.import_rows("hikaze", "/old", singly, NOW, lambda _: None, prepared=tmp_path / "rows")
+        assert (len(taken.rows), taken.unchanged) == expected
+
+
+async def test_what_no_longer_meets_anything_after_the_question_is_told_once(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    await catalogue.detect([Found("/m/a.pt", 7)], ROOTS, NOW)
+    row = LegacyRow(key="1", digest="1", path="/m/a.pt", original_path="/m/a.pt", name="Theirs")
+    prepare(tmp_path / "rows", "hikaze", [row])
+    assert (await catalogue.survey("hikaze", "/old", tmp_path / "rows")).rows == {1: row}
+    await catalogue.drop_pending((await catalogue.pending_imports())[0].id)
+    staged = StagedRow(row, number=1)
+    taken = await catalogue.import_rows("hikaze", "/old", [staged], NOW, lambda _: None, prepared=tmp_path / "rows")
+    assert len(taken.rows) + len(taken.plain) == 1
+    assert [(row.path, row.name) for row in await catalogue.pending_imports()] == [("/m/a.pt", "Theirs")]
+
+
 async def test_a_row_that_an_earlier_map_placed_is_looked_for_where_it_is(
     catalogue: Catalogue, tmp_path: Path
 ) -> None:

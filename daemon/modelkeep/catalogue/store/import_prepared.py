@@ -17,8 +17,9 @@ from modelkeep.catalogue.store.import_survey import (
     IS_PLAIN,
     Way,
     beside,
-    careful_rows,
+    careful_numbers,
     prepared_rows,
+    rows_in_place,
     stand,
     standing,
     standing_rows,
@@ -94,14 +95,18 @@ def take_prepared(
         on_disk: files that are there, by the numbers of the rows.
         again: as for `import_rows`.
     """
-    counts = stand(connection, *about, again=again)
-    missed = careful_rows(connection, *about, known={staged.number for staged in singly})
-    since = [StagedRow(row, on_disk=on_disk.get(number), number=number) for number, row in missed.items()]
+    known = {staged.number for staged in singly}
+    counts = stand(connection, *about, again=again, careful=known)
+    careful = careful_numbers(connection)
+    # What another import took meanwhile counts as unchanged already.
+    left = [staged for staged in singly if staged.number in careful]
+    missed = rows_in_place(connection, *about, careful - known)
+    left += [StagedRow(row, on_disk=on_disk.get(number), number=number) for number, row in missed.items()]
     is_any_plain = bool({Way.AS_MODEL, Way.WAITING} & counts.keys())
     plain = _take_plain(connection, about, prepared, now_ms, on_disk) if is_any_plain else ()
     standing.drop(connection, checkfirst=False)
     dropped = counts[Way.DROPPED]
-    return TakenAtOnce(plain, counts[Way.AS_MODEL], counts[Way.UNCHANGED] + dropped, dropped, [*singly, *since])
+    return TakenAtOnce(plain, counts[Way.AS_MODEL], counts[Way.UNCHANGED] + dropped, dropped, left)
 
 
 def _take_plain(

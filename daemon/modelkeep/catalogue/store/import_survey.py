@@ -67,7 +67,9 @@ def beside(prepared: Path, name: str) -> Path:
     return prepared.with_name(f"{prepared.name}-{name}")
 
 
-def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> Counter[Way]:
+def stand(
+    connection: sa.Connection, kind: str, source: str, *, again: bool, careful: Collection[int] = ()
+) -> Counter[Way]:
     """Note of each prepared row how it is to be taken, in a temporary table; returns how many rows there are of each.
 
     Args:
@@ -75,6 +77,7 @@ def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> 
         kind: of the source.
         source: which one.
         again: rows that the owner dropped are taken.
+        careful: numbers of rows that are taken with care, even if they meet nothing by now.
     """
     standing.create(connection, checkfirst=False)
     row, before, joined = _with_earlier(connection, kind, source)
@@ -84,7 +87,10 @@ def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> 
     there = sa.or_(before.path == row.path, sa.and_(before.path != "", sa.not_(_is_true(row.is_mapped))))
     way = sa.case(
         (sa.and_(is_said, there), sa.case((is_dropped, Way.DROPPED), else_=Way.UNCHANGED)),
-        (sa.or_(is_known, _is_true(row.is_careful), _meets_something(row)), Way.CAREFULLY),
+        (
+            sa.or_(is_known, _is_true(row.is_careful), _meets_something(row), among(row.number, careful)),
+            Way.CAREFULLY,
+        ),
         (row.claim == "", Way.WAITING),
         else_=Way.AS_MODEL,
     )
@@ -102,25 +108,22 @@ def stand(connection: sa.Connection, kind: str, source: str, *, again: bool) -> 
 def survey(connection: sa.Connection, kind: str, source: str, prepared: Path, *, again: bool = False) -> Survey:
     """Return what is known of prepared rows before they are taken; most of it lies beside their file."""
     stand(connection, kind, source, again=again)
-    held = careful_rows(connection, kind, source)
+    held = rows_in_place(connection, kind, source, careful_numbers(connection))
     plain = SetAside(beside(prepared, "plain"), _plain_paths(connection))
     unchanged = SetAside(beside(prepared, "unchanged"), _unchanged_paths(connection, kind, source))
     standing.drop(connection, checkfirst=False)
     return Survey(held, plain, unchanged)
 
 
-def careful_rows(
-    connection: sa.Connection, kind: str, source: str, known: Collection[int] = ()
-) -> dict[int, LegacyRow]:
-    """Return the rows that need to be taken one by one by their numbers, each where it should be.
+def careful_numbers(connection: sa.Connection) -> set[int]:
+    """Return the numbers of the rows that need to be taken one by one; `stand` was called on the connection."""
+    return set(connection.execute(sa.select(standing.c.number).where(_IS_CAREFUL)).scalars())
 
-    Args:
-        connection: `stand` was called on it.
-        kind: of the source.
-        source: which one.
-        known: the numbers of rows that nobody needs.
-    """
-    numbers = set(connection.execute(sa.select(standing.c.number).where(_IS_CAREFUL)).scalars()) - set(known)
+
+def rows_in_place(
+    connection: sa.Connection, kind: str, source: str, numbers: Collection[int]
+) -> dict[int, LegacyRow]:
+    """Return the rows with these numbers, all of them to be taken one by one, each where it should be."""
     if not numbers:
         return {}
     places = _kept_places(connection, kind, source)
