@@ -15,7 +15,7 @@ class RootLook:
     """What was seen of a root.
 
     `fault` says why it cannot be followed, empty when it can. `is_complete` is false when the time was over before
-    the last folder; `folders` and `unreadable` are then those seen until then.
+    the last folder; `folders` and `unreadable` (each with the reason) are then those seen until then.
     """
 
     path: str
@@ -78,7 +78,7 @@ def count_folders(
             is_complete = False
             break
         number += 1
-    return number, [path for path, _ in tour.unreadable], is_complete
+    return number, [f"{path}: {error}" for path, error in tour.unreadable], is_complete
 
 
 def ignores_case(folder: str) -> bool:

@@ -1,5 +1,6 @@
 """Checks of the roots, and of the kernel's limits on watching them."""
 
+import errno
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -54,6 +55,12 @@ def check_roots(looks: Sequence[RootLook], polling: str) -> Iterator[Finding]:
         yield from _check_root(look, polling)
 
 
+def _remedy_for(unreadable: Sequence[str]) -> str:
+    if any(each.endswith(os.strerror(errno.EACCES)) for each in unreadable):
+        return "give the daemon's user permission to read and enter them"
+    return "models in them are not found until they can be read; what a link leads to may be a root of its own"
+
+
 def _check_root(look: RootLook, polling: str) -> Iterator[Finding]:
     if look.fault:
         remedy = "nothing is forgotten while it is away; if it is gone for good, remove it from the configuration"
@@ -63,7 +70,7 @@ def _check_root(look: RootLook, polling: str) -> Iterator[Finding]:
         sentence = (
             f"{look.path}: {counted(len(look.unreadable), 'folder')} cannot be read: {examples(look.unreadable)}"
         )
-        yield warning("roots", sentence, "give the daemon's user permission to read and enter them")
+        yield warning("roots", sentence, _remedy_for(look.unreadable))
     if look.is_network and polling == "never":
         remedy = 'set watch.polling to "auto"; until then only the rescan finds what other machines change'
         yield warning("roots", f"{look.path} is on a network file system ({look.file_system}) and not polled", remedy)

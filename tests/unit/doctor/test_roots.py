@@ -86,14 +86,28 @@ def test_folders_that_may_not_be_read_are_counted(tmp_path: Path) -> None:
 
     look = look_at_root(str(tmp_path), 5.0)
 
-    assert look.unreadable == (str(tmp_path / "closed"),)
-    assert "1 folder cannot be read" in wrong(look)[0].sentence
+    assert look.unreadable == (f"{tmp_path / 'closed'}: Permission denied",)
+    (finding,) = wrong(look)
+    assert "1 folder cannot be read" in finding.sentence
+    assert "permission" in finding.remedy
+
+
+def test_folders_too_far_behind_a_link_are_told_with_that_reason(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / Path(*"d" * 40)).mkdir(parents=True)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "link").symlink_to(tmp_path / "elsewhere")
+
+    (finding,) = wrong(look_at_root(str(tmp_path / "models"), 5.0))
+
+    assert "1 folder cannot be read" in finding.sentence
+    assert "it lies more than 32 levels behind a link" in finding.sentence
+    assert "permission" not in finding.remedy
 
 
 def test_unreadable_folders_are_told() -> None:
-    (finding,) = wrong(RootLook("/m", folders=3, unreadable=("/m/a", "/m/b")))
+    (finding,) = wrong(RootLook("/m", folders=3, unreadable=("/m/a: Permission denied", "/m/b: Input/output error")))
 
-    assert "2 folders cannot be read: /m/a, /m/b" in finding.sentence
+    assert "2 folders cannot be read: /m/a: Permission denied, /m/b: Input/output error" in finding.sentence
 
 
 def test_a_network_file_system_is_polled_unless_that_is_forbidden() -> None:
