@@ -29,6 +29,12 @@ IN_HAND_LOW = 1_400
 CLAIMS_MAX = 1_000
 """Claims looked at in one go, and rows in hand of whose files hashes are claimed: others may become due meanwhile."""
 
+UNREAD_SWEEPS = 60
+"""After so many sweeps, by default in an hour, files that could not be read for what their content lacks are again.
+
+Their disk may fail, and nobody waits for them.
+"""
+
 
 class Refill:
     """Fetches due rows, and claims and doubts when nothing else is to do.
@@ -66,6 +72,7 @@ class Refill:
         self._roots = looks.roots
         self._clock_ms = clock_ms
         self._claims_tried: set[str] = set()
+        self._sweeps = 0
         self._asked = asked
         self._on_absent = on_absent
         self.resting = False
@@ -76,8 +83,11 @@ class Refill:
         self._asked.set()
 
     def sweep(self) -> None:
-        """Take up what is due, and try again the files that could not be read."""
-        self.doubted(list(self._claims_tried))
+        """Take up what is due, and try again the claims that could not be looked at."""
+        self._claims_tried.clear()
+        self._sweeps += 1
+        if self._sweeps % UNREAD_SWEEPS == 0:
+            self._contents.try_again()
         self._asked.set()
 
     def doubted(self, paths: Sequence[str]) -> None:

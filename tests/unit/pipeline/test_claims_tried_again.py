@@ -146,7 +146,7 @@ async def test_tensors_that_were_left_out_are_read_though_another_content_was_re
         await wait_until_async(lambda: line.pipeline.is_idle)
 
 
-@pytest.mark.parametrize("told", ["a sweep", "looked at"])
+@pytest.mark.parametrize("told", ["sweeps", "looked at"])
 async def test_a_file_that_cannot_be_read_for_its_tensors_is_tried_again(
     line: Line, monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
@@ -163,7 +163,11 @@ async def test_a_file_that_cannot_be_read_for_its_tensors_is_tried_again(
     await line.hashing(path)
     line.pool.end(path, error=HashError("its disk fails"))
     await wait_until_async(lambda: answers and not answers[-1], what="nothing else to be left to do")
-    if told == "a sweep":
+    if told == "sweeps":
+        for _ in range(refill.UNREAD_SWEEPS - 1):
+            line.pipeline.sweep()
+        await wait_until_async(lambda: not line.pipeline._refill._asked.is_set())
+        assert line.pool.begun.count(path) == 2
         line.pipeline.sweep()
     else:
         line.pipeline.looked_at([path])
