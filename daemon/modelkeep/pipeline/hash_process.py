@@ -109,6 +109,7 @@ class HashProcess(asyncio.Protocol):
         """Notice that it has ended."""
         if not self._begun.done():
             self._begun.set_exception(BrokenPipeError())
+            self._begun.exception()  # asyncio complains of one that nobody takes, and at a stop nobody waits any more
         elif not self._is_over:
             self._is_over = True
             self._on_end()

@@ -1,6 +1,7 @@
 """Real worker processes: several files at once, progress, calling off, and the death of a worker."""
 
 import asyncio
+import gc
 import hashlib
 import os
 import signal
@@ -335,6 +336,21 @@ async def test_why_hashing_is_slower_than_it_could_be_is_said_once(
     reason = "the library for SHA-NI was not built when modelkeep was installed"
     said = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
     assert [(entry["event"], entry["reason"]) for entry in said] == [("hashing.not_fastest", reason)]
+
+
+@pytest.mark.parametrize("turns", range(1, 5))
+async def test_a_stop_while_a_process_starts_leaves_nothing_to_complain_of(
+    turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = HashPool(1, step_back=False)
+    pool.make_ready(1)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await pool.close()
+    await asyncio.sleep(0)
+    del pool
+    gc.collect()
+    assert caplog.messages == []
 
 
 async def test_the_number_of_workers_suits_the_machine() -> None:
