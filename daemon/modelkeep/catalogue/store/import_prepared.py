@@ -16,7 +16,6 @@ from modelkeep.catalogue.store.import_run import make_tags
 from modelkeep.catalogue.store.import_survey import (
     IS_PLAIN,
     Way,
-    beside,
     careful_numbers,
     prepared_rows,
     rows_in_place,
@@ -121,7 +120,7 @@ def _take_plain(
     id_ = standing.c.number + (next_ids(connection, pending_import, 0).start - 1)
     for statement in (*_of_models(now_ms), *_of_queue(id_, about[0], now_ms), _remembered(id_, *about)):
         connection.execute(statement)
-    plain = SetAside(beside(prepared, "taken"), _told(connection, id_))
+    plain = SetAside(prepared.parent, _told(connection, id_))
     _passing.drop_all(connection, checkfirst=False)
     return plain
 

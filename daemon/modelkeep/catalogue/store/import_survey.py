@@ -62,11 +62,6 @@ class Way(IntEnum):
     WAITING = 4
 
 
-def beside(prepared: Path, name: str) -> Path:
-    """Return where that is set aside which is asked about a file of prepared rows; it goes with its folder."""
-    return prepared.with_name(f"{prepared.name}-{name}")
-
-
 def stand(
     connection: sa.Connection, kind: str, source: str, *, again: bool, careful: Collection[int] = ()
 ) -> Counter[Way]:
@@ -109,8 +104,8 @@ def survey(connection: sa.Connection, kind: str, source: str, prepared: Path, *,
     """Return what is known of prepared rows before they are taken; most of it lies beside their file."""
     stand(connection, kind, source, again=again)
     held = rows_in_place(connection, kind, source, careful_numbers(connection))
-    plain = SetAside(beside(prepared, "plain"), _plain_paths(connection))
-    unchanged = SetAside(beside(prepared, "unchanged"), _unchanged_paths(connection, kind, source))
+    plain = SetAside(prepared.parent, _plain_paths(connection))
+    unchanged = SetAside(prepared.parent, _unchanged_paths(connection, kind, source))
     standing.drop(connection, checkfirst=False)
     return Survey(held, plain, unchanged)
 
