@@ -1,11 +1,13 @@
 """Take an archive in through the one commit protocol: images are staged, then all of it is one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
+from modelkeep.base.set_aside import SetAside
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.archive_records import planned
 from modelkeep.changes.archive_staging import ArchiveStaging, Staged, WantedImages
@@ -23,6 +25,8 @@ from modelkeep.errors import JournalError, ModelkeepError
 from modelkeep.images.store import ImageStore
 from modelkeep.importers.archive_file import ArchiveFile, Reread
 from modelkeep.importers.report import ImportReport, Progress
+
+_PATHS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class ArchiveImports:
         changes: commits, publishes and journals.
         journal: is told of the import as a whole.
         clock_ms: milliseconds since 1970.
-        scratch: folder for what is unpacked.
+        scratch: folder for what is unpacked, and for what waits to be read again.
         looks: looks at the files of locations.
     """
 
@@ -79,13 +83,13 @@ class ArchiveImports:
         """
         progress(Progress("reading"))
         with await asyncio.to_thread(ArchiveFile, source) as packed:
+            paths = SetAside[str](self._scratch)
             try:
-                archive, paths = await asyncio.to_thread(_read, packed, path_map)
+                archive = await asyncio.to_thread(_read, packed, path_map, paths)
             except asyncio.CancelledError:
                 packed.call_off()
                 raise
-            on_disk = await self._looks.found(fingerprints_of, paths)
-            read = _Read(source, packed, archive, path_map, on_disk)
+            read = _Read(source, packed, archive, path_map, await self._found(paths))
             if dry_run:
                 return await self._rehearse(read, progress)
             about = {"kind": SOURCE, "source": str(source)}
@@ -100,6 +104,13 @@ class ArchiveImports:
         progress(Progress("done", report.rows, report.rows))
         return report
 
+    async def _found(self, paths: Iterable[str]) -> dict[str, Fingerprint]:
+        found: dict[str, Fingerprint] = {}
+        remaining = iter(paths)
+        while some := list(islice(remaining, _PATHS_AT_ONCE)):
+            found |= await self._looks.found(fingerprints_of, some)
+        return found
+
     async def _rehearse(self, read: _Read, progress: Callable[[Progress], None]) -> ImportReport:
         wanted = await self._wanted(read)
         staging = ArchiveStaging(self._images, read.packed, self._scratch)
@@ -107,8 +118,9 @@ class ArchiveImports:
             read.archive.models, wanted, lambda done: progress(Progress("images", done, len(wanted)))
         )
         whole = replace(read, archive=_without_damaged(read.archive, staging.staged))
+        known = whole.archive, read.path_map, read.on_disk
         taken = await self._catalogue.take_archive(
-            whole.archive, read.path_map, read.on_disk, {}, {}, {}, (), self._clock_ms(), lambda _: None, dry_run=True
+            *known, {}, {}, {}, (), self._clock_ms(), lambda _: None, SetAside(self._scratch), dry_run=True
         )
         return _report(whole, taken, len(staging.staged), staging.staged.errors, dry_run=True)
 
@@ -138,7 +150,9 @@ class ArchiveImports:
             return self._catalogue.take_archive(
                 *(read.archive, read.path_map, read.on_disk),
                 *(staged.images, staged.rows, staged.kept),
-                *(finished, self._clock_ms(), before),
+                *(finished, self._clock_ms()),
+                before,
+                SetAside(self._scratch),
             )
 
         def plan(taken: TakenArchive) -> Planned:
@@ -156,15 +170,20 @@ class ArchiveImports:
             self._images.sync_pending()
 
 
-def _read(packed: ArchiveFile, path_map: PathMap) -> tuple[Archive, set[str]]:
-    """Return what an archive says, and the paths here at which its files may lie."""
-    paths: set[str] = set()
+def _read(packed: ArchiveFile, path_map: PathMap, paths: SetAside[str]) -> Archive:
+    """Return what an archive says, and set the paths aside at which its files may lie here."""
+    seen: list[str] = []
 
     def see(value: ArchivedModel | ArchivedRow) -> None:
         located = value.locations if isinstance(value, ArchivedModel) else (value,)
-        paths.update(path_map.apply(each.path) for each in located)
+        seen.extend(path_map.apply(each.path) for each in located)
+        if len(seen) >= _PATHS_AT_ONCE:
+            paths.extend(seen)
+            seen.clear()
 
-    return packed.read(see), paths
+    archive = packed.read(see)
+    paths.extend(seen)
+    return archive
 
 
 def _without_damaged(archive: Archive, staged: Staged) -> Archive:

@@ -1,6 +1,6 @@
 """What an archive changes in a catalogue that may know some of it already: decided without a database. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelkeep.domain.archive import ArchivedImage, ArchivedModel
@@ -49,7 +49,7 @@ class TakenModel:
 
     @property
     def as_told(self) -> "TakenModel":
-        """The same without what only the catalogue is told: of an archive all of these are in memory."""
+        """The same without what only the catalogue is told."""
         return replace(self, model=None, tags=(), rows=(), asks=None)
 
 
@@ -60,7 +60,7 @@ class TakenArchive:
     The owner is `asked` about so many of the models; at paths in `held` another row waits already.
     """
 
-    models: tuple[TakenModel, ...] = ()
+    models: Collection[TakenModel] = ()
     asked: int = 0
     rows: int = 0
     records: int = 0

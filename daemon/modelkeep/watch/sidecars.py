@@ -101,7 +101,7 @@ class Sidecars:
                 "sha256" in fields and "path" in fields and "image" not in fields and not event.startswith("source.")
             ):
                 path = str(fields["path"])
-                if "source_row" in fields:  # of an import, which may have brought a million
+                if "source" in fields:  # of an import, which may have brought a million
                     imported.add(_folder_of(path))
                 else:
                     paths[path] = str(fields["sha256"])

@@ -10,10 +10,12 @@ import pytest
 from tests.archives import known_to
 from tests.libraries import sha256_of
 
+from modelkeep.base.set_aside import SetAside
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.catalogue.store import archive_records, archive_taking
 from modelkeep.catalogue.store import archived as store_archived
 from modelkeep.domain.archive import MODELS, PENDING, SOURCES, Archive, ArchivedModel, Members
+from modelkeep.domain.archive_taking import TakenModel
 from modelkeep.domain.edits import Edit
 from modelkeep.domain.knowledge import Meaning
 from modelkeep.domain.naming import PathMap
@@ -55,7 +57,8 @@ async def archived(catalogue: Catalogue) -> Archive:
 
 async def take(catalogue: Catalogue, archive: Archive) -> tuple[int, int]:
     """Take an archive in; returns how many models were new or changed by it, and how many records."""
-    taken = await catalogue.take_archive(archive, PathMap(()), {}, {}, {}, {}, (), NOW, lambda _: None)
+    told = SetAside[TakenModel](catalogue.database.path.parent)
+    taken = await catalogue.take_archive(archive, PathMap(()), {}, {}, {}, {}, (), NOW, lambda _: None, told)
     return len(taken.models), taken.records
 
 

@@ -52,7 +52,7 @@ def sidecars_of(asked: Asked) -> Sidecars:
 
 def imported(count: int) -> Iterator[Record]:
     for number in range(count):
-        fields = {"path": f"/m/{number % 3}/{number}.pt", "sha256": f"{number:064x}", "source_row": str(number)}
+        fields = {"path": f"/m/{number % 3}/{number}.pt", "sha256": f"{number:064x}", "source": "hikaze-v1"}
         yield "migration.finished", fields
 
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from modelkeep.base.set_aside import SetAside
 from modelkeep.catalogue.dialect import insert_missing, upsert
 from modelkeep.catalogue.store.archive_records import take_records
 from modelkeep.catalogue.store.archive_rows import ROWS_AT_ONCE, fresh_rows, queue_rows, remembered, row_key
@@ -86,6 +87,7 @@ def take_archive(
     finished: Sequence[str],
     now_ms: int,
     before_commit: BeforeCommit,
+    told: SetAside[TakenModel],
     *,
     dry_run: bool = False,
 ) -> TakenArchive:
@@ -102,6 +104,7 @@ def take_archive(
         finished: ids of earlier migrations whose end is in the journal; dropped once `before_commit` made it durable.
         now_ms: time of the transaction.
         before_commit: gets what was done before anything is visible to anybody; when it raises, nothing has happened.
+        told: where the models are set aside, of which there may be a million.
         dry_run: everything is rolled back, and `before_commit` is not called.
 
     Raises:
@@ -112,11 +115,11 @@ def take_archive(
         try:
             none: tuple[str, ...] = ()
             return take_archive(
-                connection, archive, path_map, on_disk, staged, staged_rows, {}, none, now_ms, lambda _: None
+                connection, archive, path_map, on_disk, staged, staged_rows, {}, none, now_ms, lambda _: None, told
             )
         finally:
             savepoint.rollback()
-    taking = _Taking(connection, archive, path_map, on_disk, now_ms)
+    taking = _Taking(connection, archive, path_map, on_disk, now_ms, told)
     taken = taking.take(staged, staged_rows, staged_kept)
     before_commit(taken)
     forget_migrations(connection, finished)
@@ -133,6 +136,7 @@ class _Taking:
         path_map: PathMap,
         on_disk: Mapping[str, Fingerprint],
         now_ms: int,
+        told: SetAside[TakenModel],
     ) -> None:
         self._connection = connection
         self._archive = archive
@@ -141,7 +145,7 @@ class _Taking:
         self._now_ms = now_ms
         self._colours = {tag.name: tag for tag in archive.tags}
         self._tags: dict[str, int] = {}
-        self._told: list[TakenModel] = []
+        self._told = told
         self._asked: set[str] = set()
         self._held: list[str] = []
 
@@ -154,11 +158,11 @@ class _Taking:
             self._put_locations(fresh)
             self._remember((model.sha256, model) for model in fresh)
             asked += sum(1 for each in taken if each.asks is not None)
-            self._told += (each.as_told for each in taken)
+            self._told.extend(each.as_told for each in taken)
         rows, pending_images = self._take_rows(staged_rows)
         self._keep_contents()
         records, kept = take_records(self._connection, self._archive, self._map, staged_kept, self._now_ms)
-        return TakenArchive(tuple(self._told), asked, rows, records, pending_images | kept, tuple(self._held))
+        return TakenArchive(self._told, asked, rows, records, pending_images | kept, tuple(self._held))
 
     def _take_rows(self, staged: Mapping[str, str]) -> tuple[int, dict[str, str]]:
         """Put rows into the queue; returns how many, and the staged copies of their images by their names."""
