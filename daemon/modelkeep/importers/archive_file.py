@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -133,6 +134,8 @@ class ArchiveFile:
 
     def _opened(self) -> zipfile.ZipFile:
         try:
+            if not stat.S_ISREG(self._path.stat().st_mode):  # a named pipe would be waited for, a device has no end
+                raise SourceError(f"{self._path} is no regular file; give the path of the archive")
             packed = zipfile.ZipFile(self._path)
         except OSError as error:
             raise unreadable(self._path, error) from error

@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -268,6 +269,14 @@ def test_an_archive_that_was_copied_in_part_is_told_apart_from_what_is_none(path
     for content, said in ((whole[: len(whole) // 2], "is cut off"), (b"a letter", "is no archive")):
         path.write_bytes(content)
         with pytest.raises(SourceError, match=said), ArchiveFile(path):
+            pass
+
+
+def test_what_is_no_regular_file_is_refused_unread(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), tmp_path):
+        with pytest.raises(SourceError, match="no regular file"), ArchiveFile(path):
             pass
 
 
