@@ -10,7 +10,7 @@ from modelkeep.cli.exits import WrongUse
 from modelkeep.cli.help import Group, examples
 from modelkeep.cli.models import the_one
 from modelkeep.cli.output import console, named, plain, print_json, table
-from modelkeep.cli.wording import clean, count
+from modelkeep.cli.wording import called, clean, count
 from modelkeep.domain.tag_acts import COLOR
 from modelkeep.errors import NotFound
 
@@ -128,7 +128,7 @@ def tag(
         print_json(after)
         return
     shown = ", ".join(clean(each["name"]) for each in after["tags"])
-    console().print(f"{clean(after['name'] or after['path'])}: {shown or 'no tag'}")
+    console().print(f"{clean(called(after['name'], after['path']))}: {shown or 'no tag'}")
 
 
 def _all(reader: "Reader") -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ def _names(names: list[str]) -> list[str]:
 def _require_carried(model: dict[str, Any], names: list[str]) -> None:
     missing = set(names) - {tag["name"] for tag in model["tags"]}
     if missing:
-        raise NotFound(f"{clean(model['name'])} does not carry the tag {clean(min(missing))}")
+        raise NotFound(f"{clean(called(model['name'], model['path']))} does not carry the tag {clean(min(missing))}")
 
 
 def _ask_to_remove(carried: list[dict[str, Any]]) -> None:

@@ -75,6 +75,12 @@ def test_without_a_daemon_a_model_is_tagged_and_edited_on_the_files(cli: Cli, da
     assert "by the owner: edited (name, meta)" in told
 
 
+def test_a_model_whose_name_is_blank_is_tagged_by_its_file(cli: Cli, database: Path) -> None:
+    assert cli("models", "edit", "hero", "--name", " ").exit_code == 0
+    assert cli("tag", "/m/hero.pt", "new").stdout == "hero.pt: anime, new\n"
+    assert "hero.pt does not carry the tag other" in cli("tag", "/m/hero.pt", "other", "--remove").stderr
+
+
 def test_through_the_daemon_an_edit_is_about_what_was_seen(cli: Cli, daemon: Any) -> None:
     known = Model(HERO, "/m/hero.pt", name="hero", tags=(Tag(1, "anime"),))
     full = shapes.model_full(known, 2)
