@@ -75,7 +75,7 @@ def build(source: Path, library: Path, *flags: str) -> str:
         return f"it is for x86-64, and this is {platform.machine()}"
     problem = "there is no C compiler"
     for compiler in _compilers():
-        new = library.with_name(f"{library.name}.new")
+        new = library.with_name(f"{library.name}.{os.getpid()}")  # two installs at once may build it
         try:
             subprocess.run(  # noqa: S603 - the compiler of this machine
                 [*compiler, *FLAGS, *flags, "-o", str(new), str(source)],
@@ -92,6 +92,8 @@ def build(source: Path, library: Path, *flags: str) -> str:
                 problem = str(error)
         else:
             return ""
+        finally:
+            new.unlink(missing_ok=True)
     return problem
 
 

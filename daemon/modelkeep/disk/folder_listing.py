@@ -121,14 +121,14 @@ def packed_folders(extensions: Sequence[str]) -> PackedFolders | None:
 
 @cache
 def _library(path: Path) -> ctypes.CDLL | None:
+    pointer: Any = ctypes.c_void_p
     try:
         library = ctypes.CDLL(str(path), use_errno=True)
-    except OSError:
+        library.folder_open.argtypes, library.folder_open.restype = (ctypes.c_char_p,), pointer
+        library.folder_close.argtypes, library.folder_close.restype = (pointer,), None
+        library.folder_next.argtypes = (pointer, ctypes.c_char_p, ctypes.c_char_p, pointer)
+    except (OSError, AttributeError):  # none was built, or of another version of modelkeep
         return None
-    pointer: Any = ctypes.c_void_p
-    library.folder_open.argtypes, library.folder_open.restype = (ctypes.c_char_p,), pointer
-    library.folder_close.argtypes, library.folder_close.restype = (pointer,), None
-    library.folder_next.argtypes = (pointer, ctypes.c_char_p, ctypes.c_char_p, pointer)
     return library
 
 

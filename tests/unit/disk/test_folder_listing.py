@@ -18,6 +18,7 @@ from tests.fakes import NOT_UTF8, without_rights
 from modelkeep.disk import folder_listing
 from modelkeep.disk.folder_listing import LIBRARY
 from modelkeep.disk.walk import Listing, walk
+from modelkeep.pipeline import sha256
 
 TOP = Path(__file__).parents[3]
 EXTENSIONS = (".safetensors", ".pt", ".ckpt", ".bin")
@@ -104,6 +105,13 @@ def assert_same(one: Listing, other: Listing) -> None:
     assert len(one) == len(other)
     assert one.folders == other.folders
     assert (one.unreadable, one.not_followed) == (other.unreadable, other.not_followed)
+
+
+def test_a_library_that_was_built_for_other_code_is_not_called() -> None:
+    folder_listing.LIBRARY = Path(sha256.LIBRARY)
+    if not folder_listing.LIBRARY.exists():
+        pytest.skip("no library was built")
+    assert folder_listing.packed_folders(EXTENSIONS) is None
 
 
 @given(contents=contents)
