@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from modelkeep.service.library import Library
     from modelkeep.settings.model import Settings
 
-_PAGE = 1000
+_PAGE = 20_000
+"""Each page passes over all before it: half a million rows in pages of 1,000 take the daemon nearly twice as long."""
 
 
 class Reader:
