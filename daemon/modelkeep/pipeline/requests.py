@@ -121,7 +121,7 @@ class Requests:
         return await waiter
 
     async def migrate_at(self, path: str) -> MigratedRow | None:
-        """Migrate the row that waits for a path before all else; None when there is none, or none any more.
+        """Migrate the row that waits for a path before all else; None when no row is of its file, or no more.
 
         Raises:
             Busy: it is on its way already, in another way than the configured one.
@@ -133,9 +133,16 @@ class Requests:
         if row is None:
             return None
         try:
-            return await self.migrate_now(row.id, None)
+            migrated = await self.migrate_now(row.id, None)
         except NotFound:  # somebody else's answer came first
             return None
+        return None if await self._was_written_over(path) else migrated
+
+    async def _was_written_over(self, path: str) -> bool:
+        """Return whether another file lies at a path than was read: perhaps before somebody asked for it."""
+        location = (await self._catalogue.locations_at([path])).get(path)
+        fingerprint = await self._looks.run(path, fingerprint_of, path)
+        return location is not None and fingerprint is not None and not location.tells_of(fingerprint)
 
     async def migrate_in_turn(self, pending_id: int, strategy: Strategy) -> MigratedRow:
         """Migrate a row of a batch: what is being done with it in another way is waited for, and told.

@@ -52,6 +52,7 @@ from modelkeep.journal.keeper import JournalKeeper
 from modelkeep.journal.reader import read
 from modelkeep.journal.writer import JournalWriter
 from modelkeep.pipeline.hashing import DEATHS_MAX
+from modelkeep.pipeline.jobs import MigratedRow
 from modelkeep.pipeline.runner import Pipeline, PipelineOptions
 
 NOW = 1_735_689_600_000
@@ -1033,3 +1034,23 @@ class TestWithoutWorkers:
             await asyncio.wait_for(asked, DEADLINE_SECONDS)
         assert await line.catalogue.pending(row.id) == row
         assert row.id not in line.pipeline.in_hand
+
+
+async def test_who_asks_for_a_file_that_was_just_written_over_is_not_told_what_it_held_before(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await line.found("a.safetensors", safetensors("a"))
+    migrate = line.catalogue.migrate
+    asked: list[asyncio.Task[MigratedRow | None]] = []
+
+    async def write_over_and_migrate(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        line.file("a.safetensors", safetensors("b"))
+        asked.append(asyncio.create_task(line.pipeline.migrate_at(row.path)))
+        await wait_until_async(lambda: line.waiting_for_row(row.id) == 1)
+        return await migrate(*arguments)
+
+    monkeypatch.setattr(line.catalogue, "migrate", write_over_and_migrate)
+    await line.read(row.path)
+    await wait_until_async(lambda: asked and asked[0].done())
+    assert asked[0].result() is None
