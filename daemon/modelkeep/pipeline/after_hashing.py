@@ -14,6 +14,7 @@ from modelkeep.domain.values import Record
 from modelkeep.errors import FileChanged, FileVanished, HashCancelled, HashError, NoWorkers, RootAway, RootSilent
 from modelkeep.pipeline.claims import Claims
 from modelkeep.pipeline.contents import Contents
+from modelkeep.pipeline.failed_claims import FailedClaims
 from modelkeep.pipeline.failures import Failures
 from modelkeep.pipeline.hashing import Read
 from modelkeep.pipeline.inbox import Inbox
@@ -51,6 +52,7 @@ class AfterHashing:
         troubles: holds a report when no file can be hashed.
         record: appends records to the journal.
         ask: says that there may be more to fetch.
+        failed_claims: is told of claims and doubts whose file could not be read, or was.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class AfterHashing:
         troubles: Troubles,
         record: Callable[[Sequence[Record]], object],
         ask: Callable[[], object],
+        failed_claims: FailedClaims,
     ) -> None:
         self._readings = readings
         self._stages = stages
@@ -78,7 +81,7 @@ class AfterHashing:
         self._troubles = troubles
         self._record = record
         self._ask = ask
-        self._claims_failed: dict[str, str] = {}
+        self._failed_claims = failed_claims
 
     async def run(self) -> None:
         """Send on what was read, until cancelled."""
@@ -132,7 +135,7 @@ class AfterHashing:
 
     async def _judge(self, claims: Sequence[tuple[Job, Digest]]) -> None:
         for job, digest in claims:
-            self._claims_failed.pop(job.path, None)
+            self._failed_claims.forget([job.path])
             row = await self._claims.judge(job, digest)
             if row is not None:
                 self._stages.migrate_read(row, digest)
@@ -195,13 +198,12 @@ class AfterHashing:
             return silent
 
     def _record_claim_failed(self, job: Job, error: HashError) -> None:
-        """Record why a claim, or a doubt, stays one: it is tried again with the next sweep."""
-        is_known = self._claims_failed.get(job.path) == str(error)  # that it failed again is no news
-        if not isinstance(error, FileVanished):  # a file that is gone is recorded by its events
-            self._claims_failed[job.path] = str(error)
-            if not is_known:
-                fields = {"path": job.path, "sha256": job.claim, "error": str(error)}
-                self._record([("hash.failed", fields)])
+        """Record why a claim, or a doubt, stays one: it is tried again with a later sweep."""
+        if isinstance(error, FileVanished):  # that is recorded by its events
+            return
+        if self._failed_claims.note(job.path, str(error), is_of_file=not isinstance(error, RootAway)):
+            fields = {"path": job.path, "sha256": job.claim, "error": str(error)}
+            self._record([("hash.failed", fields)])
 
 
 def _job_of(item: Read) -> Job:

@@ -20,6 +20,7 @@ from modelkeep.domain.values import DueRow, Location, Priority
 from modelkeep.errors import HashError
 from modelkeep.pipeline.arrivals import IN_HAND_MAX, Arrivals
 from modelkeep.pipeline.contents import Contents
+from modelkeep.pipeline.failed_claims import FailedClaims
 from modelkeep.pipeline.parking import Parking
 from modelkeep.pipeline.refusals import OUTSIDE
 
@@ -49,6 +50,7 @@ class Refill:
         contents: tells of which files something is still to be read.
         asked: is set when there is room for more, or there may be more.
         on_absent: has a path looked at where a file should be, and was not seen.
+        failed_claims: says which claims and doubts are to be left alone for now.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Refill:
         contents: Contents,
         asked: asyncio.Event,
         on_absent: Callable[[str], None],
+        failed_claims: FailedClaims,
     ) -> None:
+        self._failed_claims = failed_claims
         self._contents = contents
         self._looks = looks
         self._troubles = troubles
@@ -83,18 +87,25 @@ class Refill:
         self._asked.set()
 
     def sweep(self) -> None:
-        """Take up what is due, and try again the claims that could not be looked at."""
-        self._claims_tried.clear()
+        """Take up what is due, and try again the claims that could not be looked at, or not be read for long."""
+        self._claims_tried = self._failed_claims.swept()
         self._sweeps += 1
         if self._sweeps % UNREAD_SWEEPS == 0:
             self._contents.try_again()
         self._asked.set()
+
+    def try_anew(self) -> None:
+        """Take up what is due, and try again whatever could not be read, however often: its disk is back, perhaps."""
+        self._failed_claims.forget_all()
+        self._contents.try_again()
+        self.sweep()
 
     def doubted(self, paths: Sequence[str]) -> None:
         """Have those of these files read that are claimed or doubted, when nothing else is to do.
 
         Something happened to them: they may not have been there, or by another name, when they were tried.
         """
+        self._failed_claims.forget(paths)
         if not self._claims_tried.isdisjoint(paths):
             self._claims_tried.difference_update(paths)
             self._contents.try_again()

@@ -28,6 +28,7 @@ from modelkeep.pipeline.after_settling import AfterSettling
 from modelkeep.pipeline.arrivals import Arrivals
 from modelkeep.pipeline.claims import Claims
 from modelkeep.pipeline.contents import Contents
+from modelkeep.pipeline.failed_claims import FailedClaims
 from modelkeep.pipeline.failures import Failures
 from modelkeep.pipeline.hashing import HashStage
 from modelkeep.pipeline.jobs import Job, Jobs, MigratedRow, Stage
@@ -111,14 +112,26 @@ class Pipeline:
         untaken = Untaken(catalogue, looks, record)
         contents = Contents(catalogue, wants_tensors=options.tensor_digests, successions=successions, on_read=on_read)
         self._arrivals = Arrivals(stages)
+        failed_claims = FailedClaims()
         self._refill = Refill(
-            catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room, on_absent
+            catalogue, self._arrivals, parking, clock_ms, troubles, looks, contents, room, on_absent, failed_claims
         )
         self._requests = Requests(catalogue, stages, parking, record, clock_ms, looks)
         self._urgency = Urgency(catalogue, self.jobs, self.hashing)
         self._after_settling = AfterSettling(catalogue, stages, self._urgency, parking, untaken, failures, record)
         self._after_hashing = AfterHashing(
-            readings, stages, contents, claims, parking, untaken, failures, looks, troubles, record, room.set
+            readings,
+            stages,
+            contents,
+            claims,
+            parking,
+            untaken,
+            failures,
+            looks,
+            troubles,
+            record,
+            room.set,
+            failed_claims,
         )
         self._after_migrating = AfterMigrating(
             catalogue,
@@ -187,6 +200,10 @@ class Pipeline:
     def sweep(self) -> None:
         """Take up what is due in the queue, and try again the claims that could not be looked at."""
         self._refill.sweep()
+
+    def try_anew(self) -> None:
+        """Take up what is due in the queue, and try again whatever could not be read."""
+        self._refill.try_anew()
 
     async def order_by_claims(self) -> None:
         """Have files wait that another tool has told a hash of: an import brought some."""

@@ -112,7 +112,7 @@ class Daemon:
         context = Context(holdings.catalogue, self._pipeline, record, self._looks, extensions)
         self._intake = Intake(context, self._lost_track)
         self._keeper = RootKeeper(
-            context, self._watcher, self._intake.scans, holdings.troubles, on_return=self._pipeline.sweep
+            context, self._watcher, self._intake.scans, holdings.troubles, on_return=self._pipeline.try_anew
         )
         self._sidecars = self._beside_models(acts)
         resting = Resting(

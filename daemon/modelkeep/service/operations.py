@@ -194,7 +194,7 @@ class Operations:
         """Make rows due now."""
         await require_rows(self._catalogue, pending_ids)
         count = await self._catalogue.wait_again(now_ms(), pending_ids)
-        self._pipeline.sweep()
+        self._pipeline.try_anew()
         return count
 
     async def drop(self, pending_id: int) -> None:

@@ -213,6 +213,38 @@ async def test_what_lacks_its_tensors_is_asked_again_when_some_is_kept_before_th
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("told", ["looked at", "its disk is back"])
+async def test_a_doubted_file_that_cannot_be_read_is_tried_again_later_each_time_until_something_happens_to_it(
+    line: Line, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    path = await known(line)
+    claims, offered = line.catalogue.claims, []
+
+    async def offer(*wanted: Any) -> list[Location]:
+        offered.append([location.path for location in await claims(*wanted)])
+        return await claims(*wanted)
+
+    monkeypatch.setattr(line.catalogue, "claims", offer)
+    await doubt(line, path)
+    for sweep in range(8):
+        if sweep:
+            offered.clear()
+            line.pipeline.sweep()
+            await wait_until_async(lambda: offered)
+        if sweep in (0, 1, 3, 7):
+            await line.hashing(path)
+            line.pool.end(path, error=HashError("its disk fails"))
+            await wait_until_async(lambda: line.pipeline.is_idle)
+        else:
+            assert offered[0] == []
+    assert line.pool.begun == [path] * 4
+    if told == "its disk is back":
+        line.pipeline.try_anew()
+    else:
+        line.pipeline.looked_at([path])
+    assert await line.migrated(path)
+
+
 @pytest.mark.parametrize("why", ["outside", "absent"])
 async def test_claims_that_cannot_be_read_keep_no_other_from_being_read(
     line: Line, monkeypatch: pytest.MonkeyPatch, why: str
