@@ -248,8 +248,10 @@ def test_a_small_file_and_one_that_is_asked_for_do_not_wait_for_large_ones_that_
     models: Path, make_daemon: DaemonMaker
 ) -> None:
     daemon = make_daemon(tables={"hashing": {"workers": 1}}).start()
+    (models / "checkpoints").mkdir(parents=True, exist_ok=True)
     for number in range(STREAMS_MAX + 1):
-        os.truncate(put(models / "checkpoints" / f"takes_minutes{number}.ckpt", b""), 1 << 40)
+        with (models / "checkpoints" / f"takes_minutes{number}.ckpt").open("wb") as file:
+            file.truncate(1 << 40)  # before it is closed: an empty file is no model
     wait_until(lambda: daemon.status()["hashing"]["queued"], what="no room to be left for a large file")
     assert daemon.wait_model(put(models / "loras" / "small.safetensors", safetensors("small")))
     asked = put(models / "checkpoints" / "asked.ckpt", checkpoint("asked", 20 << 20))
