@@ -5,9 +5,10 @@ import pickle
 import tempfile
 import weakref
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
+
+from modelkeep.base.portions import in_portions
 
 T = TypeVar("T")
 
@@ -36,8 +37,7 @@ class SetAside(Collection[T]):
 
     def extend(self, values: Iterable[T]) -> None:
         """Set more aside, behind those that are there."""
-        left = iter(values)
-        while some := list(islice(left, _VALUES_AT_ONCE)):
+        for some in in_portions(values, _VALUES_AT_ONCE):
             data = memoryview(pickle.dumps(some, 5))
             self._sizes.append(len(data))
             while data:

@@ -7,11 +7,11 @@ by a few statements (`store/import_prepared.py`). Nobody but the daemon that had
 import json
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import fields
-from itertools import islice
 from json.encoder import encode_basestring_ascii as _in_ascii
 from pathlib import Path
 from typing import Any
 
+from modelkeep.base.portions import in_portions
 from modelkeep.catalogue.bare_sqlite import insert, new_tables, read_set, storable_path
 from modelkeep.domain.claims import Statement
 from modelkeep.domain.json_text import json_text
@@ -70,7 +70,7 @@ def prepare(path: Path, kind: str, rows: Iterable[LegacyRow], taken: Taken = fro
     """
     form, numbered = _Form(kind, taken), enumerate(rows, start=1)
     with new_tables(path, {"rows": ROWS, "taken": TAKEN, "further": FURTHER, "tags": TAGS}) as file:
-        while some := list(islice(numbered, _ROWS_AT_ONCE)):
+        for some in in_portions(numbered, _ROWS_AT_ONCE):
             insert(file, "rows", ROWS, form.values(some))
             insert(file, "further", FURTHER, _further(some))
             insert(file, "taken", TAKEN, form.pop_unchanged())

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
+from modelkeep.base.portions import in_portions
 from modelkeep.base.set_aside import SetAside
 from modelkeep.catalogue.catalogue import Catalogue
 from modelkeep.changes.archive_records import planned
@@ -106,8 +106,7 @@ class ArchiveImports:
 
     async def _found(self, paths: Iterable[str]) -> dict[str, Fingerprint]:
         found: dict[str, Fingerprint] = {}
-        remaining = iter(paths)
-        while some := list(islice(remaining, _PATHS_AT_ONCE)):
+        for some in in_portions(paths, _PATHS_AT_ONCE):
             found |= await self._looks.found(fingerprints_of, some)
         return found
 

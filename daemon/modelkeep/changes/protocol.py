@@ -10,9 +10,9 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from modelkeep.base.portions import in_portions
 from modelkeep.base.troubles import Troubles
 from modelkeep.changes.ports import Commits, Images, Records
 from modelkeep.changes.publishing import Publisher
@@ -163,8 +163,7 @@ class Changes:
         planned = attempt.planned or Planned()
         published = {file.staged for item in planned.committed for file in item.files}
         self._images.discard([name for name in attempt.change.staged if name not in published])
-        records = iter(planned.records)
-        while portion := list(islice(records, _RECORDS_AT_ONCE)):
+        for portion in in_portions(planned.records, _RECORDS_AT_ONCE):
             self._journal.append_many(portion)
         self.publisher.add(planned.committed)
         self.publisher.publish()

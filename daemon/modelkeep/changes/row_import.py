@@ -1,9 +1,9 @@
 """One import of the rows of a source: what is asked, made ready and taken; `imports.py` has these steps in order."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
-from itertools import islice
 from pathlib import Path
 
+from modelkeep.base.portions import in_portions
 from modelkeep.changes.import_records import planned
 from modelkeep.changes.import_staging import Form, ImageStaging, Need, needs_of
 from modelkeep.changes.ports import ImportImages, Records, TakesRows
@@ -132,16 +132,14 @@ class RowImport:
     async def _look_at_all(self) -> None:
         self._on_disk = await self._found(row.path for row in self._survey.rows.values())
         self._files.clear()
-        plain = iter(self._survey.plain)
-        while some := dict(islice(plain, _LOOKED_AT_ONCE)):
-            found = await self._found(some.values())
-            self._files.update((number, found[path]) for number, path in some.items() if path in found)
+        for some in in_portions(self._survey.plain, _LOOKED_AT_ONCE):
+            found = await self._found(path for _, path in some)
+            self._files.update((number, found[path]) for number, path in some if path in found)
 
     async def _found(self, paths: Iterable[str]) -> dict[str, Fingerprint]:
         # Their folders, and whose root each lies in, are found out on the event loop, which others need as well.
         found: dict[str, Fingerprint] = {}
-        remaining = iter(paths)
-        while some := list(islice(remaining, _LOOKED_AT_ONCE)):
+        for some in in_portions(paths, _LOOKED_AT_ONCE):
             found |= await self._looks.files(some)
         return found
 
@@ -162,8 +160,7 @@ class RowImport:
         return report_of(self._content, taken, images, errors, files_found=are_found, dry_run=dry_run)
 
     async def _is_any_there(self, paths: Iterable[str]) -> bool:
-        remaining = iter(paths)
-        while some := list(islice(remaining, _LOOKED_AT_ONCE)):
+        for some in in_portions(paths, _LOOKED_AT_ONCE):
             if await self._found(some):
                 return True
         return False

@@ -1,12 +1,13 @@
 """Write the journal: numbered records, in segments, each line with one call, synced when asked."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 
 from modelkeep.base.failpoints import reach
 from modelkeep.base.log import get_logger
+from modelkeep.base.portions import in_portions
 from modelkeep.disk.durable import make_folder, sync_folder
 from modelkeep.domain.values import Record
 from modelkeep.errors import JournalError
@@ -91,8 +92,8 @@ class JournalWriter:
         Raises:
             JournalError: they were not all written.
         """
-        remaining, seq = iter(records), self.seq
-        while portion := list(islice(remaining, _JOINED_RECORDS)):
+        seq = self.seq
+        for portion in in_portions(records, _JOINED_RECORDS):
             seq = self._write_portion(portion)
         return seq
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from modelkeep.base.portions import in_portions
 from modelkeep.catalogue.dialect import among, insert_missing, next_ids
 from modelkeep.catalogue.store.attaching import attach_at
-from modelkeep.catalogue.store.bulk import Bulk, in_portions
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.knowing import apply_records
 from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.store.recording import RANKS, restore_records

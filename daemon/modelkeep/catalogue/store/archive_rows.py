@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
+from modelkeep.base.portions import in_portions
 from modelkeep.catalogue.dialect import among, insert_missing
-from modelkeep.catalogue.store.bulk import Bulk, in_portions
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.models import get_models
 from modelkeep.catalogue.store.pending import get_pendings_at, insert_pending
 from modelkeep.catalogue.tables import imported_rows, pending_import, pending_model_tags

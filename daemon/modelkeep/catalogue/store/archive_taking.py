@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from modelkeep.base.portions import in_portions
 from modelkeep.base.set_aside import SetAside
 from modelkeep.catalogue.dialect import insert_missing, upsert
 from modelkeep.catalogue.store.archive_records import take_records
 from modelkeep.catalogue.store.archive_rows import ROWS_AT_ONCE, fresh_rows, queue_rows, remembered, row_key
-from modelkeep.catalogue.store.bulk import Bulk, in_portions
+from modelkeep.catalogue.store.bulk import Bulk
 from modelkeep.catalogue.store.control import add_migrations, forget_migrations, migration_values
 from modelkeep.catalogue.store.images import images_of_all, put_image_rows
 from modelkeep.catalogue.store.locations import location_values, locations_of_all

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from modelkeep.base.portions import in_portions
 from modelkeep.catalogue.dialect import among
-from modelkeep.catalogue.store.bulk import all_rows, in_portions
+from modelkeep.catalogue.store.bulk import all_rows
 from modelkeep.catalogue.store.contents import contents_of
 from modelkeep.catalogue.store.images import images_of_all
 from modelkeep.catalogue.store.locations import locations_of_all

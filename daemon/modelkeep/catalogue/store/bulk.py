@@ -1,9 +1,9 @@
 """Many rows with one statement, near to the driver: its text is made once, and values are made storable by column."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Any, TypeVar
+from itertools import chain
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,16 +18,6 @@ ROWS_IN_INSERT = 128
 The driver gives up the interpreter for each row of an executemany, and may wait milliseconds until it has it back:
 when other threads are busy, that takes far longer than few statements of many rows.
 """
-
-
-T = TypeVar("T")
-
-
-def in_portions(values: Iterable[T], most: int) -> Iterator[list[T]]:
-    """Yield values in lists of so many: whoever gets one lets go of it before the next one is made."""
-    left = iter(values)
-    while some := list(islice(left, most)):
-        yield some
 
 
 class Bulk:

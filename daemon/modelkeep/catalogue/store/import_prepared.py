@@ -7,11 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from modelkeep.base.portions import in_portions
 from modelkeep.base.set_aside import SetAside
 from modelkeep.catalogue.columns import PathText
 from modelkeep.catalogue.dialect import next_ids, upsert
 from modelkeep.catalogue.prepared import SAID_AFTER
-from modelkeep.catalogue.store.bulk import Bulk, all_rows, in_portions
+from modelkeep.catalogue.store.bulk import Bulk, all_rows
 from modelkeep.catalogue.store.import_run import make_tags
 from modelkeep.catalogue.store.import_survey import (
     IS_PLAIN,
